@@ -1,0 +1,92 @@
+# One way to do each thing, the same on every machine: a Python of 3.11 or newer and make are all it takes.
+#
+#   make run         serve the demo from configs/production.toml; Ctrl-C ends it
+#   make test        every test that takes seconds        make test ARGS="-k paste"   some of them
+#   make test-long   also those that take minutes
+#   make check       style, types, and whether generated files are in step
+#   make bench       wiverno beside its peers             make bench-quick            two loads in a minute
+#   make docs        write the generated pages of docs/
+#   make lock        choose newer versions: writes constraints.txt
+#   make clean       remove whatever these targets made
+#
+# Each target installs what it needs into .venv, and again only when pyproject.toml or constraints.txt changed.
+# PYTHON=/path/to/python3.12 chooses the interpreter that .venv is made with.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
+INSTALL := $(PIP) install --quiet --disable-pip-version-check --constraint constraints.txt
+ARGS ?=
+PYTHON ?=
+
+# Without a home directory pip and pytest would write to the root of the file system.
+ifeq ($(strip $(HOME)),)
+export HOME := $(CURDIR)/$(VENV)
+endif
+
+.PHONY: run test test-long check bench bench-quick docs lock clean
+.DELETE_ON_ERROR:
+
+run: $(VENV)/.installed-run
+	@$(BIN)/wiverno run --config configs/production.toml $(ARGS)
+
+test: $(VENV)/.installed-test
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-long: $(VENV)/.installed-test
+	@$(BIN)/python -m pytest -m "long or not long" $(ARGS)
+
+check: $(VENV)/.installed-check
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-bench
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-quick: $(VENV)/.installed-bench
+	$(BIN)/python -m benchmarks --quick $(ARGS)
+
+docs: $(VENV)/.installed-docs
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Python's own words about a missing ensurepip are good; what is missing here is only the interpreter.
+$(BIN)/python:
+	@for candidate in $(PYTHON) $(if $(PYTHON),,python3 python3.14 python3.13 python3.12 python3.11 python); do \
+	    if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	    echo "error: no Python 3.11 or newer found$(if $(PYTHON), as $(PYTHON)); install one, or name it: make run PYTHON=/path/to/python3.12" >&2; \
+	    exit 2; \
+	fi; \
+	"$$found" -m venv $(VENV)
+
+# Dependency groups (PEP 735) need pip 25.1; the pip that came with Python is often older.
+$(VENV)/.pip: | $(BIN)/python
+	@$(PIP) install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/.installed-run: pyproject.toml constraints.txt | $(VENV)/.pip
+	@echo "Installing wiverno into $(VENV) ..."
+	@$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.installed-test $(VENV)/.installed-check $(VENV)/.installed-bench $(VENV)/.installed-docs: \
+$(VENV)/.installed-%: pyproject.toml constraints.txt | $(VENV)/.pip
+	@echo "Installing wiverno and the tools of the group '$*' into $(VENV) ..."
+	@$(INSTALL) --group $* --editable '.[templates,metrics]'
+	@touch $@
+
+# A fresh environment with every group, written down: names and versions only, no index and no path.
+lock:
+	rm -rf $(VENV)/lock
+	$(MAKE) $(VENV)/.pip
+	$(BIN)/python -m venv $(VENV)/lock
+	$(VENV)/lock/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(VENV)/lock/bin/python -m pip install --quiet --group test --group check --group bench --group docs --editable '.[templates,metrics]'
+	{ echo "# Exact versions of every tool and dependency that the Makefile installs; made by \`make lock\`."; \
+	  $(VENV)/lock/bin/python -m pip freeze --exclude-editable; } > constraints.txt.new
+	mv constraints.txt.new constraints.txt
+	rm -rf $(VENV)/lock
