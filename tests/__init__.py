@@ -1,0 +1,1 @@
+"""The tests: `unit` mirrors the package, `integration` uses real sockets and processes, `property` uses hypothesis."""

@@ -1,0 +1,125 @@
+"""Sockets as tests need them: a free port, a port that is taken, a client that sends exactly these bytes."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+LOOPBACK = "127.0.0.1"
+
+
+def free_port(host: str = LOOPBACK) -> int:
+    """Return a port that was free a moment ago; only for programs that cannot be told to take port 0."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def busy_port(host: str = LOOPBACK) -> Iterator[int]:
+    """Keep a port taken by a listener for the length of the block."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as holder:
+        holder.bind((host, 0))
+        holder.listen(1)
+        yield holder.getsockname()[1]
+
+
+class RawClient:
+    """A connection whose every byte the test chooses.
+
+    Args:
+        address: (host, port), or the path of a Unix socket.
+        timeout: seconds that one receive may take.
+    """
+
+    def __init__(self, address: tuple[str, int] | str, timeout: float = 10.0) -> None:
+        if isinstance(address, str):
+            self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.socket.settimeout(timeout)
+            self.socket.connect(address)
+        else:
+            self.socket = socket.create_connection(address, timeout=timeout)
+        self.buffer = b""
+
+    def send(self, data: bytes) -> None:
+        """Send all of `data`."""
+        self.socket.sendall(data)
+
+    def end(self) -> None:
+        """Say that no more bytes will come, and keep reading."""
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def until(self, marker: bytes) -> bytes:
+        """Return the bytes up to and with `marker`; what follows stays for the next call.
+
+        Raises:
+            EOFError: the server closed before.
+        """
+        while marker not in self.buffer:
+            if not (data := self.socket.recv(65536)):
+                message = f"closed before {marker!r}: {self.buffer!r}"
+                raise EOFError(message)
+            self.buffer += data
+        position = self.buffer.index(marker) + len(marker)
+        found, self.buffer = self.buffer[:position], self.buffer[position:]
+        return found
+
+    def exactly(self, count: int) -> bytes:
+        """Return `count` bytes.
+
+        Raises:
+            EOFError: the server closed before.
+        """
+        while len(self.buffer) < count:
+            if not (data := self.socket.recv(65536)):
+                message = f"closed after {len(self.buffer)} of {count} bytes: {self.buffer!r}"
+                raise EOFError(message)
+            self.buffer += data
+        found, self.buffer = self.buffer[:count], self.buffer[count:]
+        return found
+
+    def rest(self) -> bytes:
+        """Return everything until the server closes."""
+        while data := self.socket.recv(65536):
+            self.buffer += data
+        found, self.buffer = self.buffer, b""
+        return found
+
+    def response(self, *, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+        """Read one response: status, fields by lower-case name, body (by length or chunks, else to the end)."""
+        head = self.until(b"\r\n\r\n").decode("latin-1")
+        first, *lines = head[:-4].split("\r\n")
+        status = int(first.split(" ", 2)[1])
+        fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        if method == "HEAD" or status in (204, 304) or status < 200:
+            return status, fields, b""
+        if fields.get("transfer-encoding", "").lower() == "chunked":
+            body = b""
+            while size := int(self.until(b"\r\n").split(b";")[0], 16):
+                body += self.exactly(size)
+                self.exactly(2)
+            self.until(b"\r\n")
+            return status, fields, body
+        if "content-length" in fields:
+            return status, fields, self.exactly(int(fields["content-length"]))
+        return status, fields, self.rest()
+
+    def is_closed(self) -> bool:
+        """Tell whether the server has closed (an end or a reset) with nothing left to read; may wait for the timeout."""
+        try:
+            data = self.socket.recv(65536)
+        except ConnectionError:
+            return True
+        self.buffer += data
+        return not data
+
+    def close(self) -> None:
+        """Hang up."""
+        self.socket.close()
+
+    def __enter__(self) -> "RawClient":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
