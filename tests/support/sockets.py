@@ -106,7 +106,7 @@ class RawClient:
         return status, fields, self.rest()
 
     def is_closed(self) -> bool:
-        """Tell whether the server has closed (an end or a reset) with nothing left to read; may wait for the timeout."""
+        """Tell whether the server closed (an end or a reset) and nothing is left to read; may wait for the timeout."""
         try:
             data = self.socket.recv(65536)
         except ConnectionError:
