@@ -1,0 +1,132 @@
+"""The bytes of a request head → method, target, version and CGI variables (RFC 9112 §2.1, §3, §5).
+
+`parse_head` writes the fields straight into the dictionary that becomes the environ: the engine copies the connection's
+own variables, this function adds the request's. One request then costs one dictionary and no intermediate list.
+"""
+
+from typing import Any, Final, NamedTuple
+
+from wiverno.http import grammar
+from wiverno.http.errors import ProtocolError
+from wiverno.http.fields import CONTROL, combine, interned_line, parse_line
+
+# RFC 9110 §9.1 and RFC 5789; other tokens are valid methods and cost one more check.
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"})
+
+
+class RequestLine(NamedTuple):
+    """What the request line says, once the target's form is resolved."""
+
+    method: str
+    target: str
+    """As it was sent."""
+    resource: str
+    """Path and query in origin form (RFC 9112 §3.2.1)."""
+    minor: int
+    """0 for HTTP/1.0, 1 for HTTP/1.1."""
+    is_plain: bool
+    """True: HTTP/1.1, no body, persistent, no expectation; framing.decide() has nothing to add."""
+
+
+def parse_head(
+    block: bytes, variables: dict[str, Any], max_line: int, max_fields: int
+) -> tuple[str, str, str, int, bool]:
+    """Parse a request head without its final empty line and add the fields to `variables`.
+
+    Args:
+        block: the bytes before CRLF CRLF, leading empty line already removed.
+        variables: takes HTTP_*, CONTENT_TYPE and CONTENT_LENGTH.
+        max_line: bytes allowed in the request line.
+        max_fields: field lines allowed.
+
+    Returns:
+        The values of a RequestLine as a bare tuple, which is what the hot path can afford.
+
+    Raises:
+        ProtocolError: 400, 414, 431, 501 or 505.
+    """
+    lines = block.decode("latin-1").split("\r\n")
+    if len(lines) > max_fields + 1:
+        raise ProtocolError(431, "too many header fields")
+    first = lines[0]
+    del lines[0]
+    parts = first.split(" ")
+    if len(first) > max_line or len(parts) != 3:
+        raise request_line_error(first, max_line)
+    method, target, version = parts
+    if version == "HTTP/1.1":
+        minor = 1
+        is_plain = True
+    elif version == "HTTP/1.0":
+        minor = 0
+        is_plain = False
+    else:
+        raise request_line_error(first, max_line)
+    if method not in _METHODS and not grammar.is_method(method):
+        raise request_line_error(first, max_line)
+
+    for line in lines:
+        pair = interned_line(line)
+        if pair is None:
+            variable, value = parse_line(line)
+            if variable in CONTROL and line not in _PERSISTENT:
+                is_plain = False
+            elif not variable:
+                continue
+        else:
+            variable, value = pair
+        if variable in variables:
+            value = combine(variable, variables[variable], value)
+        variables[variable] = value
+
+    if minor and "HTTP_HOST" not in variables:
+        raise ProtocolError(400, "missing Host header")
+    if target[:1] != "/" or "#" in target:
+        return method, target, _other_form(method, target, variables), minor, is_plain
+    if not target.isprintable() and not grammar.is_target(target):
+        raise ProtocolError(400, "invalid request target")
+    return method, target, target, minor, is_plain
+
+
+# The default of HTTP/1.1 said aloud: it changes nothing.
+_PERSISTENT: Final = frozenset({"Connection: keep-alive", "Connection: Keep-Alive", "connection: keep-alive"})
+
+
+def request_line_error(line: str, max_line: int) -> ProtocolError:
+    """Tell what is wrong with a request line, or with the part of one that came (RFC 9112 §3, RFC 9110 §15.5.15)."""
+    if len(line) > max_line:
+        return ProtocolError(414, "request line too long")
+    method, _, rest = line.partition(" ")
+    if not grammar.is_method(method):
+        return ProtocolError(400, "invalid method")
+    target, _, version = rest.rpartition(" ")
+    if grammar.is_target(target) and grammar.is_version(version) and not version.startswith("HTTP/1"):
+        return ProtocolError(505, "HTTP version not supported")
+    return ProtocolError(400, "invalid request line")
+
+
+def _other_form(method: str, target: str, variables: dict[str, Any]) -> str:
+    """Return path and query for a target that is not in origin form (RFC 9112 §3.2.2–§3.2.4).
+
+    The authority of an absolute-form target replaces Host (RFC 9112 §3.2.2).
+    """
+    if not grammar.is_target(target) or "#" in target:
+        raise ProtocolError(400, "invalid request target")
+    if method == "CONNECT":
+        # RFC 9110 §9.3.6: authority-form with a port; an origin server has no tunnel to offer.
+        match = grammar.split_authority(target)
+        if match is None or not match["port"] or not match["host"] or not grammar.is_authority(target):
+            raise ProtocolError(400, "invalid request target")
+        raise ProtocolError(501, "CONNECT is not implemented")
+    if target == "*":
+        if method != "OPTIONS":
+            raise ProtocolError(400, "invalid request target")
+        return "/"
+    match = grammar.split_absolute(target)
+    if match is None or not match["authority"] or not grammar.is_authority(match["authority"]):
+        raise ProtocolError(400, "invalid request target")
+    if match["authority"].startswith(":"):
+        raise ProtocolError(400, "invalid request target")
+    variables["HTTP_HOST"] = match["authority"]
+    rest = match["rest"]
+    return rest if rest.startswith("/") else "/" + rest

@@ -1,0 +1,216 @@
+"""Status and fields → the bytes of a response head (RFC 9110 §15, RFC 9112 §4, §6), and the server's own answers.
+
+What an application says is checked to the letter, because a control byte in a field splits the response (CWE-113).
+Checked heads are kept in a bounded table: applications answer with few combinations of status and fields, and a hit
+proves that these very strings have passed. Heads with cookies or other personal fields never enter it.
+"""
+
+import time
+from http import HTTPStatus
+from typing import Final
+
+from wiverno.http.errors import ProtocolError
+from wiverno.http.grammar import is_digits, is_field_value, is_status, is_token
+
+MAX_HEADS: Final = 1024
+MAX_HEAD_CHARACTERS: Final = 2048  # a head longer than that is rare, and would let the table grow to megabytes
+
+Headers = list[tuple[str, str]]
+
+# RFC 9110 §7.6.1, and PEP 3333, "Other HTTP Features": hop-by-hop fields are the server's own.
+HOP_BY_HOP: Final = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "trailers",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+_PERSONAL: Final = frozenset({"set-cookie", "authorization", "www-authenticate", "authentication-info"})
+
+
+class ResponseError(Exception):
+    """The application's status or headers are not what PEP 3333 and RFC 9110 allow; says which, never the value."""
+
+
+class ResponseHead:
+    """A checked status line with its fields, without the framing that the body decides.
+
+    Attributes:
+        prefix: status line and fields, each with CRLF.
+        declared: the application's Content-Length in bytes, -1 if it gave none.
+        has_body: False for 204 and 304, whose content must not be sent (RFC 9110 §6.4.1).
+        has_date: the application sent Date itself.
+        has_server: the application sent Server itself.
+        code: status code.
+    """
+
+    __slots__ = ("code", "declared", "has_body", "has_date", "has_server", "prefix")
+
+    def __init__(self, status: str, headers: Headers) -> None:
+        if type(status) is not str or not is_status(status):
+            raise ResponseError("status must be a str such as '200 OK': a final status code, no control characters")
+        if len(status) == 3:
+            status += " "  # RFC 9112 §4: the space stands even where the reason is empty
+        self.code = int(status[:3])
+        self.has_body = self.code not in (204, 304)
+        self.declared = -1
+        self.has_date = self.has_server = False
+        lines = ["HTTP/1.1 ", status, "\r\n"]
+        for name, value in headers:
+            if self._check(name, value):
+                lines += (name, ": ", value, "\r\n")
+        self.prefix = "".join(lines).encode("latin-1")
+
+    def _check(self, name: str, value: str) -> bool:
+        """Check a field and note what it says of the framing; return whether it is sent."""
+        if type(name) is not str or type(value) is not str:
+            raise ResponseError("header names and values must be str")
+        if not is_token(name):
+            raise ResponseError("header name is not a token")
+        if not is_field_value(value):
+            raise ResponseError(f"value of header {name} holds a character that is not allowed in a header")
+        lower = name.lower()
+        if lower == "content-length":
+            if self.declared >= 0:
+                raise ResponseError("more than one Content-Length header")
+            if not is_digits(value) or len(value) > 19:
+                raise ResponseError("Content-Length is not a number of bytes")
+            self.declared = int(value)
+            # RFC 9110 §8.6: no Content-Length in a 204; Django's middleware adds one, so it is dropped, not refused.
+            return self.code != 204
+        elif lower in HOP_BY_HOP:
+            raise ResponseError(f"{name} is a hop-by-hop header; it is the server's own (PEP 3333)")
+        elif lower == "date":
+            self.has_date = True
+        elif lower == "server":
+            self.has_server = True
+        return True
+
+
+_heads: dict[tuple[object, ...], ResponseHead] = {}
+
+# The gateway looks heads up itself, with (status, *headers).
+checked_head: Final = _heads.get
+
+
+def check_head(status: str, headers: Headers) -> ResponseHead:
+    """Check and encode a response head; remember it for the next time unless it is personal or long.
+
+    Raises:
+        ResponseError: the application broke PEP 3333.
+    """
+    if type(headers) is not list:
+        raise ResponseError("headers must be a list of (name, value) tuples")
+    for item in headers:
+        if type(item) is not tuple or len(item) != 2:
+            raise ResponseError("headers must be a list of (name, value) tuples")
+    head = ResponseHead(status, headers)
+    if len(head.prefix) <= MAX_HEAD_CHARACTERS and not any(name.lower() in _PERSONAL for name, _ in headers):
+        if len(_heads) >= MAX_HEADS:
+            _heads.clear()
+        _heads[(status, *headers)] = head
+    return head
+
+
+class Signature:
+    """The Date and Server lines with the empty line that ends a head, made anew once a second.
+
+    One object serves all threads: the pair is replaced by one assignment.
+    """
+
+    __slots__ = ("_current", "_server")
+
+    def __init__(self, ident: str) -> None:
+        """`ident` is the Server field's value; an empty one leaves the field out."""
+        self._server = f"Server: {ident}\r\n".encode("latin-1") if ident else b""
+        self._current: tuple[int, bytes] = (0, b"")
+
+    def closing(self) -> bytes:
+        """Return Date, Server and the empty line."""
+        now = int(time.time())
+        current = self._current
+        if current[0] != now:
+            current = self._current = (now, date_line(now) + self._server + b"\r\n")
+        return current[1]
+
+    def closing_beside(self, head: ResponseHead) -> bytes:
+        """Return the same without what the application set itself."""
+        date = b"" if head.has_date else date_line(int(time.time()))
+        return date + (b"" if head.has_server else self._server) + b"\r\n"
+
+
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def date_line(seconds: int) -> bytes:
+    """Return the Date field in IMF-fixdate (RFC 9110 §5.6.7), whatever the locale."""
+    t = time.gmtime(seconds)
+    day = _DAYS[t.tm_wday].encode()
+    month = _MONTHS[t.tm_mon - 1].encode()
+    return b"Date: %s, %02d %s %d %02d:%02d:%02d GMT\r\n" % (
+        day,
+        t.tm_mday,
+        month,
+        t.tm_year,
+        t.tm_hour,
+        t.tm_min,
+        t.tm_sec,
+    )
+
+
+def error_response(status: int, detail: str, signature: Signature, ident: str, *, retry_after: int = 0) -> bytes:
+    """Return one of the server's own answers, whole: text, exact framing, and the connection closes after it.
+
+    Args:
+        status: the status code.
+        detail: what was wrong, in one or more lines of text.
+        signature: gives Date and Server.
+        ident: the name the text is signed with.
+        retry_after: seconds for a Retry-After field, 0 for none (RFC 9110 §10.2.3).
+    """
+    reason = _REASONS.get(status) or HTTPStatus(status).phrase
+    signed = f"\r\n\r\n(generated by {ident or 'server'})"
+    body = f"{reason}\r\n\r\n{detail}{signed}".encode("utf-8", "replace")
+    retry = f"Retry-After: {retry_after}\r\n" if retry_after else ""
+    head = (
+        f"HTTP/1.1 {status} {reason}\r\n{retry}Connection: close\r\n"
+        f"Content-Length: {len(body)}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    )
+    return head.encode("latin-1") + signature.closing() + body
+
+
+# RFC 9110 §15.5.14, §15.5.15 and RFC 6585 §5; the standard library's phrases changed between Python versions.
+_REASONS: Final = {413: "Content Too Large", 414: "URI Too Long", 431: "Request Header Fields Too Large"}
+
+
+def protocol_error_response(error: ProtocolError, signature: Signature, ident: str) -> bytes:
+    """Return the answer to a request that broke the protocol."""
+    return error_response(error.status, error.message, signature, ident)
+
+
+def early_hints(headers: Headers) -> bytes:
+    """Return a 103 response (RFC 8297) with these fields.
+
+    Raises:
+        ResponseError: a field that is not allowed.
+    """
+    lines = ["HTTP/1.1 103 Early Hints\r\n"]
+    for name, value in headers:
+        if type(name) is not str or type(value) is not str or not is_token(name) or not is_field_value(value):
+            raise ResponseError("early hints must be (name, value) pairs of str with valid header characters")
+        if name.lower() in HOP_BY_HOP or name.lower() == "content-length":
+            raise ResponseError(f"{name} can't be sent early")
+        lines += (name, ": ", value, "\r\n")
+    lines.append("\r\n")
+    return "".join(lines).encode("latin-1")
+
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
