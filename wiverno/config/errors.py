@@ -1,0 +1,191 @@
+"""What is wrong with a configuration, said completely and once.
+
+A reader of values raises `BadValue`, which knows nothing of files. Whoever knows where the value stands makes a `Problem` of it.
+`ConfigError` carries every problem found; its text is the report that a person reads: sorted, each with its place, the line it
+stands in, a caret, and a hint. The same problems leave as dictionaries for machines.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+OriginKind = Literal["option", "environment", "file", "default", "keyword"]
+
+# Files come first in a report, in the order of their lines; what was typed by hand comes last, nearest to the prompt.
+_REPORT_ORDER: dict[str, int] = {"file": 0, "environment": 1, "option": 2, "keyword": 3, "default": 4}
+
+_RED, _YELLOW, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
+
+
+class BadValue(ValueError):
+    """A value that a setting does not accept.
+
+    Args:
+        message: what is accepted, as the rest of the sentence "port: …".
+        hint: what the writer probably wanted to write.
+    """
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value was written.
+
+    `text` is what stands there: the line of a file, the name of a variable, an option or a keyword. `column` (from 1) and `width`
+    frame the value in that line, `key_column` and `key_width` its key; 0 means not known.
+    """
+
+    kind: OriginKind
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    text: str = ""
+    width: int = 0
+    key_column: int = 0
+    key_width: int = 0
+
+    def __str__(self) -> str:
+        """Return the place as reports name it; a file's is `path:line`, which editors and CI turn into a link."""
+        if self.kind == "file":
+            return f"{self.file}:{self.line}" if self.line else str(self.file)
+        if self.kind == "environment":
+            return f"environment variable {self.text}"
+        if self.kind == "option":
+            return f"option {self.text}"
+        return self.kind
+
+
+DEFAULT = Origin("default")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake and its place.
+
+    `value` is the value as written, or None where naming it would not help or would give away a secret. `about` says which part of
+    the line is to blame.
+    """
+
+    message: str
+    origin: Origin = DEFAULT
+    key: str = ""
+    value: object = None
+    hint: str | None = None
+    about: Literal["key", "value"] = "value"
+    secret: bool = field(default=False, compare=False)
+
+    def headline(self) -> str:
+        """Return the problem in one line, without its place's text."""
+        parts = [] if self.origin.kind in ("keyword", "default") else [str(self.origin)]
+        if self.key:
+            parts.append(self.key)
+        given = "" if self.value is None or self.secret else f" (got {shown(self.value)})"
+        return ": ".join([*parts, self.message]) + given
+
+    def lines(self) -> list[str]:
+        """Return the complete report of this problem: headline, the line it stands in, caret and hint."""
+        result = [self.headline()]
+        if self.origin.kind != "file" or not self.origin.line or not self.origin.text.strip():
+            if self.hint:
+                result.append(f"      {self.hint}")
+            return result
+        number = f"{self.origin.line:5}"
+        margin = " " * len(number)
+        result.append(f"{number} | {self._line()}".rstrip())
+        column, width = self._frame()
+        mark = " " * (column - 1) + "^" * width if column else ""
+        if mark or self.hint:
+            result.append(f"{margin} | {mark} {self.hint or ''}".rstrip())
+        return result
+
+    def _line(self) -> str:
+        """Return the line with tabs made one column wide and a secret's value hidden."""
+        text = self.origin.text.replace("\t", " ")
+        if self.secret and self.origin.column:
+            return text[: self.origin.column - 1] + "***"
+        return text
+
+    def _frame(self) -> tuple[int, int]:
+        origin = self.origin
+        if self.about == "key" and origin.key_column:
+            return origin.key_column, max(origin.key_width, 1)
+        if not origin.column:
+            return 0, 0
+        return origin.column, 3 if self.secret else max(origin.width, 1)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the problem for machines (`--format json`): absent parts are None, never left out."""
+        origin = self.origin
+        name = origin.text if origin.kind in ("environment", "option") else None
+        return {
+            "message": self.message,
+            "key": self.key or None,
+            "value": None if self.value is None or self.secret else shown(self.value),
+            "hint": self.hint,
+            "kind": origin.kind,
+            "file": origin.file,
+            "line": origin.line,
+            "column": self._frame()[0] or None,
+            "name": name,
+        }
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; `problems` has every mistake, `str(error)` the whole report.
+
+    It is a ValueError because that is what users of waitress's `serve(**kw)` catch.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(sorted(problems, key=_place))
+        super().__init__(render(self.problems))
+
+
+def render(problems: Sequence[Problem], warnings: Sequence[str] = (), *, colour: bool = False) -> str:
+    """Return the report of problems and warnings as text without a final line break.
+
+    Args:
+        problems: in the order in which they are to be printed.
+        warnings: one line each; they do not count as errors.
+        colour: use ANSI colours; the caller knows whether it writes to a terminal.
+    """
+    error = f"{_RED}{_BOLD}error:{_PLAIN}" if colour else "error:"
+    warning = f"{_YELLOW}{_BOLD}warning:{_PLAIN}" if colour else "warning:"
+    lines: list[str] = []
+    for problem in problems:
+        first, *rest = problem.lines()
+        lines += [f"{error} {first}", *rest]
+    lines += [f"{warning} {text}" for text in warnings]
+    if problems and any(problem.origin.kind != "keyword" for problem in problems):
+        lines.append(f"{len(problems)} error{'s' if len(problems) > 1 else ''}; nothing was started")
+    return "\n".join(lines)
+
+
+def shown(value: object) -> str:
+    """Return a value for a message, shortened so that one mistake cannot fill the screen."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:76] + "…" + text[-1]
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a typing mistake most probably meant, or None."""
+    found = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """Return `did you mean "port"?` for a name near to a known one, or None."""
+    found = nearest(name, known)
+    return f'did you mean "{found}"?' if found else None
+
+
+def _place(problem: Problem) -> tuple[int, str, int, int, str]:
+    origin = problem.origin
+    return (_REPORT_ORDER[origin.kind], origin.file or "", origin.line or 0, origin.column or 0, problem.key)

@@ -1,0 +1,76 @@
+"""What settings say to one another: which may not be given together, and which mean nothing alone.
+
+Rules about names look at what was given, so they hold before values are read; rules about values look at the finished settings.
+Each finding names the setting where it is to be mended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from wiverno.config.errors import Origin, Problem
+
+if TYPE_CHECKING:
+    from wiverno.config.settings import Adjustments
+
+PROXY_HEADERS = (
+    "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-forwarded-by",
+)  # fmt: skip
+
+# Four ways to say where to listen. Within one source only one of them may be used; a higher source replaces a lower one's.
+LISTENING: tuple[tuple[str, ...], ...] = (("host", "port"), ("listen",), ("unix_socket",), ("sockets",))
+
+
+def problem(key: str, message: str, hint: str | None = None) -> Problem:
+    """Return a finding about a setting whose place is not known yet."""
+    return Problem(message, Origin("keyword", text=key), key, hint=hint, about="key")
+
+
+def conflicts(given: Mapping[str, object]) -> list[Problem]:
+    """Return what may not be given together: waitress's rules, which know listen, host and port, unix_socket, sockets."""
+    used = [group for group in LISTENING if any(name in given for name in group)]
+    found = []
+    for index, group in enumerate(used):
+        for other in used[:index]:
+            first = " and ".join(name for name in other if name in given)
+            second = next(name for name in group if name in given)
+            found.append(problem(second, f"may not be set if {first} {'are' if ' and ' in first else 'is'} set"))
+    return found
+
+
+def contradictions(settings: Adjustments) -> list[Problem]:
+    """Return what the finished values contradict."""
+    given, found = settings.model_fields_set, []
+    trusts = settings.trusted_proxy is not None or bool(settings.trusted_proxies)
+    for name in ("trusted_proxy_count", "trusted_proxy_headers"):
+        if name in given and getattr(settings, name) and not trusts:
+            found.append(problem(name, "has no meaning without trusted_proxy or trusted_proxies"))
+    headers = settings.trusted_proxy_headers
+    if "forwarded" in headers and len(headers) > 1:
+        found.append(
+            problem(
+                "trusted_proxy_headers",
+                "forwarded and the x-forwarded headers exclude one another: trust only one kind",
+            )
+        )
+    if settings.trusted_proxies and not headers and settings.trusted_proxy is None and not settings.proxy_protocol:
+        found.append(problem("trusted_proxies", "has no effect without trusted_proxy_headers or proxy_protocol"))
+    if not settings.ipv4 and not settings.ipv6 and not settings.sockets:
+        found.append(problem("ipv6", "ipv4 and ipv6 are both off, so there is nothing to listen on"))
+    return found
+
+
+def deprecations(settings: Adjustments, inert: Iterable[str]) -> list[str]:
+    """Return a sentence for each use of what is on its way out."""
+    given, found = settings.model_fields_set, []
+    used = [name for name in inert if name in given]
+    if used:
+        verb = "do" if len(used) > 1 else "does"
+        found.append(f"{', '.join(used)} {verb} nothing in wiverno, whose engine is not asyncore; remove what sets it")
+    if settings.trusted_proxy is not None and "trusted_proxy_headers" not in given and not settings.proxy_protocol:
+        found.append(
+            "trusted_proxy is set without trusted_proxy_headers, so x-forwarded-proto is trusted as in waitress; "
+            "name the headers that your proxy sets"
+        )
+    return found

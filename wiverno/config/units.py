@@ -1,0 +1,211 @@
+"""Text ↔ value, one pair of functions a unit: durations, sizes, booleans, lists, file modes, listen addresses.
+
+Text is what INI files, the environment and the command line can say; it is read leniently, but nothing is guessed: what has two
+meanings is refused with both of them. A function raises `BadValue`, whose message says what is accepted.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from ipaddress import AddressValueError, IPv6Address
+
+from wiverno.config.errors import BadValue
+
+# waitress's words for true, and their opposites; any other text is a mistake (waitress takes it for false).
+TRUE_WORDS = frozenset(("true", "t", "yes", "y", "on", "1"))
+FALSE_WORDS = frozenset(("false", "f", "no", "n", "off", "0"))
+
+_SECONDS = {"d": Decimal(86400), "h": Decimal(3600), "m": Decimal(60), "s": Decimal(1), "ms": Decimal("0.001")}
+_BYTES = {
+    "": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
+}  # fmt: skip
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|[dhms])\s*")
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
+_HOST = re.compile(r"[^\s/\[\]:,]*")
+_PORT = re.compile(r"[0-9]{1,5}")
+
+DURATION_PATTERN = r"^\s*([0-9]+(\.[0-9]+)?|([0-9]+(\.[0-9]+)?\s*(ms|[dhms])\s*)+)\s*$"
+SIZE_PATTERN = r"^\s*[0-9]+(\.[0-9]+)?\s*([bB]|[kKmMgGtT][iI]?[bB])?\s*$"
+MODE_PATTERN = r"^\s*(0[oO]?)?[0-7]{3}\s*$"
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAddress:
+    """A host name or IP address and a port; host "" means every address of the machine, port 0 one that the system chooses."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = self.host or "*"
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """A Unix socket in the file system."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class FdAddress:
+    """A socket inherited from systemd (LISTEN_FDS), by its FileDescriptorName or its number counted from 0."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"fd:{self.name}"
+
+
+Address = TcpAddress | UnixAddress | FdAddress
+
+
+def read_boolean(text: str) -> bool:
+    """Return the boolean that the text names, in any case."""
+    word = text.strip().lower()
+    if word in TRUE_WORDS:
+        return True
+    if word in FALSE_WORDS:
+        return False
+    raise BadValue("expected true or false (also yes/no, on/off, 1/0)")
+
+
+def read_whole(text: str) -> int:
+    """Return the whole number in decimal digits; underscores and fractions, which int() and float() let pass, are refused."""
+    if not re.fullmatch(r"[+-]?[0-9]{1,20}", text.strip()):
+        raise BadValue("expected a whole number")
+    return int(text)
+
+
+def read_duration(text: str) -> float:
+    """Return seconds from `30`, `0.5`, `500ms`, `30s`, `1m30s`, `2h`, `1d`; the parts go from large to small, each once."""
+    stripped = text.strip()
+    if _NUMBER.fullmatch(stripped):
+        return float(stripped)
+    total, position, units = Decimal(0), 0, list(_SECONDS)
+    while position < len(stripped):
+        part = _DURATION_PART.match(stripped, position)
+        if part is None or part[2] not in units:
+            raise BadValue("expected a duration: seconds, or 500ms, 30s, 1m30s, 2h, 1d")
+        total += Decimal(part[1]) * _SECONDS[part[2]]
+        units = units[units.index(part[2]) + 1 :]
+        position = part.end()
+    if not stripped:
+        raise BadValue("expected a duration: seconds, or 500ms, 30s, 1m30s, 2h, 1d")
+    return float(total)
+
+
+def duration_text(seconds: float) -> str:
+    """Return the shortest usual spelling of seconds; `read_duration` gives the same number back."""
+    exact = Decimal(repr(seconds))
+    if exact == exact.to_integral_value() and exact < Decimal(10) ** 12:
+        rest, parts = int(exact), []
+        for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+            count, rest = divmod(rest, size)
+            if count:
+                parts.append(f"{count}{unit}")
+        return "".join(parts) or "0s"
+    milliseconds = exact * 1000
+    if milliseconds == milliseconds.to_integral_value() and milliseconds < 1000:
+        return f"{int(milliseconds)}ms"
+    return format(exact, "f")
+
+
+def read_size(text: str) -> int:
+    """Return bytes from `8192`, `10kB`, `1.5MiB`; a bare k, m or g is refused because people mean both 1000 and 1024 by it."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or (match[2].lower() not in _BYTES and match[2].lower() not in ("k", "m", "g", "t")):
+        raise BadValue("expected a size: bytes, or kB MB GB (powers of 1000), KiB MiB GiB (powers of 1024)")
+    number, unit = Decimal(match[1]), match[2]
+    if unit.lower() in ("k", "m", "g", "t"):
+        letter = unit.upper()
+        decimal = "kB" if letter == "K" else f"{letter}B"
+        raise BadValue(f'"{unit}" alone is ambiguous: write {letter}iB (powers of 1024) or {decimal} (powers of 1000)')
+    size = number * _BYTES[unit.lower()]
+    if size != size.to_integral_value():
+        raise BadValue("expected a whole number of bytes")
+    return int(size)
+
+
+def size_text(size: int) -> str:
+    """Return bytes in the largest binary unit that divides them; `read_size` gives the same number back."""
+    for unit, factor in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if size and size % factor == 0:
+            return f"{size // factor}{unit}"
+    return str(size)
+
+
+def read_mode(text: str) -> int:
+    """Return a file mode from octal digits: `660`, `0660`, `0o660`."""
+    if not re.fullmatch(r"(?:0[oO]?)?[0-7]{3}", text.strip()):
+        raise BadValue('expected a file mode in octal, such as "660"')
+    return int(text.strip().lower().removeprefix("0o"), 8)
+
+
+def mode_text(mode: int) -> str:
+    """Return a file mode as octal digits."""
+    return f"{mode:03o}"
+
+
+def read_words(text: str) -> list[str]:
+    """Return the items of a list written as text: between commas, spaces and line breaks."""
+    return [word for word in re.split(r"[\s,]+", text) if word]
+
+
+def read_host(text: str) -> str:
+    """Return a host name or IP address; "" and "*" mean every address, and brackets around an IPv6 address are taken off."""
+    host = text.strip()
+    if host == "*":
+        return ""
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    if _HOST.fullmatch(host):
+        return host
+    try:
+        IPv6Address(host)
+    except AddressValueError:
+        hint = "the port is a setting of its own: port" if re.fullmatch(r"[^\s:]*:[0-9]+", host) else None
+        raise BadValue("expected a host name or an IP address", hint) from None
+    return host
+
+
+def read_port(text: str) -> int:
+    """Return a TCP port from 0 to 65535."""
+    if not _PORT.fullmatch(text) or int(text) > 65535:
+        raise BadValue(f'"{text}" is not a port (0 to 65535)')
+    return int(text)
+
+
+def read_address(text: str, default_port: int = 0) -> Address:
+    """Return the address that an item of `listen` names.
+
+    Args:
+        text: `host:port`, `[v6]:port`, `*:port`, `:port`, a bare host, `unix:/path`, or `fd:NAME`.
+        default_port: the port of a bare host.
+    """
+    scheme, _, rest = text.partition(":")
+    if scheme == "unix":
+        if not rest:
+            raise BadValue('expected a path after "unix:"', "write unix:/run/wiverno.sock")
+        return UnixAddress(rest)
+    if scheme == "fd":
+        if not re.fullmatch(r"[^\s:,]+", rest):
+            raise BadValue('expected the name or number of a systemd socket after "fd:"')
+        return FdAddress(rest)
+    if "://" in text:
+        raise BadValue("expected host:port, [v6]:port, *:port, unix:/path or fd:NAME", "leave the scheme out")
+    if text.isdigit():
+        raise BadValue(f'"{text}" is a port without a host', f"write *:{text} or 127.0.0.1:{text}")
+    if text.count(":") > 1 and not text.startswith("["):
+        raise BadValue("an IPv6 address needs brackets", f"write [{text}]:{default_port or 8080}")
+    host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
+    if not colon:
+        return TcpAddress(read_host(text), default_port)
+    return TcpAddress(read_host(host), read_port(port))
