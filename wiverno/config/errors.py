@@ -1,8 +1,8 @@
 """What is wrong with a configuration, said completely and once.
 
-A reader of values raises `BadValue`, which knows nothing of files. Whoever knows where the value stands makes a `Problem` of it.
-`ConfigError` carries every problem found; its text is the report that a person reads: sorted, each with its place, the line it
-stands in, a caret, and a hint. The same problems leave as dictionaries for machines.
+A reader of values raises `BadValue`, which knows nothing of files. Whoever knows where the value stands makes a
+`Problem` of it. `ConfigError` carries every problem found; its text is the report that a person reads: sorted, each with
+its place, the line it stands in, a caret, and a hint. The same problems leave as dictionaries for machines.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class BadValue(ValueError):
 class Origin:
     """Where a value was written.
 
-    `text` is what stands there: the line of a file, the name of a variable, an option or a keyword. `column` (from 1) and `width`
-    frame the value in that line, `key_column` and `key_width` its key; 0 means not known.
+    `text` is what stands there: the line of a file, the name of a variable, an option or a keyword. `column` (from 1)
+    and `width` frame the value in that line, `key_column` and `key_width` its key; 0 means not known.
     """
 
     kind: OriginKind
@@ -69,8 +69,8 @@ DEFAULT = Origin("default")
 class Problem:
     """One mistake and its place.
 
-    `value` is the value as written, or None where naming it would not help or would give away a secret. `about` says which part of
-    the line is to blame.
+    `value` is the value as written, or None where naming it would not help. `about` says which part of the line is to
+    blame. A `secret` problem shows neither value nor line.
     """
 
     message: str

@@ -17,8 +17,8 @@ Chain = tuple[tuple[object, Origin], ...]
 class AppSpec:
     """An application or middleware as a configuration names it.
 
-    `use` is `module:attribute` or a Paste expression (egg:, call:, config:); `factory` says that the attribute makes the application
-    from `settings`.
+    `use` is `module:attribute` or a Paste expression (egg:, call:, config:); `factory` says that the attribute makes
+    the application from `settings`.
     """
 
     use: str
@@ -43,7 +43,7 @@ class LoadedConfig:
     path: Path | None = None
 
 
-_active: LoadedConfig | None = None
+_started: list[LoadedConfig] = []
 
 
 def load(
@@ -61,10 +61,9 @@ def load(
 
 def activate(loaded: LoadedConfig) -> None:
     """Remember the configuration that this process was started with."""
-    global _active
-    _active = loaded
+    _started[:] = [loaded]
 
 
 def active() -> LoadedConfig | None:
     """Return the configuration that this process was started with, or None in a process started by code alone."""
-    return _active
+    return _started[0] if _started else None

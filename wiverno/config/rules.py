@@ -1,7 +1,7 @@
 """What settings say to one another: which may not be given together, and which mean nothing alone.
 
-Rules about names look at what was given, so they hold before values are read; rules about values look at the finished settings.
-Each finding names the setting where it is to be mended.
+Rules about names look at what was given, so they hold before values are read; rules about values look at the finished
+settings. Each finding names the setting where it is to be mended.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PROXY_HEADERS = (
     "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-forwarded-by",
 )  # fmt: skip
 
-# Four ways to say where to listen. Within one source only one of them may be used; a higher source replaces a lower one's.
+# Four ways to say where to listen. One source may use only one of them; a higher source replaces a lower one's.
 LISTENING: tuple[tuple[str, ...], ...] = (("host", "port"), ("listen",), ("unix_socket",), ("sockets",))
 
 
@@ -28,7 +28,7 @@ def problem(key: str, message: str, hint: str | None = None) -> Problem:
 
 
 def conflicts(given: Mapping[str, object]) -> list[Problem]:
-    """Return what may not be given together: waitress's rules, which know listen, host and port, unix_socket, sockets."""
+    """Return what may not be given together: waitress's rules on listen, host and port, unix_socket, sockets."""
     used = [group for group in LISTENING if any(name in given for name in group)]
     found = []
     for index, group in enumerate(used):
@@ -41,11 +41,13 @@ def conflicts(given: Mapping[str, object]) -> list[Problem]:
 
 def contradictions(settings: Adjustments) -> list[Problem]:
     """Return what the finished values contradict."""
-    given, found = settings.model_fields_set, []
+    given, found = settings.model_fields_set, list[Problem]()
     trusts = settings.trusted_proxy is not None or bool(settings.trusted_proxies)
-    for name in ("trusted_proxy_count", "trusted_proxy_headers"):
-        if name in given and getattr(settings, name) and not trusts:
-            found.append(problem(name, "has no meaning without trusted_proxy or trusted_proxies"))
+    found.extend(
+        problem(name, "has no meaning without trusted_proxy or trusted_proxies")
+        for name in ("trusted_proxy_count", "trusted_proxy_headers")
+        if name in given and getattr(settings, name) and not trusts
+    )
     headers = settings.trusted_proxy_headers
     if "forwarded" in headers and len(headers) > 1:
         found.append(

@@ -1,8 +1,8 @@
 """Adjustments: every setting once — name, kind, unit, default, meaning, group.
 
-A setting is one entry of the class below. Options, names of variables, help, JSON Schema, the settings page and the answers of
-`wiverno config` are derived from it; no second list exists. The values of an `Adjustments` are normalised (seconds, bytes, numbers)
-and complete: what nobody set has its default.
+A setting is one entry of the class below. Options, names of variables, help, JSON Schema, the settings page and the
+answers of `wiverno config` are derived from it; no second list exists. The values of an `Adjustments` are normalised
+(seconds, bytes, numbers) and complete: what nobody set has its default.
 
 A setting enters the model with the feature it steers, never before.
 """
@@ -10,55 +10,20 @@ A setting enters the model with the feature it steers, never before.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from wiverno.config import rules, units
+from wiverno.config import kinds, rules, units
+from wiverno.config.declare import Setting, described, setting
 from wiverno.config.errors import BadValue, ConfigError, Origin, Problem, did_you_mean
-from wiverno.config.kinds import (
-    Addresses, Choice, Duration, Flag, Host, Identity, Kind, Mode, Network, Networks, Prefix, Size, Sockets, Text, Whole, WordSet,
-)  # fmt: skip
+from wiverno.config.kinds import Network
+from wiverno.config.units import Address, FdAddress, TcpAddress, UnixAddress
 
-
-def setting(
-    default: object,
-    meaning: str,
-    group: str,
-    *,
-    simple: object = None,
-    otherwise: Callable[[Mapping[str, Any]], object] | None = None,
-    aliases: tuple[str, ...] = (),
-    secret: bool = False,
-    inert: bool = False,
-    code_only: bool = False,
-) -> Any:
-    """Declare a setting.
-
-    Args:
-        default: the normalised default.
-        meaning: what it steers, in one or two sentences.
-        group: the heading it stands under in help and documentation.
-        simple: the default in mode "simple", where it differs.
-        otherwise: gives the default from the settings above it, where it depends on them.
-        aliases: other names accepted from every source.
-        secret: the value is shown nowhere unless asked for.
-        inert: accepted for waitress's sake; it does nothing and warns once.
-        code_only: no file, variable or option can give it.
-    """
-    about: dict[str, Any] = {
-        "group": group, "aliases": aliases, "secret": secret, "inert": inert, "code_only": code_only,
-        "default": default, "simple": default if simple is None else simple,
-    }  # fmt: skip
-    if otherwise is None and simple is not None:
-        otherwise = lambda values: simple if values.get("mode") == "simple" else default  # noqa: E731
-    if otherwise is not None:
-        return Field(default_factory=otherwise, description=meaning, json_schema_extra=about)
-    return Field(default=default, description=meaning, json_schema_extra=about)
+# What the engine needs stands here together: of this room it imports no other file.
+__all__ = ["ALIASES", "SETTINGS", "Address", "Adjustments", "ConfigError", "FdAddress", "TcpAddress", "UnixAddress"]
 
 
 def _trusted_by_default(values: Mapping[str, Any]) -> frozenset[str]:
@@ -77,163 +42,169 @@ class Adjustments(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     # `mode` stands first: defaults of the settings below depend on it.
-    mode: Annotated[str, Choice(("threaded", "simple"))] = setting(
+    mode: Annotated[str, kinds.choice("threaded", "simple")] = setting(
         "threaded",
-        "How the application runs: on a crew of threads, or on the loop's own thread, one request at a time (RunServer).",
+        "How the application runs: on a crew of threads, or one request at a time on the loop's own thread (RunServer).",
         "Server",
     )
-    host: Annotated[str, Host()] = setting(
+    host: Annotated[str, kinds.host()] = setting(
         "0.0.0.0", "Host name or address to listen on; * is every address.", "Listening", simple="localhost"
     )
-    port: Annotated[int, Whole(0, 65535)] = setting(
+    port: Annotated[int, kinds.whole(0, 65535, examples=("8000",))] = setting(
         8080, "TCP port to listen on; 0 lets the system choose one.", "Listening", simple=8000
     )
-    listen: Annotated[tuple[str, ...], Addresses()] = setting(
+    listen: Annotated[tuple[str, ...], kinds.addresses()] = setting(
         (),
         "Addresses to listen on, in place of host and port: host:port, [v6]:port, *:port, unix:/path, fd:NAME.",
         "Listening",
     )
-    ipv4: Annotated[bool, Flag()] = setting(True, "Use IPv4 where a host name or * has such addresses.", "Listening")
-    ipv6: Annotated[bool, Flag()] = setting(True, "Use IPv6 where a host name or * has such addresses.", "Listening")
+    ipv4: Annotated[bool, kinds.flag()] = setting(
+        True, "Use IPv4 where a host name or * has such addresses.", "Listening"
+    )
+    ipv6: Annotated[bool, kinds.flag()] = setting(
+        True, "Use IPv6 where a host name or * has such addresses.", "Listening"
+    )
     unix_socket: Annotated[
-        str | None, Text(form="the path of a Unix socket", optional=True, samples=("/run/wiverno.sock",))
+        str | None, kinds.optional_text("the path of a Unix socket", examples=("/run/wiverno.sock",))
     ] = setting(None, "Path of a Unix socket to listen on, in place of host and port.", "Listening")
-    unix_socket_perms: Annotated[int, Mode()] = setting(
+    unix_socket_perms: Annotated[int, kinds.mode()] = setting(
         0o600, "File mode of every Unix socket that is made.", "Listening"
     )
-    sockets: Annotated[tuple[Any, ...], Sockets()] = setting(
+    sockets: Annotated[tuple[Any, ...], kinds.sockets()] = setting(
         (), "Sockets already bound, to listen on in place of everything above.", "Listening", code_only=True
     )
-    backlog: Annotated[int, Whole(1, 2**31 - 1)] = setting(
+    backlog: Annotated[int, kinds.whole(1, 2**31 - 1)] = setting(
         1024,
         "Connections that the system keeps waiting until they are accepted, the argument of listen(2).",
         "Listening",
         simple=5,
         aliases=("request_queue_size",),
     )
-    connection_limit: Annotated[int, Whole(1)] = setting(
+    connection_limit: Annotated[int, kinds.whole(1)] = setting(
         100, "Open connections at which no more are accepted; they wait in the backlog.", "Listening"
     )
 
-    threads: Annotated[int, Whole(1, 4096)] = setting(
+    threads: Annotated[int, kinds.whole(1, 4096)] = setting(
         4, "Threads that may be inside the application at once.", "Server"
     )
-    queue_size: Annotated[int, Whole(0)] = setting(
+    queue_size: Annotated[int, kinds.whole(0)] = setting(
         0, "Requests that may wait for a thread; one more is answered 503. 0 is no bound.", "Server"
     )
-    queue_timeout: Annotated[float, Duration()] = setting(
+    queue_timeout: Annotated[float, kinds.duration()] = setting(
         0.0, "Longest wait of a request for a thread; after it the answer is 503.", "Server"
     )
-    request_timeout: Annotated[float, Duration()] = setting(
+    request_timeout: Annotated[float, kinds.duration()] = setting(
         60.0, "Time after which a request that is still running is logged with its thread's stack.", "Server"
     )
-    graceful_timeout: Annotated[float, Duration()] = setting(
+    graceful_timeout: Annotated[float, kinds.duration()] = setting(
         30.0, "Time that requests in flight get to finish when the server stops.", "Server"
     )
-    ident: Annotated[str, Identity()] = setting(
+    ident: Annotated[str, kinds.identity()] = setting(
         "wiverno", "The Server header of responses; empty leaves it out.", "Server"
     )
-    server_name: Annotated[str, Text(r"[^\s/]+", "a host name", samples=("www.example.org",))] = setting(
+    server_name: Annotated[str, kinds.text("a host name", r"[^\s/]+", examples=("www.example.org",))] = setting(
         "wiverno.invalid", "SERVER_NAME where the request names no host.", "Server"
     )
 
-    channel_timeout: Annotated[float, Duration()] = setting(
+    channel_timeout: Annotated[float, kinds.duration()] = setting(
         120.0, "Time after which a connection without traffic and without a request is closed.", "Connections"
     )
-    header_timeout: Annotated[float, Duration()] = setting(
+    header_timeout: Annotated[float, kinds.duration()] = setting(
         30.0, "Time in which the head of a request must arrive, counted from its first byte.", "Connections"
     )
-    body_timeout: Annotated[float, Duration()] = setting(
+    body_timeout: Annotated[float, kinds.duration()] = setting(
         60.0, "Longest pause while the body of a request arrives.", "Connections"
     )
-    body_min_rate: Annotated[int, Size()] = setting(
+    body_min_rate: Annotated[int, kinds.size()] = setting(
         100,
         "Bytes a second that a request's body must bring on average, once body_timeout has passed; 0 is any.",
         "Connections",
     )
-    cleanup_interval: Annotated[float, Duration(zero="")] = setting(
+    cleanup_interval: Annotated[float, kinds.duration(zero="")] = setting(
         30.0, "How often idle connections are looked for.", "Connections"
     )
-    channel_request_lookahead: Annotated[int, Whole(0)] = setting(
+    channel_request_lookahead: Annotated[int, kinds.whole(0)] = setting(
         0,
         "Requests read ahead on a connection while one runs; more than 0 also notices clients that have gone.",
         "Connections",
     )
-    log_socket_errors: Annotated[bool, Flag()] = setting(True, "Log clients that disconnect early.", "Connections")
+    log_socket_errors: Annotated[bool, kinds.flag()] = setting(
+        True, "Log clients that disconnect early.", "Connections"
+    )
 
-    max_request_header_size: Annotated[int, Size(1)] = setting(
+    max_request_header_size: Annotated[int, kinds.size(1)] = setting(
         262144, "Size at which a request's line and headers together are refused with 431.", "Limits"
     )
-    max_request_body_size: Annotated[int, Size()] = setting(
+    max_request_body_size: Annotated[int, kinds.size()] = setting(
         1073741824, "Size at which a request's body is refused with 413.", "Limits"
     )
-    max_header_count: Annotated[int, Whole(1)] = setting(
+    max_header_count: Annotated[int, kinds.whole(1)] = setting(
         100, "Header fields that a request may have; more are refused with 431.", "Limits"
     )
-    max_request_line_size: Annotated[int, Size(1)] = setting(
+    max_request_line_size: Annotated[int, kinds.size(1)] = setting(
         16384, "Size past which a request line is refused with 414.", "Limits"
     )
 
-    recv_bytes: Annotated[int, Size(1)] = setting(8192, "Bytes asked of a socket at once.", "Buffers")
-    inbuf_overflow: Annotated[int, Size()] = setting(
+    recv_bytes: Annotated[int, kinds.size(1)] = setting(8192, "Bytes asked of a socket at once.", "Buffers")
+    inbuf_overflow: Annotated[int, kinds.size()] = setting(
         524288, "Request body past which it goes to a temporary file.", "Buffers"
     )
-    outbuf_overflow: Annotated[int, Size()] = setting(
+    outbuf_overflow: Annotated[int, kinds.size()] = setting(
         1048576, "Unsent output past which it goes to a temporary file.", "Buffers"
     )
-    outbuf_high_watermark: Annotated[int, Size()] = setting(
+    outbuf_high_watermark: Annotated[int, kinds.size()] = setting(
         16777216, "Unsent output at which the application waits until the client has taken some.", "Buffers"
     )
 
     trusted_proxy: Annotated[
         str | None,
-        Text(form="the IP address of a proxy, localhost (Unix sockets) or *", optional=True, samples=("127.0.0.1",)),
+        kinds.optional_text("the IP address of a proxy, localhost (Unix sockets) or *", examples=("127.0.0.1",)),
     ] = setting(
         None,
         "Peer whose proxy headers are believed: an IP address, localhost for Unix sockets, or * for every peer.",
         "Proxy",
     )
-    trusted_proxies: Annotated[tuple[Network, ...], Networks()] = setting(
+    trusted_proxies: Annotated[tuple[Network, ...], kinds.networks()] = setting(
         (), "Networks whose hosts' proxy headers are believed, beside trusted_proxy.", "Proxy"
     )
-    trusted_proxy_count: Annotated[int, Whole(1)] = setting(
+    trusted_proxy_count: Annotated[int, kinds.whole(1)] = setting(
         1, "How many proxies, counted from this server outwards, are believed.", "Proxy"
     )
-    proxy_protocol: Annotated[bool, Flag()] = setting(
+    proxy_protocol: Annotated[bool, kinds.flag()] = setting(
         False,
         "Expect the PROXY protocol (version 1 or 2) at the start of each connection from a trusted proxy.",
         "Proxy",
     )
-    trusted_proxy_headers: Annotated[frozenset[str], WordSet(rules.PROXY_HEADERS)] = setting(
+    trusted_proxy_headers: Annotated[frozenset[str], kinds.word_set(*rules.PROXY_HEADERS)] = setting(
         frozenset(),
         "Headers believed from a trusted proxy: forwarded, or any of the x-forwarded ones.",
         "Proxy",
         otherwise=_trusted_by_default,
     )
-    clear_untrusted_proxy_headers: Annotated[bool, Flag()] = setting(
+    clear_untrusted_proxy_headers: Annotated[bool, kinds.flag()] = setting(
         True, "Keep proxy headers that are not believed from the application.", "Proxy"
     )
-    log_untrusted_proxy_headers: Annotated[bool, Flag()] = setting(
+    log_untrusted_proxy_headers: Annotated[bool, kinds.flag()] = setting(
         False, "Log proxy headers that were not believed.", "Proxy"
     )
 
     url_scheme: Annotated[
-        str, Text(r"[A-Za-z][A-Za-z0-9+.-]*", "a URL scheme such as http or https", samples=("https",))
+        str, kinds.text("a URL scheme such as http or https", r"[A-Za-z][A-Za-z0-9+.-]*", examples=("https",))
     ] = setting("http", "Scheme of the URLs that the application builds (wsgi.url_scheme).", "Application")
-    url_prefix: Annotated[str, Prefix(samples=("/app",))] = setting(
+    url_prefix: Annotated[str, kinds.prefix()] = setting(
         "", "Path under which the application is mounted (SCRIPT_NAME).", "Application"
     )
-    expose_tracebacks: Annotated[bool, Flag()] = setting(
+    expose_tracebacks: Annotated[bool, kinds.flag()] = setting(
         False, "Put the traceback into the body of a 500 response. For development only.", "Application"
     )
 
-    send_bytes: Annotated[int, Size()] = setting(
+    send_bytes: Annotated[int, kinds.size()] = setting(
         1, "Accepted for waitress's sake; does nothing.", "Compatibility", inert=True
     )
-    asyncore_loop_timeout: Annotated[float, Duration(zero="")] = setting(
+    asyncore_loop_timeout: Annotated[float, kinds.duration(zero="")] = setting(
         1.0, "Accepted for waitress's sake; does nothing.", "Compatibility", inert=True
     )
-    asyncore_use_poll: Annotated[bool, Flag()] = setting(
+    asyncore_use_poll: Annotated[bool, kinds.flag()] = setting(
         False, "Accepted for waitress's sake; does nothing.", "Compatibility", inert=True
     )
 
@@ -253,7 +224,7 @@ class Adjustments(BaseModel):
     def from_keywords(cls, **values: Any) -> Self:
         """Return settings from the keywords of `serve()` and its like: text as INI files give it, or native values.
 
-        None leaves a setting at its default, except where waitress gives None a meaning (`ident=None` omits the header).
+        None leaves a setting at its default, except where waitress gives None a meaning (`ident=None`).
 
         Warns:
             DeprecationWarning: settings that do nothing, and trusted_proxy without trusted_proxy_headers.
@@ -276,66 +247,19 @@ class Adjustments(BaseModel):
         return self.backlog
 
     @property
-    def addresses(self) -> tuple[units.Address, ...]:
+    def addresses(self) -> tuple[Address, ...]:
         """The addresses to listen on, from listen, unix_socket, or host and port; none if sockets were handed over."""
         if self.sockets:
             return ()
         if self.listen:
             return tuple(dict.fromkeys(units.read_address(word, self.port) for word in self.listen))
         if self.unix_socket:
-            return (units.UnixAddress(self.unix_socket),)
-        return (units.TcpAddress(units.read_host(self.host), self.port),)
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting as data: what options, help, schema and documentation are made from."""
-
-    name: str
-    kind: Kind
-    default: Any
-    simple_default: Any
-    meaning: str
-    group: str
-    aliases: tuple[str, ...]
-    secret: bool
-    inert: bool
-    code_only: bool
-
-    @property
-    def variable(self) -> str:
-        """The environment variable that sets it."""
-        return f"WIVERNO_{self.name.upper()}"
-
-    @property
-    def option(self) -> str:
-        """The command-line option that sets it."""
-        return "--" + self.name.replace("_", "-")
-
-    @property
-    def default_text(self) -> str:
-        """The default in words; both where it differs by mode."""
-        text = self.kind.text(self.default)
-        return (
-            text
-            if self.simple_default == self.default
-            else f"{text}; {self.kind.text(self.simple_default)} in mode simple"
-        )
-
-
-def _described(name: str, info: FieldInfo) -> Setting:
-    kind = next(item for item in info.metadata if isinstance(item, Kind))
-    about = info.json_schema_extra
-    assert isinstance(about, dict)
-    more: dict[str, Any] = dict(about)
-    return Setting(
-        name, kind, more["default"], more["simple"], info.description or "", more["group"],
-        more["aliases"], more["secret"], more["inert"], more["code_only"],
-    )  # fmt: skip
+            return (UnixAddress(self.unix_socket),)
+        return (TcpAddress(units.read_host(self.host), self.port),)
 
 
 SETTINGS: Mapping[str, Setting] = MappingProxyType(
-    {name: _described(name, info) for name, info in Adjustments.model_fields.items()}
+    {name: described(name, info) for name, info in Adjustments.model_fields.items()}
 )
 ALIASES: Mapping[str, str] = MappingProxyType(
     {alias: entry.name for entry in SETTINGS.values() for alias in entry.aliases}

@@ -1,7 +1,7 @@
 """Text ↔ value, one pair of functions a unit: durations, sizes, booleans, lists, file modes, listen addresses.
 
-Text is what INI files, the environment and the command line can say; it is read leniently, but nothing is guessed: what has two
-meanings is refused with both of them. A function raises `BadValue`, whose message says what is accepted.
+Text is what INI files, the environment and the command line can say; it is read leniently, but nothing is guessed: what
+has two meanings is refused with both of them. A function raises `BadValue`, whose message says what is accepted.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ TRUE_WORDS = frozenset(("true", "t", "yes", "y", "on", "1"))
 FALSE_WORDS = frozenset(("false", "f", "no", "n", "off", "0"))
 
 _SECONDS = {"d": Decimal(86400), "h": Decimal(3600), "m": Decimal(60), "s": Decimal(1), "ms": Decimal("0.001")}
-_BYTES = {
-    "": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
-}  # fmt: skip
+_BYTES = {"": 1, "b": 1} | {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|[dhms])\s*")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
@@ -34,7 +33,7 @@ MODE_PATTERN = r"^\s*(0[oO]?)?[0-7]{3}\s*$"
 
 @dataclass(frozen=True, slots=True)
 class TcpAddress:
-    """A host name or IP address and a port; host "" means every address of the machine, port 0 one that the system chooses."""
+    """A host name or IP address and a port; host "" means every address, port 0 one that the system chooses."""
 
     host: str
     port: int
@@ -78,14 +77,14 @@ def read_boolean(text: str) -> bool:
 
 
 def read_whole(text: str) -> int:
-    """Return the whole number in decimal digits; underscores and fractions, which int() and float() let pass, are refused."""
+    """Return the whole number in decimal digits; underscores, which int() lets pass, are refused."""
     if not re.fullmatch(r"[+-]?[0-9]{1,20}", text.strip()):
         raise BadValue("expected a whole number")
     return int(text)
 
 
 def read_duration(text: str) -> float:
-    """Return seconds from `30`, `0.5`, `500ms`, `30s`, `1m30s`, `2h`, `1d`; the parts go from large to small, each once."""
+    """Return seconds from `30`, `0.5`, `500ms`, `30s`, `1m30s`, `2h`, `1d`; the parts go from large to small."""
     stripped = text.strip()
     if _NUMBER.fullmatch(stripped):
         return float(stripped)
@@ -119,7 +118,7 @@ def duration_text(seconds: float) -> str:
 
 
 def read_size(text: str) -> int:
-    """Return bytes from `8192`, `10kB`, `1.5MiB`; a bare k, m or g is refused because people mean both 1000 and 1024 by it."""
+    """Return bytes from `8192`, `10kB`, `1.5MiB`; a bare k, m or g is refused: people mean both 1000 and 1024 by it."""
     match = _SIZE.fullmatch(text.strip())
     if match is None or (match[2].lower() not in _BYTES and match[2].lower() not in ("k", "m", "g", "t")):
         raise BadValue("expected a size: bytes, or kB MB GB (powers of 1000), KiB MiB GiB (powers of 1024)")
@@ -160,7 +159,7 @@ def read_words(text: str) -> list[str]:
 
 
 def read_host(text: str) -> str:
-    """Return a host name or IP address; "" and "*" mean every address, and brackets around an IPv6 address are taken off."""
+    """Return a host name or IP address; "" and "*" mean every address, brackets around an IPv6 address go."""
     host = text.strip()
     if host == "*":
         return ""
