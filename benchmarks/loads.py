@@ -1,0 +1,215 @@
+"""The loads of the specification: which application, which requests, how many connections, which servers.
+
+A load is measured over its contenders. Usually a contender is a server; for the access log it is a server with and
+without the log, for the frameworks an application under one and the same server.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.apps import GREETING, MEBIBYTE
+from benchmarks.framework_apps import FRAMEWORKS
+
+THREADED = (
+    "wiverno-16",
+    "waitress-4",
+    "waitress-16",
+    "gunicorn-gthread",
+    "granian-1",
+    "granian-16",
+    "cheroot",
+    "uwsgi",
+)
+EVERY_SERVER = (
+    "runserver",
+    "wiverno-4",
+    "wiverno-16",
+    "waitress-4",
+    "waitress-16",
+    "gunicorn-sync",
+    "gunicorn-gthread",
+    "granian-1",
+    "granian-16",
+    "cheroot",
+    "uwsgi",
+    "bjoern",
+)
+IDLE_CONNECTIONS = 10_000
+FEW_ROUTES, MANY_ROUTES = 10, 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One bar of a plot: a server and what it serves.
+
+    Attributes:
+        name: unique within its load.
+        server: name of the server.
+        application: "module:attribute".
+        is_logging: whether the server writes its access log.
+        arguments: handed to the wrk script.
+    """
+
+    name: str
+    server: str
+    application: str
+    is_logging: bool = False
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One table of the report.
+
+    Attributes:
+        name: what `--only` calls it.
+        title: heading.
+        meaning: one sentence under the heading.
+        contenders: in the order of the table.
+        connections: wrk's concurrent connections.
+        script: file under lua/.
+        path: requested path (scripts may vary it).
+        sends: bytes of request body; 0 means GET.
+        answer: the body that every server must answer to be measured; None when only its length is fixed.
+        answer_length: bytes of the answer where it is not spelled out.
+        kind: how it is measured.
+    """
+
+    name: str
+    title: str
+    meaning: str
+    contenders: tuple[Contender, ...]
+    connections: int = 64
+    script: str = "plain.lua"
+    path: str = "/"
+    sends: int = 0
+    answer: bytes | None = GREETING
+    answer_length: int = 0
+    kind: Literal["rate", "idle"] = "rate"
+
+
+def _servers(names: tuple[str, ...], application: str) -> tuple[Contender, ...]:
+    return tuple(Contender(name, name, f"benchmarks.apps:{application}") for name in names)
+
+
+def _framework(label: str, routes: int, server: str, *, script_needs_routes: bool) -> Contender:
+    name = f"{label}, {routes:,} routes" if script_needs_routes else label
+    arguments = (str(routes),) if script_needs_routes else ()
+    return Contender(name, server, f"benchmarks.framework_apps:{label}_{routes}", arguments=arguments)
+
+
+def all_loads(framework_server: str = "wiverno-16", extra: tuple[str, ...] = ()) -> tuple[Load, ...]:
+    """Every load.
+
+    Args:
+        framework_server: the server under the frameworks.
+        extra: names of further servers that take part wherever bodies are not needed.
+    """
+    every = EVERY_SERVER + extra
+    threaded = THREADED + tuple(name for name in extra if not name.endswith("-1"))
+    return (
+        Load("hello", "Hello", "64 keep-alive connections, a fixed short answer.", _servers(every, "hello")),
+        Load(
+            "browser",
+            "A browser's request",
+            "64 keep-alive connections, 12 headers, path and cookie differ from request to request.",
+            _servers(every, "hello"),
+            script="browser.lua",
+        ),
+        Load(
+            "close",
+            "A connection for every request",
+            "64 at a time, `Connection: close`.",
+            _servers(every, "hello"),
+            script="close.lua",
+        ),
+        Load(
+            "blocking",
+            "Ten milliseconds of waiting",
+            "16 connections; each application call sleeps 10 ms. 16 threads can answer 1,600 a second at most.",
+            _servers((*threaded, "bjoern"), "blocking"),
+            connections=16,
+        ),
+        Load(
+            "mixed",
+            "Every 20th request waits",
+            "32 connections; every 20th request sleeps 10 ms, the others answer at once.",
+            _servers((*threaded, "bjoern"), "mixed"),
+            connections=32,
+            script="mixed.lua",
+        ),
+        Load(
+            "cpu",
+            "CPU-bound",
+            "16 connections; each call computes for about 2 ms in Python. Nothing to win; see the 99th percentile.",
+            _servers(every, "cpu_bound"),
+            connections=16,
+            answer=None,
+            answer_length=7,
+        ),
+        Load(
+            "download",
+            "1 MiB down",
+            "16 connections; the answer is 1 MiB from memory.",
+            _servers(EVERY_SERVER, "download"),
+            connections=16,
+            answer=None,
+            answer_length=len(MEBIBYTE),
+        ),
+        Load(
+            "upload",
+            "1 MiB up",
+            "16 connections; the application reads the 1 MiB body in 64 KiB pieces and answers its length.",
+            _servers(EVERY_SERVER, "upload"),
+            connections=16,
+            script="upload.lua",
+            sends=len(MEBIBYTE),
+            answer=b"%d\n" % len(MEBIBYTE),
+        ),
+        *_special_loads(framework_server),
+    )
+
+
+def _special_loads(framework_server: str) -> tuple[Load, ...]:
+    """Loads whose contenders are not simply all servers."""
+    hello = "benchmarks.apps:hello"
+    idle = ("wiverno-16", "waitress-4", "gunicorn-gthread", "granian-16", "cheroot", "bjoern")
+    return (
+        Load(
+            "idle",
+            "10,000 idle connections",
+            "Memory of the server's processes for each idle keep-alive connection, and the hello rate beside them.",
+            _servers(idle, "hello"),
+            kind="idle",
+        ),
+        Load(
+            "access-log",
+            "Access log",
+            "Hello with 64 keep-alive connections, without and with an access log in a file.",
+            (
+                Contender("log off", framework_server, hello),
+                Contender("log on", framework_server, hello, is_logging=True),
+            ),
+        ),
+        Load(
+            "frameworks",
+            "Frameworks",
+            "The same greeting through each framework, under the same server, 64 keep-alive connections.",
+            tuple(_framework(label, FEW_ROUTES, framework_server, script_needs_routes=False) for label in FRAMEWORKS),
+        ),
+        Load(
+            "routes",
+            "Ten routes and ten thousand",
+            "Requests spread over all routes of the application, each with one integer parameter.",
+            tuple(
+                _framework(label, routes, framework_server, script_needs_routes=True)
+                for label in FRAMEWORKS
+                if label != "bare"
+                for routes in (FEW_ROUTES, MANY_ROUTES)
+            ),
+            script="routes.lua",
+        ),
+    )
+
+
+QUICK = ("hello", "browser")

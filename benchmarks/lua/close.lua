@@ -1,0 +1,3 @@
+-- A connection for every request.
+dofile("summary.lua")
+wrk.headers["Connection"] = "close"

@@ -1,0 +1,69 @@
+"""Everything one run found, as a value that can be written to a file, read back and merged."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from benchmarks.rounds import Outcome, Sample
+from benchmarks.startup import Times
+
+
+@dataclass(slots=True)
+class Results:
+    """Figures and what they were measured with.
+
+    Attributes:
+        machine, versions: from `facts`.
+        conditions: load → how it was run (date, rounds, seconds).
+        outcomes: load → contender → samples.
+        times: start-up command → seconds.
+    """
+
+    machine: dict[str, str]
+    versions: dict[str, str]
+    conditions: dict[str, str] = field(default_factory=dict)
+    outcomes: dict[str, dict[str, Outcome]] = field(default_factory=dict)
+    times: dict[str, Times] = field(default_factory=dict)
+
+    def save(self, file: Path) -> None:
+        """Write as JSON."""
+        file.write_text(json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """Read what `save` wrote."""
+        stored: dict[str, Any] = json.loads(file.read_text())
+        outcomes = {
+            load: {name: _outcome(outcome) for name, outcome in contenders.items()}
+            for load, contenders in stored["outcomes"].items()
+        }
+        times = {name: Times(**value) for name, value in stored["times"].items()}
+        return cls(stored["machine"], stored["versions"], stored["conditions"], outcomes, times)
+
+    def add_older(self, older: Self) -> None:
+        """Take over whole loads that this run left out; figures of one load are never mixed."""
+        self.conditions = {**older.conditions, **self.conditions}
+        self.outcomes = {**older.outcomes, **self.outcomes}
+        self.times = self.times or older.times
+
+    def failures(self) -> list[str]:
+        """One line for everything that did not answer as it should."""
+        lines = [
+            f"{load}: {name}: {outcome.failure}"
+            for load, contenders in self.outcomes.items()
+            for name, outcome in contenders.items()
+            if outcome.failure
+        ]
+        return lines + [f"startup: {name}: {times.failure}" for name, times in self.times.items() if times.failure]
+
+    def worst_disturbance(self) -> float:
+        """CPUs that foreign processes used during the most disturbed measurement."""
+        return max(
+            (sample.foreign_cpu for load in self.outcomes.values() for one in load.values() for sample in one.samples),
+            default=0.0,
+        )
+
+
+def _outcome(stored: dict[str, Any]) -> Outcome:
+    return Outcome([Sample(**sample) for sample in stored["samples"]], stored["failure"])

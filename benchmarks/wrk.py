@@ -1,0 +1,111 @@
+"""One run of wrk: the command, its one-line summary, and a check before it that the server answers what it should."""
+
+import contextlib
+import http.client
+import json
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.environment import HERE
+from benchmarks.loads import Load
+from benchmarks.processes import CLIENT_CPU, Child
+from benchmarks.servers import HOST
+
+SCRIPTS = HERE / "lua"
+START_SECONDS = 90.0  # Falcon compiles 10,000 routes on the first request
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What wrk counted; latencies in milliseconds, `errors` only those that happened."""
+
+    rate: float
+    bytes_per_second: float
+    mean: float
+    p50: float
+    p99: float
+    worst: float
+    errors: dict[str, int]
+
+
+def run(load: Load, port: int, seconds: int, log: Path, arguments: tuple[str, ...] = ()) -> Summary:
+    """Press the server on `port` for `seconds` from the client's CPU.
+
+    Raises:
+        ChildFailed: wrk did not finish or printed no summary.
+    """
+    command = ["wrk", "--threads", "1", "--connections", str(load.connections), "--duration", f"{seconds}s"]
+    command += ["--timeout", "10s", "--script", load.script, f"http://{HOST}:{port}{load.path}", "--", *arguments]
+    with Child(command, cpu=CLIENT_CPU, log=log, directory=SCRIPTS) as child:
+        try:
+            child.process.wait(seconds + 30)
+        except subprocess.TimeoutExpired:
+            raise child.fail("wrk did not finish") from None
+        line = next((text for text in log.read_text().splitlines() if text.startswith("SUMMARY ")), None)
+        if line is None:
+            raise child.fail("wrk printed no summary")
+    return _read(json.loads(line.removeprefix("SUMMARY ")))
+
+
+def _read(counted: dict[str, float]) -> Summary:
+    seconds = counted["microseconds"] / 1e6
+    errors = {name: int(counted[name]) for name in ("connect", "read", "write", "status", "timeout") if counted[name]}
+    return Summary(
+        rate=counted["requests"] / seconds,
+        bytes_per_second=counted["bytes"] / seconds,
+        mean=counted["mean"] / 1e3,
+        p50=counted["p50"] / 1e3,
+        p99=counted["p99"] / 1e3,
+        worst=counted["max"] / 1e3,
+        errors=errors,
+    )
+
+
+def wait_until_right(server: Child, load: Load, port: int, arguments: tuple[str, ...] = ()) -> None:
+    """Wait for the first answer, and check that it is the answer of this load.
+
+    Raises:
+        ChildFailed: the server ended, stayed silent, or answered something else.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    path = "/section0/item/1" if arguments else load.path
+    while True:
+        if not server.alive:
+            raise server.fail(f"the server ended with status {server.process.returncode} before it answered")
+        with contextlib.suppress(ConnectionError, http.client.RemoteDisconnected):
+            _check_answer(server, load, port, path, has_own_answer=bool(arguments))
+            return
+        if time.monotonic() > deadline:
+            raise server.fail(f"no answer within {START_SECONDS:.0f} seconds")
+        time.sleep(0.02)
+
+
+def _check_answer(server: Child, load: Load, port: int, path: str, *, has_own_answer: bool) -> None:
+    connection = http.client.HTTPConnection(HOST, port, timeout=START_SECONDS)
+    try:
+        if load.sends:
+            connection.request("POST", path, body=bytes(load.sends))
+        else:
+            connection.request("GET", path)
+        response = connection.getresponse()
+        body = response.read()
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise server.fail(f"{path} was answered with status {response.status}")
+    if has_own_answer:
+        return
+    is_right = body == load.answer if load.answer is not None else len(body) == load.answer_length
+    if not is_right:
+        raise server.fail(f"{path} was answered with {len(body)} bytes that are not this load's: {body[:60]!r}")
+
+
+def free_port() -> int:
+    """A port that nothing listens on now."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((HOST, 0))
+        return int(sock.getsockname()[1])
