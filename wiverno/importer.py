@@ -1,0 +1,127 @@
+"""Turn ``"module:attribute.path"`` into the object it names.
+
+The one idea here is whose mistake it was. A target that names nothing is the user's typing error and becomes an
+``ImportTargetError`` of one line that says what is there instead. An exception raised *inside* the module while it is
+imported is the application's own and passes through untouched, traceback and all.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from types import ModuleType
+
+
+class ImportTargetError(Exception):
+    """A target that names no object; ``str(error)`` is one line fit for a terminal."""
+
+
+def load_object(target: str) -> object:
+    """Import and return what ``target`` names.
+
+    Args:
+        target: ``"package.module:attribute"``; the attribute may be dotted (``"shop.app:factory.default"``).
+
+    Raises:
+        ImportTargetError: the target is misspelt, or the module or attribute does not exist.
+    """
+    module_name, _, attribute_path = target.partition(":")
+    _require_spelling(target, module_name, attribute_path)
+    module = _import_module(module_name, target)
+    found: object = module
+    walked = module_name
+    for attribute in attribute_path.split("."):
+        try:
+            found = getattr(found, attribute)
+        except AttributeError as error:
+            if not _is_plainly_missing(found, attribute):
+                raise
+            raise ImportTargetError(_missing_attribute(target, found, walked, attribute)) from error
+        walked = f"{walked}.{attribute}"
+    return found
+
+
+def _require_spelling(target: str, module_name: str, attribute_path: str) -> None:
+    """Refuse what cannot name an object, before anything is imported."""
+    if not attribute_path and ":" not in target and module_name.endswith(".py"):
+        guess = module_name[:-3].replace("/", ".").strip(".")
+        raise ImportTargetError(f"{target!r} is a file name; write the module and the object, like '{guess}:app'")
+    if not module_name or not attribute_path:
+        guess = module_name or "module"
+        raise ImportTargetError(f"{target!r} names no object; write 'module:attribute', like '{guess}:app'")
+    if "/" in module_name or module_name.endswith(".py"):
+        guess = module_name.removesuffix(".py").replace("/", ".").strip(".")
+        hint = f"write the module's name, like '{guess}:{attribute_path}'"
+        raise ImportTargetError(f"{target!r}: {module_name!r} is a path; {hint}")
+    for part in (*module_name.split("."), *attribute_path.split(".")):
+        if not part.isidentifier():
+            raise ImportTargetError(f"{target!r}: {part!r} is not a Python name; write 'module:attribute'")
+
+
+def _import_module(name: str, target: str) -> ModuleType:
+    """Import ``name``; only its own absence (or a parent package's) is the target's fault."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        # An import statement inside the module that fails names another module, which is the application's own bug.
+        if missing != name and not name.startswith(missing + "."):
+            raise
+        raise ImportTargetError(_missing_module(target, missing)) from error
+
+
+def _missing_module(target: str, missing: str) -> str:
+    parent, _, last = missing.rpartition(".")
+    if parent:
+        package = sys.modules.get(parent)
+        paths = list(getattr(package, "__path__", ()))
+        if package is not None and not paths:
+            return f"{target!r}: no module {missing!r}: {parent!r} is a module, not a package"
+        where = f"package {parent!r}"
+    else:
+        paths = sys.path
+        where = "the current directory and sys.path"
+    close = _close(last, [info.name for info in pkgutil.iter_modules(paths)])
+    prefix = f"{parent}." if parent else ""
+    hint = f"; did you mean {prefix + close!r}?" if close else f"; looked in {where}"
+    return f"{target!r}: there is no module {missing!r}{hint}"
+
+
+def _missing_attribute(target: str, owner: object, walked: str, attribute: str) -> str:
+    kind = "module" if isinstance(owner, ModuleType) else "object"
+    names = [name for name in dir(owner) if not name.startswith("_")]
+    close = _close(attribute, names)
+    if close:
+        return f"{target!r}: {kind} {walked!r} has no attribute {attribute!r}; did you mean {close!r}?"
+    if isinstance(owner, ModuleType):
+        if importlib.util.find_spec(f"{walked}.{attribute}") if hasattr(owner, "__path__") else None:
+            return f"{target!r}: {walked + '.' + attribute!r} is a module; write '{walked}.{attribute}:attribute'"
+        own = [name for name in names if _is_defined_here(owner, name)]
+        there = ", ".join(own[:8]) + (", …" if len(own) > 8 else "") if own else "nothing callable"
+        return f"{target!r}: module {walked!r} has no attribute {attribute!r}; it defines {there}"
+    return f"{target!r}: {kind} {walked!r} ({type(owner).__name__}) has no attribute {attribute!r}"
+
+
+def _is_defined_here(module: ModuleType, name: str) -> bool:
+    value = inspect.getattr_static(module, name, None)
+    if inspect.isclass(value) or inspect.isroutine(value):
+        return value.__module__ == module.__name__
+    return callable(value)
+
+
+def _is_plainly_missing(owner: object, attribute: str) -> bool:
+    """Tell an absent attribute from a property or ``__getattr__`` whose own code failed."""
+    try:
+        inspect.getattr_static(owner, attribute)
+    except AttributeError:
+        return True
+    return False
+
+
+def _close(word: str, names: list[str]) -> str | None:
+    matches = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return matches[0] if matches else None
