@@ -1,0 +1,278 @@
+"""Wiverno as a WSGI application: the whole way from environ to answer."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from wsgiref.validate import validator
+
+import pytest
+
+from tests.support.wsgi import call
+from wiverno.main import Wiverno
+from wiverno.web.errors import HTTPError, abort
+from wiverno.web.request import Request
+from wiverno.web.response import Response
+
+
+def app_returning(value: object) -> Wiverno:
+    app = Wiverno()
+    app.add_route("/", lambda request: value, ("GET", "POST"))
+    return app
+
+
+@pytest.mark.parametrize(
+    ("value", "status", "content_type", "body"),
+    [
+        ("Hello", "200 OK", "text/html; charset=utf-8", b"Hello"),
+        (("200 OK", "Hello"), "200 OK", "text/html; charset=utf-8", b"Hello"),
+        ((201, "made"), "201 Created", "text/html; charset=utf-8", b"made"),
+        ((HTTPStatus.ACCEPTED, "é"), "202 Accepted", "text/html; charset=utf-8", "é".encode()),
+        (("299 Fine by me", "x"), "299 Fine by me", "text/html; charset=utf-8", b"x"),
+        ((599, "x"), "599 Unknown", "text/html; charset=utf-8", b"x"),
+        ({"a": [1, None]}, "200 OK", "application/json", b'{"a":[1,null]}'),
+        ([], "200 OK", "application/json", b"[]"),
+        ((404, {"a": "é"}), "404 Not Found", "application/json", '{"a":"é"}'.encode()),
+        (b"\x00\x01", "200 OK", "application/octet-stream", b"\x00\x01"),
+        (bytearray(b"ab"), "200 OK", "application/octet-stream", b"ab"),
+        ((200, "x", {"Content-Type": "text/plain"}), "200 OK", "text/plain", b"x"),
+        ((200, "x", [("content-type", "text/css")]), "200 OK", "text/css", b"x"),
+        (Response("x", 418), "418 I'm a Teapot", "text/html; charset=utf-8", b"x"),
+        (Response({"a": 1}, content_type="application/problem+json"), "200 OK", "application/problem+json", b'{"a":1}'),
+    ],
+)
+def test_every_return_form(value: object, status: str, content_type: str, body: bytes) -> None:
+    got = call(app_returning(value))
+    assert (got.status, got.headers["content-type"], got.body) == (status, content_type, body)
+    assert got.headers["content-length"] == str(len(body))
+
+
+def test_iterators_are_streamed_and_closed() -> None:
+    """Text and bytes may be mixed; nothing is taken before it is sent; the generator ends when the server closes."""
+    seen: list[str] = []
+
+    def items() -> Iterator[str | bytes]:
+        try:
+            seen.append("first")
+            yield "é"
+            seen.append("second")
+            yield b"!"
+        finally:
+            seen.append("closed")
+
+    app = Wiverno()
+    app.get("/")(lambda request: items())
+    got = call(app, consume=False)
+    assert seen == []
+    assert "content-length" not in got.headers
+    assert next(iter(got.chunks)) == "é".encode()
+    assert seen == ["first"]
+    got.close()
+    assert seen == ["first", "closed"]
+
+
+def test_files_go_through_the_servers_file_wrapper(tmp_path: Path) -> None:
+    file = tmp_path / "a.bin"
+    file.write_bytes(b"x" * 100)
+    wrapped: list[Any] = []
+
+    def wrapper(source: Any, block: int) -> list[bytes]:
+        wrapped.append(source)
+        data = source.read()
+        source.close()
+        return [data]
+
+    app = Wiverno()
+    app.get("/")(lambda request: file.open("rb"))
+    assert call(app, **{"wsgi.file_wrapper": wrapper}).body == b"x" * 100
+    assert len(wrapped) == 1
+    assert call(app).body == b"x" * 100
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (None, "a handler returned None"),
+        (3, "a handler returned a int"),
+        (object(), "a handler returned a object"),
+        ((200,), "a handler returned a tuple of 1"),
+        ((200, "x", {}, 4), "a handler returned a tuple of 4"),
+        (("OK", "x"), "'OK' is no status"),
+        ((True, "x"), "True is no status"),
+        ((100, "x"), "100 is no status"),
+        (("200 OK\r\nX: y", "x"), "is no status"),
+        ((200, "x", {"X": "a\r\nSet-Cookie: b"}), "header 'X' holds a control character"),
+        ((200, "x", {"X\n": "a"}), "holds a control character"),
+        ((200, "x", {"X": None}), "header 'X' has a NoneType as its value"),
+        ({"a": float("nan")}, "Out of range float values"),
+        ({"a": object()}, "not JSON serializable"),
+    ],
+)
+def test_what_cannot_be_sent_is_a_500_and_says_why_in_the_log(
+    value: object, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    got = call(app_returning(value))
+    assert got.status == "500 Internal Server Error"
+    assert message in caplog.text
+    assert message.encode() not in got.body
+
+
+def test_head_has_gets_headers_and_no_body() -> None:
+    get, head = call(app_returning("Hello")), call(app_returning("Hello"), "HEAD")
+    assert (head.status, head.headers, head.body) == (get.status, get.headers, b"")
+
+
+def test_options_and_405_name_the_methods() -> None:
+    app = app_returning("x")
+    options = call(app, "OPTIONS")
+    assert (options.status, options.headers["allow"], options.body) == (
+        "204 No Content",
+        "GET, HEAD, OPTIONS, POST",
+        b"",
+    )
+    refused = call(app, "DELETE")
+    assert (refused.status, refused.headers["allow"]) == ("405 Method Not Allowed", "GET, HEAD, OPTIONS, POST")
+
+
+def test_404_says_nothing_of_the_request() -> None:
+    got = call(Wiverno(), path="/<script>alert(1)</script>")
+    assert got.status == "404 Not Found"
+    assert b"<script" not in got.body
+
+
+def test_500_is_logged_under_the_id_on_the_page(caplog: pytest.LogCaptureFixture) -> None:
+    app = Wiverno()
+
+    @app.get("/boom/{what}")
+    def boom(request: Request) -> str:
+        raise RuntimeError("secret words")
+
+    got = call(app, path="/boom/\x1b[31m\n", HTTP_X_REQUEST_ID="req-7")
+    assert got.status == "500 Internal Server Error"
+    assert b"req-7" in got.body
+    assert b"secret" not in got.body
+    record = caplog.records[-1]
+    assert record.getMessage() == "GET /boom/%1B%5B31m%0A failed, request req-7"
+    assert record.name == "wiverno.web"
+    assert record.levelno == logging.ERROR
+    assert "secret words" in caplog.text
+
+
+def test_a_harmful_request_id_is_replaced() -> None:
+    got = call(app_returning(None), HTTP_X_REQUEST_ID="<script>")
+    assert b"<script" not in got.body
+
+
+def test_errors_are_json_for_who_asks_for_json() -> None:
+    got = call(Wiverno(), HTTP_ACCEPT="application/json")
+    assert got.headers["content-type"] == "application/json"
+    assert b'"status":404' in got.body
+
+
+def test_own_pages_get_the_status_when_they_name_none(caplog: pytest.LogCaptureFixture) -> None:
+    app = Wiverno(
+        page_404=lambda request: f"no {request.path}",
+        page_405=lambda request, error: ("405 Not That Way", error.message),
+        page_500=lambda request, error: Response(type(error).__name__),
+    )
+    app.get("/boom")(lambda request: 1 // 0)
+    assert call(app, path="/x").status == "404 Not Found"
+    assert call(app, path="/x").body == b"no /x"
+    refused = call(app, "POST", "/boom")
+    assert (refused.status, refused.headers["allow"]) == ("405 Not That Way", "GET, HEAD, OPTIONS")
+    assert (call(app, path="/boom").status, call(app, path="/boom").body) == (
+        "500 Internal Server Error", b"ZeroDivisionError",
+    )  # fmt: skip
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_broken_own_page_falls_back() -> None:
+    app = Wiverno(page_404=lambda request: 1 // 0)
+    got = call(app)
+    assert got.status == "500 Internal Server Error"
+
+
+def test_abort_and_httperror_choose_the_status() -> None:
+    app = Wiverno()
+    app.get("/")(lambda request: abort(403, "Not you."))
+
+    @app.error_page(409)
+    def conflict(request: Request, error: HTTPError) -> str:
+        return error.message
+
+    @app.get("/conflict")
+    def raising(request: Request) -> str:
+        raise HTTPError(409, "twice", {"X-Why": "x"})
+
+    assert call(app).status == "403 Forbidden"
+    assert b"Not you." in call(app).body
+    got = call(app, path="/conflict")
+    assert (got.status, got.body, got.headers["x-why"]) == ("409 Conflict", b"twice", "x")
+
+
+@pytest.mark.parametrize(
+    ("registered", "asked", "location"),
+    [
+        ("/users", "/users/", "/users"),
+        ("/users/", "/users", "/users/"),
+        ("/u/{id:int}/", "/u/7", "/u/7/"),
+        ("/{p:path}/", "//evil.example", "/evil.example/"),
+    ],
+)
+def test_the_other_slash_redirects_within_the_site(registered: str, asked: str, location: str) -> None:
+    app = Wiverno()
+    app.get(registered)(lambda request: "x")
+    got = call(app, path=asked, SCRIPT_NAME="/m", QUERY_STRING="a=b&c=%20")
+    assert got.status == "308 Permanent Redirect"
+    assert got.headers["location"] == f"/m{location}?a=b&c=%20"
+    assert call(Wiverno(), path=asked).status == "404 Not Found"
+
+
+def test_a_path_that_is_no_utf8_is_400() -> None:
+    app = Wiverno()
+    app.get("/u/{name}")(lambda request: str(request.path_params["name"]))
+    assert call(app, path="/u/\xff").status == "400 Bad Request"
+    assert call(app, path="/u/é".encode().decode("latin-1")).body == "é".encode()
+
+
+def test_static_routes_with_other_letters_are_found() -> None:
+    app = Wiverno()
+    app.get("/é")(lambda request: request.path)
+    assert call(app, path="/é".encode().decode("latin-1")).body == "/é".encode()
+
+
+def test_an_environ_without_path_is_the_root() -> None:
+    app = app_returning("x")
+    environ_path: Any = None
+    got = call(app, path=environ_path)
+    assert got.status == "200 OK"
+
+
+def test_wsgiref_finds_nothing_to_complain_about() -> None:
+    app = Wiverno()
+    app.get("/")(lambda request: "Hello")
+    app.get("/stream")(lambda request: iter(["a", "b"]))
+    app.post("/echo")(lambda request: request.data)
+    checked = validator(app)
+    assert call(checked).body == b"Hello"
+    assert call(checked, path="/stream").body == b"ab"
+    assert call(checked, "OPTIONS").status == "204 No Content"
+    assert call(checked, path="/nothing").status == "404 Not Found"
+    data = b'{"a":1}'
+    got = call(
+        checked, "POST", "/echo", body=io.BytesIO(data), CONTENT_TYPE="application/json", CONTENT_LENGTH=str(len(data))
+    )
+    assert got.body == data
+
+
+def test_servers_may_change_the_header_list() -> None:
+    """PEP 3333 lets a server change the list it got; the next answer must not notice."""
+    app = app_returning("Hello")
+    for _ in range(2):
+        got = call(app)
+        assert len(got.header_list) == 2
+        got.header_list.clear()

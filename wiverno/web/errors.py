@@ -1,0 +1,74 @@
+"""The one exception that means an HTTP answer.
+
+Whatever goes wrong with a request because of the *client* is raised as an ``HTTPError`` carrying its status, wherever
+it is noticed: parsing a body, finding a route, or in a handler (``abort(404)``). Every other exception is a bug: 500.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import NoReturn
+
+
+class HTTPError(Exception):
+    """A request that gets an error page.
+
+    Attributes:
+        status: The status code, 400 to 599.
+        message: One sentence for the client; it is shown, so it holds nothing secret.
+        headers: Further header fields of the answer, such as ``Allow``.
+    """
+
+    def __init__(self, status: int, message: str = "", headers: Mapping[str, str] | None = None) -> None:
+        if not 400 <= status <= 599:
+            raise ValueError(f"{status} is no error status (400–599)")
+        self.status = int(status)
+        self.message = message or describe(self.status)
+        self.headers: dict[str, str] = dict(headers or {})
+        super().__init__(f"{self.status} {reason(self.status)}: {self.message}")
+
+
+class MethodNotAllowed(HTTPError):
+    """The path exists, with other methods; carries ``Allow`` as RFC 9110 §15.5.6 demands."""
+
+    def __init__(self, allowed: tuple[str, ...]) -> None:
+        self.allowed = allowed
+        methods = ", ".join(allowed)
+        super().__init__(405, f"This address answers {methods}.", {"Allow": methods})
+
+
+def abort(status: int, message: str = "", headers: Mapping[str, str] | None = None) -> NoReturn:
+    """Leave the handler with an error page.
+
+    Raises:
+        HTTPError: always.
+    """
+    raise HTTPError(status, message, headers)
+
+
+def reason(status: int) -> str:
+    """Return the reason phrase of a status code; "Unknown" for an unregistered one."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
+
+
+def describe(status: int) -> str:
+    """Return one plain sentence for a status, used where the one who raised it gave none."""
+    return _SENTENCES.get(status, f"{reason(status)}.")
+
+
+_SENTENCES = {
+    400: "The request could not be understood.",
+    401: "This page needs you to sign in.",
+    403: "You are not allowed to see this page.",
+    404: "There is nothing at this address.",
+    405: "This address does not answer that method.",
+    413: "The request is larger than this application accepts.",
+    415: "The request's body has a type this address does not accept.",
+    416: "The requested range lies outside the file.",
+    500: "Something went wrong on our side.",
+    503: "The service cannot answer just now; try again in a moment.",
+}

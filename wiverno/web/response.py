@@ -1,0 +1,341 @@
+"""What a handler may return, and the one place where it becomes a WSGI answer: ``answer``.
+
+A handler returns text, bytes, a dict or list (JSON), a file, a ``Path``, an iterator of text or bytes, a ``Response``,
+or a tuple ``(status, body)`` or ``(status, body, headers)`` around any of these bodies. A status is ``200``,
+``HTTPStatus.OK`` or ``"200 OK"``.
+
+An answer is a plain triple ``(status line, header list, body iterable)``. The list is new each time because PEP 3333
+lets servers change it; its tuples and strings are shared, so that a server can recognise a head it has seen before.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import IO, Any, Literal, TypeAlias, cast
+
+from werkzeug.datastructures import Headers
+from werkzeug.http import dump_cookie
+
+from wiverno.web.errors import reason
+
+Status: TypeAlias = str | int
+HeaderItems: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
+StartResponse: TypeAlias = Callable[..., Any]
+Answer: TypeAlias = tuple[str, list[tuple[str, str]], Iterable[bytes]]
+
+HTML = "text/html; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
+JSON = "application/json"
+BYTES = "application/octet-stream"
+
+_HTML_FIELD = ("Content-Type", HTML)
+_JSON_FIELD = ("Content-Type", JSON)
+_BYTES_FIELD = ("Content-Type", BYTES)
+_KNOWN_LENGTHS = 16 * 1024
+_LENGTH_FIELDS: dict[int, tuple[str, str]] = {}
+_STATUS_LINES: dict[str | int, str] = {}
+for _status in HTTPStatus:
+    if _status >= 200:  # 1xx are not final answers; the server sends them
+        _line = f"{int(_status)} {_status.phrase}"
+        _STATUS_LINES[int(_status)] = _STATUS_LINES[_line] = _line
+# RFC 9112 §4: three digits, a space, and a reason phrase of visible characters, spaces and tabs.
+_STATUS_LINE = re.compile(r"[2-9][0-9]{2} [\t\x20-\x7e]*", re.ASCII)
+
+
+class Response:
+    """An answer with everything said: body, status, headers, cookies.
+
+    Args:
+        body: Text, bytes, a dict or list (JSON), an open binary file, or an iterator.
+        status: ``200``, ``HTTPStatus.OK`` or ``"200 OK"``.
+        headers: Further header fields.
+        content_type: The media type; by default that of the kind of body.
+    """
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(
+        self,
+        body: Body = "",
+        status: Status = 200,
+        headers: HeaderItems | None = None,
+        content_type: str | None = None,
+    ) -> None:
+        self.body = body
+        self.status = status_line(status)
+        self.headers: Headers = Headers(_pairs(headers) if headers else None)
+        if content_type is not None:
+            self.headers["Content-Type"] = content_type
+
+    @property
+    def status_code(self) -> int:
+        """The status as a number."""
+        return int(self.status[:3])
+
+    def set_cookie(
+        self,
+        name: str,
+        value: str = "",
+        *,
+        max_age: timedelta | int | None = None,
+        expires: datetime | str | float | None = None,
+        path: str | None = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        httponly: bool = True,
+        samesite: Literal["Strict", "Lax", "None"] | None = "Lax",
+    ) -> None:
+        """Add a ``Set-Cookie`` field (RFC 6265 §4.1).
+
+        The defaults are the careful ones: scripts do not see the cookie, other sites' forms do not send it.
+
+        Args:
+            name: The cookie's name.
+            value: Its value; quoted where the grammar needs it.
+            max_age: Its life in seconds; None for the browser's session.
+            expires: The same as a moment.
+            path: Where it is sent.
+            domain: Which hosts it is sent to; None for this host alone.
+            secure: Only over https.
+            httponly: Not visible to scripts.
+            samesite: Which requests from other sites carry it.
+        """
+        cookie = dump_cookie(
+            name, value, max_age, expires, path, domain, secure, httponly, samesite=samesite, max_size=0
+        )
+        self.headers.add("Set-Cookie", cookie)
+
+    def delete_cookie(self, name: str, *, path: str | None = "/", domain: str | None = None) -> None:
+        """Tell the browser to forget a cookie; path and domain must be those it was set with."""
+        self.set_cookie(name, "", max_age=0, expires=0, path=path, domain=domain)
+
+
+Body: TypeAlias = (
+    str | bytes | bytearray | Mapping[str, Any] | Sequence[Any] | IO[bytes] | Iterator[str] | Iterator[bytes] | None
+)
+ReturnValue: TypeAlias = Body | Response | tuple[Status, Body] | tuple[Status, Body, HeaderItems]
+
+
+def redirect(location: str, status: Status = 303) -> Response:
+    """Answer with another address.
+
+    Args:
+        location: The address; characters that a URI cannot hold are percent-encoded.
+        status: 303 by default, which makes every client continue with GET; 307 and 308 keep the method.
+    """
+    from urllib.parse import quote
+
+    code = int(status_line(status)[:3])
+    if code not in (301, 302, 303, 307, 308):
+        raise ValueError(f"{code} is no redirect (301, 302, 303, 307, 308)")
+    target = quote(location, safe="!#$%&'()*+,/:;=?@[]~-._")
+    return Response(f"See {target}\n", status, {"Location": target}, TEXT)
+
+
+def status_line(status: Status) -> str:
+    """Return ``"200 OK"`` for ``200``, ``HTTPStatus.OK`` or ``"200 OK"``.
+
+    Raises:
+        ValueError: the status is no final one, or cannot stand in a status line.
+    """
+    known = _STATUS_LINES.get(status)
+    if known is not None:
+        return known
+    if isinstance(status, int) and not isinstance(status, bool) and 200 <= status <= 999:
+        return f"{int(status)} {reason(int(status))}"
+    if isinstance(status, str):
+        if _STATUS_LINE.fullmatch(status):
+            return status
+        if status.isdigit() and len(status) == 3:
+            return status_line(int(status))
+    raise ValueError(f"{status!r} is no status; write 200, HTTPStatus.OK or '200 OK'")
+
+
+def _length_field(size: int) -> tuple[str, str]:
+    """Return the Content-Length field; short lengths share one tuple each."""
+    known = _LENGTH_FIELDS.get(size)
+    if known is None:
+        known = ("Content-Length", str(size))
+        if size < _KNOWN_LENGTHS:
+            _LENGTH_FIELDS[size] = known
+    return known
+
+
+def answer(result: object, environ: Mapping[str, Any]) -> Answer:
+    """Turn what a handler returned into a WSGI answer.
+
+    Args:
+        result: Any of the forms in the module's text.
+        environ: The request's; its ``wsgi.file_wrapper`` serves files.
+
+    Raises:
+        TypeError: the value is none of the forms.
+        ValueError: its status or a header field cannot be sent.
+    """
+    status: Any = 200
+    headers: Any = None
+    body: Any = result
+    if type(result) is tuple:
+        if len(result) == 2:
+            status, body = result
+        elif len(result) == 3:
+            status, body, headers = result
+        else:
+            forms = "(status, body) or (status, body, headers)"
+            raise TypeError(f"a handler returned a tuple of {len(result)}; return {forms}")
+    elif isinstance(result, Response):
+        return _finish(result.status, list(result.headers), result.body, environ)
+    line = _STATUS_LINES.get(status) or status_line(status)
+    if headers is None and line not in _BODILESS:
+        # The forms nearly every handler uses, without a detour.
+        kind = type(body)
+        if kind is str:
+            data = body.encode()
+            return line, [_HTML_FIELD, _LENGTH_FIELDS.get(len(data)) or _length_field(len(data))], [data]
+        if kind is dict or kind is list:
+            data = dump_json(body)
+            return line, [_JSON_FIELD, _LENGTH_FIELDS.get(len(data)) or _length_field(len(data))], [data]
+    return _finish(line, _pairs(headers) if headers else [], body, environ)
+
+
+# RFC 9110 §15.3.5, §15.4.5: these have no content.
+_BODILESS = frozenset({"204 No Content", "304 Not Modified"})
+
+
+def dump_json(value: object) -> bytes:
+    """Encode a value as JSON in UTF-8.
+
+    Raises:
+        TypeError, ValueError: the value has no JSON form; NaN and Infinity have none (RFC 8259 §6).
+    """
+    return _encode_json(value).encode()
+
+
+_encode_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def _finish(line: str, headers: list[tuple[str, str]], body: Any, environ: Mapping[str, Any]) -> Answer:
+    """Encode the body and add the fields that describe it, unless the handler set them."""
+    names = {name.lower() for name, _ in headers}
+    content_type, chunks, size = encode_body(body, environ)
+    if line[:3] in ("204", "304"):
+        close_body(chunks)
+        return line, [field for field in headers if field[0].lower() not in ("content-length", "content-type")], []
+    if "content-type" not in names:
+        headers.append(("Content-Type", content_type) if content_type is not HTML else _HTML_FIELD)
+    if size is not None and "content-length" not in names:
+        headers.append(_length_field(size))
+    return line, headers, chunks
+
+
+def encode_body(body: Any, environ: Mapping[str, Any]) -> tuple[str, Iterable[bytes], int | None]:
+    """Return a body's default media type, its chunks, and its length in bytes where that is known.
+
+    Raises:
+        TypeError: the value is no body.
+    """
+    if isinstance(body, str):
+        data = body.encode()
+        return HTML, [data], len(data)
+    if isinstance(body, bytes | bytearray):
+        return BYTES, [bytes(body)], len(body)
+    if isinstance(body, Mapping | list):
+        data = dump_json(body)
+        return JSON, [data], len(data)
+    if hasattr(body, "read"):
+        wrapper = environ.get("wsgi.file_wrapper") or FileChunks
+        return BYTES, wrapper(body, FILE_BLOCK), None
+    if isinstance(body, Iterator):
+        return HTML, Stream(body), None
+    if body is None:
+        raise TypeError(f"a handler returned None; return {_FORMS}")
+    if hasattr(body, "__await__"):
+        body.close()
+        raise TypeError("a handler returned a coroutine; this is a WSGI framework, write 'def', not 'async def'")
+    raise TypeError(f"a handler returned a {type(body).__name__}; return {_FORMS}")
+
+
+_FORMS = "text, bytes, a dict or list, a file, an iterator, (status, body), (status, body, headers) or a Response"
+
+
+def close_body(chunks: Iterable[bytes]) -> None:
+    """Close a body that is not going to be sent, as a server would (PEP 3333, close())."""
+    close = getattr(chunks, "close", None)
+    if close is not None:
+        close()
+
+
+FILE_BLOCK = 64 * 1024
+
+
+class FileChunks:
+    """A file in blocks, for servers without ``wsgi.file_wrapper``."""
+
+    def __init__(self, file: IO[bytes], block: int = FILE_BLOCK) -> None:
+        self._file = file
+        self._block = block
+
+    def __iter__(self) -> Iterator[bytes]:
+        while block := self._file.read(self._block):
+            yield block
+
+    def close(self) -> None:
+        """Close the file (PEP 3333: the server calls this at the end, whatever happened)."""
+        self._file.close()
+
+
+class Stream:
+    """An iterator of text or bytes as an iterator of bytes; closing it closes the generator underneath."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Iterator[Any]) -> None:
+        self._items = items
+
+    def __iter__(self) -> Stream:
+        return self
+
+    def __next__(self) -> bytes:
+        item = next(self._items)
+        if type(item) is bytes:
+            return item
+        if isinstance(item, str):
+            return item.encode()
+        if isinstance(item, bytes | bytearray | memoryview):
+            return bytes(item)
+        raise TypeError(f"a streaming handler yielded a {type(item).__name__}; yield text or bytes")
+
+    def close(self) -> None:
+        """End the generator, so that its ``finally`` runs even when the client went away."""
+        close = getattr(self._items, "close", None)
+        if close is not None:
+            close()
+
+
+def _pairs(headers: HeaderItems) -> list[tuple[str, str]]:
+    """Return header fields as a list of exact ``str`` pairs.
+
+    Raises:
+        TypeError: a name or value is no text.
+        ValueError: a name or value holds a line break, which would start another field.
+    """
+    items = headers.items() if isinstance(headers, Mapping) else headers
+    pairs: list[tuple[str, str]] = []
+    for name, value in cast("Iterable[tuple[Any, Any]]", items):
+        if not isinstance(name, str) or not isinstance(value, str | int):
+            raise TypeError(f"header {name!r} has a {type(value).__name__} as its value; header fields are text")
+        text = str(value)
+        if _BREAKS.search(name) or _BREAKS.search(text):
+            raise ValueError(f"header {name!r} holds a control character")
+        if not text.isascii():
+            # PEP 3333, Unicode Issues: a header is text that has an ISO-8859-1 form.
+            text.encode("latin-1")
+        pairs.append((str(name), text))
+    return pairs
+
+
+_BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")

@@ -1,0 +1,224 @@
+"""Registering handlers: decorators, groups of routes under a prefix, names for ``url_for``.
+
+A ``Router`` only collects. Whatever is added to it, before or after it was included elsewhere, reaches every router
+that includes it; the application is the one that has a table to look paths up in.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import urlencode
+
+from wiverno.web.patterns import CONVERTERS, Converter, Pattern, PatternError, join, parse_pattern
+from wiverno.web.request import Request
+from wiverno.web.response import ReturnValue
+from wiverno.web.table import Route
+from wiverno.web.views import BaseView
+
+Handler: TypeAlias = Callable[[Request], ReturnValue]
+_H = TypeVar("_H", bound=Callable[[Any], Any] | type[BaseView])
+
+
+class Router:
+    """A group of routes.
+
+    Args:
+        prefix: Put before every path of the group, like ``"/shop"``.
+        name: Put before every name of the group, like ``"shop"`` for ``"shop.item"``.
+        converters: The group's own kinds of parameters, by name, beside the built-in ones.
+    """
+
+    def __init__(
+        self, prefix: str = "", *, name: str = "", converters: Mapping[str, Converter | type[Converter]] | None = None
+    ) -> None:
+        self.prefix = _checked_prefix(prefix)
+        self.name = name
+        self.routes: list[Route] = []
+        self._converters: dict[str, Converter] = dict(CONVERTERS)
+        self._included_in: list[tuple[Router, str]] = []
+        self._names: dict[str, list[Route]] = {}
+        for kind, converter in (converters or {}).items():
+            self.add_converter(kind, converter)
+
+    def add_converter(self, kind: str, converter: Converter | type[Converter]) -> None:
+        """Make ``{name:kind}`` known to the routes added from now on."""
+        made = converter() if isinstance(converter, type) else converter
+        if not isinstance(made, Converter):
+            raise TypeError(f"{kind!r}: a converter is a Converter, not {type(made).__name__}")
+        if not kind.isidentifier():
+            raise ValueError(f"{kind!r} is no name for a converter")
+        self._converters[kind] = made
+
+    def add_route(
+        self,
+        path: str,
+        handler: Callable[[Any], Any] | type[BaseView],
+        methods: Iterable[str] | None = None,
+        *,
+        name: str | None = None,
+    ) -> None:
+        """Let ``handler`` answer ``path``.
+
+        Args:
+            path: The pattern, like ``"/items/{id:int}"``.
+            handler: A function of the request, or a ``BaseView`` class or object.
+            methods: What it answers; GET by default, for a view what its class defines.
+            name: What ``url_for`` calls it; the handler's own name by default.
+
+        Raises:
+            PatternError: the pattern is wrong, or another route answers the same requests.
+            TypeError: the handler cannot be one.
+        """
+        call = as_handler(handler)
+        given = _checked_methods(methods, handler)
+        pattern = join(self._prefix_pattern(""), parse_pattern(path, self._converters))
+        own_name: str = name or getattr(handler, "__name__", None) or type(handler).__name__
+        full_name = f"{self.name}.{own_name}" if self.name else own_name
+        names = tuple(parameter.name for parameter in pattern.parameters)
+        self._accept(Route(pattern, given, call, full_name, name is not None, names))
+
+    def route(self, path: str, methods: Iterable[str] | None = None, *, name: str | None = None) -> Callable[[_H], _H]:
+        """Decorate a handler or view for ``path`` and several methods."""
+
+        def register(handler: _H) -> _H:
+            self.add_route(path, handler, methods, name=name)
+            return handler
+
+        return register
+
+    def get(self, path: str, *, name: str | None = None) -> Callable[[_H], _H]:
+        """Decorate the handler of GET (and with it HEAD)."""
+        return self.route(path, ("GET",), name=name)
+
+    def post(self, path: str, *, name: str | None = None) -> Callable[[_H], _H]:
+        """Decorate the handler of POST."""
+        return self.route(path, ("POST",), name=name)
+
+    def put(self, path: str, *, name: str | None = None) -> Callable[[_H], _H]:
+        """Decorate the handler of PUT."""
+        return self.route(path, ("PUT",), name=name)
+
+    def patch(self, path: str, *, name: str | None = None) -> Callable[[_H], _H]:
+        """Decorate the handler of PATCH."""
+        return self.route(path, ("PATCH",), name=name)
+
+    def delete(self, path: str, *, name: str | None = None) -> Callable[[_H], _H]:
+        """Decorate the handler of DELETE."""
+        return self.route(path, ("DELETE",), name=name)
+
+    def head(self, path: str, *, name: str | None = None) -> Callable[[_H], _H]:
+        """Decorate an own handler of HEAD; without one GET's answer is sent without its body."""
+        return self.route(path, ("HEAD",), name=name)
+
+    def options(self, path: str, *, name: str | None = None) -> Callable[[_H], _H]:
+        """Decorate an own handler of OPTIONS; without one the answer is 204 with Allow."""
+        return self.route(path, ("OPTIONS",), name=name)
+
+    def include_router(self, router: Router, prefix: str = "") -> None:
+        """Take in another router's routes below ``prefix``, now and whenever one is added to it."""
+        prefix = _checked_prefix(prefix)
+        if router is self or self in router._all_parents():
+            raise ValueError("a router cannot include itself")
+        for route in router.routes:
+            self._accept(self._below(route, prefix))
+        router._included_in.append((self, prefix))
+
+    def url_for(self, name: str, /, **params: object) -> str:
+        """Return the path of the route called ``name``; parameters the route does not have go to the query.
+
+        Raises:
+            LookupError: no route, or more than one, has the name.
+            ValueError: a parameter is missing or does not fit its converter.
+        """
+        routes = self._names.get(name, [])
+        patterns = {route.pattern.text for route in routes}
+        if len(patterns) != 1:
+            if not patterns:
+                raise LookupError(f"no route is called {name!r}; there are {', '.join(sorted(self._names)) or 'none'}")
+            raise LookupError(f"several routes are called {name!r}: {', '.join(sorted(patterns))}; give them names")
+        route = routes[0]
+        path = route.pattern.build(params)
+        query = {key: value for key, value in params.items() if key not in route.parameter_names}
+        return f"{path}?{urlencode(query, doseq=True)}" if query else path
+
+    def _accept(self, route: Route) -> None:
+        others = [other for other in self._names.get(route.name, []) if other.pattern.text != route.pattern.text]
+        if route.is_named and any(other.is_named for other in others):
+            raise PatternError(f"{route.pattern.text}: {others[0].pattern.text} is already called {route.name!r}")
+        self._store(route)
+        self.routes.append(route)
+        self._names.setdefault(route.name, []).append(route)
+        for parent, prefix in self._included_in:
+            parent._accept(parent._below(route, prefix))
+
+    def _store(self, route: Route) -> None:
+        """Refuse or note a route; an application puts it in its table."""
+
+    def _below(self, route: Route, prefix: str) -> Route:
+        """Return an included router's route as it stands in this one."""
+        pattern = join(self._prefix_pattern(prefix), route.pattern)
+        names = tuple(parameter.name for parameter in pattern.parameters)
+        name = f"{self.name}.{route.name}" if self.name else route.name
+        return replace(route, pattern=pattern, name=name, parameter_names=names)
+
+    def _prefix_pattern(self, prefix: str) -> Pattern | None:
+        text = self.prefix + prefix
+        return parse_pattern(text, self._converters) if text else None
+
+    def _all_parents(self) -> set[Router]:
+        parents = {parent for parent, _ in self._included_in}
+        return parents.union(*(parent._all_parents() for parent in parents))
+
+
+def as_handler(handler: object) -> Callable[[Request], Any]:
+    """Return what is called with the request.
+
+    Raises:
+        TypeError: ``handler`` is not callable, or is a coroutine function.
+    """
+    if isinstance(handler, type):
+        if not issubclass(handler, BaseView):
+            raise TypeError(f"{handler.__qualname__} is a class but no BaseView; register a function or a BaseView")
+        view = handler
+
+        def make_and_call(request: Request) -> Any:
+            return view()(request)
+
+        make_and_call.__qualname__ = make_and_call.__name__ = view.__qualname__
+        make_and_call.__module__ = view.__module__
+        return make_and_call
+    if not callable(handler):
+        raise TypeError(f"a handler is a function of the request, not {type(handler).__name__}")
+    if inspect.iscoroutinefunction(handler) or inspect.isasyncgenfunction(handler):
+        name = getattr(handler, "__qualname__", repr(handler))
+        raise TypeError(f"{name} is 'async def'; this is a WSGI framework, write 'def'")
+    return handler
+
+
+def _checked_methods(methods: Iterable[str] | None, handler: object) -> tuple[str, ...]:
+    if methods is None:
+        view = handler if isinstance(handler, type) else type(handler)
+        if issubclass(view, BaseView):
+            found = view.methods()
+            if not found:
+                raise TypeError(f"{view.__qualname__} defines no method; write 'def get(self, request)'")
+            return found
+        return ("GET",)
+    if isinstance(methods, str):
+        raise TypeError(f"methods is a list of methods, like [{methods!r}]")
+    given = tuple(dict.fromkeys(methods))
+    for method in given:
+        if not method.isascii() or not method.isalpha() or not method.isupper():
+            raise ValueError(f"{method!r} is no method; methods are written in capitals, like 'GET'")
+    if not given:
+        raise ValueError("a route needs at least one method")
+    return given
+
+
+def _checked_prefix(prefix: str) -> str:
+    if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
+        raise PatternError(f"{prefix!r}: a prefix starts with a slash and does not end with one, like '/shop'")
+    return prefix
