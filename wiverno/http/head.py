@@ -62,8 +62,8 @@ def parse_head(
         is_plain = False
     else:
         raise request_line_error(first, max_line)
-    if method not in _METHODS and not grammar.is_method(method):
-        raise request_line_error(first, max_line)
+    if method not in _METHODS:
+        _check_method(method, target, first, max_line)
 
     for line in lines:
         pair = interned_line(line)
@@ -112,12 +112,6 @@ def _other_form(method: str, target: str, variables: dict[str, Any]) -> str:
     """
     if not grammar.is_target(target) or "#" in target:
         raise ProtocolError(400, "invalid request target")
-    if method == "CONNECT":
-        # RFC 9110 §9.3.6: authority-form with a port; an origin server has no tunnel to offer.
-        match = grammar.split_authority(target)
-        if match is None or not match["port"] or not match["host"] or not grammar.is_authority(target):
-            raise ProtocolError(400, "invalid request target")
-        raise ProtocolError(501, "CONNECT is not implemented")
     if target == "*":
         if method != "OPTIONS":
             raise ProtocolError(400, "invalid request target")
@@ -130,3 +124,14 @@ def _other_form(method: str, target: str, variables: dict[str, Any]) -> str:
     variables["HTTP_HOST"] = match["authority"]
     rest = match["rest"]
     return rest if rest.startswith("/") else "/" + rest
+
+
+def _check_method(method: str, target: str, line: str, max_line: int) -> None:
+    """Refuse what is no method, and CONNECT: an origin server has no tunnel to offer (RFC 9110 §9.3.6)."""
+    if not grammar.is_method(method):
+        raise request_line_error(line, max_line)
+    if method == "CONNECT":
+        match = grammar.split_authority(target)
+        if match is None or not match["port"] or not match["host"] or not grammar.is_authority(target):
+            raise ProtocolError(400, "invalid request target")
+        raise ProtocolError(501, "CONNECT is not implemented")
