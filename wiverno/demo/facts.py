@@ -1,0 +1,121 @@
+"""What the demonstration page tells: who serves it, and with which settings from where. Text only, secrets masked."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wiverno.config import loader
+from wiverno.config.settings import SETTINGS
+
+MASK = "••••••"
+_SECRET = re.compile(
+    r"pass(word|wd|phrase)?|secret|token|api[-_]?key|private|credential|auth|cookie|session|dsn", re.IGNORECASE
+)
+# scheme://user:password@host
+_URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]+@")
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One setting as the page shows it."""
+
+    name: str
+    value: str
+    origin: str
+    meaning: str
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything the page shows; ``settings`` is None for a server started from code."""
+
+    server: list[tuple[str, str]]
+    settings: list[SettingRow] | None
+    application: list[tuple[str, str]]
+    source: str
+
+
+def server_rows(environ: Mapping[str, Any], uptime: float) -> list[tuple[str, str]]:
+    """Say what serves this very request.
+
+    Args:
+        environ: The request's environ.
+        uptime: Seconds since the application was made.
+    """
+    # The logging machinery knows the thread's name; the server decides about threads, not an application.
+    thread = logging.LogRecord("", 0, "", 0, "", (), None).threadName
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    gil = getattr(sys, "_is_gil_enabled", None)
+    if gil is not None and not gil():
+        python += ", free-threaded"
+    return [
+        ("Server", str(environ.get("SERVER_SOFTWARE") or "does not say")),
+        ("Address", f"{environ.get('SERVER_NAME')}:{environ.get('SERVER_PORT')}"),
+        ("Protocol", f"{environ.get('SERVER_PROTOCOL')} over {environ.get('wsgi.url_scheme')}"),
+        ("Your address", str(environ.get("REMOTE_ADDR") or "unknown")),
+        ("Process", f"{os.getpid()} (several processes: {'yes' if environ.get('wsgi.multiprocess') else 'no'})"),
+        ("Thread", f"{thread} (several threads: {'yes' if environ.get('wsgi.multithread') else 'no'})"),
+        ("Up for", _duration(uptime)),
+        ("Python", f"{python} on {platform.system()}"),
+    ]
+
+
+def setting_rows() -> list[SettingRow] | None:
+    """Return every effective setting with its origin, those that somebody set first; None without a configuration."""
+    loaded = loader.active()
+    if loaded is None:
+        return None
+    rows = []
+    for name, setting in SETTINGS.items():
+        chain = loaded.origins.get(name, ())
+        origin = chain[0][1] if chain else None
+        is_default = origin is None or origin.kind == "default"
+        text = MASK if setting.secret else setting.kind.text(getattr(loaded.adjustments, name))
+        rows.append(SettingRow(name, text, "default" if is_default else str(origin), setting.meaning, is_default))
+    return sorted(rows, key=lambda row: row.is_default)
+
+
+def source_line() -> str:
+    """Say in one sentence where the configuration came from."""
+    loaded = loader.active()
+    if loaded is None:
+        return "Started from code: no configuration file, no environment variable and no option had a say."
+    if not loaded.files:
+        return "Started without a configuration file."
+    return f"Read from {', '.join(str(path) for path in loaded.files)}."
+
+
+def application_rows(settings: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Return the application's own settings as text, nested ones with dotted names."""
+    return [(name, shown(name, value)) for name, value in _flattened("", settings)]
+
+
+def _flattened(prefix: str, values: Mapping[str, object]) -> Iterable[tuple[str, object]]:
+    for name, value in values.items():
+        full = f"{prefix}.{name}" if prefix else str(name)
+        if isinstance(value, Mapping):
+            yield from _flattened(full, value)
+        else:
+            yield full, value
+
+
+def shown(name: str, value: object) -> str:
+    """Return a value as text, masked if its name or form says that it is secret."""
+    if _SECRET.search(name):
+        return MASK
+    return _URL_PASSWORD.sub(rf"\1:{MASK}@", str(value))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes, hours = seconds / 60, seconds / 3600
+    return f"{minutes:.0f} min" if minutes < 120 else f"{hours:.1f} h"
