@@ -88,7 +88,8 @@ def test_files_go_through_the_servers_file_wrapper(tmp_path: Path) -> None:
 
     app = Wiverno()
     app.get("/")(lambda request: file.open("rb"))
-    assert call(app, **{"wsgi.file_wrapper": wrapper}).body == b"x" * 100
+    extra: dict[str, Any] = {"wsgi.file_wrapper": wrapper}
+    assert call(app, **extra).body == b"x" * 100
     assert len(wrapped) == 1
     assert call(app).body == b"x" * 100
 

@@ -90,6 +90,14 @@ class Request:
         return path if path.isascii() else path.encode("latin-1").decode("utf-8", "replace")
 
     @property
+    def root_path(self) -> str:
+        """Where the application is mounted, percent-encoded and without a slash at the end; empty at the top.
+
+        ``url_for`` counts from there: a link is ``request.root_path + app.url_for(...)``.
+        """
+        return quote(self.environ.get("SCRIPT_NAME", "").rstrip("/").encode("latin-1"))
+
+    @property
     def raw_path(self) -> str:
         """The full path percent-encoded, mount point included; safe in a log line or a header."""
         return quote((self.environ.get("SCRIPT_NAME", "") + (self.environ.get("PATH_INFO") or "/")).encode("latin-1"))
