@@ -33,6 +33,9 @@ def create_app(**settings: object) -> Wiverno:
 
     @app.get("/")
     def home(request: Request) -> ReturnValue:
+        def link(route: str, /, **params: object) -> str:
+            return request.root_path + app.url_for(route, **params)
+
         found = facts.Facts(
             server=facts.server_rows(request.environ, time.monotonic() - started),
             settings=facts.setting_rows(),
@@ -41,7 +44,7 @@ def create_app(**settings: object) -> Wiverno:
         )
         # The page names settings and files of this machine; no cache and no other site has a use for it.
         return Response(
-            overview(title, found, lambda name, **params: request.root_path + app.url_for(name, **params)),
+            overview(title, found, link),
             headers={"Cache-Control": "no-store", "X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff"},
             content_type=HTML,
         )

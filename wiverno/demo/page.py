@@ -90,7 +90,8 @@ def _next_steps() -> str:
 
 
 _STYLE = """
-:root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--line:#dfe4ea;--card:#fff;--ground:#f3f5f8;--accent:#0b7a75}
+:root{color-scheme:light dark;
+--ink:#1c2430;--soft:#5b6675;--line:#dfe4ea;--card:#fff;--ground:#f3f5f8;--accent:#0b7a75}
 @media(prefers-color-scheme:dark){:root{--ink:#e8edf3;--soft:#9aa7b6;--line:#2c3643;--card:#171d26;--ground:#0f141b;
 --accent:#4fd1c5}}
 *{box-sizing:border-box}
@@ -98,7 +99,8 @@ body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.55 system-ui
 header,main,footer{max-width:68rem;margin:auto;padding:1.25rem}
 header{display:flex;gap:1.25rem;align-items:center;padding-top:2.5rem}
 header p{margin:.25rem 0 0;color:var(--soft)}
-.mark{flex:none;width:4rem;height:4rem;border-radius:1rem;margin:0;display:grid;place-items:center;
+.mark{flex:none;width:4rem;height:4rem;border-radius:1rem;
+margin:0;display:grid;place-items:center;
 background:var(--accent);color:var(--ground);font:700 2.4rem/1 ui-serif,Georgia,serif}
 h1{margin:0;font-size:1.8rem;line-height:1.2}h2{margin:0 0 .75rem;font-size:1.05rem}
 main{display:grid;gap:1.25rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr))}
@@ -111,7 +113,8 @@ code{font:.9em ui-monospace,SFMono-Regular,Menlo,monospace;overflow-wrap:anywher
 a{color:var(--accent)}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.93rem}
-th,td{text-align:left;padding:.35rem .75rem .35rem 0;border-bottom:1px solid var(--line);vertical-align:top;font-weight:400}
+th,td{text-align:left;padding:.35rem .75rem .35rem 0;
+border-bottom:1px solid var(--line);vertical-align:top;font-weight:400}
 thead th{color:var(--soft)}
 summary{cursor:pointer;margin-top:.75rem;color:var(--accent)}
 .next{display:grid;gap:.5rem 1.5rem;padding-left:1.2rem;

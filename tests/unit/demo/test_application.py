@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,13 +14,12 @@ from wiverno.demo import create_app, facts
 
 
 @pytest.fixture
-def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def configured(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that was started with a configuration whose port came from a file."""
     loaded = loader.LoadedConfig(
         Adjustments(port=8081), origins={"port": (("8081", Origin("file", "configs/x.toml", 7)),)}
     )
     monkeypatch.setattr(loader, "active", lambda: loaded)
-    yield
 
 
 def test_the_page_names_its_server_and_loads_nothing_from_elsewhere() -> None:
