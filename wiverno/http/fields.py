@@ -17,8 +17,22 @@ MAX_NAMES: Final = 1024
 MAX_LINES: Final = 4096
 MAX_INTERNED_LINE: Final = 256  # characters
 
-# Fields that steer framing or the connection: their presence sends a request through framing.decide().
-CONTROL: Final = frozenset({"CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "HTTP_CONNECTION", "HTTP_EXPECT"})
+# Fields that somebody has to act upon: framing.decide(), or whoever decides what a proxy may say. Never interned.
+CONTROL: Final = frozenset(
+    {
+        "CONTENT_LENGTH",
+        "HTTP_TRANSFER_ENCODING",
+        "HTTP_CONNECTION",
+        "HTTP_EXPECT",
+        "HTTP_FORWARDED",
+        "HTTP_X_FORWARDED_BY",
+        "HTTP_X_FORWARDED_FOR",
+        "HTTP_X_FORWARDED_HOST",
+        "HTTP_X_FORWARDED_PORT",
+        "HTTP_X_FORWARDED_PROTO",
+        "HTTP_X_FORWARDED_SSL",
+    }
+)
 
 # RFC 9110 §5.3: more than one line of these is never a list.
 SINGLETONS: Final = frozenset({"HTTP_HOST", "CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_AUTHORIZATION"})
@@ -47,9 +61,6 @@ _INTERNED: Final = frozenset(
         "HTTP_SEC_CH_UA_PLATFORM",
         "HTTP_SEC_GPC",
         "HTTP_X_REQUESTED_WITH",
-        "HTTP_X_FORWARDED_PROTO",
-        "HTTP_X_FORWARDED_HOST",
-        "HTTP_X_FORWARDED_PORT",
     }
 )
 

@@ -25,7 +25,7 @@ class RequestLine(NamedTuple):
     minor: int
     """0 for HTTP/1.0, 1 for HTTP/1.1."""
     is_plain: bool
-    """True: HTTP/1.1, no body, persistent, no expectation; framing.decide() has nothing to add."""
+    """True: HTTP/1.1 and no field of fields.CONTROL: no body, persistent, no expectation, no proxy's word."""
 
 
 def parse_head(

@@ -1,0 +1,1 @@
+"""The engine: whatever owns a socket or a thread. It knows Adjustments and no file format."""

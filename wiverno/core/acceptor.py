@@ -1,0 +1,144 @@
+"""Listening sockets in the loop: accept in bursts, within the limit of connections.
+
+At the limit the listening sockets go silent instead of accepting and refusing: the kernel keeps the next clients in the
+backlog, and they are served as soon as others leave.
+"""
+
+import errno
+import logging
+import socket
+from typing import Any, Final
+
+from wiverno.core.connection import Connection, Service
+from wiverno.core.listeners import Listener
+from wiverno.core.loop import Loop
+from wiverno.core.poller import NOTHING, READ
+from wiverno.wsgi.environ import Environ
+
+logger = logging.getLogger("wiverno")
+
+BURST: Final = 64  # connections accepted before others have their turn
+RETRY: Final = 0.5  # seconds to wait when descriptors or memory are used up
+
+# accept(2): the connection was gone before it was accepted, or the network had an error that concerns only it.
+_PASSING: Final = frozenset(
+    getattr(errno, name)
+    for name in ("ECONNABORTED", "EPROTO", "EPERM", "ENETDOWN", "EHOSTDOWN", "EHOSTUNREACH", "ENETUNREACH", "EINTR")
+    if hasattr(errno, name)
+)
+
+
+class Acceptor:
+    """Turns the connections that a listener takes into Connections; belongs to the leader."""
+
+    def __init__(
+        self, listener: Listener, variables: Environ, service: Service, loop: Loop, limit: "ConnectionLimit"
+    ) -> None:
+        """`variables` are the listener's part of the environ."""
+        self.fd = listener.socket.fileno()
+        self.tick = 0
+        self._listener = listener
+        self._variables = variables
+        self._service = service
+        self._loop = loop
+        self._limit = limit
+        self._retry_at = float("inf")
+
+    def ready(self, events: int) -> None:
+        """Accept what waits, up to a burst."""
+        for _ in range(BURST):
+            if self._limit.is_reached():
+                return
+            if not self.accept():
+                return
+
+    def accept(self) -> bool:
+        """Accept one connection; False if none waits or none can be had now."""
+        try:
+            sock, peer = self._listener.socket.accept()
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError as error:
+            if error.errno in _PASSING:
+                return True
+            self._pause(error)
+            return False
+        try:
+            sock.setblocking(False)
+            self._admit(sock, peer)
+        except OSError:
+            sock.close()
+        return True
+
+    def _admit(self, sock: socket.socket, peer: Any) -> None:
+        variables = self._variables.copy()
+        if self._listener.is_unix:
+            # As waitress has it: a Unix peer has no address, and programs expect some text.
+            host, port = "localhost", "None"
+        else:
+            host, port = peer[0], str(peer[1])
+        variables["REMOTE_ADDR"] = variables["REMOTE_HOST"] = host
+        variables["REMOTE_PORT"] = port
+        policy = self._service.policy
+        trusted = policy is not None and policy.trusts(host)
+        loop = self._loop
+        connection = Connection(sock, variables, self._service, loop, trusted=trusted)
+        loop.handlers[connection.fd] = connection
+        loop.connections.add(connection)
+        loop.watch(connection, connection.deadline())
+        # The request has often arrived with the connection: look before asking the poller.
+        loop.ready.append((connection.fd, READ))
+
+    def _pause(self, error: OSError) -> None:
+        """Stop for a moment: a full descriptor table would make the loop spin on the same waiting client."""
+        logger.warning("server accept() threw an exception: %s; trying again in %s s", error, RETRY)
+        self._loop.poller.arm(self.fd, NOTHING)
+        self._retry_at = self._loop.now + RETRY
+        self._loop.watch(self, self._retry_at)
+
+    def deadline(self) -> float:
+        """Return when a pause ends."""
+        return self._retry_at
+
+    def expire(self) -> None:
+        """End a pause."""
+        self._retry_at = float("inf")
+        self._loop.poller.arm(self.fd, READ)
+
+
+class ConnectionLimit:
+    """Silences all listening sockets while `limit` clients are connected; listeners and pipes do not count."""
+
+    def __init__(self, limit: int, loop: Loop) -> None:
+        self._limit = limit
+        self._loop = loop
+        self.acceptors: list[Acceptor] = []
+
+    def is_reached(self) -> bool:
+        """Tell whether no further client may be accepted; says so in the log when that begins."""
+        loop = self._loop
+        if len(loop.connections) < self._limit:
+            return False
+        if not loop.limit_reached:
+            logger.warning(
+                "total open connections reached the connection limit, no longer accepting new connections "
+                "(connection_limit = %s)",
+                self._limit,
+            )
+            loop.limit_reached = True
+            self._arm(NOTHING)
+        return True
+
+    def check(self) -> None:
+        """Listen again if there is room (called by the loop after each wait while the limit is reached)."""
+        loop = self._loop
+        if len(loop.connections) < self._limit:
+            loop.limit_reached = False
+            logger.info("total open connections dropped below the connection limit, listening again")
+            self._arm(READ)
+
+    def _arm(self, interest: int) -> None:
+        for acceptor in self.acceptors:
+            self._loop.poller.arm(acceptor.fd, interest)
+
+

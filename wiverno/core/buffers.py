@@ -1,0 +1,260 @@
+"""Request bodies on their way in and response bytes on their way out: memory first, then a temporary file.
+
+A `BodyBuffer` belongs to the leading thread until the request runs, then to the request. A `Pending` output is the one
+thing two threads may share: the thread that produces a response adds to it while the leader sends from it. Its `lock`
+guards everything in it.
+"""
+
+import contextlib
+import io
+import os
+import socket
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import IO, Any, Final
+
+FIRST_CAPACITY: Final = 65536  # bytes reserved when a body is announced; more only as it arrives
+SEND_SIZE: Final = 262144  # bytes read from a file for one send where there is no sendfile
+MAX_GATHERED: Final = 64  # pieces handed to one sendmsg
+
+
+class BodyBuffer:
+    """One request body as it arrives.
+
+    Attributes:
+        received: bytes so far.
+    """
+
+    __slots__ = ("_file", "_memory", "_overflow", "received")
+
+    def __init__(self, overflow: int) -> None:
+        """A body of more than `overflow` bytes goes to a temporary file."""
+        self._memory: io.BytesIO | None = io.BytesIO()
+        self._file: IO[bytes] | None = None
+        self._overflow = overflow
+        self.received = 0
+
+    def append(self, data: bytes | memoryview) -> None:
+        """Add what has been received by other means."""
+        if self._memory is not None and self.received + len(data) > self._overflow:
+            self._spill()
+        if self._memory is not None:
+            self._memory.seek(self.received)
+            self._memory.write(data)
+        else:
+            assert self._file is not None
+            self._file.write(data)
+        self.received += len(data)
+
+    def receive(self, sock: socket.socket, length: int, scratch: memoryview) -> int:
+        """Receive once from `sock` towards a body of `length` bytes; return the count, 0 at the end of the stream.
+
+        In memory the bytes go straight into the buffer that the application will read. On the way to a file they pass
+        through `scratch`.
+
+        Raises:
+            BlockingIOError: nothing is there yet.
+            OSError: the connection broke, or the disk is full.
+        """
+        wanted = length - self.received
+        if length > self._overflow:
+            if self._memory is not None:
+                self._spill()
+            count = sock.recv_into(scratch, min(wanted, len(scratch)))
+            assert self._file is not None
+            self._file.write(scratch[:count])
+        else:
+            assert self._memory is not None
+            capacity = min(length, max(FIRST_CAPACITY, 2 * self.received))
+            if len(self._memory.getbuffer()) < capacity:
+                self._memory.seek(capacity - 1)
+                self._memory.write(b"\0")
+            with self._memory.getbuffer() as view:
+                count = sock.recv_into(view[self.received :])
+        self.received += count
+        return count
+
+    def _spill(self) -> None:
+        assert self._memory is not None
+        self._file = tempfile.TemporaryFile(prefix="wiverno-body-", buffering=0)  # noqa: SIM115 - closed by close()
+        with self._memory.getbuffer() as view:
+            self._file.write(view[: self.received])
+        self._memory = None
+
+    def finish(self) -> Any:
+        """Return the body as a file object for wsgi.input, at its start."""
+        if self._memory is not None:
+            self._memory.truncate(self.received)
+            self._memory.seek(0)
+            return self._memory
+        assert self._file is not None
+        self._file.seek(0)
+        self._file = io.BufferedReader(self._file)  # type: ignore[type-var]
+        return self._file
+
+    def close(self) -> None:
+        """Give the memory or the file back."""
+        self._memory = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class FileSegment:
+    """A part of a file that waits to be sent; `close` is called when the segment is done with."""
+
+    __slots__ = ("close", "count", "fd", "offset")
+
+    def __init__(self, fd: int, offset: int, count: int, close: Callable[[], object] | None) -> None:
+        self.fd = fd
+        self.offset = offset
+        self.count = count
+        self.close = close
+
+    def send(self, sock: socket.socket, *, plain: bool) -> int:
+        """Send once from the file; return the count, 0 if the file is shorter than it was said to be.
+
+        Args:
+            sock: where to.
+            plain: whether the kernel may copy (sendfile(2)); not through TLS.
+        """
+        if plain and hasattr(os, "sendfile"):
+            sent = os.sendfile(sock.fileno(), self.fd, self.offset, min(self.count, 1 << 30))
+        else:
+            data = _read_at(self.fd, min(self.count, SEND_SIZE), self.offset)
+            sent = sock.send(data) if data else 0
+        self.offset += sent
+        self.count -= sent
+        return sent
+
+
+def _read_at(fd: int, count: int, offset: int) -> bytes:
+    if hasattr(os, "pread"):
+        return os.pread(fd, count, offset)
+    os.lseek(fd, offset, os.SEEK_SET)
+    return os.read(fd, count)
+
+
+class Pending:
+    """Response bytes that did not leave at once. All methods but `wait_below` want `lock` held by the caller.
+
+    Attributes:
+        lock: guards the object; also the condition that a producer waits on.
+        size: bytes that wait.
+        sent: bytes that have left, for the minimum rate of readers.
+        since: when the object was made, monotonic seconds.
+        is_broken: the client is gone; whoever adds or waits is told.
+        is_retired: everything has left and the connection has dropped the object; start anew.
+    """
+
+    __slots__ = (
+        "_in_memory", "_overflow", "_segments", "_spool", "is_broken", "is_retired", "lock", "sent", "since", "size",
+    )
+
+    def __init__(self, overflow: int, now: float) -> None:
+        """More than `overflow` bytes in memory go to a temporary file."""
+        self.lock = threading.Condition(threading.Lock())
+        self.size = 0
+        self.sent = 0
+        self.since = now
+        self.is_broken = False
+        self.is_retired = False
+        self._segments: deque[memoryview | FileSegment] = deque()
+        self._in_memory = 0
+        self._overflow = overflow
+        self._spool: IO[bytes] | None = None
+
+    def add(self, data: bytes | memoryview) -> None:
+        """Keep bytes; past the overflow in a temporary file."""
+        size = len(data)
+        if not size:
+            return
+        self.size += size
+        # The first piece is in memory anyway, and the application holds on to it or not: no copy is smaller.
+        if self._in_memory and self._in_memory + size > self._overflow:
+            self._add_to_spool(data)
+        else:
+            self._segments.append(memoryview(data))
+            self._in_memory += size
+
+    def _add_to_spool(self, data: bytes | memoryview) -> None:
+        if self._spool is None:
+            self._spool = tempfile.TemporaryFile(prefix="wiverno-out-", buffering=0)  # noqa: SIM115 - see close()
+        offset = self._spool.seek(0, os.SEEK_END)
+        self._spool.write(data)
+        last = self._segments[-1]
+        if isinstance(last, FileSegment) and last.fd == self._spool.fileno() and last.offset + last.count == offset:
+            last.count += len(data)
+        else:
+            self._segments.append(FileSegment(self._spool.fileno(), offset, len(data), None))
+
+    def add_file(self, segment: FileSegment) -> None:
+        """Keep a part of a file; it counts as nothing in memory."""
+        self.size += segment.count
+        self._segments.append(segment)
+
+    def flush(self, sock: socket.socket, *, plain: bool) -> None:
+        """Send until nothing is left.
+
+        Raises:
+            BlockingIOError: the client takes no more for now.
+            OSError: the connection broke, or a file became shorter than its response's head says.
+        """
+        segments = self._segments
+        while segments:
+            first = segments[0]
+            if isinstance(first, FileSegment):
+                sent = first.send(sock, plain=plain)
+                if not sent:
+                    raise OSError("the file ended before the response did")
+                if not first.count:
+                    segments.popleft()
+                    if first.close is not None:
+                        first.close()
+            else:
+                sent = self._flush_memory(sock)
+            self.size -= sent
+            self.sent += sent
+        if self._spool is not None:
+            self._spool.truncate(0)
+
+    def _flush_memory(self, sock: socket.socket) -> int:
+        segments = self._segments
+        views: list[memoryview] = []
+        for segment in segments:
+            if isinstance(segment, FileSegment) or len(views) == MAX_GATHERED:
+                break
+            views.append(segment)
+        gathered = len(views) > 1 and hasattr(sock, "sendmsg")
+        sent = sock.sendmsg(views) if gathered else sock.send(views[0])
+        left = sent
+        while left:
+            view = segments[0]
+            assert isinstance(view, memoryview)
+            if left < len(view):
+                segments[0] = view[left:]
+                break
+            left -= len(view)
+            segments.popleft()
+        self._in_memory -= sent
+        return sent
+
+    def wait_below(self, mark: int) -> None:
+        """Wait until at most `mark` bytes wait or the client is gone; the leader's deadlines bound the time."""
+        with self.lock:
+            self.lock.wait_for(lambda: self.size <= mark or self.is_broken or self.is_retired)
+
+    def close(self) -> None:
+        """Drop what waits and close what is owned; wake whoever waits."""
+        self.is_broken = True
+        for segment in self._segments:
+            if isinstance(segment, FileSegment) and segment.close is not None:
+                with contextlib.suppress(Exception):
+                    segment.close()
+        self._segments.clear()
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
+        self.lock.notify_all()

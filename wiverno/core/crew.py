@@ -1,0 +1,338 @@
+"""The threads: who leads, who waits, and when the lead changes hands.
+
+One thread *leads*: it polls, reads, parses, runs the application itself and sends. Nothing is handed over as long as
+applications answer at once. Three things make the lead change hands:
+
+    prediction  A request of a kind that has blocked before: the leader gives the lead to a waiting thread first and
+                then runs the request, so that nobody waits for it.
+    stall       The lookout (the thread in `run`) wakes once a millisecond under load. If the leader is still inside the
+                application call it was in a millisecond ago, the lookout takes the claim on that call, detaches its
+                connection and gives the lead to a waiting thread. The held-up thread finishes its response alone.
+    saturation  No thread waits: the lookout leads itself, but never enters the application. It reads, sends, looks
+                after deadlines and queues requests; freed threads take them from the queue. It gives the lead back as
+                soon as a thread is free and the queue is empty.
+
+Invariants, which the tests in tests/integration/test_lead.py hold on to:
+
+    1. At most one thread leads: the lead is a value that is passed on, by `_give_lead` or by `_lookout` taking it.
+    2. Somebody leads, or the lookout does, or the server has ended.
+    3. A claim is put before the call and taken by exactly one thread, since turn numbers never come again and
+       dict.pop is atomic. Whoever takes it owns what happens next: the leader goes on leading, or the lookout has given
+       the lead away and the caller finishes as an ordinary thread.
+    4. A connection's request runs in one thread, and a thread answers a request exactly once.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from typing import Any, Final
+
+from wiverno.core.connection import Connection
+from wiverno.core.loop import Loop
+from wiverno.core.predictor import Predictor
+from wiverno.wsgi.environ import Environ
+from wiverno.wsgi.gateway import KEEP
+
+logger = logging.getLogger("wiverno")
+queue_logger = logging.getLogger("wiverno.queue")
+
+LOOK_INTERVAL: Final = 0.001  # seconds between two looks at the leader
+QUIET_LOOKS: Final = 20  # looks without a new turn before the lookout parks
+BLOCKED: Final = 0.0005  # seconds from which on a call counts as blocking
+DEPTH_LOG_INTERVAL: Final = 10.0  # seconds between two warnings about the queue's depth
+
+_LEAD: Final = object()
+_END: Final = object()
+
+
+class Member:
+    """One thread of the crew: waits on `park` and finds in `job` what it was woken for."""
+
+    __slots__ = ("job", "park", "thread")
+
+    def __init__(self) -> None:
+        self.park = threading.Lock()
+        self.park.acquire()
+        self.job: Any = None
+        self.thread: threading.Thread | None = None
+
+
+class Crew:
+    """`threads` crew threads and the lookout, around one loop.
+
+    `run` belongs to one thread, which becomes the lookout; `stop_asked` and `wake` may be used from anywhere.
+    """
+
+    def __init__(self, loop: Loop, threads: int, *, queue_size: int, queue_timeout: float) -> None:
+        """Make a crew that is not running yet.
+
+        Args:
+            loop: what the leader works with.
+            threads: crew threads; 0 runs applications in the thread that calls `run`, and nothing is handed over.
+            queue_size: requests that may wait for a thread, 0 for any number.
+            queue_timeout: seconds after which a waiting request is answered with 503, 0 for never.
+        """
+        self._loop = loop
+        self._count = threads
+        self._queue_size = queue_size
+        self._queue_timeout = queue_timeout
+        self._predictor = Predictor()
+        self._lock = threading.Lock()  # guards _idle, _tasks and the hand-over of jobs
+        self._idle: list[Member] = []
+        self._tasks: deque[tuple[Connection, Environ, float]] = deque()
+        self._members: list[Member] = []
+        self._claims: dict[int, tuple[Connection, Environ]] = {}
+        self._turn = 0
+        self._is_parked = False
+        self._look = threading.Lock()
+        self._look.acquire()
+        self._next_depth_log = 0.0
+        self._lead_is_mine = False  # the lookout leads
+        self.has_ended = False
+        """The loop is over: whoever leads returns."""
+
+    # ---------------------------------------------------------------- the lookout
+
+    def run(self) -> None:
+        """Lead, or start the threads and look out for them, until `has_ended`."""
+        if not self._count:
+            while not self.has_ended:
+                self._lead(is_threaded=False)
+            return
+        for number in range(self._count):
+            member = Member()
+            member.thread = threading.Thread(target=self._serve, args=(member,), name=f"wiverno-{number}", daemon=True)
+            self._members.append(member)
+            self._idle.append(member)
+            member.thread.start()
+        self._give_lead()
+        self._lookout()
+
+    def end(self) -> None:
+        """Make `run` return: called by the leader, or by anybody who gives up waiting for it."""
+        self.has_ended = True
+        self._unpark()
+        self._loop.poller.wake()
+
+    def join(self, deadline: float) -> int:
+        """Wait for idle threads to end until `deadline` (monotonic seconds); return how many still run."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+            for member in idle:
+                member.job = _END
+                member.park.release()
+        for member in self._members:
+            if member.thread is not None and member.thread is not threading.current_thread():
+                member.thread.join(max(deadline - time.monotonic(), 0.0))
+        return sum(member.thread is not None and member.thread.is_alive() for member in self._members)
+
+    @property
+    def busy(self) -> int:
+        """Threads that run a request outside the lead."""
+        with self._lock:
+            leading = 0 if self._lead_is_mine else 1
+            return max(len(self._members) - len(self._idle) - leading, 0)
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for a thread."""
+        return len(self._tasks)
+
+    def _lookout(self) -> None:
+        """Look at the leader once a millisecond; park when there is nothing to see."""
+        seen = -1
+        quiet = 0
+        look = self._look.acquire
+        while not self.has_ended:
+            if self._lead_is_mine:
+                self._dispatch()
+                continue
+            look(True, LOOK_INTERVAL)
+            turn = self._turn
+            if turn != seen:
+                seen = turn
+                quiet = 0
+                continue
+            if self._take_claim(turn):
+                if not self._give_lead():
+                    self._lead_is_mine = True
+                continue
+            quiet += 1
+            if quiet > QUIET_LOOKS:
+                quiet = 0
+                self._park(turn)
+
+    def _take_claim(self, turn: int) -> bool:
+        """Take the leader's claim on the call it is held up in, and its connection out of the loop."""
+        # Under this lock the leader, which settles the connection as soon as it finds its claim gone, comes after us.
+        with self._loop.arming:
+            claim = self._claims.pop(turn, None)
+            if claim is None:
+                return False
+            connection, environ = claim
+            connection.detach_armed()
+        self._predictor.learn(environ, has_blocked=True, is_certain=True)
+        return True
+
+    def _park(self, turn: int) -> None:
+        """Sleep until the leader runs a request again."""
+        self._is_parked = True
+        # The leader puts its claim and then looks at _is_parked; this looks in the opposite order, so one of them sees.
+        if self._turn == turn and not self._claims and not self.has_ended and not self._lead_is_mine:
+            self._look.acquire()
+        self._is_parked = False
+
+    def _unpark(self) -> None:
+        self._is_parked = False
+        try:
+            self._look.release()
+        except RuntimeError:
+            pass  # released already
+
+    def _give_lead(self) -> bool:
+        """Wake a waiting thread as the leader, the last one that went to wait; False if all are busy."""
+        with self._lock:
+            if not self._idle:
+                return False
+            member = self._idle.pop()
+            member.job = _LEAD
+        member.park.release()
+        return True
+
+    # ---------------------------------------------------------------- the crew
+
+    def _serve(self, me: Member) -> None:
+        """The life of a crew thread."""
+        while True:
+            me.park.acquire()
+            job = me.job
+            me.job = None
+            if job is _END:
+                return
+            if job is _LEAD:
+                self._lead(is_threaded=True)
+                if self.has_ended:
+                    return
+            else:
+                self._run_task(*job)
+            while (task := self._next_task(me)) is not None:
+                self._run_task(*task)
+
+    def _next_task(self, me: Member) -> tuple[Connection, Environ, float] | None:
+        """Take a queued request, or go among the waiting."""
+        with self._lock:
+            if self._tasks:
+                return self._tasks.popleft()
+            self._idle.append(me)
+            return None
+
+    def _run_task(self, connection: Connection, environ: Environ, queued_at: float) -> None:
+        """Run a request outside the lead, and remember whether it blocked."""
+        started = time.monotonic()
+        if self._queue_timeout and started - queued_at > self._queue_timeout:
+            connection.answer(503, "the request waited too long for a thread", retry_after=1)
+            return
+        outcome = connection.gateway.respond(environ)
+        self._predictor.learn(environ, has_blocked=time.monotonic() - started > BLOCKED)
+        connection.settle(outcome)
+
+    # ---------------------------------------------------------------- the lead
+
+    def _lead(self, *, is_threaded: bool) -> None:
+        """Poll, read, run and send until the lead is somebody else's."""
+        loop = self._loop
+        ready = loop.ready
+        handlers = loop.handlers
+        claims = self._claims
+        predictor = self._predictor
+        counters = predictor.counters
+        while True:
+            if not ready:
+                loop.wait()
+                if self.has_ended:
+                    return
+                continue
+            fd, events = ready.popleft()
+            connection: Any = handlers.get(fd)
+            if connection is None:
+                continue
+            environ = connection.ready(events)
+            if environ is None:
+                continue
+            if not is_threaded:
+                outcome = connection.gateway.respond(environ)
+                if outcome != KEEP or connection.unsettled:
+                    connection.settle(outcome)
+                continue
+            if counters and predictor.is_blocking(environ):
+                connection.detach()
+                self._leave_lead()
+                self._run_task(connection, environ, loop.now)
+                return
+            turn = self._turn = self._turn + 1
+            claims[turn] = (connection, environ)
+            if self._is_parked:
+                self._unpark()
+            outcome = connection.gateway.respond(environ)
+            if claims.pop(turn, None) is None:
+                # The lookout took it: this thread leads no more.
+                connection.settle(outcome)
+                return
+            if outcome != KEEP or connection.unsettled:
+                connection.settle(outcome)
+
+    def _leave_lead(self) -> None:
+        """Give the lead to a waiting thread, or to the lookout if all are busy."""
+        if not self._give_lead():
+            self._lead_is_mine = True
+            self._unpark()
+
+    def _dispatch(self) -> None:
+        """Lead without entering the application, until a thread is free (the lookout, when every thread is busy)."""
+        loop = self._loop
+        ready = loop.ready
+        while not self.has_ended:
+            if not ready:
+                loop.wait()
+                continue
+            if self._idle and not self._tasks and self._hand_back():
+                return
+            fd, events = ready.popleft()
+            connection: Any = loop.handlers.get(fd)
+            if connection is None:
+                continue
+            environ = connection.ready(events)
+            if environ is not None:
+                self._queue(connection, environ)
+
+    def _hand_back(self) -> bool:
+        self._lead_is_mine = False
+        if self._give_lead():
+            return True
+        self._lead_is_mine = True
+        return False
+
+    def _queue(self, connection: Connection, environ: Environ) -> None:
+        """Give a request to a thread that has become free, or let it wait for one."""
+        connection.detach()
+        task = (connection, environ, self._loop.now)
+        with self._lock:
+            if self._idle:
+                member = self._idle.pop()
+                member.job = task
+                member.park.release()
+                return
+            depth = len(self._tasks) + 1
+            is_full = bool(self._queue_size) and depth > self._queue_size
+            if not is_full:
+                self._tasks.append(task)
+        if is_full:
+            connection.answer(503, "the server is busy", retry_after=1)
+        elif self._loop.now >= self._next_depth_log:
+            self._next_depth_log = self._loop.now + DEPTH_LOG_INTERVAL
+            queue_logger.warning(
+                "Task queue depth is %d: all %d threads are busy; if that lasts, raise threads or shorten requests",
+                depth,
+                self._count,
+            )

@@ -1,0 +1,217 @@
+"""A loop, a crew and listeners put together: started once, drained or forced to stop once.
+
+    new ── run() ──→ running ── stop() ──→ draining ──→ ended
+                        └── stop(force=True) ──┴─────────↗
+
+Draining stops accepting, serves what waits in the backlog and in the queue, answers ``Connection: close``, and ends
+when the last connection has gone or after `graceful_timeout`. The object's thread is the one in `run`; `stop` may be
+called from any thread and from a signal handler.
+"""
+
+import logging
+import time
+
+from wiverno.config.settings import Adjustments
+from wiverno.core.acceptor import Acceptor, ConnectionLimit
+from wiverno.core.connection import HEAD, IDLE, Connection, Service
+from wiverno.core.crew import Crew
+from wiverno.core.listeners import Listener
+from wiverno.core.loop import Loop
+from wiverno.core.poller import READ, new_poller
+from wiverno.http.response import Signature
+from wiverno.wsgi.environ import Environ, listener_variables
+from wiverno.wsgi.gateway import Application
+from wiverno.wsgi.proxy import ProxyPolicy
+
+logger = logging.getLogger("wiverno")
+
+FORCED_WAIT = 0.5  # seconds that threads get to end when the server is forced to stop
+IDLE_GRACE = 0.25  # seconds a kept-alive connection may still use for a request that is on its way when draining begins
+
+
+class Engine:
+    """Serves one application on some listeners."""
+
+    def __init__(
+        self, application: Application, adjustments: Adjustments, listeners: list[Listener], *, threads: int
+    ) -> None:
+        """`threads` is 0 to run the application in the thread that calls `run`."""
+        self._adjustments = adjustments
+        self._listeners = listeners
+        self.loop = Loop(new_poller())
+        self.crew = Crew(
+            self.loop, threads, queue_size=adjustments.queue_size, queue_timeout=adjustments.queue_timeout
+        )
+        self._limit = ConnectionLimit(adjustments.connection_limit, self.loop)
+        self._service = new_service(application, adjustments, is_threaded=bool(threads))
+        self.loop.on_room = self._limit.check
+        self.loop.on_wait = None
+        self._is_asked_to_stop = False
+        self._is_draining = False
+        self._deadline = float("inf")
+        self._has_run = False
+        self._is_closed = False
+
+    # ---------------------------------------------------------------- running
+
+    def listen(self) -> None:
+        """Start listening on every listener."""
+        for listener in self._listeners:
+            listener.listen(self._adjustments.backlog)
+
+    def run(self) -> None:
+        """Serve until `stop`; returns when drained, or when `graceful_timeout` is over."""
+        if self._is_closed:
+            return
+        self._has_run = True
+        self.listen()
+        loop = self.loop
+        multithreaded = self._service.is_threaded
+        for listener in self._listeners:
+            variables = self._variables(listener, threads=multithreaded)
+            acceptor = Acceptor(listener, variables, self._service, loop, self._limit)
+            self._limit.acceptors.append(acceptor)
+            loop.handlers[acceptor.fd] = acceptor
+            loop.poller.register(acceptor.fd, READ)
+        loop.on_wait = self._look_after_stop
+        try:
+            self.crew.run()
+        finally:
+            self._finish()
+
+    def _variables(self, listener: Listener, *, threads: bool) -> Environ:
+        settings = self._adjustments
+        name = listener.host
+        if listener.is_unix or name in ("", "0.0.0.0", "::"):
+            name = settings.server_name
+        return listener_variables(
+            server_name=name,
+            server_port=str(listener.port),
+            software=settings.ident,
+            scheme=settings.url_scheme,
+            prefix=settings.url_prefix,
+            threads=threads,
+            processes=False,
+        )
+
+    # ---------------------------------------------------------------- stopping
+
+    def stop(self, *, force: bool = False) -> None:
+        """Drain and end, or end at once. From any thread and from signal handlers."""
+        self._is_asked_to_stop = True
+        self.loop.poller.wake()
+        if force:
+            self.crew.end()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether somebody has asked it to stop."""
+        return self._is_asked_to_stop
+
+    def _look_after_stop(self) -> None:
+        """Begin to drain, and end when that is done (leader, after every wait)."""
+        if not self._is_asked_to_stop:
+            return
+        if not self._is_draining:
+            self._begin_drain()
+        loop = self.loop
+        if loop.now >= loop.wake_at:
+            self._close_idle()
+            loop.wake_at = self._deadline
+        if not loop.connections and not self.crew.queued:
+            self.crew.end()
+        elif loop.now >= self._deadline:
+            logger.warning("graceful_timeout is over: %d connection(s) are cut off", len(loop.connections))
+            self.crew.end()
+
+    def _begin_drain(self) -> None:
+        self._is_draining = True
+        loop = self.loop
+        timeout = self._adjustments.graceful_timeout
+        self._deadline = loop.now + timeout if timeout else float("inf")
+        loop.persist = False
+        for acceptor in self._limit.acceptors:
+            while acceptor.accept():  # clients that wait in the backlog have been promised a server
+                pass
+            del loop.handlers[acceptor.fd]
+            loop.poller.unregister(acceptor.fd)
+            loop.deadlines.discard(acceptor)
+        self._limit.acceptors.clear()
+        loop.limit_reached = False
+        for listener in self._listeners:
+            listener.close()
+        for connection in list(loop.connections):
+            self._drain(connection)
+        loop.wake_at = loop.now + IDLE_GRACE
+
+    def _drain(self, connection: Connection) -> None:
+        """Close a connection that has nothing under way; what runs or is being sent goes on."""
+        if connection.phase == IDLE and self.loop.now - connection.since > IDLE_GRACE:
+            connection.close()
+
+    def _close_idle(self) -> None:
+        """Close what is still without a whole request a moment after draining began."""
+        for connection in list(self.loop.connections):
+            if connection.phase in (IDLE, HEAD):
+                connection.close()
+
+    def _finish(self) -> None:
+        """Close everything that is left."""
+        wait = FORCED_WAIT if self.loop.connections else self._adjustments.graceful_timeout or FORCED_WAIT
+        running = self.crew.join(time.monotonic() + wait)
+        if running:
+            logger.warning("%d thread(s) still running", running)
+        if self.crew.queued:
+            logger.warning("Canceling %d pending task(s)", self.crew.queued)
+        self.close()
+
+    def close(self) -> None:
+        """Close listeners, connections and descriptors; harmless when done before."""
+        if self._is_closed:
+            return
+        if self._has_run and not self.crew.has_ended:
+            self.stop()  # from another thread: run() closes everything when it returns
+            return
+        self._is_closed = True
+        for listener in self._listeners:
+            listener.close()
+        for connection in list(self.loop.connections):
+            connection.close()
+        self.loop.poller.close()
+
+
+def new_service(application: Application, settings: Adjustments, *, is_threaded: bool) -> Service:
+    """Return what connections need of the settings, as plain values."""
+    policy = None
+    if settings.trusted_proxy or settings.trusted_proxies or settings.clear_untrusted_proxy_headers:
+        policy = ProxyPolicy(
+            trusted_proxy=settings.trusted_proxy,
+            trusted_proxies=settings.trusted_proxies,
+            trusted_proxy_count=settings.trusted_proxy_count or 1,
+            trusted_proxy_headers=settings.trusted_proxy_headers,
+            clear_untrusted=settings.clear_untrusted_proxy_headers,
+            log_untrusted=settings.log_untrusted_proxy_headers,
+        )
+    return Service(
+        application=application,
+        signature=Signature(settings.ident or ""),
+        ident=settings.ident or "",
+        expose_tracebacks=settings.expose_tracebacks,
+        log_socket_errors=settings.log_socket_errors,
+        policy=policy,
+        proxy_protocol=settings.proxy_protocol,
+        url_prefix=settings.url_prefix,
+        is_threaded=is_threaded,
+        recv_bytes=settings.recv_bytes,
+        max_head=settings.max_request_header_size,
+        max_line=settings.max_request_line_size,
+        max_fields=settings.max_header_count,
+        max_body=settings.max_request_body_size,
+        inbuf_overflow=settings.inbuf_overflow,
+        outbuf_overflow=settings.outbuf_overflow,
+        high_water=settings.outbuf_high_watermark,
+        channel_timeout=settings.channel_timeout,
+        header_timeout=settings.header_timeout,
+        body_timeout=settings.body_timeout,
+        min_rate=settings.body_min_rate,
+    )

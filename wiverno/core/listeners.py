@@ -1,0 +1,207 @@
+"""Addresses and inherited descriptors → listening sockets.
+
+Each listener knows how it is to be named in URLs and logs, and cleans up what it made: a Unix socket's file is removed
+when the listener that created it closes, and only then.
+"""
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from wiverno.config.settings import Adjustments, FdAddress, TcpAddress, UnixAddress
+
+HAS_UNIX: Final = hasattr(socket, "AF_UNIX")
+
+
+@dataclass(slots=True)
+class Listener:
+    """A bound socket and what is to be said of it.
+
+    Attributes:
+        socket: bound, not blocking; listening once `listen` was called.
+        host: the address it is bound to; a Unix socket's path.
+        port: its port, 0 for a Unix socket.
+        is_unix: whether clients come through a file.
+        path: the file to remove at the end, "" if somebody else made the socket.
+    """
+
+    socket: socket.socket
+    host: str
+    port: int
+    is_unix: bool = False
+    path: str = ""
+    is_listening: bool = field(default=False)
+
+    def listen(self, backlog: int) -> None:
+        """Let clients connect; `backlog` is how many may wait for accept (listen(2))."""
+        if not self.is_listening:
+            self.socket.listen(backlog)
+            self.is_listening = True
+
+    def close(self) -> None:
+        """Close the socket and remove the file it made."""
+        self.socket.close()
+        if self.path:
+            with contextlib.suppress(OSError):
+                Path(self.path).unlink()
+            self.path = ""
+
+
+def open_listeners(adjustments: Adjustments) -> list[Listener]:
+    """Bind everything the settings name, in order; nothing stays open if one of them fails.
+
+    Raises:
+        OSError: with the operating system's text and the address.
+    """
+    listeners: list[Listener] = []
+    try:
+        listeners.extend(adopt(sock) for sock in adjustments.sockets)
+        for address in adjustments.addresses:
+            if isinstance(address, UnixAddress):
+                listeners.append(bind_unix(address.path, adjustments.unix_socket_perms))
+            elif isinstance(address, FdAddress):
+                listeners.append(adopt(inherited(address.name)))
+            else:
+                listeners.extend(bind_tcp(address, ipv4=adjustments.ipv4, ipv6=adjustments.ipv6))
+    except BaseException:
+        for listener in listeners:
+            listener.close()
+        raise
+    return listeners
+
+
+def bind_tcp(address: TcpAddress, *, ipv4: bool, ipv6: bool) -> list[Listener]:
+    """Bind every address that the host stands for; "*" and "" stand for all of this machine's."""
+    family = socket.AF_UNSPEC
+    if ipv4 and not (ipv6 and socket.has_ipv6):
+        family = socket.AF_INET
+    elif ipv6 and not ipv4:
+        family = socket.AF_INET6
+    host = None if address.host in ("", "*") else address.host
+    try:
+        found = socket.getaddrinfo(
+            host, address.port, family, socket.SOCK_STREAM, socket.IPPROTO_TCP, socket.AI_PASSIVE
+        )
+    except socket.gaierror as error:
+        raise OSError(error.errno, f"{error.strerror}: host {address.host!r} can't be resolved") from error
+    listeners: list[Listener] = []
+    port = address.port
+    unavailable: OSError | None = None
+    for info in dict.fromkeys((family, name) for family, _, _, _, name in found):
+        family, name = info
+        try:
+            # Port 0: the first listener's port serves the others too, so that one URL reaches all of them.
+            listener = _bind_one(family, (name[0], port or name[1], *name[2:]))
+        except OSError as error:
+            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT) and len(found) > 1:
+                unavailable = error  # a name may stand for a family that this machine does not have
+                continue
+            for made in listeners:
+                made.close()
+            raise
+        listeners.append(listener)
+        port = port or listener.port
+    if not listeners:
+        raise unavailable or OSError(errno.EADDRNOTAVAIL, f"no address to listen on for host {address.host!r}")
+    return listeners
+
+
+def _bind_one(family: int, name: tuple[object, ...]) -> Listener:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            # On Windows SO_REUSEADDR lets two servers share a port.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        # Inherited by accepted sockets on Linux and the BSDs; the loop sets it again where it is not.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setblocking(False)
+        sock.bind(name)
+    except OSError as error:
+        sock.close()
+        raise type(error)(error.errno, f"{error.strerror}: {name[0]}:{name[1]}") from error
+    bound = sock.getsockname()
+    return Listener(sock, str(bound[0]), int(bound[1]))
+
+
+def bind_unix(path: str, mode: int) -> Listener:
+    """Bind a Unix socket whose file never has wider permissions than `mode`.
+
+    A file left behind by a server that is gone is removed, if it is a socket and nobody answers on it.
+    """
+    if not HAS_UNIX:
+        raise OSError(errno.EAFNOSUPPORT, "Unix sockets are not available on this system")
+    _remove_stale(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # bind() creates the file with the modes that the umask leaves; chmod() afterwards would leave a gap.
+    umask = os.umask(0o777 & ~mode)
+    try:
+        sock.bind(path)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise type(error)(error.errno, f"{error.strerror}: {path}") from error
+    finally:
+        os.umask(umask)
+    Path(path).chmod(mode)
+    return Listener(sock, path, 0, is_unix=True, path=path)
+
+
+def _remove_stale(path: str) -> None:
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise OSError(errno.EEXIST, f"{path} exists and is not a socket; it was left alone")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError):
+                Path(path).unlink()
+            return
+        except OSError as error:
+            raise OSError(error.errno, f"{path}: can't tell whether it is in use: {error.strerror}") from error
+    raise OSError(errno.EADDRINUSE, f"{os.strerror(errno.EADDRINUSE)}: a server answers on {path}")
+
+
+def adopt(sock: socket.socket) -> Listener:
+    """Take over a socket that somebody else has bound."""
+    sock.setblocking(False)
+    name = sock.getsockname()
+    if HAS_UNIX and sock.family == socket.AF_UNIX:
+        path = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else str(name)
+        listener = Listener(sock, path, 0, is_unix=True)
+    else:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener = Listener(sock, str(name[0]), int(name[1]))
+    with contextlib.suppress(OSError, AttributeError):
+        listener.is_listening = bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    return listener
+
+
+def inherited(name: str) -> socket.socket:
+    """Return the socket behind a descriptor that the parent process handed over.
+
+    Args:
+        name: the descriptor's number. Names given by systemd were turned into numbers when the settings were read.
+
+    Raises:
+        OSError: there is no such descriptor, or it is no socket.
+    """
+    if not name.isdigit():
+        raise OSError(errno.ENOENT, f"no inherited socket is named {name!r}")
+    try:
+        return socket.socket(fileno=int(name))
+    except OSError as error:
+        raise OSError(error.errno, f"descriptor {name} is no socket: {error.strerror}") from error

@@ -1,0 +1,120 @@
+"""What the leading thread works with: who is ready, who is connected, when whom to ask about deadlines.
+
+One thread leads at a time (crew.py says which); `wait`, `ready`, `deadlines.add` and everything that a handler does in
+its `ready` method are the leader's. Other threads may call `post`, `forget`, the poller's `arm`, and take `arming`.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from wiverno.core.deadlines import Deadlines, Expiring
+from wiverno.core.poller import Poller
+
+SCRATCH_SIZE = 262144  # bytes of the buffer through which bodies pass on their way to a file
+MAX_WAIT = 3600.0  # seconds; epoll's timeout is an int of milliseconds
+
+
+class Handler(Expiring, Protocol):
+    """Whatever has a descriptor: a connection or a listening socket."""
+
+    fd: int
+
+    def ready(self, events: int) -> dict[str, Any] | None:
+        """Do what the events ask for; return the environ of a request that is to be run now, or None."""
+
+    def deadline(self) -> float:
+        """Return when the handler expires if nothing happens, in monotonic seconds."""
+
+    def expire(self) -> None:
+        """Act on a deadline that has passed."""
+
+
+class Loop:
+    """The tables and the clock of the engine.
+
+    Attributes:
+        handlers: descriptor → whoever takes its events.
+        ready: (descriptor, events) still to be handled, oldest first; events 0 means: go on with what was received.
+        now: monotonic seconds, as of the last wait.
+        persist: whether connections may be kept alive; False while draining.
+        arming: guards what a connection is armed for, where a leader and a producing thread meet.
+        wake_at: monotonic seconds at which `wait` returns in any case.
+        on_wait: called after each wait; looks after stopping.
+        on_room: called after each wait while the limit of connections is reached.
+    """
+
+    __slots__ = (
+        "_scratch", "arming", "connections", "deadlines", "handlers", "limit_reached", "now", "on_room", "on_wait",
+        "persist", "poller", "posted", "ready", "wake_at",
+    )
+
+    def __init__(self, poller: Poller) -> None:
+        self.poller = poller
+        self.handlers: dict[int, Handler] = {}
+        self.ready: deque[tuple[int, int]] = deque()
+        self.deadlines = Deadlines()
+        self.now = time.monotonic()
+        self.persist = True
+        self.arming = threading.Lock()
+        self.posted: deque[int] = deque()
+        self.connections: set[Any] = set()
+        self.limit_reached = False
+        self.wake_at = float("inf")
+        self.on_wait: Callable[[], None] | None = None
+        self.on_room: Callable[[], None] | None = None
+        self._scratch: memoryview | None = None
+
+    @property
+    def scratch(self) -> memoryview:
+        """A buffer for the leader's short use."""
+        if self._scratch is None:
+            self._scratch = memoryview(bytearray(SCRATCH_SIZE))
+        return self._scratch
+
+    def wait(self) -> None:
+        """Wait for events and put them into `ready`; deal with deadlines that have passed."""
+        if self.posted:
+            timeout = 0.0
+        else:
+            timeout = min(max(min(self.deadlines.next_at(), self.wake_at) - time.monotonic(), 0.0), MAX_WAIT)
+        self.ready.extend(self.poller.wait(timeout))
+        self.now = now = time.monotonic()
+        while self.posted:
+            self.ready.append((self.posted.popleft(), 0))
+        if self.deadlines.next_at() <= now:
+            self._expire(now)
+        if self.limit_reached and self.on_room is not None:
+            self.on_room()
+        if self.on_wait is not None:
+            self.on_wait()
+
+    def _expire(self, now: float) -> None:
+        for item in self.deadlines.due(now):
+            handler: Handler = item  # type: ignore[assignment]
+            when = handler.deadline()
+            if when <= now:
+                handler.expire()
+            else:
+                self.watch(handler, when)
+
+    def watch(self, handler: Handler, when: float) -> None:
+        """See to it that `handler` is asked about its deadline at `when`; infinity is no deadline."""
+        if when < 1e15:
+            self.deadlines.add(handler, when)
+
+    def post(self, fd: int) -> None:
+        """Have the leader go on with a connection that a thread has finished with; from any thread."""
+        self.posted.append(fd)
+        self.poller.wake()
+
+    def forget(self, handler: Handler) -> None:
+        """Take a handler out of all tables before its descriptor is closed; from the thread that owns it."""
+        if self.handlers.get(handler.fd) is handler:
+            del self.handlers[handler.fd]
+        self.deadlines.discard(handler)
+        self.connections.discard(handler)
+        if self.limit_reached:
+            self.poller.wake()

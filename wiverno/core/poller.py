@@ -1,0 +1,193 @@
+"""Which sockets are ready: epoll where there is one, selectors elsewhere, behind the same few methods.
+
+A descriptor is registered once and then armed: READ, WRITE or NOTHING. NOTHING really means nothing: a hung-up peer
+must not wake the loop while a thread works on its request, which plain epoll would do with an empty event mask.
+
+`wait` belongs to the leading thread. Every other method may be called by any thread at any time.
+"""
+
+import contextlib
+import select
+import selectors
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
+
+NOTHING: Final = 0
+READ: Final = 1
+WRITE: Final = 4
+
+MAX_EVENTS: Final = 256
+
+
+class Poller(Protocol):
+    """What the loop needs of an operating system."""
+
+    def register(self, fd: int, interest: int) -> None:
+        """Watch a descriptor that is not watched yet."""
+
+    def arm(self, fd: int, interest: int) -> None:
+        """Change what a watched descriptor is watched for; NOTHING keeps it registered and silent."""
+
+    def unregister(self, fd: int) -> None:
+        """Stop watching; unknown descriptors are ignored."""
+
+    def wait(self, timeout: float) -> list[tuple[int, int]]:
+        """Return (descriptor, events) pairs; `timeout` in seconds, negative waits for ever."""
+
+    def wake(self) -> None:
+        """Make a `wait` in progress, or else the next one, return."""
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+
+
+class WakeUp:
+    """A socket pair that makes a wait return; a socket pair because Windows can select nothing else."""
+
+    __slots__ = ("_is_set", "_reader", "_writer")
+
+    def __init__(self) -> None:
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        self._is_set = False
+
+    def fileno(self) -> int:
+        """Return the descriptor to watch for reading."""
+        return self._reader.fileno()
+
+    def set(self) -> None:
+        """Make the descriptor readable; safe in signal handlers and from any thread."""
+        if not self._is_set:
+            self._is_set = True
+            with contextlib.suppress(OSError):  # full: readable anyhow; closed: nobody waits
+                self._writer.send(b"\0")
+
+    def clear(self) -> None:
+        """Take the mark away; called by the thread that waited."""
+        self._is_set = False
+        with contextlib.suppress(OSError):
+            self._reader.recv(4096)
+
+    def close(self) -> None:
+        """Close both ends."""
+        self._reader.close()
+        self._writer.close()
+
+
+class EpollPoller:
+    """epoll(7), level-triggered. epoll_ctl is safe beside epoll_wait, so arming needs no hand-over to the leader."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._wake_up = WakeUp()
+        self._wake_fd = self._wake_up.fileno()
+        self._epoll.register(self._wake_fd, select.EPOLLIN)
+        self.register = self._epoll.register  # READ and WRITE are epoll's own values
+
+    def arm(self, fd: int, interest: int) -> None:
+        """Change what a descriptor is watched for."""
+        # A hang-up is reported even to an empty mask, again and again; one-shot reports it once and then keeps quiet.
+        self._epoll.modify(fd, interest or select.EPOLLONESHOT)
+
+    def unregister(self, fd: int) -> None:
+        """Stop watching."""
+        with contextlib.suppress(OSError, ValueError):
+            self._epoll.unregister(fd)
+
+    def wait(self, timeout: float) -> list[tuple[int, int]]:
+        """Return what is ready."""
+        events = self._epoll.poll(timeout, MAX_EVENTS)
+        for event in events:
+            if event[0] == self._wake_fd:
+                self._wake_up.clear()
+                events.remove(event)
+                break
+        return events
+
+    def wake(self) -> None:
+        """Make `wait` return."""
+        self._wake_up.set()
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        self._epoll.close()
+        self._wake_up.close()
+
+
+class SelectorsPoller:
+    """Any selector of the standard library. Changes from other threads are queued and made before the next wait."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._wake_up = WakeUp()
+        self._selector.register(self._wake_up.fileno(), selectors.EVENT_READ)
+        self._changes: deque[Callable[[], object]] = deque()
+        self._lock = threading.Lock()
+        self._is_waiting = False
+
+    def _change(self, action: Callable[[], object]) -> None:
+        with self._lock:
+            self._changes.append(action)
+            is_waiting = self._is_waiting
+        if is_waiting:
+            self._wake_up.set()
+
+    def register(self, fd: int, interest: int) -> None:
+        """Watch a descriptor."""
+        self._change(lambda: self._set(fd, interest))
+
+    def arm(self, fd: int, interest: int) -> None:
+        """Change what a descriptor is watched for."""
+        self._change(lambda: self._set(fd, interest))
+
+    def unregister(self, fd: int) -> None:
+        """Stop watching."""
+        # At once as well: the descriptor's number may be given out again before the queue is worked off.
+        self._change(lambda: self._set(fd, NOTHING))
+
+    def _set(self, fd: int, interest: int) -> None:
+        events = (selectors.EVENT_READ if interest & READ else 0) | (selectors.EVENT_WRITE if interest & WRITE else 0)
+        with contextlib.suppress(KeyError, ValueError, OSError):
+            self._selector.unregister(fd)
+        if events:
+            with contextlib.suppress(ValueError, OSError):  # closed meanwhile
+                self._selector.register(fd, events)
+
+    def wait(self, timeout: float) -> list[tuple[int, int]]:
+        """Return what is ready."""
+        with self._lock:
+            self._is_waiting = True
+            changes = list(self._changes)
+            self._changes.clear()
+        for change in changes:
+            change()
+        ready = self._selector.select(None if timeout < 0 else timeout)
+        self._is_waiting = False
+        events = []
+        for key, mask in ready:
+            if key.fd == self._wake_up.fileno():
+                self._wake_up.clear()
+            else:
+                read = READ if mask & selectors.EVENT_READ else 0
+                events.append((key.fd, read | (WRITE if mask & selectors.EVENT_WRITE else 0)))
+        return events
+
+    def wake(self) -> None:
+        """Make `wait` return."""
+        self._wake_up.set()
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        self._selector.close()
+        self._wake_up.close()
+
+
+def new_poller(kind: str = "") -> Poller:
+    """Return the best poller of this machine, or the one asked for: "epoll" or "selectors"."""
+    if kind == "selectors" or (kind != "epoll" and not hasattr(select, "epoll")):
+        return SelectorsPoller()
+    return EpollPoller()

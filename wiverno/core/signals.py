@@ -1,0 +1,36 @@
+"""SIGINT and SIGTERM while a server runs: the handler only says that the server shall stop; old handlers come back.
+
+Handlers can be set in the main thread alone (signal.signal); elsewhere nothing is installed and whoever started the
+thread decides. A handler that the program has set itself is left alone.
+"""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
+
+
+@contextmanager
+def stop_signals(on_signal: Callable[[signal.Signals], None]) -> Iterator[None]:
+    """Call `on_signal` for SIGINT and SIGTERM inside the block."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        on_signal(signal.Signals(number))
+
+    old: dict[signal.Signals, Any] = {}
+    for number in STOP_SIGNALS:
+        if signal.getsignal(number) in _DEFAULTS:
+            old[number] = signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
