@@ -1,8 +1,8 @@
 """What is wrong with a configuration, said completely and once.
 
 A reader of values raises `BadValue`, which knows nothing of files. Whoever knows where the value stands makes a
-`Problem` of it. `ConfigError` carries every problem found; its text is the report that a person reads: sorted, each with
-its place, the line it stands in, a caret, and a hint. The same problems leave as dictionaries for machines.
+`Problem` of it. `ConfigError` carries every problem found; its text is the report that a person reads: sorted, each
+with its place, the line it stands in, a caret, and a hint. The same problems leave as dictionaries for machines.
 """
 
 from __future__ import annotations

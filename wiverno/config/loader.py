@@ -1,49 +1,81 @@
-"""One configuration from all its sources. (First version: the final signatures; the sources follow.)"""
+"""One configuration from all its sources: option > environment > file (child before base) > default.
+
+Every source gives a layer, name → (value as written, origin). The layers are stacked, `${…}` is put into what came from
+files, the winners are checked once by the model, and what the model finds wrong gets the place where it was written.
+Losers are kept, for those who ask where a value comes from.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from wiverno.config.errors import DEFAULT, Origin
-from wiverno.config.settings import Adjustments
+from wiverno.config import advice, layers
+from wiverno.config.contents import AppSpec, Contents, Expander, own_server
+from wiverno.config.errors import DEFAULT, ConfigError, Origin, Problem
+from wiverno.config.expand import Lookup
+from wiverno.config.ini_file import IniFile
+from wiverno.config.section import located
+from wiverno.config.settings import SETTINGS, Adjustments
+from wiverno.config.sources import APP_VARIABLE, Environment, Layer, chosen_file, environment
+from wiverno.config.sources import options as option_layer
+from wiverno.config.toml_file import TomlFile, read_text, read_toml
+
+__all__ = ["AppSpec", "Chain", "LoadedConfig", "activate", "active", "load", "load_section"]
 
 Chain = tuple[tuple[object, Origin], ...]
 
 
 @dataclass(frozen=True)
-class AppSpec:
-    """An application or middleware as a configuration names it.
-
-    `use` is `module:attribute` or a Paste expression (egg:, call:, config:); `factory` says that the attribute makes
-    the application from `settings`.
-    """
-
-    use: str
-    factory: bool = False
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    origin: Origin = DEFAULT
-
-
-@dataclass(frozen=True)
 class LoadedConfig:
-    """Everything that a start needs, merged and checked, with the origin of each value."""
+    """Everything that a start needs, merged and checked, with the origin of each value.
+
+    `origins` has each setting's values as written, the winner first and the default last. `replaced` tells which
+    setting of a higher source put an address of a lower one out of force. `server_use` is `use` of the server's section
+    as written; if it names another server, `server_settings` has what that server is to be given, unchecked.
+    """
 
     adjustments: Adjustments
     origins: Mapping[str, Chain] = field(default_factory=dict)
     app: AppSpec | None = None
     middleware: tuple[AppSpec, ...] = ()
     logging: Mapping[str, Any] | None = None
+    logging_file: Path | None = None
     pserve: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()
     server_use: str | None = None
+    server_settings: Mapping[str, Any] = field(default_factory=dict)
     path: Path | None = None
+    replaced: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_own_server(self) -> bool:
+        """Whether the server's section is for wiverno and not for another server."""
+        return self.server_use is None or own_server(self.server_use) is not None
+
+    def with_app(self, use: str, origin: Origin = DEFAULT) -> LoadedConfig:
+        """Return the configuration for another application: a TOML file's settings for it stay, `use` is replaced."""
+        if self.app is None or self.app.use.startswith("config:"):
+            return replace(self, app=AppSpec(use, origin=origin))
+        return replace(self, app=replace(self.app, use=use, origin=origin))
 
 
 _started: list[LoadedConfig] = []
+
+
+def activate(loaded: LoadedConfig) -> None:
+    """Remember the configuration that this process was started with."""
+    _started[:] = [loaded]
+
+
+def active() -> LoadedConfig | None:
+    """Return the configuration that this process was started with, or None in a process started by code alone."""
+    return _started[0] if _started else None
 
 
 def load(
@@ -55,15 +87,185 @@ def load(
     app_name: str = "main",
     variables: Mapping[str, str] | None = None,
 ) -> LoadedConfig:
-    """Return the configuration of this start."""
-    return LoadedConfig(Adjustments(**(options or {})))
+    """Return the configuration of one start.
+
+    Args:
+        file: TOML or INI file; "-" is standard input; None is WIVERNO_CONFIG, else ./wiverno.toml if it is there.
+        environ: None is the process's environment.
+        options: settings given on the command line, as text or native values; None as a value is "not given".
+        server_name: the server's section.
+        app_name: the application's section.
+        variables: pserve's `key=value` arguments, which `${…}` finds before the environment.
+
+    Raises:
+        ConfigError: with every mistake of every source.
+    """
+    env = environment(environ)
+    problems: list[Problem] = []
+    name, named_by = chosen_file(file, env)
+    contents = Contents()
+    expander = Expander(finder({}, variables, env), Path(), problems)
+    if name is not None:
+        source = open_file(name, named_by, variables or {})
+        expander = expander_of(source, name, variables, env, problems)
+        contents = source.contents(server_name, app_name, expander)
+    path = Path(name) if name is not None and name != "-" else None
+    return assemble(contents, [option_layer(options), env.layer], env, expander, path)
 
 
-def activate(loaded: LoadedConfig) -> None:
-    """Remember the configuration that this process was started with."""
-    _started[:] = [loaded]
+def open_file(name: str, named_by: Origin, variables: Mapping[str, str]) -> TomlFile | IniFile:
+    """Return a configuration file, read and parsed; its suffix tells the format, or else its text.
+
+    Raises:
+        ConfigError: it cannot be read or parsed.
+    """
+    if name == "-":
+        text, shown = sys.stdin.read(), "<stdin>"
+    else:
+        text, shown = "", name
+        if not Path(name).exists() and named_by.kind == "environment":
+            raise ConfigError([Problem(f"{name}: no such file or directory", named_by)])
+        text = read_text(name)
+    if name.endswith(".ini") or (not name.endswith(".toml") and _looks_like_ini(text)):
+        return IniFile(shown, text, variables, on_disk=name != "-")
+    return read_toml(shown, text if name == "-" else None)
 
 
-def active() -> LoadedConfig | None:
-    """Return the configuration that this process was started with, or None in a process started by code alone."""
-    return _started[0] if _started else None
+def _looks_like_ini(text: str) -> bool:
+    """Return whether a text without a telling suffix is INI: a section's bare name with a colon is no TOML."""
+    headers = [line.strip() for line in text.splitlines() if line.startswith("[")]
+    return any(":" in header and '"' not in header and "'" not in header for header in headers)
+
+
+def finder(names: Mapping[str, str], variables: Mapping[str, str] | None, env: Environment) -> Lookup:
+    """Return what finds a name for `${…}`: in pserve's arguments, the file's own names, the environment."""
+    arguments = variables or {}
+
+    def lookup(name: str) -> str | None:
+        for place in (arguments, names, env.variables):
+            if name in place:
+                return place[name]
+        return None
+
+    return lookup
+
+
+def expander_of(
+    source: TomlFile | IniFile,
+    name: str,
+    variables: Mapping[str, str] | None,
+    env: Environment,
+    problems: list[Problem],
+) -> Expander:
+    """Return what puts `${…}` into the values of a file, noting mistakes in `problems`."""
+    directory = Path() if name == "-" else Path(name).parent
+    here = {"here": str(directory.absolute()), "__file__": str(Path(name).absolute())}
+    names = source.variables_in_reach if isinstance(source, IniFile) else here
+    return Expander(finder(names, variables, env), directory, problems)
+
+
+def assemble(
+    contents: Contents, above: Sequence[Layer], env: Environment, expander: Expander, path: Path | None
+) -> LoadedConfig:
+    """Return the configuration made of a file's contents and the layers above it.
+
+    Raises:
+        ConfigError: with every mistake, those that reading the file has found included.
+    """
+    problems = expander.problems
+    stack, use = layers.take_use(contents.layers)
+    use_text = None if use is None else expander.text(str(use[0]), "use", use[1])
+    own = own_server(use_text) if use_text is not None else ""
+    settings: dict[str, Any] = {}
+    if own is None:
+        # Another server's section: its keys are that server's business.
+        settings = {
+            name: expander.tree(value, (name,), lambda *_, place=origin: place)
+            for layer in reversed(stack)
+            for name, (value, origin) in layer.items()
+        }
+        stack = []
+    elif own and use is not None:
+        stack = [*stack, {"mode": (own, use[1])}]
+    merged = layers.stacked([*above, *stack], problems)
+    adjustments, chains = _checked(merged, expander)
+    if problems or adjustments is None:
+        raise ConfigError(problems)
+    app = contents.app
+    loaded = LoadedConfig(
+        adjustments=adjustments,
+        origins=chains,
+        app=app,
+        middleware=contents.middleware,
+        logging=contents.logging,
+        logging_file=contents.logging_file,
+        pserve=contents.pserve,
+        tables=contents.tables,
+        files=contents.files,
+        warnings=(*env.warnings, *contents.warnings, *adjustments.deprecations(), *advice.risks(adjustments)),
+        server_use=use_text,
+        server_settings=settings,
+        path=path,
+        replaced=merged.replaced,
+    )
+    return loaded if env.app is None else loaded.with_app(env.app, Origin("environment", text=APP_VARIABLE))
+
+
+def _checked(merged: layers.Merged, expander: Expander) -> tuple[Adjustments | None, dict[str, Chain]]:
+    """Return the settings made of the winners, or None after noting what is wrong, and each setting's chain."""
+    problems, values = expander.problems, dict[str, Any]()
+    for name, entry in merged.winners.items():
+        before = len(problems)
+        value = layers.expanded(entry, expander)
+        if len(problems) == before:
+            values[name] = value
+    adjustments = None
+    try:
+        adjustments = Adjustments(**values)
+    except ConfigError as error:
+        problems += [layers.placed(problem, merged) for problem in error.problems]
+        simple = False
+    else:
+        simple = adjustments.mode == "simple"
+    chains: dict[str, Chain] = {}
+    for name, setting in SETTINGS.items():
+        default = setting.simple_default if simple else setting.default
+        written = tuple((entry.raw, entry.origin) for entry in merged.chains.get(name, ()))
+        winner = () if name in merged.winners else ((default, DEFAULT),)
+        last = ((default, DEFAULT),) if name in merged.winners else ()
+        chains[name] = (*winner, *written, *last)
+    return adjustments, chains
+
+
+def load_section(
+    global_conf: Mapping[str, str] | None,
+    settings: Mapping[str, object],
+    *,
+    environ: Mapping[str, str] | None = None,
+    mode: str | None = None,
+) -> LoadedConfig:
+    """Return the configuration of a server's section as PasteDeploy hands it over: nameless, everything as text.
+
+    The section is found again in `global_conf["__file__"]`, so that problems have lines. The environment stands above
+    it, as everywhere.
+
+    Args:
+        global_conf: PasteDeploy's: `__file__`, `here`, [DEFAULT] and pserve's arguments; `${…}` looks there first.
+        settings: the section's keys.
+        environ: None is the process's environment.
+        mode: "simple" for `egg:wiverno#simple`; an explicit `mode` in the section wins.
+
+    Raises:
+        ConfigError: with every mistake.
+    """
+    env = environment(environ)
+    known = dict(global_conf or {})
+    problems: list[Problem] = []
+    name = known.get("__file__")
+    layer, traps = located(name, settings, known)
+    below: list[Layer] = [{"mode": (mode, DEFAULT)}] if mode else []
+    directory = Path(name).parent if name else Path()
+    expander = Expander(finder({}, known, env), directory, problems)
+    path = Path(name) if name else None
+    contents = Contents(files=(path,) if path else (), layers=(layer, *below), warnings=tuple(traps))
+    return assemble(contents, [env.layer], env, expander, path)

@@ -44,7 +44,7 @@ class Adjustments(BaseModel):
     # `mode` stands first: defaults of the settings below depend on it.
     mode: Annotated[str, kinds.choice("threaded", "simple")] = setting(
         "threaded",
-        "How the application runs: on a crew of threads, or one request at a time on the loop's own thread (RunServer).",
+        "How the application runs: on a crew of threads, or one request at a time on the loop's thread (RunServer).",
         "Server",
     )
     host: Annotated[str, kinds.host()] = setting(
@@ -224,7 +224,7 @@ class Adjustments(BaseModel):
     def from_keywords(cls, **values: Any) -> Self:
         """Return settings from the keywords of `serve()` and its like: text as INI files give it, or native values.
 
-        None leaves a setting at its default, except where waitress gives None a meaning (`ident=None`).
+        None leaves a setting at its default, except for `ident=None`, which omits the header.
 
         Warns:
             DeprecationWarning: settings that do nothing, and trusted_proxy without trusted_proxy_headers.

@@ -1,0 +1,124 @@
+"""Every mistake of a configuration, without starting anything: all servers' sections, and the values that lose as well.
+
+A start reads one server's section and the values in force; what is wrong elsewhere would show at the next change of the
+environment. `check` looks at everything that a file says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from wiverno.config import layers
+from wiverno.config.contents import Expander
+from wiverno.config.errors import BadValue, ConfigError, Problem
+from wiverno.config.ini_file import IniFile
+from wiverno.config.loader import LoadedConfig, assemble, expander_of, load, open_file
+from wiverno.config.settings import SETTINGS
+from wiverno.config.sources import Environment, Layer, chosen_file, environment
+from wiverno.config.sources import options as option_layer
+from wiverno.config.toml_file import TomlFile
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a check has found. `loaded` is the main server's configuration, None if that cannot be used."""
+
+    problems: tuple[Problem, ...]
+    warnings: tuple[str, ...]
+    loaded: LoadedConfig | None
+    file: str | None
+
+
+def check(
+    file: str | Path | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    options: Mapping[str, object] | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Findings:
+    """Return all problems and warnings; the arguments are those of `loader.load`. It raises no ConfigError."""
+    env = environment(environ)
+    name, named_by = chosen_file(file, env)
+    given = option_layer(options)
+    try:
+        if name is None:
+            loaded = load(None, environ=env.variables, options=options, variables=variables)
+            return Findings((), loaded.warnings, loaded, None)
+        source = open_file(name, named_by, variables or {})
+    except ConfigError as error:
+        return Findings(error.problems, env.warnings, None, name)
+    problems: dict[str, Problem] = {}
+    warnings: dict[str, None] = dict.fromkeys(env.warnings)
+    main: LoadedConfig | None = None
+    for server, app in _sections(source):
+        expander = expander_of(source, name, variables, env, [])
+        found, loaded_one = _check_section(source, server, app, expander, [given, env.layer], env)
+        problems |= {problem.headline(): problem for problem in found}
+        if loaded_one is not None:
+            warnings |= dict.fromkeys(loaded_one.warnings)
+            main = loaded_one if server == "main" and main is None else main
+    if isinstance(source, IniFile):
+        warnings |= dict.fromkeys(_inline_comments(source))
+    everything = ConfigError(problems.values()).problems
+    return Findings(everything, tuple(warnings), None if everything else main, name)
+
+
+def _sections(source: TomlFile | IniFile) -> list[tuple[str, str]]:
+    """Return the pairs of server and application to look at, so that each is looked at once."""
+    servers = dict.fromkeys(("main", *source.names("server")))
+    apps = dict.fromkeys(("main", *source.names("app")))
+    return [(server, "main") for server in servers] + [("main", app) for app in apps if app != "main"]
+
+
+def _check_section(
+    source: TomlFile | IniFile,
+    server: str,
+    app: str,
+    expander: Expander,
+    above: list[Layer],
+    env: Environment,
+) -> tuple[list[Problem], LoadedConfig | None]:
+    """Return what is wrong with one server's section, shadowed values included, and its configuration if usable."""
+    contents = source.contents(server, app, expander)
+    stack, _ = layers.take_use(contents.layers)
+    loaded, found = None, list[Problem]()
+    try:
+        loaded = assemble(contents, above, env, expander, None if source.files == () else source.files[0])
+    except ConfigError as error:
+        found += error.problems
+    if loaded is None or loaded.is_own_server:
+        found += _shadowed(layers.stacked([*above, *stack], []), expander)
+    return found, loaded
+
+
+def _shadowed(merged: layers.Merged, expander: Expander) -> list[Problem]:
+    """Return what is wrong with values that are not in force now."""
+    found: list[Problem] = []
+    for name, chain in merged.chains.items():
+        for entry in chain:
+            if merged.winners.get(name) is entry:
+                continue
+            before = len(expander.problems)
+            value = layers.expanded(entry, expander)
+            if len(expander.problems) > before:
+                found += expander.problems[before:]
+                continue
+            try:
+                SETTINGS[name].kind.read(value)
+            except BadValue as error:
+                problem = Problem(error.message, key=name, value=value, hint=error.hint, secret=SETTINGS[name].secret)
+                found.append(layers.placed_at(problem, entry))
+    return found
+
+
+def _inline_comments(source: IniFile) -> list[str]:
+    """Return the values of servers' sections that hold what was probably meant as a comment."""
+    ignored: list[Problem] = []
+    return [
+        f"{origin}: {key} = {value}: INI files have no comments behind a value, so this is part of it"
+        for section in source.names("server").values()
+        for key, (value, origin) in source.section(section, ignored).items()
+        if layers.has_inline_comment(value)
+    ]

@@ -1,0 +1,97 @@
+"""What a configuration file says, whatever its format: the two file readers fill these, the loader merges them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wiverno.config.errors import DEFAULT, BadValue, Origin, Problem
+from wiverno.config.expand import Lookup, expand
+from wiverno.config.sources import Layer
+
+# What Paste's entry points of this project are called in `use`; anything else there is another server.
+_OUR_SERVER = re.compile(r"(?:egg:)?wiverno(?:#(main|threaded|simple))?", re.IGNORECASE)
+
+# Names under which applications keep what nobody else should read. A URL is secret if it carries a password.
+_SECRET_NAME = re.compile(r"pass(?:word|wd|phrase)?|secret|token|(?:^|[._-])key|credential|dsn|private", re.IGNORECASE)
+_SECRET_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@")
+
+
+def is_secret(name: str, value: object) -> bool:
+    """Return whether an application's setting is to be masked: by its name, or because it is a URL with a password."""
+    return bool(_SECRET_NAME.search(name)) or (isinstance(value, str) and bool(_SECRET_URL.search(value)))
+
+
+@dataclass(frozen=True)
+class AppSpec:
+    """An application or middleware as a configuration names it.
+
+    `use` is `module:attribute` or a Paste expression (egg:, call:, config:); `factory` says that the attribute makes
+    the application from `settings`. `raw_settings` are the settings as written, with their `${…}`.
+    """
+
+    use: str
+    factory: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    origin: Origin = DEFAULT
+    raw_settings: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """One file and the files it is built on.
+
+    `layers` are the sections of the server asked for, nearest first. `logging` is ready for dictConfig; `logging_file`
+    is the file to give to fileConfig instead. `tables` belong to other tools.
+    """
+
+    files: tuple[Path, ...] = ()
+    layers: tuple[Layer, ...] = ()
+    app: AppSpec | None = None
+    middleware: tuple[AppSpec, ...] = ()
+    logging: Mapping[str, Any] | None = None
+    logging_file: Path | None = None
+    pserve: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, Any] = field(default_factory=dict)
+    server_names: tuple[str, ...] = ()
+    app_names: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def own_server(use: str) -> str | None:
+    """Return the mode that `use` of a server's section asks for, "" for no wish, None if it is another server's."""
+    match = _OUR_SERVER.fullmatch(use.strip())
+    if match is None:
+        return None
+    return {"simple": "simple", "threaded": "threaded"}.get((match[1] or "").lower(), "")
+
+
+@dataclass(frozen=True)
+class Expander:
+    """Puts `${…}` into the values of one file and keeps what went wrong."""
+
+    lookup: Lookup
+    directory: Path
+    problems: list[Problem]
+
+    def text(self, text: str, key: str, origin: Origin) -> str:
+        """Return the expanded text, or the text itself after noting a problem."""
+        try:
+            return expand(text, self.lookup, self.directory)
+        except BadValue as error:
+            secret = is_secret(key, text) and "${" not in text
+            self.problems.append(Problem(error.message, origin, key, hint=error.hint, secret=secret))
+            return text
+
+    def tree(self, value: Any, path: tuple[str | int, ...], origin_of: Callable[..., Origin]) -> Any:
+        """Return tables and arrays with every text in them expanded; `origin_of` gives a path's place."""
+        if isinstance(value, Mapping):
+            return {key: self.tree(inner, (*path, key), origin_of) for key, inner in value.items()}
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return [self.tree(inner, (*path, index), origin_of) for index, inner in enumerate(value)]
+        if isinstance(value, str):
+            return self.text(value, ".".join(map(str, path)), origin_of(*path))
+        return value

@@ -1,0 +1,95 @@
+"""The sources beside files — the environment and the options — and the choice of the file.
+
+A source becomes a layer: setting's name → (value as written, where it was written). Nothing is read or merged here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wiverno.config.errors import Origin, nearest
+from wiverno.config.settings import ALIASES, SETTINGS
+
+Layer = Mapping[str, tuple[object, Origin]]
+
+PREFIX = "WIVERNO_"
+
+# Variables that are no setting: the file, and the application of `wiverno run`.
+FILE_VARIABLE = "WIVERNO_CONFIG"
+APP_VARIABLE = "WIVERNO_APP"
+
+DEFAULT_FILE = "wiverno.toml"
+
+# Kubernetes sets these in every pod for a service called "wiverno…" (enableServiceLinks); nobody wrote them.
+_SERVICE_LINK = re.compile(r"WIVERNO_(?:.+_)?(?:SERVICE_(?:HOST|PORT)(?:_.+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_.+)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the environment says to wiverno.
+
+    `variables` is the whole environment, for `${NAME}`; warnings are about names and values that were passed over.
+    """
+
+    layer: Layer
+    variables: Mapping[str, str]
+    file: str | None = None
+    app: str | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+
+def environment(environ: Mapping[str, str] | None = None) -> Environment:
+    """Return the settings in the environment; None is the process's own.
+
+    An empty variable counts as unset. An unknown `WIVERNO_` name is a warning and no error, because a pod's neighbours
+    can put such names there. Names with two underscores after WIVERNO are wiverno's own, between its processes.
+    """
+    variables = os.environ if environ is None else environ
+    layer: dict[str, tuple[object, Origin]] = {}
+    warnings: list[str] = []
+    for variable, value in sorted(variables.items()):
+        if not variable.startswith(PREFIX) or variable.startswith(PREFIX + "_") or not value:
+            continue
+        if variable in (FILE_VARIABLE, APP_VARIABLE) or _SERVICE_LINK.fullmatch(variable):
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        entry = SETTINGS.get(ALIASES.get(name, name))
+        if entry is None or entry.code_only or not variable.isupper():
+            warnings.append(_unknown(variable))
+        elif "://" in value:
+            reason = "it looks like a Kubernetes service link (set enableServiceLinks: false)"
+            warnings.append(f"{variable}={value} was ignored: {reason}")
+        else:
+            layer[name] = (value, Origin("environment", text=variable))
+    file, app = variables.get(FILE_VARIABLE) or None, variables.get(APP_VARIABLE) or None
+    return Environment(layer, variables, file, app, tuple(warnings))
+
+
+def _unknown(variable: str) -> str:
+    names = [entry.variable for entry in SETTINGS.values() if not entry.code_only]
+    names += [PREFIX + alias.upper() for alias in ALIASES] + [FILE_VARIABLE, APP_VARIABLE]
+    found = nearest(variable.removeprefix(PREFIX), [name.removeprefix(PREFIX).lower() for name in names])
+    hint = f"; did you mean {PREFIX}{found.upper()}?" if found else ""
+    return f"{variable} is no setting of wiverno and was ignored{hint}"
+
+
+def options(given: Mapping[str, object] | None) -> Layer:
+    """Return the settings given on the command line; None as a value is an option that was not used."""
+    return {
+        name: (value, Origin("option", text="--" + name.replace("_", "-")))
+        for name, value in (given or {}).items()
+        if value is not None
+    }
+
+
+def chosen_file(file: str | Path | None, env: Environment) -> tuple[str | None, Origin]:
+    """Return the file to read and who named it: the caller, WIVERNO_CONFIG, or ./wiverno.toml if it is there."""
+    if file is not None:
+        return str(file), Origin("option", text="--config")
+    if env.file is not None:
+        return env.file, Origin("environment", text=FILE_VARIABLE)
+    return (DEFAULT_FILE if Path(DEFAULT_FILE).is_file() else None), Origin("default")
