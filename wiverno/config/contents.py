@@ -30,7 +30,8 @@ class AppSpec:
     """An application or middleware as a configuration names it.
 
     `use` is `module:attribute` or a Paste expression (egg:, call:, config:); `factory` says that the attribute makes
-    the application from `settings`. `raw_settings` are the settings as written, with their `${…}`.
+    the application from `settings`. `raw_settings` are the settings as written, with their `${…}`; `places` has the
+    origin of each by its dotted name.
     """
 
     use: str
@@ -38,6 +39,7 @@ class AppSpec:
     settings: Mapping[str, Any] = field(default_factory=dict)
     origin: Origin = DEFAULT
     raw_settings: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    places: Mapping[str, Origin] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class Setting:
     @property
     def default_text(self) -> str:
         """The default in words; both where it differs by mode."""
-        text = self.kind.text(self.default)
+        text = self.kind.text(self.default) or "none"
         return (
             text
             if self.simple_default == self.default

@@ -214,14 +214,16 @@ def flag() -> Kind:
             raise BadValue("expected true or false")
         return raw
 
-    words = "|".join(sorted(units.TRUE_WORDS | units.FALSE_WORDS))
+    # In any case, without the inline flags that regular expressions of JSON Schema lack.
+    words = sorted(units.TRUE_WORDS | units.FALSE_WORDS)
+    spellings = "|".join("".join(f"[{c.upper()}{c}]" if c.isalpha() else c for c in word) for word in words)
     return Kind(
         "true or false (also yes/no, on/off, 1/0)",
         units.read_boolean,
         strict,
         text=lambda value: "true" if value else "false",
         native=bool,
-        schema={"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": rf"^\s*(?i:{words})\s*$"}]},
+        schema={"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": rf"^\s*({spellings})\s*$"}]},
         metavar="BOOLEAN",
         examples=("true", "false"),
         is_flag=True,
@@ -369,7 +371,7 @@ def sockets() -> Kind:
             raise BadValue("Internet and UNIX sockets may not be mixed")
         return tuple(raw)
 
-    return Kind("bound stream sockets (in code only)", lenient, strict)
+    return Kind("bound stream sockets (in code only)", lenient, strict, text=lambda _: "", native=lambda _: [])
 
 
 def _socket_family(entry: Any) -> str:

@@ -66,7 +66,10 @@ def stacked(stack: Sequence[Layer], problems: list[Problem]) -> Merged:
         given.append(entries)
     replaced = _replaced_addresses(given)
     winners = {name: chain[0] for name, chain in chains.items() if name not in replaced}
-    _keep_other_half(given, winners, replaced)
+    kept = _other_half(given, winners, replaced)
+    if kept is not None:
+        winners[kept.spelled] = kept
+        chains.setdefault(kept.spelled, []).insert(0, kept)
     return Merged({name: tuple(chain) for name, chain in chains.items()}, winners, replaced)
 
 
@@ -94,31 +97,33 @@ def _replaced_addresses(given: Sequence[Mapping[str, Entry]]) -> dict[str, str]:
     return replaced
 
 
-def _keep_other_half(
-    given: Sequence[Mapping[str, Entry]], winners: dict[str, Entry], replaced: Mapping[str, str]
-) -> None:
-    """Let a port alone change the port of a lower listen that has one address, and keep its host; a host likewise.
+def _other_half(
+    given: Sequence[Mapping[str, Entry]], winners: Mapping[str, Entry], replaced: Mapping[str, str]
+) -> Entry | None:
+    """Return the host of a lower listen where only a port is given above it; for a host above, the port.
+
+    A port alone so changes the port of a listen that has one address.
 
     Without this `WIVERNO_PORT=9000` over `listen = ["127.0.0.1:8000"]` would open the server to the world.
     """
     if "listen" not in replaced or ("host" in winners) == ("port" in winners):
-        return
+        return None
     entry = next(entries["listen"] for entries in given if "listen" in entries)
     words = entry.raw if isinstance(entry.raw, list) else read_words(str(entry.raw))
     missing = "port" if "host" in winners else "host"
     if len(words) != 1 or not isinstance(words[0], str):
-        return
+        return None
     # What stands in ${…} is not known yet; any digit is good enough to see which part it belongs to.
     shape = _REFERENCE.sub("0", words[0])
     try:
         address = read_address(shape)
     except BadValue:
-        return
+        return None
     host = shape.rpartition(":")[0] or shape
     if isinstance(address, TcpAddress) and words[0].startswith(host):
         value: object = (address.host or "*") if missing == "host" else words[0][len(host) + 1 :]
-        if value:
-            winners[missing] = Entry(missing, value, entry.origin)
+        return Entry(missing, value, entry.origin) if value else None
+    return None
 
 
 def expanded(entry: Entry, expander: Expander) -> Any:

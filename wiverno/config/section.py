@@ -17,7 +17,8 @@ from wiverno.config.toml_file import read_text
 def located(file: str | None, settings: Mapping[str, object], known: Mapping[str, str]) -> tuple[Layer, list[str]]:
     """Return the keys that PasteDeploy handed over as a layer with places, and warnings of what it dropped.
 
-    A key's place is known when exactly one server's section of the file holds it with this very value.
+    The keys' places are known when exactly one server's section of the file holds all of them with these very values;
+    else each key's is, when exactly one section holds it with its value.
     """
     bare = Origin("file", file) if file else Origin("keyword")
     source = _reread(file, known)
@@ -25,6 +26,9 @@ def located(file: str | None, settings: Mapping[str, object], known: Mapping[str
         return {name: (value, bare) for name, value in settings.items()}, []
     ignored: list[Problem] = []
     sections = {name: source.section(name, ignored) for name in source.names("server").values()}
+    whole = [found for found in sections.values() if _holds(found, settings)]
+    if len(whole) == 1:
+        sections = {name: found for name, found in sections.items() if found is whole[0]}
     layer = {}
     for key, value in settings.items():
         places = [found[key][1] for found in sections.values() if key in found and found[key][0] == value]
@@ -32,13 +36,17 @@ def located(file: str | None, settings: Mapping[str, object], known: Mapping[str
     traps = []
     for section, found in sections.items():
         # The section that these keys came from: all of them stand in it.
-        if sections and all(key in found for key in settings) and _is_ours(found):
+        if _is_ours(found) and all(key in found for key in settings):
             traps += [
                 trap_warning(key, section, str(origin))
                 for key, (_, origin) in found.items()
                 if key not in settings and key in known and (key in SETTINGS or key in ALIASES)
             ]
     return layer, traps
+
+
+def _holds(section: Mapping[str, tuple[str, Origin]], settings: Mapping[str, object]) -> bool:
+    return all(key in section and section[key][0] == value for key, value in settings.items())
 
 
 def _is_ours(section: Mapping[str, tuple[str, Origin]]) -> bool:

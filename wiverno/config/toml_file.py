@@ -189,7 +189,8 @@ class TomlFile:
             return None
         origin = self.origin(*path, "use")
         expanded = expander.tree(settings, (*path, "settings"), self.origin)
-        return AppSpec(expander.text(use, f"{label}.use", origin), factory is True, expanded, origin, settings)
+        places = {".".join(inner): self.origin(*path, "settings", *inner) for inner in leaves(settings)}
+        return AppSpec(expander.text(use, f"{label}.use", origin), factory is True, expanded, origin, settings, places)
 
     def _logging(self, table: Mapping[str, Any], expander: Expander) -> dict[str, Any]:
         """Return the table as logging.config.dictConfig wants it."""
@@ -271,6 +272,15 @@ def _neighbour(path: Path) -> str | None:
     names = [entry.name for entry in path.parent.iterdir() if entry.suffix in (".toml", ".ini")]
     hint = did_you_mean(path.name, names)
     return None if hint is None else hint.replace('"', f'"{path.parent}/' if str(path.parent) != "." else '"', 1)
+
+
+def leaves(table: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Return the paths of all values in a table that are no tables themselves."""
+    found: list[tuple[str, ...]] = []
+    for key, value in table.items():
+        inner = leaves(value) if isinstance(value, dict) else [()]
+        found += [(key, *path) for path in inner]
+    return found
 
 
 def _merged(base: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any]:
