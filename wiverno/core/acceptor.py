@@ -9,11 +9,14 @@ import logging
 import socket
 from typing import Any, Final
 
-from wiverno.core.connection import Connection, Service
+from wiverno.core.connection import Connection
 from wiverno.core.listeners import Listener
-from wiverno.core.loop import Loop
+from wiverno.core.loop import Handler, Loop
 from wiverno.core.poller import NOTHING, READ
+from wiverno.core.preamble import PreambleReader
+from wiverno.core.service import Service
 from wiverno.wsgi.environ import Environ
+from wiverno.wsgi.preamble import ProxyPreamble
 
 logger = logging.getLogger("wiverno")
 
@@ -79,15 +82,36 @@ class Acceptor:
             host, port = peer[0], str(peer[1])
         variables["REMOTE_ADDR"] = variables["REMOTE_HOST"] = host
         variables["REMOTE_PORT"] = port
+        if not self._service.proxy_protocol:
+            self._begin(sock, variables, host, b"")
+            return
+        policy = self._service.policy
+        if policy is None or not policy.trusts(host):
+            sock.close()
+            return
+
+        def on_preamble(preamble: ProxyPreamble, rest: bytes) -> None:
+            if preamble.source is not None:
+                variables["REMOTE_ADDR"] = variables["REMOTE_HOST"] = preamble.source[0]
+                variables["REMOTE_PORT"] = str(preamble.source[1])
+            self._begin(sock, variables, host, rest)
+
+        self._enter(PreambleReader(sock, self._loop, self._service.header_timeout, on_preamble), READ)
+
+    def _begin(self, sock: socket.socket, variables: Environ, host: str, received: bytes) -> None:
+        """Make the connection; `received` came after the PROXY protocol's preamble."""
         policy = self._service.policy
         trusted = policy is not None and policy.trusts(host)
-        loop = self._loop
-        connection = Connection(sock, variables, self._service, loop, trusted=trusted)
-        loop.handlers[connection.fd] = connection
-        loop.connections.add(connection)
-        loop.watch(connection, connection.deadline())
+        connection = Connection(sock, variables, self._service, self._loop, trusted=trusted, received=received)
         # The request has often arrived with the connection: look before asking the poller.
-        loop.ready.append((connection.fd, READ))
+        self._enter(connection, 0 if received else READ)
+
+    def _enter(self, handler: Handler, events: int) -> None:
+        loop = self._loop
+        loop.handlers[handler.fd] = handler
+        loop.connections.add(handler)
+        loop.watch(handler, handler.deadline())
+        loop.ready.append((handler.fd, events))
 
     def _pause(self, error: OSError) -> None:
         """Stop for a moment: a full descriptor table would make the loop spin on the same waiting client."""

@@ -13,15 +13,13 @@ import time
 
 from wiverno.config.settings import Adjustments
 from wiverno.core.acceptor import Acceptor, ConnectionLimit
-from wiverno.core.connection import HEAD, IDLE, Connection, Service
 from wiverno.core.crew import Crew
 from wiverno.core.listeners import Listener
 from wiverno.core.loop import Loop
 from wiverno.core.poller import READ, new_poller
-from wiverno.http.response import Signature
+from wiverno.core.service import new_service
 from wiverno.wsgi.environ import Environ, listener_variables
 from wiverno.wsgi.gateway import Application
-from wiverno.wsgi.proxy import ProxyPolicy
 
 logger = logging.getLogger("wiverno")
 
@@ -140,20 +138,12 @@ class Engine:
         loop.limit_reached = False
         for listener in self._listeners:
             listener.close()
-        for connection in list(loop.connections):
-            self._drain(connection)
         loop.wake_at = loop.now + IDLE_GRACE
-
-    def _drain(self, connection: Connection) -> None:
-        """Close a connection that has nothing under way; what runs or is being sent goes on."""
-        if connection.phase == IDLE and self.loop.now - connection.since > IDLE_GRACE:
-            connection.close()
 
     def _close_idle(self) -> None:
         """Close what is still without a whole request a moment after draining began."""
         for connection in list(self.loop.connections):
-            if connection.phase in (IDLE, HEAD):
-                connection.close()
+            connection.drain()
 
     def _finish(self) -> None:
         """Close everything that is left."""
@@ -178,40 +168,3 @@ class Engine:
         for connection in list(self.loop.connections):
             connection.close()
         self.loop.poller.close()
-
-
-def new_service(application: Application, settings: Adjustments, *, is_threaded: bool) -> Service:
-    """Return what connections need of the settings, as plain values."""
-    policy = None
-    if settings.trusted_proxy or settings.trusted_proxies or settings.clear_untrusted_proxy_headers:
-        policy = ProxyPolicy(
-            trusted_proxy=settings.trusted_proxy,
-            trusted_proxies=settings.trusted_proxies,
-            trusted_proxy_count=settings.trusted_proxy_count or 1,
-            trusted_proxy_headers=settings.trusted_proxy_headers,
-            clear_untrusted=settings.clear_untrusted_proxy_headers,
-            log_untrusted=settings.log_untrusted_proxy_headers,
-        )
-    return Service(
-        application=application,
-        signature=Signature(settings.ident or ""),
-        ident=settings.ident or "",
-        expose_tracebacks=settings.expose_tracebacks,
-        log_socket_errors=settings.log_socket_errors,
-        policy=policy,
-        proxy_protocol=settings.proxy_protocol,
-        url_prefix=settings.url_prefix,
-        is_threaded=is_threaded,
-        recv_bytes=settings.recv_bytes,
-        max_head=settings.max_request_header_size,
-        max_line=settings.max_request_line_size,
-        max_fields=settings.max_header_count,
-        max_body=settings.max_request_body_size,
-        inbuf_overflow=settings.inbuf_overflow,
-        outbuf_overflow=settings.outbuf_overflow,
-        high_water=settings.outbuf_high_watermark,
-        channel_timeout=settings.channel_timeout,
-        header_timeout=settings.header_timeout,
-        body_timeout=settings.body_timeout,
-        min_rate=settings.body_min_rate,
-    )

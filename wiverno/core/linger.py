@@ -1,0 +1,71 @@
+"""The end of a connection whose client may still be sending (RFC 9112 §9.6).
+
+Closing at once would make the kernel reset the connection, and the client would lose the response that tells it why.
+So the sending side is closed first, what still comes is thrown away for a moment, and then the socket is closed.
+"""
+
+import socket
+from typing import Final
+
+from wiverno.core.loop import Loop
+from wiverno.core.poller import READ
+
+LINGER_TIME: Final = 2.0  # seconds
+LINGER_BYTES: Final = 1 << 20
+LINGER_READ: Final = 65536
+
+
+class Lingering:
+    """Takes the place of a connection in the loop until its client has seen the end."""
+
+    __slots__ = ("__weakref__", "_discarded", "_loop", "_sock", "_until", "fd", "tick")
+
+    def __init__(self, sock: socket.socket, loop: Loop, *, is_registered: bool) -> None:
+        """Take over a socket that nothing more is sent to.
+
+        Raises:
+            OSError: the client is gone already; the socket is still the caller's.
+        """
+        sock.shutdown(socket.SHUT_WR)
+        self._sock = sock
+        self._loop = loop
+        self._discarded = 0
+        self._until = loop.now + LINGER_TIME
+        self.fd = sock.fileno()
+        self.tick = 0
+        loop.handlers[self.fd] = self
+        loop.connections.add(self)
+        loop.watch(self, self._until)
+        if is_registered:
+            loop.poller.arm(self.fd, READ)
+        else:
+            loop.poller.register(self.fd, READ)
+
+    def ready(self, events: int) -> None:
+        """Throw away what comes; close at the end of the stream."""
+        try:
+            data = self._sock.recv(LINGER_READ)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        self._discarded += len(data)
+        if not data or self._discarded > LINGER_BYTES:
+            self.close()
+
+    def deadline(self) -> float:
+        """Return when the wait is over."""
+        return self._until
+
+    def expire(self) -> None:
+        """End the wait."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._loop.forget(self)
+        self._loop.poller.unregister(self.fd)
+        self._sock.close()
+
+    def drain(self) -> None:
+        """Go on for the moment that is left: the client is still to see the end."""

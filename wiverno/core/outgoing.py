@@ -1,0 +1,251 @@
+"""A client's socket on its way out: the sink that a gateway writes to, and what the poller is armed for.
+
+Bytes leave with the call that brings them as long as the client takes them. What does not leave waits in `pending`,
+which the leader sends while the producing thread goes on; above the high-water mark the producer waits, in a server
+with one thread it is asked to suspend. Who may do what when is told in connection.py, which completes this class.
+"""
+
+import contextlib
+import logging
+import select
+import socket
+from typing import Any, Final
+
+from wiverno.core.buffers import FileSegment, Pending
+from wiverno.core.linger import Lingering
+from wiverno.core.loop import Loop
+from wiverno.core.poller import NOTHING, READ, WRITE
+from wiverno.core.service import Service
+from wiverno.wsgi.file_wrapper import FileWrapper
+from wiverno.wsgi.gateway import ClientDisconnected
+
+logger = logging.getLogger("wiverno")
+
+# Phases of a connection. IDLE is 0, so that the hot path asks one question.
+IDLE: Final = 0
+HEAD: Final = 1
+BODY: Final = 2
+RUNNING: Final = 3
+SENDING: Final = 4
+WAITING: Final = 5
+CLOSED: Final = 6
+
+UNREGISTERED: Final = -1
+
+# What a socket that is not blocking says when it would have to.
+WOULD_BLOCK: Final = (BlockingIOError, InterruptedError)
+
+
+class Outgoing:
+    """The sending half of a connection.
+
+    Attributes:
+        sock: the client's socket, not blocking.
+        fd: its descriptor.
+        phase: what the connection is doing.
+        pending: output that waits; None as long as everything leaves at once.
+        since: when something was received or sent last, monotonic seconds.
+        unsettled: `settle` has something to do after the response even if the connection is kept.
+    """
+
+    __slots__ = (
+        "_armed", "_loop", "_must_linger", "_send", "_service", "fd", "pending", "phase", "since", "sock", "unsettled",
+    )
+
+    def __init__(self, sock: socket.socket, service: Service, loop: Loop) -> None:
+        """Take over a connected socket that the poller does not know yet."""
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.phase = IDLE
+        self.pending: Pending | None = None
+        self.unsettled = True  # to be registered
+        self._armed = UNREGISTERED
+        self._service = service
+        self._loop = loop
+        self._send = sock.send
+        self._must_linger = False
+        self.since = loop.now
+
+
+    def write(self, data: bytes) -> bool:
+        """Send or keep `data`; False asks the gateway to suspend the iteration (one-threaded servers only)."""
+        if self.pending is None:
+            try:
+                sent = self._send(data)
+            except WOULD_BLOCK:
+                sent = 0
+            except OSError as error:
+                raise ClientDisconnected from error
+            if sent == len(data):
+                return True
+            return self._keep([memoryview(data)[sent:]])
+        return self._keep([data])
+
+    def write_pieces(self, pieces: list[bytes]) -> bool:
+        """Send or keep several pieces; large ones are not copied."""
+        waiting: list[bytes | memoryview] = list(pieces)
+        if self.pending is None:
+            try:
+                sent = self.sock.sendmsg(pieces) if hasattr(self.sock, "sendmsg") else self._send(pieces[0])
+            except WOULD_BLOCK:
+                sent = 0
+            except OSError as error:
+                raise ClientDisconnected from error
+            while waiting and sent >= len(waiting[0]):
+                sent -= len(waiting[0])
+                del waiting[0]
+            if not waiting:
+                return True
+            waiting[0] = memoryview(waiting[0])[sent:]
+        return self._keep(waiting)
+
+    def write_file(self, file: FileWrapper, offset: int, count: int) -> None:
+        """Send a part of a regular file; the file is closed whatever happens."""
+        extent = file.extent()
+        assert extent is not None
+        segment = FileSegment(extent[0], offset, count, file.close)
+        try:
+            if self.pending is None:
+                while segment.count and segment.send(self.sock, plain=True):
+                    pass
+        except WOULD_BLOCK:
+            pass
+        except OSError as error:
+            file.close()
+            raise ClientDisconnected from error
+        if not segment.count:
+            file.close()
+            return
+        self._keep_segments([segment])
+
+    def _keep(self, pieces: "list[bytes | memoryview]") -> bool:
+        """Keep bytes for later, and hold the producer up if too many wait."""
+        self._keep_segments(pieces)
+        pending = self.pending
+        service = self._service
+        if not service.is_threaded:
+            return pending is None or pending.size <= service.outbuf_overflow
+        while pending is not None and pending.size > service.high_water:
+            # The lead has been given away by then, or is about to be: somebody else sends meanwhile.
+            pending.wait_below(service.high_water // 2)
+            if pending.is_broken:
+                raise ClientDisconnected
+            pending = self.pending
+        return True
+
+    def _keep_segments(self, pieces: "list[Any]") -> None:
+        while True:
+            pending = self.pending or self._open_pending()
+            with pending.lock:
+                if pending.is_broken:
+                    raise ClientDisconnected
+                if pending.is_retired:
+                    continue
+                for piece in pieces:
+                    if isinstance(piece, FileSegment):
+                        pending.add_file(piece)
+                    else:
+                        pending.add(piece)
+                return
+
+    def _open_pending(self) -> Pending:
+        pending = Pending(self._service.outbuf_overflow, self._loop.now)
+        self.unsettled = True
+        with self._loop.arming:
+            self.pending = pending
+            self._rearm()
+        return pending
+
+
+    def rearm(self) -> None:
+        """Tell the poller what this connection waits for."""
+        with self._loop.arming:
+            self._rearm()
+
+    def _rearm(self, *, quiet: bool = False) -> None:
+        if self.phase == CLOSED:
+            return
+        if self.pending is not None and not quiet:
+            interest = WRITE
+        elif self.phase == RUNNING:
+            interest = NOTHING
+        else:
+            interest = READ
+        if interest == self._armed:
+            return
+        if self._armed == UNREGISTERED:
+            self._loop.poller.register(self.fd, interest or READ)
+            if not interest:
+                self._loop.poller.arm(self.fd, NOTHING)
+        else:
+            self._loop.poller.arm(self.fd, interest)
+        self._armed = interest
+
+
+    def rearm_quiet(self) -> None:
+        """Stop watching a client that takes nothing while its request still runs."""
+        with self._loop.arming:
+            self._rearm(quiet=True)
+
+    def flush(self) -> bool:
+        """Send what waits (leader); True if the connection can go on, because all has left, enough has, or it broke."""
+        pending = self.pending
+        assert pending is not None
+        self.since = self._loop.now
+        with pending.lock:
+            try:
+                pending.flush(self.sock, plain=True)
+            except WOULD_BLOCK:
+                pass
+            except OSError as error:
+                self._report(error)
+                pending.close()
+            pending.lock.notify_all()
+            pending.is_retired = not pending.size and not pending.is_broken
+            if pending.is_retired or pending.is_broken:
+                return True
+            return self.phase == WAITING and pending.size <= self._service.outbuf_overflow // 2
+
+    def detach(self) -> None:
+        """The request goes on in a thread that does not lead: its socket is no business of the leader's now."""
+        with self._loop.arming:
+            self.detach_armed()
+
+    def detach_armed(self) -> None:
+        """Do the same with the loop's `arming` lock held by the caller."""
+        self.phase = RUNNING
+        self._rearm()
+
+    def _close_socket(self) -> None:
+        if self._must_linger:
+            try:
+                Lingering(self.sock, self._loop, is_registered=self._armed != UNREGISTERED)
+            except OSError:
+                pass
+            else:
+                return
+        if self._armed != UNREGISTERED:
+            self._loop.poller.unregister(self.fd)
+        self.sock.close()
+
+    def _report(self, error: OSError) -> None:
+        """Log a broken connection, unless that is what clients do every day."""
+        if self._service.log_socket_errors and not isinstance(error, ConnectionError):
+            logger.warning("Socket error: %s", error)
+
+    def is_disconnected(self) -> bool:
+        """Tell the application whether the client is gone: environ["wiverno.client_disconnected"]."""
+        if self.phase == CLOSED or (self.pending is not None and self.pending.is_broken):
+            return True
+        if hasattr(select, "POLLRDHUP"):
+            poll = select.poll()
+            with contextlib.suppress(OSError, ValueError):
+                poll.register(self.fd, select.POLLRDHUP)
+                return bool(poll.poll(0))
+            return True
+        try:
+            return self.sock.recv(1, socket.MSG_PEEK) == b""
+        except WOULD_BLOCK:
+            return False
+        except OSError:
+            return True

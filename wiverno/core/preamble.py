@@ -1,0 +1,80 @@
+"""The PROXY protocol in front of a connection's first request, for listeners that only a balancer may reach.
+
+The reader stands in the loop until the preamble is complete and then makes room for the connection, which is told the
+address that the balancer gave. A peer that is not trusted gets no further than this (security case 41).
+"""
+
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from wiverno.core.loop import Loop
+from wiverno.core.poller import READ
+from wiverno.http.errors import ProtocolError
+from wiverno.wsgi.preamble import ProxyPreamble, read_proxy_preamble
+
+MAX_PREAMBLE: Final = 4096  # bytes looked at; what is more in the socket belongs to the request
+
+# Called with the preamble and the bytes after it.
+OnPreamble = Callable[[ProxyPreamble, bytes], None]
+
+
+class PreambleReader:
+    """Reads what a balancer says of a connection before the connection begins."""
+
+    __slots__ = ("__weakref__", "_data", "_deadline", "_is_registered", "_loop", "_on_preamble", "_sock", "fd", "tick")
+
+    def __init__(self, sock: socket.socket, loop: Loop, timeout: float, on_preamble: OnPreamble) -> None:
+        """Read from `sock` for at most `timeout` seconds, 0 for ever."""
+        self._sock = sock
+        self._loop = loop
+        self._data = b""
+        self._on_preamble = on_preamble
+        self._deadline = loop.now + timeout if timeout else float("inf")
+        self._is_registered = False
+        self.fd = sock.fileno()
+        self.tick = 0
+
+    def ready(self, events: int) -> None:
+        """Take what has come; hand over when the preamble is complete, close when it is none."""
+        try:
+            data = self._sock.recv(MAX_PREAMBLE)
+        except (BlockingIOError, InterruptedError):
+            if not self._is_registered:
+                self._is_registered = True
+                self._loop.poller.register(self.fd, READ)
+            return
+        except OSError:
+            data = b""
+        self._data += data
+        try:
+            preamble = read_proxy_preamble(self._data) if data else None
+        except ProtocolError:
+            self.close()
+            return
+        if preamble is not None:
+            self._loop.forget(self)
+            if self._is_registered:
+                self._loop.poller.unregister(self.fd)
+            self._on_preamble(preamble, self._data[preamble.consumed :])
+        elif not data:
+            self.close()
+
+    def deadline(self) -> float:
+        """Return when the preamble must be there."""
+        return self._deadline
+
+    def expire(self) -> None:
+        """Give up."""
+        self.close()
+
+    def drain(self) -> None:
+        """Close: no request has begun."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._loop.forget(self)
+        if self._is_registered:
+            self._loop.poller.unregister(self.fd)
+        self._sock.close()

@@ -1,0 +1,84 @@
+"""What all connections of a server share: the application and the limits, as plain values."""
+
+from dataclasses import dataclass
+
+from wiverno.config.settings import Adjustments
+from wiverno.http.response import Signature
+from wiverno.wsgi.gateway import Application
+from wiverno.wsgi.proxy import ProxyPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The application and the limits. Durations in seconds, sizes in bytes, 0 for no limit."""
+
+    application: Application
+    signature: Signature
+    ident: str
+    expose_tracebacks: bool
+    log_socket_errors: bool
+    policy: ProxyPolicy | None
+    proxy_protocol: bool
+    url_prefix: str
+    is_threaded: bool
+    recv_bytes: int
+    max_head: int
+    max_line: int
+    max_fields: int
+    max_body: int
+    inbuf_overflow: int
+    outbuf_overflow: int
+    high_water: int
+    channel_timeout: float
+    header_timeout: float
+    body_timeout: float
+    min_rate: float
+
+    def slowest(self, start: float, grace: float, count: int) -> float:
+        """Return when a peer that has moved `count` bytes since `start` falls below the minimum rate.
+
+        Args:
+            start: monotonic seconds.
+            grace: seconds before the rate counts, 0 for never.
+            count: bytes so far.
+        """
+        if not grace or not self.min_rate:
+            return float("inf")
+        return start + grace + count / self.min_rate
+
+
+def new_service(application: Application, settings: Adjustments, *, is_threaded: bool) -> Service:
+    """Return what connections need of the settings, as plain values."""
+    policy = None
+    if settings.trusted_proxy or settings.trusted_proxies or settings.clear_untrusted_proxy_headers:
+        policy = ProxyPolicy(
+            trusted_proxy=settings.trusted_proxy,
+            trusted_proxies=settings.trusted_proxies,
+            trusted_proxy_count=settings.trusted_proxy_count or 1,
+            trusted_proxy_headers=settings.trusted_proxy_headers,
+            clear_untrusted=settings.clear_untrusted_proxy_headers,
+            log_untrusted=settings.log_untrusted_proxy_headers,
+        )
+    return Service(
+        application=application,
+        signature=Signature(settings.ident or ""),
+        ident=settings.ident or "",
+        expose_tracebacks=settings.expose_tracebacks,
+        log_socket_errors=settings.log_socket_errors,
+        policy=policy,
+        proxy_protocol=settings.proxy_protocol,
+        url_prefix=settings.url_prefix,
+        is_threaded=is_threaded,
+        recv_bytes=settings.recv_bytes,
+        max_head=settings.max_request_header_size,
+        max_line=settings.max_request_line_size,
+        max_fields=settings.max_header_count,
+        max_body=settings.max_request_body_size,
+        inbuf_overflow=settings.inbuf_overflow,
+        outbuf_overflow=settings.outbuf_overflow,
+        high_water=settings.outbuf_high_watermark,
+        channel_timeout=settings.channel_timeout,
+        header_timeout=settings.header_timeout,
+        body_timeout=settings.body_timeout,
+        min_rate=settings.body_min_rate,
+    )
