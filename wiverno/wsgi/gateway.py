@@ -75,6 +75,7 @@ class Gateway:
         "_ident",
         "_is_cut",
         "_iterator",
+        "_known",
         "_left",
         "_signature",
         "_sink",
@@ -105,6 +106,7 @@ class Gateway:
         self._chunked = False
         self._is_cut = False
         self._left = -1
+        self._known = -1
         self._body: Any = None
         self._iterator: Iterator[bytes] | None = None
         self._environ: Environ = {}
@@ -175,10 +177,13 @@ class Gateway:
         return KEEP if self.persist else CLOSE
 
     def _stream(self, body: Iterable[bytes]) -> int:
+        self._known = -1
         if isinstance(body, FileWrapper):
             outcome = self._send_file(body)
             if outcome is not None:
                 return outcome
+            remaining = body.remaining()
+            self._known = -1 if remaining is None else remaining
         self._iterator = iter(body)
         return self._pump()
 
@@ -225,7 +230,7 @@ class Gateway:
             raise ResponseError("the body must be made of bytes")
         pieces: list[bytes] = []
         if not self._head_sent:
-            pieces.append(self._start_head(self._only_piece(piece)))
+            pieces.append(self._start_head(self._known_length(piece)))
         if self._chunked:
             pieces += (chunk_prefix(len(piece)), piece, b"\r\n")
             self.sent += len(piece)
@@ -243,8 +248,10 @@ class Gateway:
             return self._sink.write(b"".join(pieces))
         return self._sink.write_pieces(pieces) if pieces else True
 
-    def _only_piece(self, piece: bytes) -> int:
-        """Return the content's length if `piece` is known to be all of it, else -1."""
+    def _known_length(self, piece: bytes) -> int:
+        """Return the content's length if it is known at its first piece, else -1."""
+        if self._known >= 0:
+            return self._known
         try:
             return len(piece) if len(self._body) == 1 else -1
         except TypeError:
