@@ -86,6 +86,7 @@ def load(
     server_name: str = "main",
     app_name: str = "main",
     variables: Mapping[str, str] | None = None,
+    mode: str | None = None,
 ) -> LoadedConfig:
     """Return the configuration of one start.
 
@@ -96,6 +97,7 @@ def load(
         server_name: the server's section.
         app_name: the application's section.
         variables: pserve's `key=value` arguments, which `${…}` finds before the environment.
+        mode: "simple" where RunServer's defaults are to hold; whatever any source says wins.
 
     Raises:
         ConfigError: with every mistake of every source.
@@ -109,6 +111,8 @@ def load(
         source = open_file(name, named_by, variables or {})
         expander = expander_of(source, name, variables, env, problems)
         contents = source.contents(server_name, app_name, expander)
+    if mode is not None:
+        contents = replace(contents, layers=(*contents.layers, {"mode": (mode, DEFAULT)}))
     path = Path(name) if name is not None and name != "-" else None
     return assemble(contents, [option_layer(options), env.layer], env, expander, path)
 
