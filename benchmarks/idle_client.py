@@ -52,7 +52,7 @@ def still_open(sockets: list[socket.socket]) -> int:
     for sock in sockets:
         with contextlib.suppress(ConnectionError):
             try:
-                count += bool(sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+                count += bool(sock.recv(1, socket.MSG_PEEK))
             except BlockingIOError:
                 count += 1
     return count
@@ -70,6 +70,8 @@ def main() -> None:
         for sock in batch:
             read_answer(sock)
         sockets += batch
+    for sock in sockets:
+        sock.setblocking(False)
     print("ready", len(sockets), flush=True)
     for _ in sys.stdin:
         print("open", still_open(sockets), flush=True)

@@ -108,7 +108,7 @@ def title_of(load: Load, name: str, servers: dict[str, Server]) -> str:
 def _rate_table(load: Load, outcomes: dict[str, Outcome], servers: dict[str, Server]) -> str:
     bases = [name for name in OWN if name in outcomes] or [next(iter(outcomes))]
     is_bytes = load.name in ("download", "upload")
-    header = ["", "requests/s", "lowest – highest", "p50 ms", "p99 ms", "server CPU", "at once"]
+    header = ["", "requests/s", "lowest – highest", "p50 ms", "p99 ms", "server CPU", "wrk CPU", "at once"]
     header += [f"{name} ÷ it" for name in bases]
     if is_bytes:
         header.insert(2, "MiB/s")
@@ -122,7 +122,7 @@ def _rate_table(load: Load, outcomes: dict[str, Outcome], servers: dict[str, Ser
         rate = statistics.median(rates)
         row = [title, f"{rate:,.0f}", f"{rates[0]:,.0f} – {rates[-1]:,.0f}"]
         row += [f"{median_of(outcome, pick) or 0:.2f}" for pick in (lambda s: s.p50, lambda s: s.p99)]
-        row.append(f"{median_of(outcome, lambda s: s.server_cpu) or 0:.0%}")
+        row += [f"{median_of(outcome, pick) or 0:.0%}" for pick in (lambda s: s.server_cpu, lambda s: s.client_cpu)]
         row.append(f"{median_of(outcome, lambda s: s.served_at_once) or 0:.0f}")
         row += [_ratio(outcomes[base], rate) for base in bases]
         if is_bytes:
@@ -172,15 +172,9 @@ def _failures(results: Results) -> str:
     lines = results.failures()
     if not lines:
         return ""
-    shown = [f"- {_without_paths(line.splitlines())}" for line in lines]
+    here = f"{Path(__file__).resolve().parent.parent}/"
+    shown = [f"- {line.replace(here, '')}" for line in lines]
     return "## Not measured\n\n" + "\n".join(shown) + "\n"
-
-
-def _without_paths(lines: list[str]) -> str:
-    """A problem's first and last line; no directory of this machine."""
-    text = lines[0] if len(lines) == 1 else f"{lines[0]} … {lines[-1]}"
-    here = Path(__file__).resolve().parent.parent
-    return text.replace(str(here) + "/", "")
 
 
 def _facts(results: Results) -> str:

@@ -48,14 +48,15 @@ class Results:
         self.times = self.times or older.times
 
     def failures(self) -> list[str]:
-        """One line for everything that did not answer as it should."""
+        """One line for everything that did not answer as it should; the whole story was told when it happened."""
         lines = [
-            f"{load}: {name}: {outcome.failure}"
+            f"{load}: {name}: {_in_short(outcome.failure)}"
             for load, contenders in self.outcomes.items()
             for name, outcome in contenders.items()
             if outcome.failure
         ]
-        return lines + [f"startup: {name}: {times.failure}" for name, times in self.times.items() if times.failure]
+        times = self.times.items()
+        return lines + [f"startup: {name}: {_in_short(time.failure)}" for name, time in times if time.failure]
 
     def worst_disturbance(self) -> float:
         """CPUs that foreign processes used during the most disturbed measurement."""
@@ -63,6 +64,12 @@ class Results:
             (sample.foreign_cpu for load in self.outcomes.values() for one in load.values() for sample in one.samples),
             default=0.0,
         )
+
+
+def _in_short(failure: str) -> str:
+    """What happened, and the last line the process had to say of it."""
+    first, *rest = failure.splitlines()
+    return f"{first}: {rest[-1]}" if rest else first
 
 
 def _outcome(stored: dict[str, Any]) -> Outcome:

@@ -37,6 +37,7 @@ class Sample:
         p50, p99, worst, mean: latency in milliseconds.
         bytes_per_second: received by the client.
         server_cpu: share of its CPU that the server used; near 1 means that the server was the bottleneck.
+        client_cpu: share of its CPU that wrk used; near 1 means that the client was the bottleneck.
         foreign_cpu: CPUs used by processes that have no part in the measurement.
         served_at_once: connections that were really served at a time (rate × mean latency); starving ones are missing.
         errors: wrk's counters that are not zero.
@@ -51,6 +52,7 @@ class Sample:
     worst: float
     bytes_per_second: float
     server_cpu: float
+    client_cpu: float
     foreign_cpu: float
     served_at_once: float
     errors: dict[str, int] = field(default_factory=dict)
@@ -105,6 +107,7 @@ def measure_once(load: Load, contender: Contender, server: Server, plan: Plan) -
         application=contender.application,
         port=port,
         connections=load.connections + (IDLE_CONNECTIONS if load.kind == "idle" else 0),
+        is_closing=load.is_closing,
         access_log=plan.workspace / "access.log" if contender.is_logging else None,
         workspace=plan.workspace,
     )
@@ -112,7 +115,7 @@ def measure_once(load: Load, contender: Contender, server: Server, plan: Plan) -
         _raise_descriptor_limit(start.connections + 500)
     command = server.command(start)
     with Child(command, cpu=SERVER_CPU, log=log, directory=plan.workspace, variables=child_variables()) as child:
-        wrk.wait_until_right(child, load, port, contender.arguments)
+        wrk.wait_until_right(child, load, port)
         wrk.run(load, port, WARM_UP_SECONDS, plan.workspace / "wrk.log", contender.arguments)
         sample = _pressed(child, load, contender, port, plan)
         if load.kind == "idle":
@@ -128,7 +131,8 @@ def _pressed(child: Child, load: Load, contender: Contender, port: int, plan: Pl
     machine = MachineClock.read()
     elapsed = machine.now - machine_before.now
     used = child.cpu_seconds() - server_before
-    foreign = machine.busy - machine_before.busy - used - (reaped_seconds() - reaped_before)
+    client = reaped_seconds() - reaped_before
+    foreign = machine.busy - machine_before.busy - used - client
     return Sample(
         rate=summary.rate,
         p50=summary.p50,
@@ -136,6 +140,7 @@ def _pressed(child: Child, load: Load, contender: Contender, port: int, plan: Pl
         worst=summary.worst,
         bytes_per_second=summary.bytes_per_second,
         server_cpu=used / elapsed,
+        client_cpu=client / elapsed,
         foreign_cpu=max(0.0, foreign / elapsed),
         served_at_once=summary.rate * summary.mean / 1e3,
         errors=summary.errors,
@@ -162,6 +167,7 @@ def _with_idle(child: Child, load: Load, contender: Contender, port: int, plan: 
         worst=beside.worst,
         bytes_per_second=beside.bytes_per_second,
         server_cpu=beside.server_cpu,
+        client_cpu=beside.client_cpu,
         foreign_cpu=max(without.foreign_cpu, beside.foreign_cpu),
         served_at_once=beside.served_at_once,
         errors={**without.errors, **beside.errors},
@@ -203,7 +209,8 @@ def _count(errors: dict[str, int]) -> str:
 
 
 def _in_words(sample: Sample) -> str:
-    text = f"{sample.rate:>10,.0f}/s  p99 {sample.p99:8.2f} ms  server {sample.server_cpu:4.0%}"
+    text = f"{sample.rate:>10,.0f}/s  p99 {sample.p99:8.2f} ms"
+    text += f"  CPU: server {sample.server_cpu:4.0%}, wrk {sample.client_cpu:4.0%}"
     if sample.foreign_cpu > 0.1:
         text += f"  disturbed by {sample.foreign_cpu:.0%}"
     if sample.idle_rate is not None and sample.bytes_per_idle is not None:

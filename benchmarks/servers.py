@@ -24,6 +24,7 @@ class Start:
         application: "module:attribute".
         port: where to listen on 127.0.0.1.
         connections: how many it will have to hold at a time.
+        is_closing: whether each connection carries one request only.
         access_log: the file to log to, or None for no log.
         workspace: a directory for what the start needs.
     """
@@ -31,6 +32,7 @@ class Start:
     application: str
     port: int
     connections: int
+    is_closing: bool
     access_log: Path | None
     workspace: Path
 
@@ -92,7 +94,11 @@ def _granian(threads: int, start: Start) -> list[str]:
 def _uwsgi(start: Start) -> list[str]:
     # A keep-alive connection holds a thread in uWSGI: with fewer threads than connections the others starve unseen.
     threads = max(MANY_THREADS, start.connections)
-    command = [str(BIN / "uwsgi"), "--http11-socket", start.address, "--module", start.application, "--master"]
+    # Its keep-alive socket ignores `Connection: close`; the other one closes, but has to be told to announce it.
+    socket = ["--http-socket", start.address, "--add-header", "Connection: close"]
+    if not start.is_closing:
+        socket = ["--http11-socket", start.address]
+    command = [str(BIN / "uwsgi"), *socket, "--module", start.application, "--master"]
     command += ["--processes", "1", "--enable-threads", "--threads", str(threads), "--listen", "1024"]
     return [*command, "--disable-logging", "--die-on-term", "--need-app"]
 

@@ -64,43 +64,48 @@ def _read(counted: dict[str, float]) -> Summary:
     )
 
 
-def wait_until_right(server: Child, load: Load, port: int, arguments: tuple[str, ...] = ()) -> None:
+def wait_until_right(server: Child, load: Load, port: int) -> None:
     """Wait for the first answer, and check that it is the answer of this load.
 
     Raises:
         ChildFailed: the server ended, stayed silent, or answered something else.
     """
     deadline = time.monotonic() + START_SECONDS
-    path = "/section0/item/1" if arguments else load.path
     while True:
         if not server.alive:
             raise server.fail(f"the server ended with status {server.process.returncode} before it answered")
         with contextlib.suppress(ConnectionError, http.client.RemoteDisconnected):
-            _check_answer(server, load, port, path, has_own_answer=bool(arguments))
+            _check_answer(server, load, port)
             return
         if time.monotonic() > deadline:
             raise server.fail(f"no answer within {START_SECONDS:.0f} seconds")
         time.sleep(0.02)
 
 
-def _check_answer(server: Child, load: Load, port: int, path: str, *, has_own_answer: bool) -> None:
+def _check_answer(server: Child, load: Load, port: int) -> None:
     connection = http.client.HTTPConnection(HOST, port, timeout=START_SECONDS)
     try:
         if load.sends:
-            connection.request("POST", path, body=bytes(load.sends))
+            connection.request("POST", load.path, body=bytes(load.sends))
         else:
-            connection.request("GET", path)
+            connection.request("GET", load.path, headers={"Connection": "close"} if load.is_closing else {})
         response = connection.getresponse()
         body = response.read()
+        if load.is_closing:
+            _check_closed(server, response)
     finally:
         connection.close()
     if response.status != 200:
-        raise server.fail(f"{path} was answered with status {response.status}")
-    if has_own_answer:
-        return
+        raise server.fail(f"{load.path} was answered with status {response.status}")
     is_right = body == load.answer if load.answer is not None else len(body) == load.answer_length
     if not is_right:
-        raise server.fail(f"{path} was answered with {len(body)} bytes that are not this load's: {body[:60]!r}")
+        raise server.fail(f"{load.path} was answered with {len(body)} bytes that are not this load's: {body[:60]!r}")
+
+
+def _check_closed(server: Child, response: http.client.HTTPResponse) -> None:
+    """A server that ignores `Connection: close` would be measured with keep-alive."""
+    if response.headers.get("Connection", "").lower() != "close":
+        raise server.fail("the request's `Connection: close` was not answered with the same")
 
 
 def free_port() -> int:
