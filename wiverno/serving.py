@@ -1,0 +1,154 @@
+"""Serve an application and block until it is over: the calls that waitress's users know, and what they have in common.
+
+`serve` takes settings as keywords and reads neither files nor environment. `serve_paste` is given the keys of a
+[server:...] section as text and reads both. Signals are the engine's business: `run()` of a server returns when
+one has ended it.
+"""
+
+import errno
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from wiverno.config.settings import Adjustments, TcpAddress, UnixAddress
+from wiverno.core.server import BaseWSGIServer, build_server, create_server
+
+logger = logging.getLogger("wiverno")
+
+SERVING = "Serving on http://{}:{}"
+SORT_ORDER = ("cumulative", "calls", "time")
+
+
+def serve(app: Any, **kw: Any) -> None:
+    """Serve a WSGI application until SIGINT or SIGTERM; requests in flight are finished.
+
+    Args:
+        app: the WSGI application.
+        **kw: settings by name (see `Adjustments`). Three private ones are waitress's: `_server` makes the server
+            in place of `create_server`, `_quiet=True` leaves logging alone and says nothing, `_profile=True`
+            prints a profile at the end.
+
+    Raises:
+        ConfigError: settings that are not accepted, all of them at once; it is a ValueError.
+        ValueError: the application is None.
+        OSError: an address cannot be listened on.
+    """
+    make_server: Callable[..., Any] = kw.pop("_server", None) or create_server
+    is_quiet, is_profiled = kw.pop("_quiet", False), kw.pop("_profile", False)
+    if not is_quiet:
+        be_heard()
+    server = make_server(app, **kw)
+    try:
+        if not is_quiet:
+            server.print_listen(SERVING)
+        if is_profiled:
+            profile("server.run()", globals(), {"server": server})
+        else:
+            server.run()
+    finally:
+        server.close()
+
+
+def serve_paste(app: Any, global_conf: Mapping[str, str] | None, **kw: str) -> int:
+    """Serve for a [server:...] section of PasteDeploy; each of its keys arrives as text.
+
+    Args:
+        app: the WSGI application.
+        global_conf: the file's [DEFAULT] and the variables of pserve's command line.
+        **kw: the section's keys.
+
+    Returns:
+        0, when a signal has ended it.
+
+    Raises:
+        ConfigError: see `serve`; each mistake is named with its line.
+    """
+    from wiverno.config.loader import activate, load_section
+
+    loaded = load_section(global_conf or {}, kw)
+    activate(loaded)
+    run_server(app, loaded.adjustments)
+    return 0
+
+
+def run_server(application: Any, adjustments: Adjustments) -> None:
+    """Listen, say where, and serve until a signal ends it.
+
+    Raises:
+        OSError: an address cannot be listened on; `why_not_started` has words for it.
+    """
+    be_heard()
+    server = build_server(application, adjustments)
+    try:
+        if adjustments.mode == "simple":
+            _announce_as_run_server(server)
+        else:
+            server.print_listen(SERVING)
+        server.run()
+    finally:
+        server.close()
+
+
+def _announce_as_run_server(server: BaseWSGIServer) -> None:
+    """Say what RunServer says, word for word, whatever else is configured."""
+    log = logging.getLogger("wiverno.core.server").info
+    for host, port in server.effective_listen:
+        shown = f"[{host}]" if ":" in host else host
+        log("Wiverno server started on http://%s:%s", shown, port)
+    log("Request queue size: %s", server.adj.backlog)
+    log("Press Ctrl+C to stop the server")
+
+
+def be_heard() -> None:
+    """Make "Serving on" visible: plain logging shows nothing below WARNING, and waitress is silent for that reason."""
+    logging.basicConfig()
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
+
+
+def why_not_started(error: OSError, adjustments: Adjustments) -> str:
+    """Return one line that says what could not be listened on and what to do about it."""
+    addresses = ", ".join(str(address) for address in adjustments.addresses) or "the sockets handed over"
+    reason = f"cannot listen on {addresses}: {error.strerror or error}"
+    path = next((item.path for item in adjustments.addresses if isinstance(item, UnixAddress)), None)
+    port = next((item.port for item in adjustments.addresses if isinstance(item, TcpAddress)), None)
+    match error.errno:
+        case errno.EADDRINUSE if port is not None:
+            return f"{reason}; stop the program that has it (lsof -i :{port} shows it), or choose another port"
+        case errno.EACCES | errno.EPERM if port is not None and 0 < port < 1024:
+            return f"{reason}; ports below 1024 need privileges: choose one from 1024, or give CAP_NET_BIND_SERVICE"
+        case errno.EADDRNOTAVAIL:
+            return f"{reason}; no interface of this machine has that address: 127.0.0.1 is itself, * is all of them"
+        case errno.ENOENT | errno.EACCES | errno.EPERM | errno.ENOTDIR if path is not None:
+            return f"{reason}; its directory must exist and be writable by this user"
+    return reason
+
+
+def profile(
+    cmd: str,
+    globals: dict[str, Any],
+    locals: Mapping[str, Any],
+    sort_order: tuple[str, ...] | None = None,
+    callers: bool = False,
+) -> None:
+    """Run a command under the profiler and print what its own thread spent its time on.
+
+    Args:
+        cmd: a Python statement.
+        globals: global names for it.
+        locals: local names for it.
+        sort_order: keys of pstats, the first counts most; without it cumulative, calls, time.
+        callers: print who called each function instead of its times.
+    """
+    import cProfile
+    import pstats
+
+    profiler = cProfile.Profile()
+    try:
+        profiler.runctx(cmd, globals, dict(locals))
+    except SystemExit:
+        pass
+    statistics = pstats.Stats(profiler, stream=sys.stdout).strip_dirs().sort_stats(*(sort_order or SORT_ORDER))
+    # The upper third: below it stands what takes no time.
+    (statistics.print_callers if callers else statistics.print_stats)(0.3)
