@@ -1,0 +1,364 @@
+"""The doors that PasteDeploy and plaster open: `pserve development.ini`, `pserve production.toml`, and `app_from`.
+
+An application or middleware is named by `module:attribute`, or by one of PasteDeploy's expressions (egg:, call:,
+config:), which PasteDeploy itself resolves. A mistake in a configuration is reported completely and ends the
+process with status 2 before the application is imported; plaster is not imported at all, since its loaders are
+known by their methods alone.
+"""
+
+import inspect
+import logging
+import logging.config
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, TypeVar
+
+from wiverno.config.errors import ConfigError, Origin, Problem
+from wiverno.config.loader import AppSpec, LoadedConfig, activate, load, load_section
+from wiverno.config.toml_file import TomlFile, read_toml
+from wiverno.importer import ImportTargetError, load_object
+from wiverno.serving import run_server, why_not_started
+
+Application = Callable[..., Any]
+Runner = Callable[[Application], int]
+Result = TypeVar("Result")
+
+PASTE_SCHEMES = ("egg:", "call:", "config:")
+
+
+class NotStartedError(Exception):
+    """The server could not start; `str(error)` is the one line that a person needs."""
+
+
+# Entry points of PasteDeploy
+
+
+def server_factory(global_conf: Mapping[str, str] | None, **kw: str) -> Runner:
+    """Return the server of `use = egg:wiverno#main`; a mistake in its section ends the process with status 2."""
+    return _runner(_or_exit(lambda: load_section(global_conf or {}, kw)))
+
+
+def simple_factory(global_conf: Mapping[str, str] | None, **kw: str) -> Runner:
+    """Return the server of `use = egg:wiverno#simple`: RunServer, one request at a time."""
+    return _runner(_or_exit(lambda: load_section(global_conf or {}, kw, mode="simple")))
+
+
+def app_factory(global_conf: Mapping[str, str], app: str, factory: str = "false", **settings: str) -> Application:
+    """Return the application of `use = egg:wiverno` in [app:...].
+
+    Args:
+        global_conf: the file's [DEFAULT] and pserve's variables; not used.
+        app: `module:attribute`.
+        factory: true if the attribute makes the application from the section's other keys.
+        **settings: the section's other keys.
+    """
+    from wiverno.config.units import read_boolean
+
+    spec = AppSpec(app, read_boolean(factory), settings, Origin("file", str(global_conf.get("__file__", "[app]"))))
+    return _or_exit(lambda: application(spec))
+
+
+def demo_factory(global_conf: Mapping[str, str], **settings: str) -> Application:
+    """Return the packaged demo: `use = egg:wiverno#demo` in [app:...]."""
+    return app_factory(global_conf, "wiverno.demo:create_app", "true", **settings)
+
+
+def app_from(path: str | Path, app_name: str = "main", **variables: str) -> Application:
+    """Return the application that a configuration file names, with its middleware, for another server to serve.
+
+    For example `gunicorn "wiverno.paste:app_from('production.toml')"`, or `application = app_from(...)` in a
+    .wsgi file.
+
+    Raises:
+        ConfigError: the file, or what it names, is not usable.
+    """
+    loaded = load(path, app_name=app_name, variables=variables)
+    activate(loaded)
+    return application_of(loaded, variables)
+
+
+# From a configuration to an application
+
+
+def application_of(loaded: LoadedConfig, variables: Mapping[str, str] | None = None) -> Application:
+    """Return the application that a loaded configuration names, inside of its middleware.
+
+    Raises:
+        ConfigError: none is named, or it is not there, or it is not callable.
+    """
+    if loaded.app is None:
+        where = Origin("file", str(loaded.path)) if loaded.path else Origin("keyword")
+        hint = 'name one there: [app] use = "module:attribute"' if loaded.path else None
+        raise ConfigError([Problem("no application is named", where, "app", hint=hint)])
+    made = application(loaded.app, _global_conf(loaded, variables))
+    for spec in reversed(loaded.middleware):
+        made = middleware(spec, made, _global_conf(loaded, variables))
+    return made
+
+
+def application(spec: AppSpec, global_conf: Mapping[str, str] | None = None) -> Application:
+    """Import, and if it is a factory make, one application.
+
+    Raises:
+        ConfigError: it is not there, or not callable, or its settings do not fit. Exceptions of its own code pass
+            through.
+    """
+    if spec.use.startswith(PASTE_SCHEMES):
+        return checked(_by_paste("APP", spec, global_conf or {}), spec.use, spec.origin)
+    found = _imported(spec)
+    if spec.factory:
+        _must_take(found, spec, ())
+        return checked(found(**spec.settings), spec.use, spec.origin, "returned ")
+    if spec.settings:
+        raise ConfigError([Problem(
+            f"{spec.use} is given settings, but it is used as the application itself", spec.origin, "app",
+            hint="factory = true calls it with them",
+        )])  # fmt: skip
+    return checked(found, spec.use, spec.origin)
+
+
+def middleware(spec: AppSpec, inner: Application, global_conf: Mapping[str, str] | None = None) -> Application:
+    """Return `inner` wrapped by one middleware: `Class(inner, **settings)`, or a Paste filter.
+
+    Raises:
+        ConfigError: see `application`.
+    """
+    if spec.use.startswith(PASTE_SCHEMES):
+        return checked(_by_paste("FILTER", spec, global_conf or {})(inner), spec.use, spec.origin, "returned ")
+    found = _imported(spec)
+    _must_take(found, spec, (inner,))
+    return checked(found(inner, **spec.settings), spec.use, spec.origin, "returned ")
+
+
+def checked(found: object, name: str, origin: Origin, verb: str = "is ") -> Application:
+    """Return `found` if it can be a WSGI application.
+
+    Raises:
+        ConfigError: it cannot, and the message says what it is.
+    """
+    hint = None
+    if found is None:
+        problem = f"{name} {verb}None, not a WSGI application"
+        hint = "a factory has to end with: return app" if verb != "is " else None
+    elif not callable(found):
+        problem = f"{name} {verb}a {type(found).__name__}, which is not callable and so no WSGI application"
+    elif verb == "is " and _misfit(found, (None, None), {}):
+        problem = f"{name} cannot be called with (environ, start_response)"
+        hint = "if it makes the application, say so: factory = true, or --factory"
+    else:
+        return found
+    raise ConfigError([Problem(problem, origin, "app", hint=hint)])
+
+
+def _imported(spec: AppSpec) -> Any:
+    try:
+        return load_object(spec.use)
+    except ImportTargetError as error:
+        raise ConfigError([Problem(str(error), spec.origin, "app")]) from error
+
+
+def _misfit(target: Callable[..., Any], positional: tuple[object, ...], named: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with such a call, or None; what has no signature is believed."""
+    try:
+        inspect.signature(target).bind(*positional, **named)
+    except ValueError:
+        return None
+    except TypeError as error:
+        return str(error)
+    return None
+
+
+def _must_take(target: object, spec: AppSpec, positional: tuple[object, ...]) -> None:
+    if not callable(target):
+        checked(target, spec.use, spec.origin)
+    elif reason := _misfit(target, positional, spec.settings):
+        raise ConfigError([Problem(f"{spec.use} does not take its settings: {reason}", spec.origin, "app")])
+
+
+def _by_paste(kind: str, spec: AppSpec, global_conf: Mapping[str, str]) -> Any:
+    """Let PasteDeploy resolve an expression; its factories get the settings with dotted names and native values."""
+    from paste.deploy import loadwsgi
+
+    kind_of = getattr(loadwsgi, kind)
+    try:
+        context = loadwsgi.loadcontext(
+            kind_of, spec.use, relative_to=global_conf.get("here", "."), global_conf=dict(global_conf)
+        )
+    except LookupError as error:
+        raise ConfigError([Problem(" ".join(str(error).split()), spec.origin, "use")]) from error
+    if context.protocol is None:  # call: leaves it open
+        context.protocol = f"paste.{kind.lower()}_factory"
+    context.local_conf.update(_dotted(spec.settings))
+    return context.create()
+
+
+def _dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            flat |= _dotted(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _global_conf(loaded: LoadedConfig, variables: Mapping[str, str] | None) -> dict[str, str]:
+    path = loaded.path.resolve() if loaded.path else None
+    own = {"__file__": str(path), "here": str(path.parent)} if path else {}
+    return own | dict(variables or {})
+
+
+# Running, with pserve around
+
+
+def server_of(loaded: LoadedConfig, variables: Mapping[str, str] | None = None) -> Runner:
+    """Return the server that a configuration asks for: this one, or another whose table is handed over as it stands.
+
+    Raises:
+        ConfigError: the other server is not installed.
+    """
+    if loaded.is_own_server:
+        return _runner(loaded)
+    origin = Origin("file", str(loaded.path))
+    spec = AppSpec(str(loaded.server_use), True, loaded.server_settings, origin)
+    server: Runner = _by_paste("SERVER", spec, _global_conf(loaded, variables))
+    return server
+
+
+def _runner(loaded: LoadedConfig) -> Runner:
+    """Return what PasteDeploy calls a server: a function that serves an application until it ends."""
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+    def run(app: Application) -> int:
+        activate(loaded)
+        try:
+            run_server(app, loaded.adjustments)
+        except OSError as error:
+            _end_with_one_line(why_not_started(error, loaded.adjustments))
+        return 0
+
+    return run
+
+
+def _or_exit(action: Callable[[], Result]) -> Result:
+    """Do `action`; a configuration error is printed and ends the process with status 2.
+
+    pserve calls factories outside of its `except SystemExit`, so the status arrives.
+    """
+    try:
+        return action()
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _end_with_one_line(message: str) -> NoReturn:
+    """End the process with status 1 and one line.
+
+    pserve swallows SystemExit from a running server and would end with status 0. An exception arrives; the hook
+    keeps its traceback, which says nothing about the mistake, off the screen.
+    """
+    earlier = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if kind is NotStartedError:
+            print(f"error: {error}", file=sys.stderr)
+        else:
+            earlier(kind, error, trace)
+
+    sys.excepthook = hook
+    raise NotStartedError(message) from None
+
+
+class TomlLoader:
+    """plaster's loader for TOML files; pserve, pshell, proutes and prequest call its methods by name.
+
+    Args:
+        uri: plaster's URL object: `path`, `fragment` and `options` are used.
+    """
+
+    def __init__(self, uri: Any) -> None:
+        self.uri = uri
+
+    def get_sections(self) -> list[str]:
+        """Return the names of the file's tables."""
+        return [name for name, value in self._file().data.items() if isinstance(value, dict | list)]
+
+    def get_settings(self, section: str | None = None, defaults: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Return one table; pserve's knows every file that was read, so that --reload watches them all."""
+        name = section or self.uri.fragment or "main"
+        kind, _, own_name = name.partition(":")
+        if kind == "server":
+            loaded = self._load(defaults, server_name=own_name or "main")
+            return {"port": str(loaded.adjustments.port)} if loaded.is_own_server else dict(loaded.server_settings)
+        if kind == "app":
+            return self.get_wsgi_app_settings(own_name or "main", defaults)
+        loaded = self._load(defaults)
+        if kind != "pserve":
+            return dict(loaded.tables.get(name, {}))
+        watched = [*_lines(loaded.pserve.get("watch_files", ())), *(str(file.resolve()) for file in loaded.files)]
+        return {**loaded.pserve, "watch_files": list(dict.fromkeys(watched))}
+
+    def setup_logging(self, defaults: Mapping[str, str] | None = None) -> None:
+        """Set logging up as the table [logging] says; without it as plain as possible."""
+        set_up_logging(self._load(defaults))
+
+    def get_wsgi_app(self, name: str | None = None, defaults: Mapping[str, str] | None = None) -> Application:
+        """Return the application [app], or ["app:NAME"], with its middleware."""
+        app_name = name or self._fragment("app")
+        loaded = self._load(defaults, app_name=app_name)
+        return _or_exit(lambda: application_of(loaded, defaults))
+
+    def get_wsgi_app_settings(
+        self, name: str | None = None, defaults: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Return the settings of an application, with dotted names."""
+        app = self._load(defaults, app_name=name or self._fragment("app")).app
+        return _dotted(app.settings) if app else {}
+
+    def get_wsgi_filter(self, name: str | None = None, defaults: Mapping[str, str] | None = None) -> NoReturn:
+        """Refuse: middleware stands in [[middleware]] and has no name."""
+        message = f"{self.uri.path} has no filter {name!r}: middleware stands in [[middleware]], without names"
+        raise LookupError(message)
+
+    def get_wsgi_server(self, name: str | None = None, defaults: Mapping[str, str] | None = None) -> Runner:
+        """Return the server [server], or ["server:NAME"]; another server's table is handed over as it stands."""
+        server_name = name or self._fragment("server")
+        loaded = self._load(defaults, server_name=server_name)
+        return _or_exit(lambda: server_of(loaded, defaults))
+
+    def _file(self) -> TomlFile:
+        return _or_exit(lambda: read_toml(self.uri.path))
+
+    def _load(
+        self, defaults: Mapping[str, str] | None = None, *, app_name: str = "main", server_name: str = "main"
+    ) -> LoadedConfig:
+        variables = {**dict(self.uri.options or {}), **(defaults or {})}
+        return _or_exit(
+            lambda: load(self.uri.path, variables=variables, app_name=app_name, server_name=server_name)
+        )
+
+    def _fragment(self, kind: str) -> str:
+        """Return the URL's fragment if the file has a table of that name, so that #NAME need not name both."""
+        name: str | None = self.uri.fragment
+        return name if name and name in self._file().names(kind) else "main"
+
+
+def set_up_logging(loaded: LoadedConfig) -> None:
+    """Set logging up: dictConfig for TOML, fileConfig for INI, and without either everything from INFO on stderr."""
+    if loaded.logging is not None:
+        logging.config.dictConfig(dict(loaded.logging))
+    elif loaded.logging_file is not None:
+        logging.config.fileConfig(loaded.logging_file, _global_conf(loaded, None), disable_existing_loggers=False)
+    else:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+
+
+def _lines(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from filter(None, (line.strip() for line in value.splitlines()))
+    elif isinstance(value, list | tuple):
+        yield from map(str, value)
