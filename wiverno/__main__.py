@@ -1,0 +1,6 @@
+"""`python -m wiverno` is the command `wiverno`."""
+
+from wiverno.cli import main
+
+if __name__ == "__main__":
+    main(prog_name="python -m wiverno")

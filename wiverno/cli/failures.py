@@ -1,0 +1,53 @@
+"""How a command ends when something is wrong: one report on standard error, an exit status, no traceback.
+
+Status 2 is a mistake in what was asked for (configuration, names, options), as click's own; 1 is what only showed
+when it was tried, such as a port that another program has. Exceptions of the application's own code keep their
+traceback.
+"""
+
+import functools
+import sys
+from collections.abc import Callable, Iterable
+from typing import NoReturn, ParamSpec, TypeVar
+
+import click
+
+from wiverno.config.errors import ConfigError, render
+from wiverno.importer import ImportTargetError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MISTAKE = 2
+FAILURE = 1
+
+
+def reported(status: int = MISTAKE) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a command's configuration errors end it with their report and this status."""
+
+    def around(command: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(command)
+        def wrapper(*args: P.args, **kw: P.kwargs) -> R:
+            try:
+                return command(*args, **kw)
+            except ConfigError as error:
+                click.echo(render(error.problems, colour=sys.stderr.isatty()), err=True)
+            except ImportTargetError as error:
+                end(str(error), status)
+            sys.exit(status)
+
+        return wrapper
+
+    return around
+
+
+def end(message: str, status: int) -> NoReturn:
+    """Print one line and end the program."""
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
+    sys.exit(status)
+
+
+def warn(messages: Iterable[str]) -> None:
+    """Print warnings, a line each."""
+    for message in messages:
+        click.echo(f"{click.style('warning:', fg='yellow', bold=True)} {message}", err=True)

@@ -1,0 +1,115 @@
+"""Options made from the settings model: one for each setting, with its meaning, unit, default and variable.
+
+An option only collects text. What it means is decided by the configuration loader together with the file and the
+environment, so every mistake of a start is reported at once and in one form.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from wiverno.config.declare import Setting
+from wiverno.config.settings import SETTINGS
+
+SHORT = {"host": "-h", "port": "-p"}
+"""Short forms, documented since the first version of `wiverno run`."""
+
+
+class SettingText(click.types.StringParamType):
+    """Text for a setting; the shell offers examples of it, and files where it is a path."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.name = setting.kind.metavar.lower()
+        self.setting = setting
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer files where the setting is a path, else what the model gives as examples (a choice gives its words)."""
+        if "path" in self.setting.kind.accepts:
+            return [CompletionItem(incomplete, type="file")]
+        words = self.setting.kind.examples
+        return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+
+class SettingOption(click.Option):
+    """The option of one setting; `group` is the heading that it stands under in help."""
+
+    def __init__(self, setting: Setting, names: Iterable[str], **kw: Any) -> None:
+        self.group = setting.group
+        super().__init__([setting.name, *names], help=_help(setting), default=None, required=False, **kw)
+
+
+def _help(setting: Setting) -> str:
+    facts = [f"{setting.kind.unit}"] if setting.kind.unit else []
+    facts += [setting.variable, f"default {setting.default_text or 'none'}"]
+    return f"{setting.meaning} [{'; '.join(facts)}]"
+
+
+def option_for(setting: Setting, *, short: str | None = None) -> SettingOption:
+    """Return the option of a setting: `--key VALUE`, for booleans `--key` and `--no-key`, for lists repeatable."""
+    names = [setting.option, *("--" + alias.replace("_", "-") for alias in setting.aliases)]
+    if setting.kind.is_flag:
+        pairs = "/".join((names[0], names[0].replace("--", "--no-", 1)))
+        return SettingOption(setting, [pairs], is_flag=True)
+    if short:
+        names.insert(0, short)
+    return SettingOption(
+        setting, names, type=SettingText(setting), metavar=setting.kind.metavar, multiple=setting.kind.is_list
+    )
+
+
+def with_settings(
+    command: click.Command, *, short: Mapping[str, str] = SHORT, without: Iterable[str] = (), inert: bool = False
+) -> None:
+    """Give a command an option for every setting that a command line can give, after its own options.
+
+    Args:
+        command: the command.
+        short: short forms by setting.
+        without: settings whose name this command needs for something else.
+        inert: also settings that are only accepted for waitress's sake.
+    """
+    command.params.extend(
+        option_for(setting, short=short.get(name))
+        for name, setting in SETTINGS.items()
+        if not setting.code_only and (inert or not setting.inert) and name not in without
+    )
+
+
+def given(values: Mapping[str, Any]) -> dict[str, object]:
+    """Return the settings among a command's parameters that were given, as the loader takes them: text."""
+    found: dict[str, object] = {}
+    for name, value in values.items():
+        if name not in SETTINGS or value is None or value == ():
+            continue
+        if isinstance(value, bool):
+            found[name] = "true" if value else "false"
+        else:
+            found[name] = " ".join(value) if isinstance(value, tuple) else value
+    return found
+
+
+class SettingsCommand(click.Command):
+    """A command whose help lists the settings by group, after its own options."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one section for the command's own options and one for each group of settings."""
+        own = [param for param in self.get_params(ctx) if _group(param) is None]
+        with formatter.section("Options"):
+            formatter.write_dl([record for param in own if (record := param.get_help_record(ctx))])
+        grouped = sorted((param for param in self.params if _group(param)), key=_group_order(self.params))
+        for group, params in itertools.groupby(grouped, key=_group):
+            with formatter.section(str(group)):
+                formatter.write_dl([record for param in params if (record := param.get_help_record(ctx))])
+
+
+def _group(param: click.Parameter) -> str | None:
+    return getattr(param, "group", None)
+
+
+def _group_order(params: Iterable[click.Parameter]) -> Callable[[click.Parameter], int]:
+    """Return a sort key: groups in the order of the model, settings within a group in theirs."""
+    groups = list(dict.fromkeys(_group(param) for param in params))
+    return lambda param: groups.index(_group(param))

@@ -1,0 +1,124 @@
+"""`wiverno run`: from a configuration, an application's name, or the framework's run.py to a server that answers."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wiverno.cli.failures import FAILURE, MISTAKE, end, reported, warn
+from wiverno.cli.options import SettingsCommand, given, with_settings
+from wiverno.config.errors import Origin
+from wiverno.config.loader import AppSpec, LoadedConfig, activate, load
+from wiverno.paste import Application, application, application_of, set_up_logging
+from wiverno.serving import run_server, why_not_started
+
+MODULE, ATTRIBUTE = "run", "app"
+"""The application of `wiverno run dev` and `prod` unless --app-module and --app-name say otherwise."""
+
+
+HELP = """Serve an application until Ctrl-C.
+
+\b
+wiverno run                          what ./wiverno.toml names
+wiverno run --config production.toml
+wiverno run shop.wsgi:application    any WSGI application
+wiverno run dev                      run.py here, restarted whenever a file changes
+wiverno run prod                     run.py here, on RunServer
+
+NAME=VALUE is a variable for ${NAME} in the file, as on pserve's command line.
+"""
+
+
+@click.command(cls=SettingsCommand, help=HELP)
+@click.argument("words", nargs=-1, metavar="[dev|prod|MODULE:ATTRIBUTE] [NAME=VALUE]...")
+@click.option("--config", "config_file", metavar="FILE", type=click.Path(), help=(
+    "TOML or INI file [WIVERNO_CONFIG; default ./wiverno.toml if it is there]"
+))  # fmt: skip
+@click.option("-m", "--app-module", metavar="MODULE", help=f"Module of the application [with dev and prod: {MODULE}]")
+@click.option("-a", "--app-name", metavar="NAME", help=(
+    f"Its attribute there [default {ATTRIBUTE}]; with --config alone the table [app:NAME]"
+))  # fmt: skip
+@click.option("--factory", is_flag=True, help="The attribute is a function that makes the application")
+@click.option("--server-name", "section", metavar="NAME", default="main", help="Use the file's table [server:NAME]")
+@click.option("--watch", metavar="DIRECTORIES", help="With dev: what to watch, separated by commas [default .]")
+@click.option("--check", is_flag=True, help="Load the configuration and the application, then end")
+@reported()
+def run(words: tuple[str, ...], **kw: Any) -> None:
+    """Serve an application until Ctrl-C."""
+    target, variables = _understood(words)
+    sys.path.insert(0, str(Path.cwd()))
+    if target == "dev":
+        _develop(kw)
+        return
+    app_name = kw["app_name"] or "main"
+    spec = _named(target, kw)
+    loaded = load(
+        kw["config_file"], options=given(kw), server_name=kw["section"], variables=variables,
+        app_name="main" if spec else app_name, mode="simple" if target == "prod" else None,
+    )  # fmt: skip
+    warn(loaded.warnings)
+    if spec is None and loaded.app is None and loaded.path is None:
+        end("nothing to serve: name an application (wiverno run shop.wsgi:application) or a file (--config)", MISTAKE)
+    set_up_logging(loaded)
+    activate(loaded)
+    app = application(spec) if spec else application_of(loaded, variables)
+    if kw["check"]:
+        click.echo(f"ok: {_summary(loaded, spec)}")
+        return
+    start(app, loaded)
+
+
+def start(app: Application, loaded: LoadedConfig) -> None:
+    """Serve until a signal ends it; what cannot be listened on ends the program with one line and status 1."""
+    try:
+        run_server(app, loaded.adjustments)
+    except OSError as error:
+        end(why_not_started(error, loaded.adjustments), FAILURE)
+
+
+def _understood(words: tuple[str, ...]) -> tuple[str | None, dict[str, str]]:
+    """Tell variables from the one word that says what to serve."""
+    variables = dict(word.split("=", 1) for word in words if "=" in word)
+    targets = [word for word in words if "=" not in word]
+    if len(targets) > 1:
+        end(f"only one application can be served: {targets[0]}, so what is {targets[1]}?", MISTAKE)
+    return (targets[0] if targets else None), variables
+
+
+def _named(target: str | None, kw: Mapping[str, Any]) -> AppSpec | None:
+    """Return the application that the command line names, or None if the configuration is to name it."""
+    origin = Origin("keyword")
+    if target in (None, "prod"):
+        if target is None and kw["app_module"] is None:
+            return None
+        return AppSpec(f"{kw['app_module'] or MODULE}:{kw['app_name'] or ATTRIBUTE}", kw["factory"], {}, origin)
+    if kw["app_module"]:
+        end(f"both {target} and --app-module {kw['app_module']} name an application", MISTAKE)
+    return AppSpec(str(target), kw["factory"], {}, origin)
+
+
+def _develop(kw: Mapping[str, Any]) -> None:
+    """Run the development server: the same names and defaults as prod, restarted on every change."""
+    from wiverno.dev.dev_server import DevServer
+
+    settings = given(kw)
+    DevServer.serve(
+        app_module=kw["app_module"] or MODULE,
+        app_name=kw["app_name"] or ATTRIBUTE,
+        host=str(settings.get("host", "localhost")),
+        port=int(str(settings.get("port", 8000))),
+    )
+
+
+def _summary(loaded: LoadedConfig, spec: AppSpec | None) -> str:
+    adjustments = loaded.adjustments
+    name = spec.use if spec else loaded.app.use if loaded.app else str(loaded.path)
+    where = ", ".join(str(address) for address in adjustments.addresses)
+    threads = "RunServer" if adjustments.mode == "simple" else f"{adjustments.threads} threads"
+    return f"{name} would be served on {where} ({threads}) from {loaded.path or 'no file'}"
+
+
+# `--server-name` chooses a table here, so the setting of that name comes from the file or WIVERNO_SERVER_NAME.
+with_settings(run, without=("server_name",))

@@ -1,0 +1,73 @@
+"""`wiverno serve`: waitress-serve's options and exit statuses, for service units and Procfiles that come from there.
+
+Like waitress-serve it reads neither a configuration file nor the environment, adds the working directory to the
+end of the import path, and ends with status 1 when anything is wrong.
+"""
+
+import dataclasses
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wiverno.cli.failures import FAILURE, end, reported, warn
+from wiverno.cli.options import SettingsCommand, given, with_settings
+from wiverno.config.errors import ConfigError, Origin, Problem
+from wiverno.config.loader import AppSpec, LoadedConfig, activate
+from wiverno.config.settings import SETTINGS, Adjustments
+from wiverno.paste import application
+from wiverno.serving import be_heard
+
+
+class WaitressCommand(SettingsCommand):
+    """A command whose wrong options end with status 1, as waitress-serve's do."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse as click does, with the other status."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.show()
+            sys.exit(FAILURE)
+
+
+@click.command(cls=WaitressCommand)
+@click.argument("target", required=False, metavar="MODULE:OBJECT")
+@click.option("--app", metavar="MODULE:OBJECT", help="The application, in place of the argument")
+@click.option("--call", is_flag=True, help="Call the object to get the application")
+@reported(FAILURE)
+def serve(target: str | None, app: str | None, call: bool, **kw: Any) -> None:
+    """Serve MODULE:OBJECT with the options of waitress-serve."""
+    from wiverno.cli.run import start
+
+    name = target or app
+    if name is None or (target and app):
+        end("specify one application: wiverno serve [OPTIONS] MODULE:OBJECT", FAILURE)
+    adjustments = _adjusted(given(kw))
+    sys.path.append(str(Path.cwd()))
+    be_heard()
+    loaded = LoadedConfig(adjustments)
+    activate(loaded)
+    start(application(AppSpec(name, call, {}, Origin("keyword"))), loaded)
+
+
+def _adjusted(settings: dict[str, object]) -> Adjustments:
+    """Return the settings that the options give; problems name the option."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            adjustments = Adjustments.from_keywords(**settings)
+        except ConfigError as error:
+            raise ConfigError(map(_of_option, error.problems)) from None
+    warn(str(warning.message) for warning in caught)
+    return adjustments
+
+
+def _of_option(problem: Problem) -> Problem:
+    setting = SETTINGS.get(problem.key)
+    return dataclasses.replace(problem, origin=Origin("option", text=setting.option)) if setting else problem
+
+
+with_settings(serve, short={}, inert=True)
