@@ -19,7 +19,7 @@ from wiverno.config.positions import Place, ini_places
 from wiverno.config.settings import ALIASES, SETTINGS
 from wiverno.config.toml_file import read_text
 
-_APP_SECTIONS = ("app", "application", "composite", "composit", "pipeline", "filter-app")
+APP_SECTIONS = ("app", "application", "composite", "composit", "pipeline", "filter-app")
 _FOREIGN_USE = re.compile(r"[A-Za-z]+:")
 _PSERVE_LISTS = ("watch_files", "ignore_files")
 
@@ -74,20 +74,26 @@ class IniFile:
                 continue  # reported where a section uses it
         return found | dict(self.variables)
 
-    def section(self, name: str, problems: list[Problem]) -> dict[str, tuple[str, Origin]]:
-        """Return a section's own keys with their values, `%(…)s` replaced and Paste's `get key = name` followed."""
+    def section(self, name: str, problems: list[Problem], *, raw: bool = False) -> dict[str, tuple[str, Origin]]:
+        """Return a section's own keys with their values.
+
+        `%(…)s` is replaced and Paste's `get key = name` followed; raw, both stay for the reader as `%(…)s`.
+        """
         found: dict[str, tuple[str, Origin]] = {}
         for section, written in self.places:
             if section != name or not written or written.startswith("set "):
                 continue
             key, origin = written, self.origin(name, written)
             try:
-                value = self.parser.get(name, written) or ""
+                value = self.parser.get(name, written, raw=raw) or ""
             except configparser.InterpolationError as error:
                 problems.append(_interpolation_problem(error, key, origin))
                 continue
             if written.startswith("get "):
                 key = written.removeprefix("get ").strip()
+                if raw:
+                    found[key] = (f"%({value})s", origin)
+                    continue
                 if value not in self.variables_in_reach:
                     message = f"there is no {value} in [DEFAULT] or among the arguments"
                     problems.append(Problem(message, origin, key, hint=did_you_mean(value, self.variables_in_reach)))
@@ -107,9 +113,9 @@ class IniFile:
 
     def names(self, kind: str) -> dict[str, str]:
         """Return the sections of a kind, "server" or "app", by name."""
-        return self.names_of(*(_APP_SECTIONS if kind == "app" else (kind,)))
+        return self.names_of(*(APP_SECTIONS if kind == "app" else (kind,)))
 
-    def chain(self, name: str, problems: list[Problem]) -> tuple[Chain, tuple[Path, ...]]:
+    def chain(self, name: str, problems: list[Problem], *, raw: bool = False) -> tuple[Chain, tuple[Path, ...]]:
         """Return a server's section and those it is built on by `use = NAME` or `use = config:FILE`, nearest first."""
         layers: Chain = []
         files: tuple[Path, ...] = ()
@@ -129,7 +135,7 @@ class IniFile:
                 problems.append(Problem(message, current.origin(sections[name], "use"), "use"))
                 return layers, files
             seen.add((current.path, name))
-            section = dict(current.section(sections[name], problems))
+            section = dict(current.section(sections[name], problems, raw=raw))
             use, asked = section.get("use", ("", None))
             base = _base_of(use)
             if base is None:
@@ -161,13 +167,14 @@ class IniFile:
             layers=tuple(layers),
             app=app,
             logging_file=self.path if self.parser.has_section("loggers") else None,
-            pserve=self._pserve(problems),
+            pserve=self.pserve(problems),
             server_names=tuple(servers),
             app_names=tuple(apps),
             warnings=tuple(self.trap_warnings(servers[server_name])) if server_name in servers else (),
         )
 
-    def _pserve(self, problems: list[Problem]) -> dict[str, Any]:
+    def pserve(self, problems: list[Problem]) -> dict[str, Any]:
+        """Return the section [pserve], its lists as lists."""
         if not self.parser.has_section("pserve"):
             return {}
         found = {key: value for key, (value, _) in self.section("pserve", problems).items()}

@@ -33,13 +33,13 @@ One name per setting, whatever the source. For `threads`:
 | code | `serve(app, threads=16)`, `create_server(app, threads=16)` |
 
 A higher line of the table wins over a lower one, and any of them over the default; code reads neither files nor the
-environment. A file can build on another (TOML: `extends = "base.toml"`, INI: `use = config:base.ini`); its own values win.
-`wiverno config explain threads` shows the whole chain for one setting, `wiverno config show` what is in force.
+environment. A file can build on another (TOML: `extends = "base.toml"`, INI: `use = config:base.ini`); its own values
+win. `wiverno config explain threads` shows the whole chain for one setting, `wiverno config show` what is in force.
 
 **How values are spelled.** Booleans: `true false yes no on off 1 0`. Durations: a number of seconds, or
-`500ms 30s 1m30s 2h 1d`. Sizes: bytes, or `kB MB GB` (powers of 1000) and `KiB MiB GiB` (powers of 1024); a bare `k`, `m` or
-`g` is refused. Lists: a TOML array, or words between commas, spaces or line breaks. In TOML, durations and sizes with a unit
-stand in quotes.
+`500ms 30s 1m30s 2h 1d`. Sizes: bytes, or `kB MB GB` (powers of 1000) and `KiB MiB GiB` (powers of 1024); a bare `k`,
+`m` or `g` is refused. Lists: a TOML array, or words between commas, spaces or line breaks. In TOML, durations and sizes
+with a unit stand in quotes.
 
 **In files** `${NAME}` stands for a variable (pserve's `name=value` arguments first, then the environment),
 `${NAME:-default}` gives a default, `${file:/run/secrets/x}` is a file's text, and `$$` is a dollar sign.
@@ -78,8 +78,8 @@ def _section(entry: Setting) -> str:
 def _default(entry: Setting) -> str:
     text = entry.kind.text(entry.default)
     words = f"`{text}`" if text else "none"
-    if entry.kind.unit and text != str(entry.default):
-        words += f" ({entry.default:g} {entry.kind.unit})" if entry.default else ""
+    if entry.kind.unit and entry.default and text not in (str(entry.default), f"{entry.default:g}s"):
+        words += f" ({entry.default:.0f} {entry.kind.unit})"
     if entry.simple_default != entry.default:
         words += f"; in mode simple `{entry.kind.text(entry.simple_default)}`"
     return words

@@ -11,6 +11,8 @@ from wiverno.config.settings import SETTINGS
 
 _TOML_HEAD = """\
 #:schema {schema}
+# (for editors; `wiverno config schema -o wiverno.schema.json` writes it)
+#
 # wiverno run --config {name}       or: pserve {name}
 # wiverno config check {name}       every mistake at once, without starting
 # wiverno config explain threads    what a setting means and where its value comes from

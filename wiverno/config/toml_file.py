@@ -106,7 +106,7 @@ class TomlFile:
     def contents(self, server_name: str, app_name: str, expander: Expander) -> Contents:
         """Return what the file says to one server and one application."""
         problems = expander.problems
-        problems += self._unknown_tables()
+        problems += self.unknown_tables()
         servers, apps = self.names("server"), self.names("app")
         tables = {name: self.data[name] for name in self.data if name in FOREIGN_TABLES}
         logging = self._table("logging", problems)
@@ -202,7 +202,7 @@ class TomlFile:
         expanded: dict[str, Any] = expander.tree(table, ("logging",), self.origin)
         return {"version": 1, "disable_existing_loggers": False} | expanded
 
-    def _unknown_tables(self) -> list[Problem]:
+    def unknown_tables(self) -> list[Problem]:
         """Return the top-level names that mean nothing here; a setting among them stands outside of its table."""
         found = []
         for key in self.data:

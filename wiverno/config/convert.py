@@ -1,0 +1,198 @@
+"""Configurations carried over: INI ↔ TOML, and from waitress's and gunicorn's.
+
+Only what means the same afterwards is carried. Everything else is named in a note with its place and the reason, so
+that nobody has to compare the files. Comments are lost: neither format's reader keeps them.
+"""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wiverno.config import paste_ini
+from wiverno.config.contents import own_server
+from wiverno.config.errors import BadValue, ConfigError, Origin, Problem
+from wiverno.config.expand import is_expandable
+from wiverno.config.foreign import GUNICORN, Translated, from_gunicorn
+from wiverno.config.ini_file import IniFile
+from wiverno.config.loader import open_file
+from wiverno.config.settings import ALIASES, SETTINGS
+from wiverno.config.toml_file import TomlFile
+
+
+@dataclass(frozen=True)
+class Converted:
+    """The text in the other format, and what could not be carried over (`Problem.headline()` has place and reason)."""
+
+    text: str
+    notes: tuple[Problem, ...]
+
+
+@dataclass
+class _Notes:
+    """The notes of one conversion."""
+
+    found: list[Problem] = field(default_factory=list)
+
+    def add(self, message: str, origin: Origin, key: str = "") -> None:
+        """Keep a note."""
+        self.found.append(Problem(message, origin, key, about="key"))
+
+
+def convert(name: str, to: str | None = None) -> Converted:
+    """Return a configuration in another format.
+
+    Args:
+        name: a .toml, .ini or gunicorn .py file; "-" is standard input. A .py file is run, as gunicorn does.
+        to: "toml" or "ini"; None is the other of the two.
+
+    Raises:
+        ConfigError: the file cannot be read or parsed, or has a value that is none.
+    """
+    notes = _Notes()
+    if name.endswith(".py"):
+        document = _gunicorn_document(name, notes)
+        return Converted(_written(document, to or "toml", notes), tuple(notes.found))
+    source = open_file(name, Origin("option", text="FILE"), {})
+    if isinstance(source, IniFile):
+        document, target = _ini_document(source, notes), to or "toml"
+    else:
+        document, target = _toml_document(source, notes), to or "ini"
+    return Converted(_written(document, target, notes), tuple(notes.found))
+
+
+def _written(document: Mapping[str, Any], target: str, notes: _Notes) -> str:
+    """Return a document, in the shape of a TOML configuration, as text."""
+    import tomli_w
+
+    if target == "ini":
+        return paste_ini.written(document, notes.add)
+    return tomli_w.dumps(document, multiline_strings=False)
+
+
+def _toml_document(source: TomlFile, notes: _Notes) -> dict[str, Any]:
+    """Return a TOML file's tables with its bases merged in."""
+    if len(source.documents) > 1:
+        origin = source.documents[0].origin("extends")
+        bases = ", ".join(document.name for document in source.documents[1:])
+        notes.add(f"{bases} is merged in: INI builds on sections, not on files", origin, "extends")
+    problems = source.unknown_tables()
+    if problems:
+        raise ConfigError(problems)
+    document = dict(source.data)
+    for table in source.names("server").values():
+        server = document[table]
+        use = server.get("use")
+        if not isinstance(use, str) or own_server(use) is not None:
+            places = {key: (value, source.origin(table, key)) for key, value in server.items()}
+            document[table] = _server_table(places, notes)
+    return document
+
+
+def _server_table(found: Mapping[str, tuple[object, Origin]], notes: _Notes) -> dict[str, Any]:
+    """Return a server's settings with their values in their best TOML spelling.
+
+    Raises:
+        ConfigError: a value is none of its setting's.
+    """
+    table: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for key, (value, origin) in found.items():
+        name = ALIASES.get(key, key)
+        if key == "use":
+            table[key] = value
+        elif name not in SETTINGS:
+            notes.add("unknown setting", origin, key)
+        elif SETTINGS[name].inert:
+            notes.add("does nothing in wiverno", origin, key)
+        elif is_expandable(value) or isinstance(value, list):
+            table[name] = value
+        else:
+            kind = SETTINGS[name].kind
+            try:
+                table[name] = kind.native(kind.read(value))
+            except BadValue as error:
+                problems.append(Problem(error.message, origin, key, value, error.hint))
+    if problems:
+        raise ConfigError(problems)
+    return table
+
+
+def _ini_document(source: IniFile, notes: _Notes) -> dict[str, Any]:
+    """Return an INI file in the shape of a TOML configuration."""
+    problems: list[Problem] = []
+    document: dict[str, Any] = paste_ini.applications(source, notes.add)
+    for name in source.names("server"):
+        layers, _ = source.chain(name, problems, raw=True)
+        merged: dict[str, tuple[object, Origin]] = {}
+        for layer in reversed(layers):
+            for key, (value, origin) in layer.items():
+                merged[key] = (paste_ini.expandable(source, str(value), is_server=True), origin)
+        table = _from_server(merged, notes)
+        document["server" if name == "main" else f"server:{name}"] = table
+    if problems:
+        raise ConfigError(problems)
+    document |= paste_ini.other_sections(source, notes.add)
+    return document
+
+
+def _from_server(found: Mapping[str, tuple[object, Origin]], notes: _Notes) -> dict[str, Any]:
+    """Return the settings of wiverno for a server's section, which can be waitress's or gunicorn's."""
+    use, origin = found.get("use", ("", Origin("default")))
+    text = str(use)
+    rest = {key: entry for key, entry in found.items() if key != "use"}
+    mode = own_server(text) if text else ""
+    if mode is not None:
+        return ({"mode": mode} if mode else {}) | _server_table(rest, notes)
+    if "waitress" in text:
+        return _server_table(rest, notes)
+    if "gunicorn" in text:
+        return _apply(from_gunicorn({key: value for key, (value, _) in rest.items()}), rest, notes)
+    notes.add(f"{text} stays the server; wiverno does not look at its settings", origin, "use")
+    return {key: value for key, (value, _) in found.items()}
+
+
+def _apply(translated: Translated, places: Mapping[str, tuple[object, Origin]], notes: _Notes) -> dict[str, Any]:
+    for key, message in translated.notes:
+        notes.add(message, places[key][1], key)
+    table: dict[str, Any] = {}
+    for name, (value, key) in translated.settings.items():
+        table |= _server_table({name: (value, places[key][1])}, notes)
+    return table
+
+
+def _gunicorn_document(name: str, notes: _Notes) -> dict[str, Any]:
+    """Return what a gunicorn.conf.py sets, in the shape of a TOML configuration.
+
+    Raises:
+        ConfigError: the file cannot be read, or raises.
+    """
+    try:
+        values = runpy.run_path(name)
+    except OSError as error:
+        raise ConfigError([Problem((error.strerror or "cannot be read").lower(), Origin("file", name))]) from None
+    except Exception as error:  # the file is a program; whatever it raises is its own mistake
+        message = f"cannot be run: {type(error).__name__}: {error}"
+        raise ConfigError([Problem(message, Origin("file", name))]) from error
+    known = {key: value for key, value in values.items() if key in GUNICORN}
+    lines = Path(name).read_text(encoding="utf-8", errors="replace").splitlines()
+    places = {key: (value, _assignment(name, lines, key)) for key, value in known.items()}
+    translated = from_gunicorn(known)
+    document: dict[str, Any] = {}
+    if translated.app is not None:
+        document["app"] = {"use": translated.app}
+    document["server"] = _apply(translated, places, notes)
+    return document
+
+
+def _assignment(name: str, lines: list[str], key: str) -> Origin:
+    """Return the place of the last line that assigns or defines a name."""
+    for number in range(len(lines), 0, -1):
+        line = lines[number - 1]
+        if line.startswith((f"{key} ", f"{key}=", f"def {key}(")):
+            column = line.index(key) + 1
+            return Origin("file", name, number, column, line, len(key), column, len(key))
+    return Origin("file", name)
