@@ -109,19 +109,22 @@ def be_heard() -> None:
 
 def why_not_started(error: OSError, adjustments: Adjustments) -> str:
     """Return one line that says what could not be listened on and what to do about it."""
-    addresses = ", ".join(str(address) for address in adjustments.addresses) or "the sockets handed over"
-    reason = f"cannot listen on {addresses}: {error.strerror or error}"
-    path = next((item.path for item in adjustments.addresses if isinstance(item, UnixAddress)), None)
-    port = next((item.port for item in adjustments.addresses if isinstance(item, TcpAddress)), None)
+    reason = f"cannot listen: {error.strerror or error}"
+    has_path = any(isinstance(address, UnixAddress) for address in adjustments.addresses)
+    ports = [address.port for address in adjustments.addresses if isinstance(address, TcpAddress)]
     match error.errno:
-        case errno.EADDRINUSE if port is not None:
-            return f"{reason}; stop the program that has it (lsof -i :{port} shows it), or choose another port"
-        case errno.EACCES | errno.EPERM if port is not None and 0 < port < 1024:
+        case errno.EADDRINUSE if ports:
+            return f"{reason}; stop the program that has it (lsof -i :{ports[0]} shows it), or choose another port"
+        case errno.EADDRINUSE:
+            return f"{reason}; stop that server, or choose another path"
+        case errno.EACCES | errno.EPERM if any(0 < port < 1024 for port in ports):
             return f"{reason}; ports below 1024 need privileges: choose one from 1024, or give CAP_NET_BIND_SERVICE"
         case errno.EADDRNOTAVAIL:
             return f"{reason}; no interface of this machine has that address: 127.0.0.1 is itself, * is all of them"
-        case errno.ENOENT | errno.EACCES | errno.EPERM | errno.ENOTDIR if path is not None:
-            return f"{reason}; its directory must exist and be writable by this user"
+        case errno.EEXIST:
+            return f"{reason}; choose another path, or remove it if it is not needed"
+        case errno.ENOENT | errno.EACCES | errno.EPERM | errno.ENOTDIR if has_path:
+            return f"{reason}; the socket's directory must exist and be writable by this user"
     return reason
 
 
