@@ -7,23 +7,25 @@ the request's id and becomes the 500 page, or in debug mode the debug page.
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 from urllib.parse import quote
 
+from wiverno.web.debug import debug_page
 from wiverno.web.errors import HTTPError, MethodNotAllowed
 from wiverno.web.forms import Limits
 from wiverno.web.pages import error_page
 from wiverno.web.patterns import Converter
 from wiverno.web.request import Environ, Request
-from wiverno.web.response import Answer, Response, StartResponse, answer, close_body
+from wiverno.web.response import Answer, Response, ReturnValue, StartResponse, answer, close_body
 from wiverno.web.router import Router
 from wiverno.web.table import Route, RouteTable
 
-ErrorPage: TypeAlias = Callable[..., Any]
-_P = TypeVar("_P", bound=Callable[..., Any])
+ErrorPage: TypeAlias = Callable[[Request], ReturnValue] | Callable[[Request, Any], ReturnValue]
+_P = TypeVar("_P", bound=ErrorPage)
 
 logger = logging.getLogger("wiverno.web")
 
@@ -125,7 +127,19 @@ class Wiverno(Router):
             other = path[:-1] if path.endswith("/") else path + "/"
             if isinstance(self._table.find(method, other), tuple):
                 return answer(_slash_redirect(request, other), request.environ)
-        raise HTTPError(404)
+        raise HTTPError(404, self._what_there_is(path) if self._shows_errors(request) else "")
+
+    def _shows_errors(self, request: Request) -> bool:
+        return bool(request.environ.get("wiverno.debug")) if self.debug is None else self.debug
+
+    def _what_there_is(self, path: str) -> str:
+        """Say in debug mode which routes there are, the most similar first."""
+        paths = list(dict.fromkeys(route.pattern.text for route in self.routes))
+        if not paths:
+            return f"No route answers {path}: the application has none."
+        near = difflib.get_close_matches(path, paths, n=10, cutoff=0.3)
+        shown = [*near, *(text for text in paths if text not in near)][:10]
+        return f"No route answers {path}. There are {', '.join(shown)}{', …' if len(paths) > 10 else ''}"
 
     def _failed(self, request: Request, error: Exception) -> Answer:
         """Answer a request during which ``error`` was raised."""
@@ -136,8 +150,9 @@ class Wiverno(Router):
                 raise error
             what = f"{_printable(request.method)} {request.raw_path}"
             logger.error("%s failed, request %s", what, request.id, exc_info=error)
+            if self._shows_errors(request):
+                return answer(debug_page(error, request.environ), request.environ)
             problem = HTTPError(500)
-            problem.__cause__ = error
         page = self._pages.get(problem.status)
         if page is not None:
             try:
@@ -189,7 +204,7 @@ def _as_error_page(page: Callable[..., Any]) -> Callable[[Request, Exception], A
         inspect.signature(page).bind(None, None)
     except TypeError:
         return lambda request, error: page(request)
-    return page
+    return cast("Callable[[Request, Exception], Any]", page)
 
 
 def _decoded(path: str) -> str:

@@ -19,7 +19,7 @@ from wiverno.web.request import Request
 from wiverno.web.response import Response
 
 
-def app_returning(value: object) -> Wiverno:
+def app_returning(value: Any) -> Wiverno:
     app = Wiverno()
     app.add_route("/", lambda request: value, ("GET", "POST"))
     return app
@@ -180,7 +180,7 @@ def test_own_pages_get_the_status_when_they_name_none(caplog: pytest.LogCaptureF
         page_405=lambda request, error: ("405 Not That Way", error.message),
         page_500=lambda request, error: Response(type(error).__name__),
     )
-    app.get("/boom")(lambda request: 1 // 0)
+    app.get("/boom")(lambda request: str(1 // 0))
     assert call(app, path="/x").status == "404 Not Found"
     assert call(app, path="/x").body == b"no /x"
     refused = call(app, "POST", "/boom")
@@ -192,7 +192,7 @@ def test_own_pages_get_the_status_when_they_name_none(caplog: pytest.LogCaptureF
 
 
 def test_a_broken_own_page_falls_back() -> None:
-    app = Wiverno(page_404=lambda request: 1 // 0)
+    app = Wiverno(page_404=lambda request: str(1 // 0))
     got = call(app)
     assert got.status == "500 Internal Server Error"
 

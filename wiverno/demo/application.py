@@ -9,6 +9,7 @@ from wiverno.demo import facts
 from wiverno.demo.page import overview
 from wiverno.main import Wiverno
 from wiverno.web.errors import HTTPError
+from wiverno.web.masking import shown
 from wiverno.web.request import Request
 from wiverno.web.response import HTML, TEXT, Response, ReturnValue
 from wiverno.web.router import Router
@@ -71,7 +72,7 @@ def echo(request: Request) -> ReturnValue:
         "method": request.method,
         "path": request.path,
         "query": {name: request.query_params.getlist(name) for name in request.query_params},
-        "headers": {name: facts.shown(name, value) for name, value in request.headers.items()},
+        "headers": {name: shown(name, value) for name, value in request.headers.items()},
         "client": request.client_ip,
         "scheme": request.scheme,
         "body_bytes": size,

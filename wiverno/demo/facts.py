@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,13 +12,7 @@ from typing import Any
 
 from wiverno.config import loader
 from wiverno.config.settings import SETTINGS
-
-MASK = "••••••"
-_SECRET = re.compile(
-    r"pass(word|wd|phrase)?|secret|token|api[-_]?key|private|credential|auth|cookie|session|dsn", re.IGNORECASE
-)
-# scheme://user:password@host
-_URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]+@")
+from wiverno.web.masking import MASK, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +98,6 @@ def _flattened(prefix: str, values: Mapping[str, object]) -> Iterable[tuple[str,
             yield from _flattened(full, value)
         else:
             yield full, value
-
-
-def shown(name: str, value: object) -> str:
-    """Return a value as text, masked if its name or form says that it is secret."""
-    if _SECRET.search(name):
-        return MASK
-    return _URL_PASSWORD.sub(rf"\1:{MASK}@", str(value))
 
 
 def _duration(seconds: float) -> str:

@@ -12,15 +12,26 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import IO, Any, Literal, TypeAlias, cast
+from typing import Any, Literal, Protocol, TypeAlias, cast
 
 from werkzeug.datastructures import Headers
 from werkzeug.http import dump_cookie
 
 from wiverno.web.errors import reason
+
+
+class ReadableFile(Protocol):
+    """What the server needs of a file."""
+
+    def read(self, size: int = ..., /) -> bytes:
+        """Return at most ``size`` bytes; empty at the end."""
+
+    def close(self) -> None:
+        """Close it."""
+
 
 Status: TypeAlias = str | int
 HeaderItems: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
@@ -114,9 +125,7 @@ class Response:
         self.set_cookie(name, "", max_age=0, expires=0, path=path, domain=domain)
 
 
-Body: TypeAlias = (
-    str | bytes | bytearray | Mapping[str, Any] | Sequence[Any] | IO[bytes] | Iterator[str] | Iterator[bytes] | None
-)
+Body: TypeAlias = str | bytes | bytearray | Mapping[str, Any] | list[Any] | ReadableFile | Iterator[str | bytes]
 ReturnValue: TypeAlias = Body | Response | tuple[Status, Body] | tuple[Status, Body, HeaderItems]
 
 
@@ -150,7 +159,7 @@ def status_line(status: Status) -> str:
     if isinstance(status, str):
         if _STATUS_LINE.fullmatch(status):
             return status
-        if status.isdigit() and len(status) == 3:
+        if len(status) == 3 and status.isascii() and status.isdigit():
             return status_line(int(status))
     raise ValueError(f"{status!r} is no status; write 200, HTTPStatus.OK or '200 OK'")
 
@@ -275,7 +284,7 @@ FILE_BLOCK = 64 * 1024
 class FileChunks:
     """A file in blocks, for servers without ``wsgi.file_wrapper``."""
 
-    def __init__(self, file: IO[bytes], block: int = FILE_BLOCK) -> None:
+    def __init__(self, file: ReadableFile, block: int = FILE_BLOCK) -> None:
         self._file = file
         self._block = block
 

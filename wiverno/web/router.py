@@ -9,9 +9,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from os import PathLike
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
+from wiverno.web.files import StaticFiles
 from wiverno.web.patterns import CONVERTERS, Converter, Pattern, PatternError, join, parse_pattern
 from wiverno.web.request import Request
 from wiverno.web.response import ReturnValue
@@ -19,7 +21,7 @@ from wiverno.web.table import Route
 from wiverno.web.views import BaseView
 
 Handler: TypeAlias = Callable[[Request], ReturnValue]
-_H = TypeVar("_H", bound=Callable[[Any], Any] | type[BaseView])
+_H = TypeVar("_H", bound=Handler | type[BaseView])
 
 
 class Router:
@@ -55,7 +57,7 @@ class Router:
     def add_route(
         self,
         path: str,
-        handler: Callable[[Any], Any] | type[BaseView],
+        handler: Handler | type[BaseView],
         methods: Iterable[str] | None = None,
         *,
         name: str | None = None,
@@ -117,10 +119,34 @@ class Router:
         """Decorate an own handler of OPTIONS; without one the answer is 204 with Allow."""
         return self.route(path, ("OPTIONS",), name=name)
 
+    def static(
+        self,
+        url: str,
+        folder: str | PathLike[str],
+        *,
+        name: str | None = None,
+        max_age: int | None = None,
+        index: str | None = None,
+    ) -> None:
+        """Serve the files of a folder below ``url``; ``url_for(name, path="css/site.css")`` names one of them.
+
+        Args:
+            url: Where they appear, like ``"/static"``.
+            folder: Where they are.
+            name: The route's name; ``"static"`` by default.
+            max_age: How many seconds caches may keep a file without asking.
+            index: The file that answers for a folder, like ``"index.html"``.
+        """
+        files = StaticFiles(folder, max_age=max_age, index=index)
+        base = url.rstrip("/")
+        self.add_route(base + "/{path:path}", files, name=name or "static")
+        if index is not None:
+            self.add_route(base + "/", files, name=f"{name or 'static'}.index")
+
     def include_router(self, router: Router, prefix: str = "") -> None:
         """Take in another router's routes below ``prefix``, now and whenever one is added to it."""
         prefix = _checked_prefix(prefix)
-        if router is self or self in router._all_parents():
+        if router is self or router in self._all_parents():
             raise ValueError("a router cannot include itself")
         for route in router.routes:
             self._accept(self._below(route, prefix))

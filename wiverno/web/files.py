@@ -1,0 +1,221 @@
+"""Files as answers: ``send_file`` for one, ``StaticFiles`` for a folder that nothing leads out of.
+
+A file goes to the server as a file, through ``wsgi.file_wrapper``, so that the server can hand it to the operating
+system without reading it. For a server that does not stop at Content-Length, a part of a file is a ``FilePart``.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import re
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path, PurePath
+from typing import IO
+from urllib.parse import quote
+
+from werkzeug.http import dump_options_header, http_date
+
+from wiverno.web.errors import HTTPError
+from wiverno.web.ranges import Verdict, Version, check_preconditions, wanted_part
+from wiverno.web.request import Request
+from wiverno.web.response import Response
+
+# The registries of operating systems disagree about these.
+_TYPES = {
+    ".css": "text/css", ".js": "text/javascript", ".mjs": "text/javascript", ".html": "text/html", ".htm": "text/html",
+    ".json": "application/json", ".map": "application/json", ".svg": "image/svg+xml", ".txt": "text/plain",
+    ".md": "text/markdown", ".wasm": "application/wasm", ".webmanifest": "application/manifest+json",
+    ".webp": "image/webp", ".avif": "image/avif", ".woff": "font/woff", ".woff2": "font/woff2", ".ico": "image/x-icon",
+    ".xml": "text/xml", ".csv": "text/csv", ".pdf": "application/pdf", ".gz": "application/gzip",
+}  # fmt: skip
+
+
+def send_file(
+    request: Request,
+    path: str | PathLike[str],
+    *,
+    content_type: str | None = None,
+    download_as: str | None = None,
+    max_age: int | None = None,
+) -> Response:
+    """Answer with a file, whole or in part, or say that the client's copy is still good.
+
+    Args:
+        request: The request; its conditions and its Range are obeyed.
+        path: The file. It is the application's word: for names that clients send there is ``StaticFiles``.
+        content_type: Its media type; by default that of its name.
+        download_as: Let the browser save it under this name instead of showing it.
+        max_age: How many seconds a cache may keep it without asking; None says nothing about caching.
+
+    Raises:
+        HTTPError: 404 when there is no such regular file, 412 or 416 as the request's fields demand.
+    """
+    file, status = _open_regular(path)
+    try:
+        return _answer(request, file, status, _headers(path, content_type, download_as, max_age))
+    except BaseException:
+        file.close()
+        raise
+
+
+def _answer(request: Request, file: IO[bytes], status: os.stat_result, headers: dict[str, str]) -> Response:
+    modified = datetime.fromtimestamp(int(status.st_mtime), UTC)
+    version = Version(f"{status.st_mtime_ns:x}-{status.st_size:x}", modified)
+    headers |= {"ETag": f'"{version.etag}"', "Last-Modified": http_date(modified), "Accept-Ranges": "bytes"}
+    verdict = check_preconditions(request.environ, version)
+    if verdict is Verdict.FAILED:
+        raise HTTPError(412, "The file is not the version you named.")
+    if verdict is Verdict.NOT_MODIFIED:
+        file.close()
+        # RFC 9110 §15.4.5: of the metadata only what a cache needs.
+        return Response("", 304, {name: text for name, text in headers.items() if name in _CACHE_FIELDS})
+    size = status.st_size
+    part = wanted_part(request.environ, version, size)
+    if part is None:
+        return Response(file, 200, headers | {"Content-Length": str(size)})
+    start, stop = part
+    headers |= {"Content-Range": f"bytes {start}-{stop - 1}/{size}", "Content-Length": str(stop - start)}
+    file.seek(start)
+    is_safe = stop == size or _stops_at_length(request)
+    return Response(file if is_safe else FilePart(file, stop - start), 206, headers)
+
+
+# Their file wrappers end at Content-Length, as PEP 3333 demands; wsgiref's, for one, sends on to the end of the file.
+_STRICT_SERVERS = frozenset({"wiverno", "waitress", "gunicorn"})
+
+
+def _stops_at_length(request: Request) -> bool:
+    """Whether the server can be handed a file of which only the beginning is to be sent."""
+    module = getattr(request.environ.get("wsgi.file_wrapper"), "__module__", None) or ""
+    return module.partition(".")[0] in _STRICT_SERVERS
+
+
+_CACHE_FIELDS = frozenset({"ETag", "Last-Modified", "Cache-Control"})
+
+
+def _headers(
+    path: str | PathLike[str], content_type: str | None, download_as: str | None, max_age: int | None
+) -> dict[str, str]:
+    headers = {"Content-Type": content_type or type_of(path), "X-Content-Type-Options": "nosniff"}
+    if download_as is not None:
+        name = re.sub(r"[\x00-\x1f\x7f/\\]", "_", download_as)
+        names = {"filename": name.encode("ascii", "replace").decode().replace("?", "_")}
+        if not name.isascii():
+            # RFC 6266 §4.3: the extended form wins where a client knows it.
+            names["filename*"] = f"UTF-8''{quote(name, safe='')}"
+        headers["Content-Disposition"] = dump_options_header("attachment", names)
+    if max_age is not None:
+        headers["Cache-Control"] = f"public, max-age={max_age}"
+    return headers
+
+
+def _open_regular(path: str | PathLike[str]) -> tuple[IO[bytes], os.stat_result]:
+    """Open a regular file; opening a pipe or a device could wait forever."""
+    try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            raise HTTPError(404)
+        file = open(path, "rb")  # noqa: SIM115  # the response closes it
+    except (OSError, ValueError) as error:
+        raise HTTPError(404) from error
+    return file, os.fstat(file.fileno())
+
+
+def type_of(path: str | PathLike[str]) -> str:
+    """Return the media type that a file's name stands for; text is taken to be UTF-8."""
+    name = PurePath(path).name.lower()
+    kind = _TYPES.get(PurePath(name).suffix)
+    if kind is None:
+        guess, encoding = mimetypes.guess_type(name, strict=False)
+        # "x.tar.bz2" is not a tar to whoever gets it.
+        kind = guess if guess and not encoding else "application/octet-stream"
+    return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
+
+
+class FilePart:
+    """The next ``size`` bytes of an open file, as a file."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self._file = file
+        self._left = size
+
+    def read(self, size: int = -1) -> bytes:
+        """Return at most ``size`` bytes, empty at the end of the part."""
+        wanted = self._left if size < 0 else min(size, self._left)
+        data = self._file.read(wanted)
+        self._left -= len(data)
+        return data
+
+    def __iter__(self) -> Iterator[bytes]:
+        while data := self.read(64 * 1024):
+            yield data
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+# Names that mean a device on Windows, with any ending; refused everywhere, so that a folder is served alike everywhere.
+_DEVICES = frozenset({"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"}) | {
+    f"{device}{number}" for device in ("COM", "LPT") for number in "0123456789¹²³"
+}
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a path segment from a client is simply the name of a file or folder, on any system."""
+    if not name or name in (".", "..") or name[-1] in ". " or _UNSAFE.search(name):
+        return False
+    # Hidden files are not published by accident (.git, .env); RFC 8615's folder is meant to be.
+    if name[0] == "." and name != ".well-known":
+        return False
+    return name.partition(".")[0].rstrip(" ").upper() not in _DEVICES
+
+
+class StaticFiles:
+    """A handler that serves the files of a folder; its route's parameter is called ``path``.
+
+    Only regular files below the folder are served: no hidden ones, and nothing that a symbolic link outside leads to.
+    Everything else is 404, whatever the reason, so that nothing is learnt by trying.
+
+    Args:
+        folder: The folder.
+        max_age: How many seconds caches may keep a file without asking.
+        index: The file that answers for a folder, like ``"index.html"``; None for no such file.
+
+    Raises:
+        NotADirectoryError: ``folder`` is none.
+    """
+
+    def __init__(self, folder: str | PathLike[str], *, max_age: int | None = None, index: str | None = None) -> None:
+        self.root = os.path.realpath(folder)
+        if not Path(self.root).is_dir():
+            raise NotADirectoryError(f"{os.fspath(folder)!r} is no folder to serve files from")
+        self.max_age = max_age
+        self.index = index
+
+    def __call__(self, request: Request) -> Response:
+        """Answer with the file that the route's ``path`` names."""
+        return send_file(request, self.locate(str(request.path_params.get("path", ""))), max_age=self.max_age)
+
+    def locate(self, path: str) -> str:
+        """Return the real path of a file named by a client.
+
+        Raises:
+            HTTPError: 404 for everything that is not simply a file in the folder.
+        """
+        names = path.split("/")
+        if self.index is not None and names[-1] == "":
+            names[-1] = self.index
+        if not all(is_plain_name(name) for name in names):
+            raise HTTPError(404)
+        try:
+            real = os.path.realpath(os.path.join(self.root, *names))
+        except (OSError, ValueError) as error:
+            raise HTTPError(404) from error
+        if not real.startswith(self.root.rstrip(os.sep) + os.sep):
+            raise HTTPError(404)
+        return real
