@@ -1,13 +1,15 @@
 """`python -m benchmarks`: read the options, prepare the environment, measure, report."""
 
 import argparse
+import contextlib
 import dataclasses
 import datetime as dt
+import fcntl
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -94,10 +96,10 @@ def measure(options: argparse.Namespace, loads: Sequence[Load], servers: dict[st
     plan = Plan(
         rounds=options.rounds or (1 if options.quick else 3),
         seconds=options.seconds or (1 if options.quick else 5),
-        workspace=environment.RUN / "work",
+        workspace=environment.RUN / "work",  # logs of the last run, kept to look into; `_only_run` keeps it ours
     )
     shutil.rmtree(plan.workspace, ignore_errors=True)
-    plan.workspace.mkdir(parents=True)
+    plan.workspace.mkdir()
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
     for load in loads:
         results.conditions[load.name] = f"{today}, {plan.rounds} × {plan.seconds} s"
@@ -144,16 +146,33 @@ def main() -> int:
     if (os.cpu_count() or 1) < 2:
         print("a second CPU is needed: one for the server, one for wrk", file=sys.stderr)
         return 1
-    return _run(options, found, loads, servers)
+    with _only_run():
+        return _run(options, found, loads, servers)
+
+
+@contextlib.contextmanager
+def _only_run() -> Iterator[None]:
+    """Two runs at a time would measure each other.
+
+    Raises:
+        SystemExit: another run holds the lock.
+    """
+    environment.RUN.mkdir(exist_ok=True)
+    with (environment.RUN / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit("another run of the benchmarks is going on") from None
+        yield
 
 
 def _run(
     options: argparse.Namespace, found: environment.Environment, loads: Sequence[Load], servers: dict[str, Server]
 ) -> int:
-    environment.RUN.mkdir(exist_ok=True)
     results = Results(facts.machine(), facts.versions(found))
     stored = environment.RUN / "results.json"
-    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a shell's background job ignores SIGINT otherwise
+        signal.signal(number, _stop)
     if not options.report_only:
         try:
             measure(options, loads, servers, results)

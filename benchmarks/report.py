@@ -21,6 +21,8 @@ Made by `make bench`. Each server runs in one process pinned to one CPU, wrk is 
 starts a fresh server; the rounds are interleaved (round 1 of every server, then round 2, …) and the median is shown.
 Each server is configured for its best: no access log, limits raised where a load needs it (`benchmarks/servers.py`,
 `benchmarks/launch.py`). **The ratios are the result; the absolute figures belong to the machine below.**
+Where wrk used all of its CPU, wrk was the limit and the server could do more. "At once" is rate × mean latency: the
+connections really served at a time; less than the load's connections means that some starved or were re-opened.
 A server that answers wrongly or loses requests gets no figure, and the run ends with an error.
 """
 
