@@ -1,0 +1,212 @@
+"""`wiverno config`: look at a configuration without starting anything; `wiverno.config` knows what there is to say."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from wiverno.cli.failures import MISTAKE, end, reported, warn
+from wiverno.cli.options import SettingsCommand, given, with_settings
+from wiverno.config.errors import ConfigError, Problem, render
+from wiverno.config.loader import LoadedConfig, load
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FILE = click.argument("file", required=False, metavar="[FILE] [NAME=VALUE]...", nargs=-1)
+REVEAL = click.option("--reveal", is_flag=True, help="Show secrets, and what ${...} stands for")
+CONFIG = click.option("--config", "config_file", metavar="FILE", help="The file, in place of the argument")
+TABLES = (
+    CONFIG,
+    click.option("--server-name", "section", metavar="NAME", default="main", help="Look at [server:NAME]"),
+    click.option("-a", "--app-name", metavar="NAME", default="main", help="Look at [app:NAME]"),
+)
+
+
+def tables(command: F) -> F:
+    """Give a command the options that choose a file's tables."""
+    for option in reversed(TABLES):
+        command = option(command)
+    return command
+
+
+def formats(*names: str) -> Callable[[F], F]:
+    """Give a command the option --format."""
+    return click.option("--format", "form", type=click.Choice(names), default=names[0], show_default=True)
+
+
+@click.group()
+def config() -> None:
+    """Check, show, explain and convert configuration files."""
+
+
+@config.command(cls=SettingsCommand)
+@FILE
+@CONFIG
+@click.option("--app", "with_app", is_flag=True, help="Import the application and its middleware too")
+@formats("text", "json")
+@reported()
+def check(file: tuple[str, ...], form: str, with_app: bool, **kw: Any) -> None:
+    """Report every mistake of every section, without starting; status 2 if there is one."""
+    from wiverno.config.check import check as find
+
+    name, variables = _split(file, kw)
+    findings = find(name, options=given(kw), variables=variables)
+    problems = list(findings.problems)
+    if with_app and findings.loaded is not None:
+        problems += _app_problems(findings.loaded, variables)
+    if form == "json":
+        report = {"file": findings.file, "errors": [problem.to_dict() for problem in problems]}
+        click.echo(json.dumps({**report, "warnings": list(findings.warnings)}, indent=2))
+    else:
+        text = render(problems, findings.warnings, colour=sys.stderr.isatty())
+        if text:
+            click.echo(text, err=True)
+        if not problems:
+            click.echo(f"{findings.file or 'no file; environment and defaults'}: ok")
+    if problems:
+        sys.exit(MISTAKE)
+
+
+def _app_problems(loaded: LoadedConfig, variables: Mapping[str, str]) -> list[Problem]:
+    """Import the application; an exception of its own code is a problem like any other."""
+    from wiverno.paste import application_of
+
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        application_of(loaded, variables)
+    except ConfigError as error:
+        return list(error.problems)
+    except Exception as error:  # noqa: BLE001 - whatever importing other people's code may raise
+        origin = loaded.app.origin if loaded.app else None
+        reason = f"importing it raised {type(error).__name__}: {error}"
+        return [Problem(reason, origin, "app") if origin else Problem(reason, key="app")]
+    return []
+
+
+@config.command(cls=SettingsCommand)
+@FILE
+@tables
+@click.option("--all", "everything", is_flag=True, help="Defaults too")
+@formats("text", "json", "toml")
+@REVEAL
+@reported()
+def show(file: tuple[str, ...], form: str, everything: bool, reveal: bool, **kw: Any) -> None:
+    """Show what is in force, and from where."""
+    from wiverno.config import export
+
+    loaded = _loaded(file, kw)
+    if form == "json":
+        click.echo(json.dumps(export.as_data(loaded, reveal, everything=everything), indent=2, default=str))
+    elif form == "toml":
+        click.echo(export.as_toml(loaded, reveal, everything=everything), nl=False)
+    else:
+        click.echo(export.as_text(loaded, reveal, everything=everything))
+
+
+def _complete_setting(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from wiverno.config.settings import SETTINGS
+
+    return [name for name in SETTINGS if name.startswith(incomplete.replace("-", "_"))]
+
+
+@config.command(cls=SettingsCommand)
+@click.argument("key", metavar="KEY", shell_complete=_complete_setting)
+@FILE
+@tables
+@formats("text", "json")
+@REVEAL
+@reported()
+def explain(key: str, file: tuple[str, ...], form: str, reveal: bool, **kw: Any) -> None:
+    """Say everything about one setting: meaning, unit, default, and where its value comes from."""
+    from wiverno.config import export
+
+    found = export.explain(_loaded(file, kw), key, reveal)
+    click.echo(json.dumps(found.to_dict(), indent=2, default=str) if form == "json" else found.text())
+
+
+@config.command()
+@click.argument("source", metavar="IN", type=click.Path(allow_dash=True))
+@click.option("-o", "--output", metavar="OUT", type=click.Path(), help="Write there instead of standard output")
+@click.option("--to", type=click.Choice(["toml", "ini"]), help="The format; without it the other one, or OUT's")
+@click.option("--strict", is_flag=True, help="Status 1 if anything could not be carried over")
+@click.option("--force", is_flag=True, help="Overwrite OUT")
+@reported()
+def convert(source: str, output: str | None, to: str | None, strict: bool, force: bool) -> None:
+    """Write a configuration in the other format: INI or TOML, also waitress's and gunicorn's (gunicorn.conf.py).
+
+    What cannot be carried over is named on standard error, with its place and the reason.
+    """
+    from wiverno.config.convert import convert as converted_from
+
+    suffix = Path(output).suffix.removeprefix(".") if output else ""
+    converted = converted_from(source, to or (suffix if suffix in ("toml", "ini") else None))
+    _write(converted.text, output, force=force)
+    for note in converted.notes:
+        click.echo(f"not carried over: {note.headline()}", err=True)
+    if converted.notes and strict:
+        sys.exit(1)
+
+
+@config.command()
+@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write there instead of standard output")
+@reported()
+def schema(output: str | None) -> None:
+    """Write the JSON Schema of TOML configurations, for editors and CI."""
+    from wiverno.config.schema import schema_text
+
+    _write(schema_text(), output, force=True)
+
+
+@config.command()
+@click.argument("path", required=False, type=click.Path(dir_okay=False))
+@click.option("--ini", is_flag=True, help="INI for pserve instead of TOML")
+@click.option("--app", metavar="MODULE:ATTRIBUTE", default="yourproject:app", help="The application")
+@reported()
+def init(path: str | None, ini: bool, app: str) -> None:
+    """Write a commented configuration to start from; an existing file is never overwritten."""
+    from wiverno.config.template import template
+
+    name = path or ("wiverno.ini" if ini else "wiverno.toml")
+    _write(template(name, ini=ini or name.endswith(".ini"), app=app), name, force=False)
+    click.echo(f"{name} written; next: wiverno config check {name} --app")
+
+
+def _split(words: tuple[str, ...], kw: Mapping[str, Any]) -> tuple[str | None, dict[str, str]]:
+    """Tell the file from variables."""
+    variables = dict(word.split("=", 1) for word in words if "=" in word)
+    files = [kw["config_file"]] if kw["config_file"] is not None else []
+    files += [word for word in words if "=" not in word]
+    if len(files) > 1:
+        end(f"one file at a time: {files[0]}, so what is {files[1]}?", MISTAKE)
+    return (files[0] if files else None), variables
+
+
+def _loaded(words: tuple[str, ...], kw: Mapping[str, Any]) -> LoadedConfig:
+    name, variables = _split(words, kw)
+    loaded = load(
+        name, options=given(kw), server_name=kw["section"], app_name=kw["app_name"], variables=variables
+    )
+    warn(loaded.warnings)
+    return loaded
+
+
+def _write(text: str, output: str | None, *, force: bool) -> None:
+    """Write to a file, or to standard output."""
+    if output is None:
+        click.echo(text, nl=not text.endswith("\n"))
+        return
+    try:
+        with Path(output).open("w" if force else "x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        end(f"{output} exists and was left alone; choose another name", MISTAKE)
+    except OSError as error:
+        end(f"{output}: {error.strerror}", MISTAKE)
+
+
+# What is in force may be asked with the options that a start would have.
+for _command in (check, show, explain):
+    with_settings(_command, short={}, without=("server_name",))
