@@ -22,12 +22,14 @@ class Expiring(Protocol):
 class Deadlines:
     """Buckets of one second, and a heap of the seconds that have one."""
 
-    __slots__ = ("_buckets", "_lock", "_ticks")
+    __slots__ = ("_buckets", "_lock", "_ticks", "soonest")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._buckets: dict[int, dict[int, Expiring]] = {}
         self._ticks: list[int] = []
+        self.soonest: float = math.inf
+        """When `due` may have something, in monotonic seconds; never too late, perhaps too early."""
 
     def add(self, item: Expiring, when: float) -> None:
         """Make sure that `item` is asked at `when` (monotonic seconds) or within a second after it.
@@ -45,6 +47,7 @@ class Deadlines:
             if bucket is None:
                 bucket = self._buckets[tick] = {}
                 heapq.heappush(self._ticks, tick)
+                self.soonest = self._ticks[0]
             bucket[id(item)] = item
 
     def discard(self, item: Expiring) -> None:
@@ -54,20 +57,22 @@ class Deadlines:
             item.tick = 0
             if bucket is not None:
                 bucket.pop(id(item), None)
+                if not bucket:
+                    self._drop_empty()
 
     def due(self, now: float) -> list[Expiring]:
         """Take out and return what stands in buckets up to `now`."""
         items: list[Expiring] = []
         with self._lock:
             while self._ticks and self._ticks[0] <= now:
-                for item in self._buckets.pop(heapq.heappop(self._ticks), {}).values():
+                for item in self._buckets.pop(heapq.heappop(self._ticks)).values():
                     item.tick = 0
                     items.append(item)
+            self._drop_empty()
         return items
 
-    def next_at(self) -> float:
-        """Return when `due` has something to do next; infinity if never."""
-        with self._lock:
-            while self._ticks and not self._buckets.get(self._ticks[0]):
-                self._buckets.pop(heapq.heappop(self._ticks), None)
-            return self._ticks[0] if self._ticks else math.inf
+    def _drop_empty(self) -> None:
+        """Forget the soonest buckets as long as nothing is in them: nobody should wake up for those."""
+        while self._ticks and not self._buckets[self._ticks[0]]:
+            del self._buckets[heapq.heappop(self._ticks)]
+        self.soonest = self._ticks[0] if self._ticks else math.inf

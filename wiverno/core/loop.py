@@ -76,15 +76,18 @@ class Loop:
 
     def wait(self) -> None:
         """Wait for events and put them into `ready`; deal with deadlines that have passed."""
+        deadlines = self.deadlines
         if self.posted:
             timeout = 0.0
         else:
-            timeout = min(max(min(self.deadlines.next_at(), self.wake_at) - time.monotonic(), 0.0), MAX_WAIT)
+            soonest = min(deadlines.soonest, self.wake_at)
+            timeout = min(MAX_WAIT, soonest - self.now)
+            timeout = max(timeout, 0.0)
         self.ready.extend(self.poller.wait(timeout))
         self.now = now = time.monotonic()
         while self.posted:
             self.ready.append((self.posted.popleft(), 0))
-        if self.deadlines.next_at() <= now:
+        if deadlines.soonest <= now:
             self._expire(now)
         if self.limit_reached and self.on_room is not None:
             self.on_room()

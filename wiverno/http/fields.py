@@ -8,7 +8,7 @@ is personal are parsed afresh each time and kept nowhere.
 Both tables are plain dicts with atomic operations, shared by all threads; losing a race costs one more parse.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from wiverno.http.errors import ProtocolError
 from wiverno.http.grammar import is_authority, is_field_value, is_token
@@ -64,10 +64,16 @@ _INTERNED: Final = frozenset(
     }
 )
 
-_names: dict[str, str] = {}
-_lines: dict[str, tuple[str, str]] = {}
+# The default of HTTP/1.1 said aloud, as nearly every client says it: it asks for nothing.
+_PERSISTENT: Final = {
+    line: ("HTTP_CONNECTION", line[12:])
+    for line in ("Connection: keep-alive", "Connection: Keep-Alive", "connection: keep-alive")
+}
 
-# The hot loop in head.py looks lines up itself: a function call a line would cost more than the look-up.
+_names: dict[str, str] = {}
+_lines: dict[str, tuple[str, str]] = dict(_PERSISTENT)
+
+# head.py looks lines up itself: a function call a line would cost more than the look-up.
 interned_line: Final = _lines.get
 
 
@@ -124,8 +130,29 @@ def parse_line(line: str) -> tuple[str, str]:
 
 def _intern(line: str, variable: str, value: str) -> None:
     if len(_lines) >= MAX_LINES:
-        _lines.clear()
+        forget_lines()
     _lines[line] = (variable, value)
+
+
+def forget_lines() -> None:
+    """Empty the table of lines, but for those that were in it from the start."""
+    _lines.clear()
+    _lines.update(_PERSISTENT)
+
+
+def merge(variables: dict[str, Any], lines: list[str]) -> None:
+    """Set `variables` from field lines, joining fields that stand more than once and leaving out dropped ones.
+
+    Raises:
+        ProtocolError: 400 if a field that may stand only once stands twice.
+    """
+    seen: dict[str, str] = {}
+    for line in lines:
+        variable, value = parse_line(line)
+        if variable:
+            seen[variable] = combine(variable, seen[variable], value) if variable in seen else value
+    variables.pop("", None)
+    variables.update(seen)
 
 
 def combine(variable: str, first: str, second: str) -> str:

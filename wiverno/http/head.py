@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from wiverno.http import grammar
 from wiverno.http.errors import ProtocolError
-from wiverno.http.fields import CONTROL, combine, interned_line, parse_line
+from wiverno.http.fields import CONTROL, interned_line, merge, parse_line
 
 # RFC 9110 §9.1 and RFC 5789; other tokens are valid methods and cost one more check.
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"})
@@ -65,19 +65,18 @@ def parse_head(
     if method not in _METHODS:
         _check_method(method, target, first, max_line)
 
+    expected = len(variables) + len(lines)
     for line in lines:
         pair = interned_line(line)
         if pair is None:
-            variable, value = parse_line(line)
-            if variable in CONTROL and line not in _PERSISTENT:
+            pair = parse_line(line)
+            if pair[0] in CONTROL:
                 is_plain = False
-            elif not variable:
-                continue
-        else:
-            variable, value = pair
-        if variable in variables:
-            value = combine(variable, variables[variable], value)
+        variable, value = pair
         variables[variable] = value
+    if len(variables) != expected:
+        # A field stood twice or was dropped: one count at the end costs less than a question a line.
+        merge(variables, lines)
 
     if minor and "HTTP_HOST" not in variables:
         raise ProtocolError(400, "missing Host header")
@@ -86,10 +85,6 @@ def parse_head(
     if not target.isprintable() and not grammar.is_target(target):
         raise ProtocolError(400, "invalid request target")
     return method, target, target, minor, is_plain
-
-
-# The default of HTTP/1.1 said aloud: it changes nothing.
-_PERSISTENT: Final = frozenset({"Connection: keep-alive", "Connection: Keep-Alive", "connection: keep-alive"})
 
 
 def request_line_error(line: str, max_line: int) -> ProtocolError:

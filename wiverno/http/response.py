@@ -122,23 +122,24 @@ def check_head(status: str, headers: Headers) -> ResponseHead:
 class Signature:
     """The Date and Server lines with the empty line that ends a head, made anew once a second.
 
-    One object serves all threads: the pair is replaced by one assignment.
+    One object serves all threads: whoever comes between the two assignments makes the same line once more.
     """
 
-    __slots__ = ("_current", "_server")
+    __slots__ = ("_line", "_second", "_server")
 
     def __init__(self, ident: str) -> None:
         """`ident` is the Server field's value; an empty one leaves the field out."""
         self._server = f"Server: {ident}\r\n".encode("latin-1") if ident else b""
-        self._current: tuple[int, bytes] = (0, b"")
+        self._second = -1
+        self._line = b""
 
     def closing(self) -> bytes:
         """Return Date, Server and the empty line."""
         now = int(time.time())
-        current = self._current
-        if current[0] != now:
-            current = self._current = (now, date_line(now) + self._server + b"\r\n")
-        return current[1]
+        if now != self._second:
+            self._line = date_line(now) + self._server + b"\r\n"
+            self._second = now
+        return self._line
 
     def closing_beside(self, head: ResponseHead) -> bytes:
         """Return the same without what the application set itself."""

@@ -89,15 +89,17 @@ def listener_variables(
 
 
 def describe_path(environ: Environ, resource: str, prefix: str) -> None:
-    """Set SCRIPT_NAME, PATH_INFO and QUERY_STRING from path and query in origin form.
+    """Set PATH_INFO and QUERY_STRING, which is "" before, from path and query in origin form.
 
     PATH_INFO is percent-decoded to bytes and carried as latin-1 (PEP 3333, "Unicode Issues"). Leading slashes are
     folded into one, so that no application takes ``//host/`` for another host.
     """
-    path, _, environ["QUERY_STRING"] = resource.partition("?")
+    path = resource
+    if "?" in resource:
+        path, _, environ["QUERY_STRING"] = resource.partition("?")
     if "%" in path:
         path = unquote_to_bytes(path.encode("latin-1")).decode("latin-1")
-    if path.startswith("//"):
+    if path[1:2] == "/":
         path = "/" + path.lstrip("/")
     if prefix:
         if path == prefix:
