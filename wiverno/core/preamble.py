@@ -40,9 +40,7 @@ class PreambleReader:
         try:
             data = self._sock.recv(MAX_PREAMBLE)
         except (BlockingIOError, InterruptedError):
-            if not self._is_registered:
-                self._is_registered = True
-                self._loop.poller.register(self.fd, READ)
+            self._wait()
             return
         except OSError:
             data = b""
@@ -57,8 +55,15 @@ class PreambleReader:
             if self._is_registered:
                 self._loop.poller.unregister(self.fd)
             self._on_preamble(preamble, self._data[preamble.consumed :])
-        elif not data:
+        elif data:
+            self._wait()
+        else:
             self.close()
+
+    def _wait(self) -> None:
+        if not self._is_registered:
+            self._is_registered = True
+            self._loop.poller.register(self.fd, READ)
 
     def deadline(self) -> float:
         """Return when the preamble must be there."""
