@@ -67,7 +67,7 @@ class Outgoing:
         self.since = loop.now
 
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes, last: bool = False) -> bool:
         """Send or keep `data`; False asks the gateway to suspend the iteration (one-threaded servers only)."""
         if self.pending is None:
             try:
@@ -78,10 +78,10 @@ class Outgoing:
                 raise ClientDisconnected from error
             if sent == len(data):
                 return True
-            return self._keep([memoryview(data)[sent:]])
-        return self._keep([data])
+            return self._keep([memoryview(data)[sent:]], last=last)
+        return self._keep([data], last=last)
 
-    def write_pieces(self, pieces: list[bytes]) -> bool:
+    def write_pieces(self, pieces: list[bytes], last: bool = False) -> bool:
         """Send or keep several pieces; large ones are not copied."""
         waiting: list[bytes | memoryview] = list(pieces)
         if self.pending is None:
@@ -97,7 +97,7 @@ class Outgoing:
             if not waiting:
                 return True
             waiting[0] = memoryview(waiting[0])[sent:]
-        return self._keep(waiting)
+        return self._keep(waiting, last=last)
 
     def write_file(self, file: FileWrapper, offset: int, count: int) -> None:
         """Send a part of a regular file; the file is closed whatever happens."""
@@ -118,11 +118,13 @@ class Outgoing:
             return
         self._keep_segments([segment])
 
-    def _keep(self, pieces: "list[bytes | memoryview]") -> bool:
-        """Keep bytes for later, and hold the producer up if too many wait."""
+    def _keep(self, pieces: "list[bytes | memoryview]", *, last: bool) -> bool:
+        """Keep bytes for later, and hold the producer up if too many wait; not after the last ones: nothing follows."""
         self._keep_segments(pieces)
         pending = self.pending
         service = self._service
+        if last:
+            return True
         if not service.is_threaded:
             return pending is None or pending.size <= service.outbuf_overflow
         while pending is not None and pending.size > service.high_water:

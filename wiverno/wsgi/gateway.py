@@ -52,10 +52,13 @@ class ClientDisconnected(OSError):
 class Sink(Protocol):
     """Where the bytes go. All methods raise ClientDisconnected when nobody is there to read them."""
 
-    def write(self, data: bytes) -> bool:
-        """Send or keep `data`; return False if an iteration should be suspended."""
+    def write(self, data: bytes, last: bool = False) -> bool:
+        """Send or keep `data`; return False if an iteration should be suspended.
 
-    def write_pieces(self, pieces: list[bytes]) -> bool:
+        It may wait for a client that is slow to read, unless these are the `last` bytes of the response.
+        """
+
+    def write_pieces(self, pieces: list[bytes], last: bool = False) -> bool:
         """Send or keep several pieces without joining them first; return as write() does."""
 
     def write_file(self, file: FileWrapper, offset: int, count: int) -> None:
@@ -167,9 +170,9 @@ class Gateway:
         if self._left != len(content):
             content = self._fitted(content)
         if len(content) <= MAX_JOINED:
-            self._sink.write(head + content)
+            self._sink.write(head + content, True)
         else:
-            self._sink.write_pieces([head, content])
+            self._sink.write_pieces([head, content], True)
         self.sent = len(content)
         self._environ = _NOTHING
         if self._left > self.sent:
@@ -217,7 +220,7 @@ class Gateway:
             empty = self._environ["REQUEST_METHOD"] != "HEAD"
             self._sink.write(self._start_head(0 if empty else -1))
         if self._chunked:
-            self._sink.write(LAST_CHUNK)
+            self._sink.write(LAST_CHUNK, True)
         short = self._left > 0
         sent = self.sent
         self._release()
