@@ -81,9 +81,12 @@ def _check_section(
     env: Environment,
 ) -> tuple[list[Problem], LoadedConfig | None]:
     """Return what is wrong with one server's section, shadowed values included, and its configuration if usable."""
-    contents = source.contents(server, app, expander)
-    stack, _ = layers.take_use(contents.layers)
     loaded, found = None, list[Problem]()
+    try:
+        contents = source.contents(server, app, expander)
+    except ConfigError as error:
+        return [*expander.problems, *error.problems], None
+    stack, _ = layers.take_use(contents.layers)
     try:
         loaded = assemble(contents, above, env, expander, None if source.files == () else source.files[0])
     except ConfigError as error:

@@ -15,15 +15,6 @@ from wiverno.config.sources import Layer
 # What Paste's entry points of this project are called in `use`; anything else there is another server.
 _OUR_SERVER = re.compile(r"(?:egg:)?wiverno(?:#(main|threaded|simple))?", re.IGNORECASE)
 
-# Names under which applications keep what nobody else should read. A URL is secret if it carries a password.
-_SECRET_NAME = re.compile(r"pass(?:word|wd|phrase)?|secret|token|(?:^|[._-])key|credential|dsn|private", re.IGNORECASE)
-_SECRET_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@")
-
-
-def is_secret(name: str, value: object) -> bool:
-    """Return whether an application's setting is to be masked: by its name, or because it is a URL with a password."""
-    return bool(_SECRET_NAME.search(name)) or (isinstance(value, str) and bool(_SECRET_URL.search(value)))
-
 
 @dataclass(frozen=True)
 class AppSpec:
@@ -84,8 +75,7 @@ class Expander:
         try:
             return expand(text, self.lookup, self.directory)
         except BadValue as error:
-            secret = is_secret(key, text) and "${" not in text
-            self.problems.append(Problem(error.message, origin, key, hint=error.hint, secret=secret))
+            self.problems.append(Problem(error.message, origin, key, hint=error.hint))
             return text
 
     def tree(self, value: Any, path: tuple[str | int, ...], origin_of: Callable[..., Origin]) -> Any:

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from wiverno.config.secrecy import MASK, masked_line
+
 OriginKind = Literal["option", "environment", "file", "default", "keyword"]
 
 # Files come first in a report, in the order of their lines; what was typed by hand comes last, nearest to the prompt.
@@ -106,11 +108,11 @@ class Problem:
         return result
 
     def _line(self) -> str:
-        """Return the line with tabs made one column wide and a secret's value hidden."""
+        """Return the line with tabs made one column wide and secrets hidden."""
         text = self.origin.text.replace("\t", " ")
         if self.secret and self.origin.column:
-            return text[: self.origin.column - 1] + "***"
-        return text
+            return text[: self.origin.column - 1] + MASK
+        return masked_line(text, self.key)
 
     def _frame(self) -> tuple[int, int]:
         origin = self.origin
@@ -118,7 +120,11 @@ class Problem:
             return origin.key_column, max(origin.key_width, 1)
         if not origin.column:
             return 0, 0
-        return origin.column, 3 if self.secret else max(origin.width, 1)
+        line = self._line()
+        if line != origin.text.replace("\t", " "):
+            start = min(origin.column, line.rfind(MASK) + 1)
+            return start, len(MASK)
+        return origin.column, max(origin.width, 1)
 
     def to_dict(self) -> dict[str, object]:
         """Return the problem for machines (`--format json`): absent parts are None, never left out."""

@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wiverno.config.contents import AppSpec, is_secret
+from wiverno.config.contents import AppSpec
 from wiverno.config.declare import Setting
 from wiverno.config.errors import ConfigError, Origin
 from wiverno.config.expand import escape, is_expandable
 from wiverno.config.loader import LoadedConfig
+from wiverno.config.secrecy import MASK, is_secret
 from wiverno.config.settings import ALIASES, SETTINGS, unknown_setting
-
-MASK = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +136,11 @@ def _spec_rows(label: str, spec: AppSpec, reveal: bool) -> list[Row]:
         rows.append(Row(f"{label}.factory", "true", str(spec.origin), group="Application", value=True))
     shown = spec.settings if reveal or not spec.raw_settings else spec.raw_settings
     for name, value in _leaves(shown):
-        hidden = _is_hidden(name, value) and not reveal
+        hidden = is_secret(name, value) and not reveal
         origin = str(spec.places.get(name, spec.origin))
         text, data = (MASK, MASK) if hidden else (toml_text(value), value)
         rows.append(Row(f"{label}.settings.{name}", text, origin, group="Application", value=data))
     return rows
-
-
-def _is_hidden(name: str, value: object) -> bool:
-    """Return whether an application's value is masked: one that is only a reference gives nothing away."""
-    return is_secret(name, value) and not (isinstance(value, str) and value.startswith("${") and value.endswith("}"))
 
 
 def _leaves(table: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:

@@ -50,12 +50,11 @@ _GUNICORN_DROPPED: Mapping[str, str] = {
     "worker_tmp_dir": "wiverno's workers write no heartbeat files",
     "paste": 'name the INI file\'s application: [app] use = "config:FILE"',
 }
-_GUNICORN_HOOKS = tuple(
-    """
-    on_starting on_reload when_ready pre_fork post_fork post_worker_init worker_int worker_abort pre_exec pre_request
-    post_request child_exit worker_exit nworkers_changed on_exit ssl_context
-    """.split()
-)
+_GUNICORN_HOOKS = (
+    "on_starting", "on_reload", "when_ready", "pre_fork", "post_fork", "post_worker_init", "worker_int", "worker_abort",
+    "pre_exec", "pre_request", "post_request", "child_exit", "worker_exit", "nworkers_changed", "on_exit",
+    "ssl_context",
+)  # fmt: skip
 
 GUNICORN = frozenset((*_GUNICORN_NAMES, *_GUNICORN_DROPPED, *_GUNICORN_HOOKS, "threads", "workers", "wsgi_app"))
 

@@ -146,7 +146,7 @@ class IniFile:
             file, name = base
             if file:
                 target = str(Path(current.name).parent / file)
-                current = IniFile(target, read_text(target, asked), self.variables)
+                current = IniFile(target, read_text(target, asked, "use"), self.variables)
                 files = (*files, Path(target))
 
     def contents(self, server_name: str, app_name: str, expander: Expander) -> Contents:

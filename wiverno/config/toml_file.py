@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from wiverno.config.contents import AppSpec, Contents, Expander
-from wiverno.config.errors import ConfigError, Origin, Problem, did_you_mean
+from wiverno.config.errors import ConfigError, Origin, Problem, did_you_mean, nearest
 from wiverno.config.positions import Place, toml_places
+from wiverno.config.secrecy import masked_line
 from wiverno.config.settings import ALIASES, SETTINGS
 
 OWN_TABLES = ("app", "middleware", "server", "pserve", "logging")
@@ -69,6 +70,9 @@ class TomlDocument:
         line = self.text_lines[number - 1].rstrip("\r")
         column = int(match[3]) if match[3] else len(line) + 1
         origin = Origin("file", self.name, number, column, line, 1)
+        if masked_line(line) != line:
+            # The hint would repeat the value.
+            return Problem("is no TOML: the value is written wrongly", origin, hint="write text in quotes")
         what = match[1][:1].lower() + match[1][1:]
         return Problem(f"is no TOML: {what}", origin, hint=_syntax_hint(line))
 
@@ -246,11 +250,11 @@ def read_toml(name: str, text: str | None = None) -> TomlFile:
         name = str(path.parent / base)
 
 
-def read_text(name: str, source: Origin | None = None) -> str:
+def read_text(name: str, source: Origin | None = None, key: str = "extends") -> str:
     """Return a file's text.
 
     Raises:
-        ConfigError: it cannot be read; the problem stands where `source` says that the file was named.
+        ConfigError: it cannot be read; the problem stands at the `key` in `source` where the file was named.
     """
     try:
         return Path(name).read_text(encoding="utf-8-sig")
@@ -262,16 +266,16 @@ def read_text(name: str, source: Origin | None = None) -> str:
         hint = _neighbour(Path(name))
     if source is None or source.kind != "file":
         raise ConfigError([Problem(message, Origin("file", name), hint=hint)])
-    raise ConfigError([Problem(f"{name}: {message}", source, "extends", hint=hint)])
+    raise ConfigError([Problem(f"{name}: {message}", source, key, hint=hint)])
 
 
 def _neighbour(path: Path) -> str | None:
     """Return a hint at a file beside the missing one whose name is near."""
     if path.exists() or not path.parent.is_dir():
         return None
-    names = [entry.name for entry in path.parent.iterdir() if entry.suffix in (".toml", ".ini")]
-    hint = did_you_mean(path.name, names)
-    return None if hint is None else hint.replace('"', f'"{path.parent}/' if str(path.parent) != "." else '"', 1)
+    stems = {entry.stem: entry for entry in path.parent.iterdir() if entry.suffix in (".toml", ".ini")}
+    found = nearest(path.stem, stems)
+    return f'did you mean "{stems[found]}"?' if found else None
 
 
 def leaves(table: Mapping[str, Any]) -> list[tuple[str, ...]]:

@@ -203,7 +203,7 @@ def read_address(text: str, default_port: int = 0) -> Address:
     if text.isdigit():
         raise BadValue(f'"{text}" is a port without a host', f"write *:{text} or 127.0.0.1:{text}")
     if text.count(":") > 1 and not text.startswith("["):
-        raise BadValue("an IPv6 address needs brackets", f"write [{text}]:{default_port or 8080}")
+        raise BadValue("an IPv6 address needs brackets", "write [address]:port, such as [::1]:8080")
     host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
     if not colon:
         return TcpAddress(read_host(text), default_port)
