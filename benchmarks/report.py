@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.loads import Load
 from benchmarks.results import Results
-from benchmarks.rounds import Outcome
+from benchmarks.rounds import Outcome, Sample
 from benchmarks.servers import Server
 from benchmarks.statistics_of_rounds import median_of, median_seconds, spread_of
 from benchmarks.targets import TARGETS
@@ -21,7 +21,8 @@ Made by `make bench`. Each server runs in one process pinned to one CPU, wrk is 
 starts a fresh server; the rounds are interleaved (round 1 of every server, then round 2, …) and the median is shown.
 Each server is configured for its best: no access log, limits raised where a load needs it (`benchmarks/servers.py`,
 `benchmarks/launch.py`). **The ratios are the result; the absolute figures belong to the machine below.**
-Where wrk used all of its CPU, wrk was the limit and the server could do more. "At once" is rate × mean latency: the
+"Per CPU-second" is what one second of the server's CPU time answers. Where wrk used all of its CPU, wrk was the limit
+and the server could do more. "At once" is rate × mean latency: the
 connections really served at a time; less than the load's connections means that some starved or were re-opened.
 A server that answers wrongly or loses requests gets no figure, and the run ends with an error.
 """
@@ -110,7 +111,17 @@ def title_of(load: Load, name: str, servers: dict[str, Server]) -> str:
 def _rate_table(load: Load, outcomes: dict[str, Outcome], servers: dict[str, Server]) -> str:
     bases = [name for name in OWN if name in outcomes] or [next(iter(outcomes))]
     is_bytes = load.name in ("download", "upload")
-    header = ["", "requests/s", "lowest – highest", "p50 ms", "p99 ms", "server CPU", "wrk CPU", "at once"]
+    header = [
+        "",
+        "requests/s",
+        "lowest – highest",
+        "p50 ms",
+        "p99 ms",
+        "server CPU",
+        "per CPU-second",
+        "wrk CPU",
+        "at once",
+    ]
     header += [f"{name} ÷ it" for name in bases]
     if is_bytes:
         header.insert(2, "MiB/s")
@@ -124,13 +135,20 @@ def _rate_table(load: Load, outcomes: dict[str, Outcome], servers: dict[str, Ser
         rate = statistics.median(rates)
         row = [title, f"{rate:,.0f}", f"{rates[0]:,.0f} – {rates[-1]:,.0f}"]
         row += [f"{median_of(outcome, pick) or 0:.2f}" for pick in (lambda s: s.p50, lambda s: s.p99)]
-        row += [f"{median_of(outcome, pick) or 0:.0%}" for pick in (lambda s: s.server_cpu, lambda s: s.client_cpu)]
+        row.append(f"{median_of(outcome, lambda s: s.server_cpu) or 0:.0%}")
+        row.append(f"{median_of(outcome, _per_cpu_second) or 0:,.0f}")
+        row.append(f"{median_of(outcome, lambda s: s.client_cpu) or 0:.0%}")
         row.append(f"{median_of(outcome, lambda s: s.served_at_once) or 0:.0f}")
         row += [_ratio(outcomes[base], rate) for base in bases]
         if is_bytes:
             row.insert(2, f"{rate:,.0f}")
         rows.append(row)
     return _table(header, rows)
+
+
+def _per_cpu_second(sample: Sample) -> float | None:
+    """Requests for each second of the server's CPU time: what a disturbed run can still compare."""
+    return sample.rate / sample.server_cpu if sample.server_cpu else None
 
 
 def _ratio(base: Outcome, rate: float) -> str:
