@@ -17,9 +17,11 @@ MAX_NAMES: Final = 1024
 MAX_LINES: Final = 4096
 MAX_INTERNED_LINE: Final = 256  # characters
 
-# Fields that somebody has to act upon: framing.decide(), or whoever decides what a proxy may say. Never interned.
+# Fields that somebody has to act upon: framing.decide(), whoever decides what a proxy may say, and "", which stands for
+# all that are dropped. Never interned.
 CONTROL: Final = frozenset(
     {
+        "",
         "CONTENT_LENGTH",
         "HTTP_TRANSFER_ENCODING",
         "HTTP_CONNECTION",

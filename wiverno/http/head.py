@@ -74,8 +74,8 @@ def parse_head(
                 is_plain = False
         variable, value = pair
         variables[variable] = value
-    if len(variables) != expected:
-        # A field stood twice or was dropped: one count at the end costs less than a question a line.
+    if len(variables) != expected or (not is_plain and "" in variables):
+        # A field stood twice or is to be dropped: one count at the end costs less than a question a line.
         merge(variables, lines)
 
     if minor and "HTTP_HOST" not in variables:
