@@ -99,6 +99,11 @@ class Adjustments(BaseModel):
     graceful_timeout: Annotated[float, kinds.duration()] = setting(
         30.0, "Time that requests in flight get to finish when the server stops.", "Server"
     )
+    poller: Annotated[str, kinds.choice("auto", "epoll", "selectors")] = setting(
+        "auto",
+        "How the system is asked which sockets are ready; auto is epoll where there is one, selectors elsewhere.",
+        "Server",
+    )
     ident: Annotated[str, kinds.identity()] = setting(
         "wiverno", "The Server header of responses; empty leaves it out.", "Server"
     )

@@ -36,7 +36,7 @@ class Engine:
         """`threads` is 0 to run the application in the thread that calls `run`."""
         self._adjustments = adjustments
         self._listeners = listeners
-        self.loop = Loop(new_poller())
+        self.loop = Loop(new_poller(adjustments.poller))
         self.crew = Crew(
             self.loop, threads, queue_size=adjustments.queue_size, queue_timeout=adjustments.queue_timeout
         )

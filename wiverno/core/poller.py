@@ -7,6 +7,7 @@ must not wake the loop while a thread works on its request, which plain epoll wo
 """
 
 import contextlib
+import errno
 import select
 import selectors
 import socket
@@ -186,8 +187,15 @@ class SelectorsPoller:
         self._wake_up.close()
 
 
-def new_poller(kind: str = "") -> Poller:
-    """Return the best poller of this machine, or the one asked for: "epoll" or "selectors"."""
-    if kind == "selectors" or (kind != "epoll" and not hasattr(select, "epoll")):
+def new_poller(kind: str) -> Poller:
+    """Return the poller that the setting names: "epoll", "selectors", or "auto" for the best of this machine.
+
+    Raises:
+        OSError: epoll is asked for where there is none.
+    """
+    has_epoll = hasattr(select, "epoll")
+    if kind == "selectors" or (kind == "auto" and not has_epoll):
         return SelectorsPoller()
+    if not has_epoll:
+        raise OSError(errno.EOPNOTSUPP, "poller = epoll: this system has no epoll; auto takes what there is")
     return EpollPoller()
