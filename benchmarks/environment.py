@@ -70,7 +70,7 @@ def prepare() -> Environment:
         print("making benchmarks/.venv …", flush=True)
         venv.create(VENV, with_pip=True)
     missing = _install_peers()
-    failure = _pip("--editable", str(ROOT))
+    failure = _pip("--constraint", str(ROOT / "constraints.txt"), "--editable", str(ROOT))
     if failure:
         missing["wiverno"] = failure
     STAMP.write_text(json.dumps({"digest": digest, "missing": missing}))
