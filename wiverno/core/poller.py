@@ -69,9 +69,10 @@ class WakeUp:
 
     def clear(self) -> None:
         """Take the mark away; called by the thread that waited."""
-        self._is_set = False
+        # Drained first: a mark set in between would otherwise lose its byte and keep every later one from being sent.
         with contextlib.suppress(OSError):
             self._reader.recv(4096)
+        self._is_set = False
 
     def close(self) -> None:
         """Close both ends."""
