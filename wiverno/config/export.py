@@ -182,7 +182,8 @@ def as_toml(loaded: LoadedConfig, reveal: bool = False, *, everything: bool = Fa
                 # A value that was not written as ${…} must not be taken for one when the text is read as a file.
                 plain = row.value == getattr(loaded.adjustments, row.name) and row.value is not MASK
                 value = toml_text(escape(row.value) if plain else row.value)
-            lines.append(("# " if row.note else "") + f"{row.name} = {value}   # {row.origin_text}")
+            # A default said aloud could contradict another setting: only what somebody wrote is in force here.
+            lines.append(("# " if row.is_default else "") + f"{row.name} = {value}   # {row.origin_text}")
     for label, spec in _specs(loaded):
         lines += ["", "[app]" if label == "app" else "[[middleware]]"]
         lines += _spec_lines(label, spec, reveal)

@@ -269,17 +269,31 @@ def mode() -> Kind:
     )
 
 
-def _list(
+def _in_order(entries: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(entries))
+
+
+def list_of(
     accepts: str,
     item: Callable[[Any], Any],
-    collect: Callable[[Iterable[Any]], Any],
+    collect: Callable[[Iterable[Any]], Any] = _in_order,
     *,
     metavar: str,
     examples: tuple[str, ...],
     native_items: tuple[type, ...] = (str,),
     item_schema: Mapping[str, Any] | None = None,
 ) -> Kind:
-    """Return the kind of a list: a TOML array, or text split at commas, spaces and line breaks."""
+    """Return the kind of a list: a TOML array, or text split at commas, spaces and line breaks.
+
+    Args:
+        accepts: what is accepted, in words.
+        item: reads one item; it raises BadValue.
+        collect: makes the stored value of the items; normally a tuple without repetitions.
+        metavar: an item's name in an option's help.
+        examples: items to show in explanations.
+        native_items: the types that an item of a TOML array or Python list may have.
+        item_schema: JSON Schema of an item.
+    """
 
     def strict(raw: object) -> Any:
         if not isinstance(raw, list | tuple | set | frozenset):
@@ -307,10 +321,6 @@ def _list(
     )
 
 
-def _in_order(entries: Iterable[Any]) -> tuple[Any, ...]:
-    return tuple(dict.fromkeys(entries))
-
-
 def addresses() -> Kind:
     """Return the kind of addresses to listen on, kept as spelled; `Adjustments.addresses` has them read."""
 
@@ -320,7 +330,7 @@ def addresses() -> Kind:
 
     accepts = "a list of host:port, [v6]:port, *:port, unix:/path, fd:NAME"
     examples = ("127.0.0.1:8000", "[::1]:8000", "unix:/run/wiverno.sock")
-    return _list(accepts, item, _in_order, metavar="ADDRESS", examples=examples)
+    return list_of(accepts, item, metavar="ADDRESS", examples=examples)
 
 
 def networks() -> Kind:
@@ -340,7 +350,7 @@ def networks() -> Kind:
 
     accepted = (str, IPv4Network, IPv6Network)
     examples = ("10.0.0.0/8", "::1")
-    return _list("a list of IP networks", item, _in_order, metavar="NETWORK", examples=examples, native_items=accepted)
+    return list_of("a list of IP networks", item, metavar="NETWORK", examples=examples, native_items=accepted)
 
 
 def word_set(*known: str) -> Kind:
@@ -352,7 +362,7 @@ def word_set(*known: str) -> Kind:
         return word.lower()
 
     accepts, schema = "a list out of " + ", ".join(known), {"enum": list(known)}
-    return _list(accepts, item, frozenset, metavar="LIST", examples=known[1:3], item_schema=schema)
+    return list_of(accepts, item, frozenset, metavar="LIST", examples=known[1:3], item_schema=schema)
 
 
 def sockets() -> Kind:

@@ -127,8 +127,8 @@ def _other_half(
 
 
 def expanded(entry: Entry, expander: Expander) -> Any:
-    """Return an entry's value with `${…}` put in, which only files may contain."""
-    if entry.origin.kind != "file":
+    """Return an entry's value with `${…}` put in, which files and Paste's sections may contain, but nothing typed."""
+    if entry.origin.kind in ("option", "environment"):
         return entry.raw
     return expander.tree(entry.raw, (entry.spelled,), lambda *_: entry.origin)
 

@@ -73,7 +73,8 @@ def test_sizes(text: str, size: int) -> None:
     [
         ("10m", r'"m" alone is ambiguous: write MiB \(powers of 1024\) or MB \(powers of 1000\)'),
         ("10K", r'"K" alone is ambiguous: write KiB \(powers of 1024\) or kB \(powers of 1000\)'),
-        ("1.5", "whole number of bytes"), ("", "expected a size"), ("-1", "expected a size"), ("10XB", "expected a size"),
+        ("1.5", "whole number of bytes"), ("", "expected a size"), ("-1", "expected a size"),
+        ("10XB", "expected a size"),
     ],
 )  # fmt: skip
 def test_what_is_no_size_is_refused_with_the_reason(text: str, reason: str) -> None:
