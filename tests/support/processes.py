@@ -38,11 +38,17 @@ def environment(extra: Mapping[str, str | None] | None = None) -> dict[str, str]
     return variables
 
 
+def command_line(arguments: Sequence[str]) -> list[str]:
+    """Return a command as it is run: what starts with an option or a .py file is for this Python."""
+    is_for_python = arguments[0].startswith("-") or arguments[0].endswith(".py")
+    return [sys.executable, *arguments] if is_for_python else list(arguments)
+
+
 class Child:
     """A running program; leaving the block ends it, by force if need be.
 
     Args:
-        arguments: the program and its arguments; a list that starts with "-" is given to this Python.
+        arguments: the program and its arguments, see `command_line`.
         cwd: its working directory.
         env: variables to add, or with None to remove.
     """
@@ -50,7 +56,7 @@ class Child:
     def __init__(
         self, arguments: Sequence[str], *, cwd: Path | str | None = None, env: Mapping[str, str | None] | None = None
     ) -> None:
-        command = [sys.executable, *arguments] if arguments[0].startswith("-") else list(arguments)
+        command = command_line(arguments)
         self.process = subprocess.Popen(
             command, cwd=cwd, env=environment(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace", start_new_session=True,
@@ -143,8 +149,7 @@ def run(
     deadline: float = PATIENCE * 3, text: str | None = None,
 ) -> subprocess.CompletedProcess[str]:  # fmt: skip
     """Run a program to its end and return its status and both outputs; `text` is its standard input."""
-    command = [sys.executable, *arguments] if arguments[0].startswith("-") else list(arguments)
     return subprocess.run(
-        command, cwd=cwd, env=environment(env), input=text or "", capture_output=True, text=True, encoding="utf-8",
-        timeout=deadline, check=False,
+        command_line(arguments), cwd=cwd, env=environment(env), input=text or "", capture_output=True, text=True,
+        encoding="utf-8", timeout=deadline, check=False,
     )  # fmt: skip
