@@ -38,6 +38,7 @@ logger = logging.getLogger("wiverno")
 queue_logger = logging.getLogger("wiverno.queue")
 
 LOOK_INTERVAL: Final = 0.001  # seconds between two looks at the leader
+LATE: Final = 0.003  # seconds; a look that comes so late came late for the leader, too
 QUIET_LOOKS: Final = 20  # looks without a new turn before the lookout parks
 BLOCKED: Final = 0.0005  # seconds from which on a call counts as blocking
 DEPTH_LOG_INTERVAL: Final = 10.0  # seconds between two warnings about the queue's depth
@@ -95,11 +96,19 @@ class Crew:
     # ---------------------------------------------------------------- the lookout
 
     def run(self) -> None:
-        """Lead, or start the threads and look out for them, until `has_ended`."""
+        """Lead, or start the threads and look out for them, until `has_ended`.
+
+        After an exception, which only a signal handler can raise here, it may be entered again.
+        """
         if not self._count:
             while not self.has_ended:
                 self._lead(is_threaded=False)
             return
+        if not self._members:
+            self._start()
+        self._lookout()
+
+    def _start(self) -> None:
         for number in range(self._count):
             member = Member()
             member.thread = threading.Thread(target=self._serve, args=(member,), name=f"wiverno-{number}", daemon=True)
@@ -107,7 +116,6 @@ class Crew:
             self._idle.append(member)
             member.thread.start()
         self._give_lead()
-        self._lookout()
 
     def end(self) -> None:
         """Make `run` return: called by the leader, or by anybody who gives up waiting for it."""
@@ -144,16 +152,23 @@ class Crew:
         seen = -1
         quiet = 0
         look = self._look.acquire
+        clock = time.monotonic
+        looked = clock()
         while not self.has_ended:
             if self._lead_is_mine:
                 self._dispatch()
                 continue
+            used = time.process_time()
             look(True, LOOK_INTERVAL)
             turn = self._turn
-            if turn != seen:
+            now = clock()
+            if turn != seen or (now - looked > LATE and time.process_time() - used < (now - looked) / 2):
+                # Another call, or the system gave the processor to somebody else and the leader could do nothing.
                 seen = turn
+                looked = now
                 quiet = 0
                 continue
+            looked = now
             if self._take_claim(turn):
                 if not self._give_lead():
                     self._lead_is_mine = True
@@ -172,7 +187,7 @@ class Crew:
                 return False
             connection, environ = claim
             connection.detach_armed()
-        self._predictor.learn(environ, has_blocked=True, is_certain=True)
+        self._predictor.learn(environ, has_blocked=True)
         return True
 
     def _park(self, turn: int) -> None:

@@ -1,8 +1,12 @@
-"""Which requests are likely to block: saturating counters by method and path, learned from what happened.
+"""Which requests are likely to block: memories by method and path, learned from what happened.
 
-A counter goes from 0 to 3 and predicts blocking from 2 on, as branch predictors do it: one slow answer does not condemn
-a path, one quick answer does not acquit it. A path with a varying last segment (/report/17, /report/18) shares the
-counter of its prefix, so that a request never seen before is predicted by its kin.
+Giving the lead away before a call costs some ten microseconds, a stall costs a millisecond or two in which nobody is
+served. So it pays to expect a stall from one request in fifty on: a path that has blocked is expected to block for the
+next MEMORY requests, and every quick one of them wears the memory down by one. A path that blocks now and then is thus
+always handed over, one that blocked once is soon run inline again.
+
+A path with a varying last segment (/report/17, /report/18) shares the memory of its prefix, so that a request never
+seen before is predicted by its kin.
 
 The table is bounded and is thrown away when it is full: wrong predictions cost a millisecond, never an answer. It is a
 plain dict used by all threads; a lost update costs one lesson.
@@ -11,8 +15,7 @@ plain dict used by all threads; a lost update costs one lesson.
 from typing import Any, Final
 
 MAX_PATHS: Final = 4096
-BLOCKS: Final = 2
-SURE: Final = 3
+MEMORY: Final = 64  # requests
 
 
 class Predictor:
@@ -31,22 +34,23 @@ class Predictor:
         if count is None:
             prefix = _prefix(key)
             count = self.counters.get(prefix, 0) if prefix else 0
-        return count >= BLOCKS
+        return count > 0
 
-    def learn(self, environ: dict[str, Any], *, has_blocked: bool, is_certain: bool = False) -> None:
-        """Take note of what a request did; `is_certain` after a stall that others had to wait for."""
-        key = _key(environ)
+    def learn(self, environ: dict[str, Any], *, has_blocked: bool) -> None:
+        """Take note of what a request did."""
         counters = self.counters
         if not has_blocked and not counters:
             return
         if len(counters) > MAX_PATHS:
             counters.clear()
+        key = _key(environ)
         prefix = _prefix(key)
         for name in (key, prefix) if prefix else (key,):
-            count = counters.get(name, 0)
             if has_blocked:
-                counters[name] = SURE if is_certain else min(count + 1, SURE)
-            elif count > 1:
+                counters[name] = MEMORY
+                continue
+            count = counters.get(name, 0)
+            if count > 1:
                 counters[name] = count - 1
             else:
                 counters.pop(name, None)
