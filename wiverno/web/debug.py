@@ -42,7 +42,7 @@ def debug_page(error: BaseException, environ: Mapping[str, Any], *, title: str =
     failures = read_failures(error, masker, with_values=asked)
     headline = title or f"{request.method} {masker.text(request.raw_path)} failed"
     if "html" not in environ.get("HTTP_ACCEPT", ""):
-        return Response(_plain(headline, failures), 500, _HEADERS, TEXT)
+        return Response(_plain(headline, failures, advice), 500, _HEADERS, TEXT)
     page = _page(headline, failures, _request_section(request, masker), _locals_line(request, asked), advice)
     return Response(page, 500, _HEADERS, HTML)
 
@@ -71,7 +71,7 @@ def _locals_line(request: Request, asked: bool) -> str:
     return f'<p class=note><a href="?{escape(query)}">Repeat the request and show local values</a></p>'
 
 
-def _plain(headline: str, failures: Iterable[Failure]) -> str:
+def _plain(headline: str, failures: Iterable[Failure], advice: str) -> str:
     lines = [headline, ""]
     for failure in failures:
         if failure.link:
@@ -82,6 +82,8 @@ def _plain(headline: str, failures: Iterable[Failure]) -> str:
             lines += [f"      {name} = {value}" for name, value in frame.values]
         lines.append(f"{failure.kind}: {failure.message}")
         lines += failure.notes
+    if advice:
+        lines += ["", advice]
     return "\n".join(lines) + "\n"
 
 

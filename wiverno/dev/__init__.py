@@ -1,0 +1,1 @@
+"""The development server: a child process that serves, restarted on every change by a parent that keeps the socket."""

@@ -1,0 +1,165 @@
+"""The process that serves: imports the application, or says why it cannot, on a socket that its parent keeps.
+
+Started by ``DevServer`` as ``python -m wiverno.dev.child``, with an ``Order`` as JSON. An import that fails does not
+end it: it then answers every request with a page about the error, until the parent sees the next change.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any
+
+from wiverno.core.server import BaseWSGIServer, create_server
+from wiverno.dev.guard import Application, Environ, Guard
+from wiverno.dev.hosts import AllowedHosts
+from wiverno.importer import ImportTargetError, load_object
+from wiverno.web.debug import debug_page
+from wiverno.web.response import answer
+
+# Seconds that requests get to finish before a restart.
+GRACE = 2.0
+
+logger = logging.getLogger("wiverno.dev")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a child is to do.
+
+    Attributes:
+        target: The application, ``module:attribute``.
+        is_factory: The attribute makes the application.
+        descriptors: The listening sockets.
+        lifeline: A pipe that ends when the parent does; -1 for none.
+        hosts: Allowed Host names.
+        is_live: Whether pages reload themselves.
+        threads: How many threads serve.
+        ended: Instead of the application: how its process ended.
+    """
+
+    target: str
+    is_factory: bool
+    descriptors: tuple[int, ...]
+    lifeline: int
+    hosts: tuple[str, ...]
+    is_live: bool
+    threads: int
+    ended: str = ""
+
+    def to_text(self) -> str:
+        """Return the order as an argument."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> Order:
+        """Read an order."""
+        values = json.loads(text)
+        return cls(**{**values, "descriptors": tuple(values["descriptors"]), "hosts": tuple(values["hosts"])})
+
+
+class ApplicationEnded(Exception):
+    """The application's process is gone."""
+
+
+class FailurePage:
+    """Answers everything with the reason why there is no application."""
+
+    def __init__(self, error: BaseException, title: str) -> None:
+        self._error = error
+        self._title = title
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Show the error (PEP 3333)."""
+        advice = "Save a file when it is fixed, and this address works again."
+        page = debug_page(self._error, environ, title=self._title, advice=advice)
+        status, headers, chunks = answer(page, environ)
+        start_response(status, headers)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else chunks
+
+
+def load_application(order: Order) -> Application:
+    """Return the application, or the page about what went wrong."""
+    if order.ended:
+        return FailurePage(ApplicationEnded(order.ended), f"{order.target} is not running")
+    try:
+        found = load_object(order.target)
+        if order.is_factory and callable(found):
+            found = found()
+        if not callable(found):
+            raise ImportTargetError(f"{order.target!r} is a {type(found).__name__}, which cannot be called")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # sys.exit() in the module is a mistake like any other
+        error.__traceback__ = own_part(error.__traceback__)
+        report(error, order.target)
+        return FailurePage(error, f"{order.target} cannot be imported")
+    return found
+
+
+def report(error: BaseException, target: str) -> None:
+    """Say on the terminal why the application cannot be imported."""
+    if isinstance(error, ImportTargetError):
+        logger.error("%s", error)
+        return
+    logger.error("%s cannot be imported\n%s", target, "".join(traceback.format_exception(error)).rstrip())
+
+
+def own_part(trace: TracebackType | None) -> TracebackType | None:
+    """Return a traceback from the first call that is neither wiverno's nor the import machinery's."""
+    while trace is not None and _is_machinery(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    return trace
+
+
+_MACHINERY = (__file__, load_object.__code__.co_filename, importlib.__file__)
+
+
+def _is_machinery(file: str) -> bool:
+    return file.startswith("<frozen") or file in _MACHINERY
+
+
+def hold_on_to(lifeline: int, end: Callable[[], None]) -> None:
+    """Call ``end`` when the parent is gone, so that no orphan keeps the port."""
+
+    def wait() -> None:
+        while os.read(lifeline, 1):
+            pass
+        end()
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+def main(order: Order) -> None:
+    """Serve until SIGTERM."""
+    began = time.perf_counter()
+    # Ctrl-C reaches parent and child; the parent decides. A second one in the child would cut requests off.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("wiverno.dev").setLevel(logging.INFO)
+    servers: list[BaseWSGIServer] = []
+    if order.lifeline >= 0:
+        hold_on_to(order.lifeline, lambda: servers[0].close() if servers else os._exit(1))
+    application = load_application(order)
+    guarded = Guard(application, AllowedHosts(order.hosts), secrets.token_hex(6), is_live=order.is_live)
+    sockets = [socket.socket(fileno=descriptor) for descriptor in order.descriptors]
+    server = create_server(guarded, sockets=sockets, threads=order.threads, graceful_timeout=GRACE)
+    servers.append(server)
+    logger.info("ready in %.2f s", time.perf_counter() - began)
+    server.run()
+
+
+if __name__ == "__main__":
+    main(Order.from_text(sys.argv[1]))

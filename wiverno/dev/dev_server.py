@@ -1,0 +1,220 @@
+"""DevServer: watches, restarts, and keeps the socket.
+
+    parent: listening socket, watcher ──(change)──→ SIGTERM to the child, then a new child with the same socket
+    child:  imports the application and serves (child.py)
+
+The parent never imports the application and never accepts a connection. Whoever connects while no child is there waits
+in the kernel's queue and is answered by the next child, so a restart refuses nobody.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from wiverno.config.settings import Adjustments
+from wiverno.core.listeners import Listener, open_listeners
+from wiverno.dev.child import GRACE, Order
+from wiverno.dev.watching import Relevant, bursts
+from wiverno.importer import ImportTargetError
+
+# Clients that may wait while a child starts; the kernel takes less where its own limit is lower.
+BACKLOG = 1024
+
+logger = logging.getLogger("wiverno.dev")
+
+
+class DevServer:
+    """Serves an application while it is being written.
+
+    Args:
+        app_module: The module of the application, like ``"run"`` or ``"shop.wsgi"``.
+        app_name: Its attribute there.
+        host: Where to listen.
+        port: The port; 0 lets the system choose, and ``port`` then says which.
+        watch_dirs: Folders to watch; the current one by default.
+        ignore_patterns: Names and paths that do not matter, like ``"*.tmp"`` or ``"build/*"``.
+        debounce_seconds: The longest time that changes are gathered before the restart; a pause of a tenth of a
+            second ends a burst earlier.
+        factory: The attribute is a function that makes the application.
+        allowed_hosts: Host names to answer beside this machine's own; ``"*"`` for all.
+        live: Let pages in the browser reload themselves after a restart.
+        threads: How many threads serve; 1 is what ``RunServer`` does.
+    """
+
+    def __init__(
+        self,
+        app_module: str,
+        app_name: str = "app",
+        host: str = "localhost",
+        port: int = 8000,
+        watch_dirs: Iterable[str | Path] | None = None,
+        ignore_patterns: Iterable[str] | None = None,
+        debounce_seconds: float = 1.0,
+        *,
+        factory: bool = False,
+        allowed_hosts: Iterable[str] = (),
+        live: bool = False,
+        threads: int = 4,
+    ) -> None:
+        self.app_module = app_module
+        self.app_name = app_name
+        self.host = host
+        self.port = port
+        self.watch_dirs = [Path(folder) for folder in watch_dirs or (".",)]
+        self.ignore_patterns = list(ignore_patterns or ())
+        self.debounce_seconds = debounce_seconds
+        self.factory = factory
+        self.allowed_hosts = tuple(allowed_hosts)
+        self.live = live
+        self.threads = threads
+        self._stopping = threading.Event()
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @staticmethod
+    def serve(
+        app_module: str = "run",
+        app_name: str = "app",
+        host: str = "localhost",
+        port: int = 8000,
+        watch_dirs: Iterable[str | Path] | None = None,
+        ignore_patterns: Iterable[str] | None = None,
+        debounce_seconds: float = 1.0,
+        **options: Any,
+    ) -> None:
+        """Make a ``DevServer`` and serve until Ctrl-C; takes what the class takes, and logs to the terminal.
+
+        Raises:
+            ImportTargetError, NotADirectoryError, OSError: as ``start``.
+        """
+        logging.basicConfig(level=logging.INFO, format="%(message)s")
+        # It tells about every change, relevant or not.
+        logging.getLogger("watchfiles").setLevel(logging.WARNING)
+        DevServer(app_module, app_name, host, port, watch_dirs, ignore_patterns, debounce_seconds, **options).start()
+
+    def start(self) -> None:
+        """Serve until ``stop``, SIGINT or SIGTERM.
+
+        Raises:
+            ImportTargetError: there is no such module.
+            NotADirectoryError: a folder to watch does not exist.
+            OSError: the address cannot be listened on.
+        """
+        self._require_module()
+        for folder in self.watch_dirs:
+            if not folder.is_dir():
+                raise NotADirectoryError(f"{folder}: there is no such folder to watch")
+        settings = Adjustments.from_keywords(mode="simple", host=self.host, port=self.port, backlog=BACKLOG)
+        listeners = open_listeners(settings)
+        try:
+            for listener in listeners:
+                listener.listen(BACKLOG)
+                listener.socket.set_inheritable(True)
+            self.port = listeners[0].port
+            self._announce()
+            with _lifeline() as lifeline, _signals(self.stop):
+                self._watch(listeners, lifeline)
+        finally:
+            for listener in listeners:
+                listener.close()
+
+    def stop(self) -> None:
+        """End ``start``: the child finishes its requests first. From any thread and from signal handlers."""
+        self._stopping.set()
+
+    def _require_module(self) -> None:
+        """Refuse a module that is not there; later it may come and go, and the browser is told."""
+        top = self.app_module.partition(".")[0]
+        if not top.isidentifier() or (
+            importlib.util.find_spec(top) is None and not Path(top).is_dir() and not Path(f"{top}.py").is_file()
+        ):
+            raise ImportTargetError(f"there is no module {top!r} in {Path.cwd()}; name yours with --app-module")
+
+    def _announce(self) -> None:
+        folders = ", ".join(str(folder.resolve()) for folder in self.watch_dirs)
+        logger.info("Wiverno development server started on http://%s:%d", self.host, self.port)
+        logger.info("Watching %s", folders)
+        logger.info("Press Ctrl+C to stop the server")
+
+    def _watch(self, listeners: list[Listener], lifeline: int) -> None:
+        order = Order(
+            f"{self.app_module}:{self.app_name}", self.factory, tuple(item.socket.fileno() for item in listeners),
+            lifeline, (self.host, *self.allowed_hosts), self.live, self.threads,
+        )  # fmt: skip
+        relevant = Relevant(self.watch_dirs, self.ignore_patterns, with_assets=self.live)
+        self._child = _spawn(order)
+        try:
+            for changed in bursts(self.watch_dirs, relevant, self.debounce_seconds, self._stopping):
+                if changed:
+                    logger.info("%s changed, restarting", _named(changed))
+                    self._end_child()
+                    self._child = _spawn(order)
+                elif (status := self._child.poll()) is not None:
+                    logger.error("the application's process ended with status %d; waiting for a change", status)
+                    self._child = _spawn(order, ended=f"Its process ended with status {status}.")
+        finally:
+            self._end_child()
+            logger.info("Server stopped successfully.")
+
+    def _end_child(self) -> None:
+        child = self._child
+        if child is None:
+            return
+        child.terminate()
+        try:
+            child.wait(GRACE + 1)
+        except subprocess.TimeoutExpired:
+            logger.warning("the application does not end; it is ended by force")
+            child.kill()
+            child.wait()
+
+
+def _spawn(order: Order, ended: str = "") -> subprocess.Popen[bytes]:
+    """Start a child; it inherits what was made inheritable, the sockets and the lifeline, and the terminal."""
+    command = [sys.executable, "-m", "wiverno.dev.child", replace(order, ended=ended).to_text()]
+    return subprocess.Popen(command, close_fds=False)
+
+
+def _named(changed: list[Path]) -> str:
+    here = Path.cwd()
+    names = [str(path.relative_to(here) if path.is_relative_to(here) else path) for path in changed[:3]]
+    return ", ".join(names) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+
+
+@contextmanager
+def _lifeline() -> Iterator[int]:
+    """Give the reading end of a pipe whose writing end only this process has; -1 where it cannot be inherited."""
+    if os.name != "posix":
+        yield -1
+        return
+    reading, writing = os.pipe()
+    os.set_inheritable(reading, True)
+    try:
+        yield reading
+    finally:
+        os.close(writing)
+        os.close(reading)
+
+
+@contextmanager
+def _signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Let SIGINT and SIGTERM call ``stop`` in the block, where that is possible: in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old = {number: signal.signal(number, lambda *_: stop()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
