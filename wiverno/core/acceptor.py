@@ -37,12 +37,12 @@ class Acceptor:
     def __init__(
         self, listener: Listener, variables: Environ, service: Service, loop: Loop, limit: "ConnectionLimit"
     ) -> None:
-        """`variables` are the listener's part of the environ."""
+        """`variables` are the listener's part of the environ; `service` is what connections accepted later get."""
         self.fd = listener.socket.fileno()
         self.tick = 0
         self._listener = listener
         self._variables = variables
-        self._service = service
+        self.service = service
         self._loop = loop
         self._limit = limit
         self._retry_at = float("inf")
@@ -82,10 +82,10 @@ class Acceptor:
             host, port = peer[0], str(peer[1])
         variables["REMOTE_ADDR"] = variables["REMOTE_HOST"] = host
         variables["REMOTE_PORT"] = port
-        if not self._service.proxy_protocol:
+        if not self.service.proxy_protocol:
             self._begin(sock, variables, host, b"")
             return
-        policy = self._service.policy
+        policy = self.service.policy
         if policy is None or not policy.trusts(host):
             sock.close()
             return
@@ -96,13 +96,13 @@ class Acceptor:
                 variables["REMOTE_PORT"] = str(preamble.source[1])
             self._begin(sock, variables, host, rest)
 
-        self._enter(PreambleReader(sock, self._loop, self._service.header_timeout, on_preamble), READ)
+        self._enter(PreambleReader(sock, self._loop, self.service.header_timeout, on_preamble), READ)
 
     def _begin(self, sock: socket.socket, variables: Environ, host: str, received: bytes) -> None:
         """Make the connection; `received` came after the PROXY protocol's preamble."""
-        policy = self._service.policy
+        policy = self.service.policy
         trusted = policy is not None and policy.trusts(host)
-        connection = Connection(sock, variables, self._service, self._loop, trusted=trusted, received=received)
+        connection = Connection(sock, variables, self.service, self._loop, trusted=trusted, received=received)
         # The request has often arrived with the connection: look before asking the poller.
         self._enter(connection, 0 if received else READ)
 

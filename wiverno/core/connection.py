@@ -309,7 +309,7 @@ class Connection(Outgoing):
 
     def _proceed(self, *, keep: bool, posted: bool = False) -> None:
         """Close, or wait for the next request; `posted`: the calling thread does not lead."""
-        if not keep:
+        if not keep or not (self._loop.persist or self._partial):
             self.close()
             return
         self.unsettled = False

@@ -9,10 +9,13 @@ called from any thread and from a signal handler.
 """
 
 import logging
+import threading
 import time
+from dataclasses import replace
 
 from wiverno.config.settings import Adjustments
 from wiverno.core.acceptor import Acceptor, ConnectionLimit
+from wiverno.core.connection import Connection
 from wiverno.core.crew import Crew
 from wiverno.core.listeners import Listener
 from wiverno.core.loop import Loop
@@ -47,8 +50,20 @@ class Engine:
         self._is_asked_to_stop = False
         self._is_draining = False
         self._deadline = float("inf")
-        self._has_run = False
-        self._is_closed = False
+        # Whoever takes this one thing, run() or close(), is the one that closes everything: list.pop is atomic.
+        self._untouched = [True]
+        self._ended = threading.Event()
+
+    @property
+    def application(self) -> Application:
+        """The application; another one serves the connections accepted from then on."""
+        return self._service.application
+
+    @application.setter
+    def application(self, application: Application) -> None:
+        self._service = replace(self._service, application=application)
+        for acceptor in self._limit.acceptors:
+            acceptor.service = self._service
 
     # ---------------------------------------------------------------- running
 
@@ -59,10 +74,34 @@ class Engine:
 
     def run(self) -> None:
         """Serve until `stop`; returns when drained, or when `graceful_timeout` is over."""
-        if self._is_closed:
+        if not self._is_first():
             return
-        self._has_run = True
-        self.listen()
+        try:
+            self.listen()
+            self._enter_loop()
+            self._run_crew()
+        finally:
+            self._finish()
+
+    def _run_crew(self) -> None:
+        try:
+            self.crew.run()
+        except (SystemExit, KeyboardInterrupt):
+            # Raised by a signal handler of the program's own: requests may finish, as after a signal taken by us.
+            self.stop(force=self._is_asked_to_stop)
+            self.crew.run()
+        except BaseException:
+            self.crew.end()
+            raise
+
+    def _is_first(self) -> bool:
+        """Tell whether neither run() nor close() has been called before."""
+        try:
+            return self._untouched.pop()
+        except IndexError:
+            return False
+
+    def _enter_loop(self) -> None:
         loop = self.loop
         multithreaded = self._service.is_threaded
         for listener in self._listeners:
@@ -72,10 +111,6 @@ class Engine:
             loop.handlers[acceptor.fd] = acceptor
             loop.poller.register(acceptor.fd, READ)
         loop.on_wait = self._look_after_stop
-        try:
-            self.crew.run()
-        finally:
-            self._finish()
 
     def _variables(self, listener: Listener, *, threads: bool) -> Environ:
         settings = self._adjustments
@@ -138,6 +173,9 @@ class Engine:
         loop.limit_reached = False
         for listener in self._listeners:
             listener.close()
+        for connection in loop.connections:
+            if isinstance(connection, Connection):
+                connection.gateway.persist = False  # the response under way is the last one, and says so if it can
         loop.wake_at = loop.now + IDLE_GRACE
 
     def _close_idle(self) -> None:
@@ -153,18 +191,23 @@ class Engine:
             logger.warning("%d thread(s) still running", running)
         if self.crew.queued:
             logger.warning("Canceling %d pending task(s)", self.crew.queued)
-        self.close()
+        self._release()
 
     def close(self) -> None:
-        """Close listeners, connections and descriptors; harmless when done before."""
-        if self._is_closed:
-            return
-        if self._has_run and not self.crew.has_ended:
-            self.stop()  # from another thread: run() closes everything when it returns
-            return
-        self._is_closed = True
+        """Close everything, or have run() do so when it returns; from any thread, harmless when done before."""
+        if self._is_first():
+            self._release()
+        else:
+            self.stop()
+
+    def wait_ended(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds until everything is closed; tell whether it is."""
+        return self._ended.wait(timeout)
+
+    def _release(self) -> None:
         for listener in self._listeners:
             listener.close()
         for connection in list(self.loop.connections):
             connection.close()
         self.loop.poller.close()
+        self._ended.set()

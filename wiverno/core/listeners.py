@@ -9,13 +9,17 @@ import errno
 import os
 import socket
 import stat
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from wiverno.config.settings import Adjustments, FdAddress, TcpAddress, UnixAddress
 
 HAS_UNIX: Final = hasattr(socket, "AF_UNIX")
+
+PORT_ATTEMPTS: Final = 10  # ports to try for one that is free in every family
 
 
 @dataclass(slots=True)
@@ -28,6 +32,8 @@ class Listener:
         port: its port, 0 for a Unix socket.
         is_unix: whether clients come through a file.
         path: the file to remove at the end, "" if somebody else made the socket.
+        is_listening: whether clients can connect already.
+        identity: device and inode of that file, so that another server's file of the same name is left alone.
     """
 
     socket: socket.socket
@@ -35,7 +41,8 @@ class Listener:
     port: int
     is_unix: bool = False
     path: str = ""
-    is_listening: bool = field(default=False)
+    is_listening: bool = False
+    identity: tuple[int, int] = (0, 0)
 
     def listen(self, backlog: int) -> None:
         """Let clients connect; `backlog` is how many may wait for accept (listen(2))."""
@@ -48,7 +55,8 @@ class Listener:
         self.socket.close()
         if self.path:
             with contextlib.suppress(OSError):
-                Path(self.path).unlink()
+                if _identity(self.path) == self.identity:
+                    Path(self.path).unlink()
             self.path = ""
 
 
@@ -67,7 +75,9 @@ def open_listeners(adjustments: Adjustments) -> list[Listener]:
             elif isinstance(address, FdAddress):
                 listeners.append(adopt(inherited(address.name)))
             else:
-                listeners.extend(bind_tcp(address, ipv4=adjustments.ipv4, ipv6=adjustments.ipv6))
+                # Two spellings may stand for one address: "localhost:80 127.0.0.1:80".
+                bound = {(listener.host, listener.port) for listener in listeners if not listener.is_unix}
+                listeners.extend(bind_tcp(address, ipv4=adjustments.ipv4, ipv6=adjustments.ipv6, without=bound))
     except BaseException:
         for listener in listeners:
             listener.close()
@@ -75,8 +85,20 @@ def open_listeners(adjustments: Adjustments) -> list[Listener]:
     return listeners
 
 
-def bind_tcp(address: TcpAddress, *, ipv4: bool, ipv6: bool) -> list[Listener]:
-    """Bind every address that the host stands for; "*" and "" stand for all of this machine's."""
+def bind_tcp(
+    address: TcpAddress, *, ipv4: bool, ipv6: bool, without: Collection[tuple[str, int]] = ()
+) -> list[Listener]:
+    """Bind every address that the host stands for; "*" and "" stand for all of this machine's.
+
+    Args:
+        address: what to listen on.
+        ipv4: whether to use the IPv4 addresses.
+        ipv6: whether to use the IPv6 addresses.
+        without: hosts and ports to leave out, because they are bound already.
+
+    Raises:
+        OSError: with the operating system's text and the address.
+    """
     family = socket.AF_UNSPEC
     if ipv4 and not (ipv6 and socket.has_ipv6):
         family = socket.AF_INET
@@ -89,16 +111,30 @@ def bind_tcp(address: TcpAddress, *, ipv4: bool, ipv6: bool) -> list[Listener]:
         )
     except socket.gaierror as error:
         raise OSError(error.errno, f"{error.strerror}: host {address.host!r} can't be resolved") from error
+    names = list(dict.fromkeys((family, name) for family, _, _, _, name in found if name[:2] not in without))
+    if not names:
+        return []
+    for attempt in range(PORT_ATTEMPTS):
+        try:
+            return _bind_all(names, address)
+        except OSError as error:
+            # Only port 0 can do better next time: what the system chose for one family was taken in the other.
+            if address.port or error.errno != errno.EADDRINUSE or attempt == PORT_ATTEMPTS - 1:
+                raise
+    raise AssertionError  # the last attempt has returned or raised
+
+
+def _bind_all(names: Sequence[tuple[int, Any]], address: TcpAddress) -> list[Listener]:
+    """Bind (family, socket name) pairs; nothing stays open if one of them fails."""
     listeners: list[Listener] = []
     port = address.port
     unavailable: OSError | None = None
-    for info in dict.fromkeys((family, name) for family, _, _, _, name in found):
-        family, name = info
+    for family, name in names:
         try:
             # Port 0: the first listener's port serves the others too, so that one URL reaches all of them.
             listener = _bind_one(family, (name[0], port or name[1], *name[2:]))
         except OSError as error:
-            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT) and len(found) > 1:
+            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT) and len(names) > 1:
                 unavailable = error  # a name may stand for a family that this machine does not have
                 continue
             for made in listeners:
@@ -106,8 +142,8 @@ def bind_tcp(address: TcpAddress, *, ipv4: bool, ipv6: bool) -> list[Listener]:
             raise
         listeners.append(listener)
         port = port or listener.port
-    if not listeners:
-        raise unavailable or OSError(errno.EADDRNOTAVAIL, f"no address to listen on for host {address.host!r}")
+    if unavailable is not None and not listeners:
+        raise unavailable
     return listeners
 
 
@@ -140,18 +176,44 @@ def bind_unix(path: str, mode: int) -> Listener:
         raise OSError(errno.EAFNOSUPPORT, "Unix sockets are not available on this system")
     _remove_stale(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # bind() creates the file with the modes that the umask leaves; chmod() afterwards would leave a gap.
-    umask = os.umask(0o777 & ~mode)
     try:
-        sock.bind(path)
+        with _created_with(sock, mode):
+            sock.bind(path)
         sock.setblocking(False)
+        Path(path).chmod(mode)  # what the umask took away comes back
     except OSError as error:
         sock.close()
         raise type(error)(error.errno, f"{error.strerror}: {path}") from error
+    return Listener(sock, path, 0, is_unix=True, path=path, identity=_identity(path))
+
+
+@contextlib.contextmanager
+def _created_with(sock: socket.socket, mode: int) -> Iterator[None]:
+    """See to it that the file which bind() creates in this block has no permission beyond `mode`.
+
+    A chmod() afterwards would leave a moment in which anybody can connect. Linux takes the file's mode from the
+    socket's own; elsewhere the umask has to be changed for that moment, and never to a wider one, because it is the
+    whole process's.
+    """
+    try:
+        os.fchmod(sock.fileno(), mode)
+    except (OSError, AttributeError):  # macOS refuses it for sockets, Windows does not have it
+        pass
+    else:
+        if sys.platform == "linux":
+            yield
+            return
+    umask = os.umask(0o777)
+    os.umask(umask | (0o777 & ~mode))
+    try:
+        yield
     finally:
         os.umask(umask)
-    Path(path).chmod(mode)
-    return Listener(sock, path, 0, is_unix=True, path=path)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    status = os.lstat(path)
+    return status.st_dev, status.st_ino
 
 
 def _remove_stale(path: str) -> None:
@@ -169,6 +231,8 @@ def _remove_stale(path: str) -> None:
             with contextlib.suppress(FileNotFoundError):
                 Path(path).unlink()
             return
+        except (TimeoutError, BlockingIOError):
+            pass  # its backlog is full: somebody listens
         except OSError as error:
             raise OSError(error.errno, f"{path}: can't tell whether it is in use: {error.strerror}") from error
     raise OSError(errno.EADDRINUSE, f"{os.strerror(errno.EADDRINUSE)}: a server answers on {path}")
@@ -194,7 +258,7 @@ def inherited(name: str) -> socket.socket:
     """Return the socket behind a descriptor that the parent process handed over.
 
     Args:
-        name: the descriptor's number. Names given by systemd were turned into numbers when the settings were read.
+        name: the descriptor's number; systemd's names were turned into numbers when the settings were read.
 
     Raises:
         OSError: there is no such descriptor, or it is no socket.

@@ -119,5 +119,5 @@ class Loop:
             del self.handlers[handler.fd]
         self.deadlines.discard(handler)
         self.connections.discard(handler)
-        if self.limit_reached:
-            self.poller.wake()
+        if self.limit_reached or not self.persist:
+            self.poller.wake()  # what is looked after after each wait may depend on this one

@@ -4,14 +4,17 @@ create_server(app, …) → TcpWSGIServer | UnixWSGIServer | MultiSocketServer  
 RunServer(app, host, port).start()                                             one thread, the same engine
 """
 
+import contextlib
 import logging
 import signal
-import socket
+import socket as sockets
+from collections.abc import MutableMapping
 from types import TracebackType
 from typing import Any, Self
 
 from wiverno.config.settings import Adjustments
-from wiverno.core.engine import Engine
+from wiverno.core.asyncore_shape import Asyncore, TaskDispatcher, entries
+from wiverno.core.engine import FORCED_WAIT, Engine
 from wiverno.core.listeners import Listener, adopt, open_listeners
 from wiverno.core.signals import stop_signals
 from wiverno.wsgi.gateway import Application
@@ -27,13 +30,71 @@ class BaseWSGIServer:
     In the main thread `run` takes SIGINT and SIGTERM: the first lets requests finish, the second ends at once.
     """
 
-    def __init__(self, application: Application, adjustments: Adjustments, listeners: list[Listener]) -> None:
-        """Serve `application` on `listeners`, which the server owns from here on."""
-        self.application = application
-        self.adj = adjustments
-        self._listeners = listeners
-        threads = 0 if adjustments.mode == "simple" or adjustments.threads == 1 else adjustments.threads
-        self._engine = Engine(application, adjustments, listeners, threads=threads)
+    asyncore = Asyncore
+    logger = channel_logger
+
+    def __init__(
+        self,
+        application: Application,
+        map: MutableMapping[int, Any] | None = None,
+        _start: bool = True,
+        _sock: sockets.socket | None = None,
+        dispatcher: Any = None,
+        adj: Adjustments | None = None,
+        sockinfo: Any = None,
+        bind_socket: bool = True,
+        *,
+        _listeners: list[Listener] | None = None,
+        **kw: Any,
+    ) -> None:
+        """Bind a server, in the shape that subclasses of waitress's servers call; see `create_server`.
+
+        Args:
+            application: the WSGI application.
+            map: gets an entry for each listener, whose close() and handle_close() close the server.
+            _start: listen at once; otherwise `run` begins to listen.
+            _sock: a socket to use instead of binding one.
+            dispatcher: accepted for waitress's sake.
+            adj: settings that are complete, instead of `kw`.
+            sockinfo: accepted for waitress's sake.
+            bind_socket: accepted for waitress's sake; a `_sock` that is bound is not bound again.
+            _listeners: bound already; the server owns them from here on.
+            **kw: settings of Adjustments.
+        """
+        check_application(application)
+        self.adj = adj if adj is not None else Adjustments.from_keywords(**kw)
+        self._listeners = _listeners if _listeners is not None else bound_listeners(self.adj, _sock)
+        threads = 0 if self.adj.mode == "simple" or self.adj.threads == 1 else self.adj.threads
+        self._engine = Engine(application, self.adj, self._listeners, threads=threads)
+        self._map: MutableMapping[int, Any] = {} if map is None else map
+        self._leave_map = entries(self._map, self, [listener.socket.fileno() for listener in self._listeners])
+        self.task_dispatcher = TaskDispatcher(self)
+        if _start:
+            try:
+                self.accept_connections()
+            except OSError:
+                self.close()
+                raise
+
+    @property
+    def application(self) -> Application:
+        """The application; one that is set later serves the connections accepted from then on."""
+        return self._engine.application
+
+    @application.setter
+    def application(self, application: Application) -> None:
+        check_application(application)
+        self._engine.application = application
+
+    @property
+    def map(self) -> MutableMapping[int, Any]:
+        """The map of sockets that the server was given."""
+        return self._map
+
+    @property
+    def socket(self) -> sockets.socket:
+        """The first listener's socket."""
+        return self._listeners[0].socket
 
     @property
     def effective_host(self) -> str:
@@ -66,12 +127,15 @@ class BaseWSGIServer:
 
     def run(self) -> None:
         """Serve until `close`, SIGINT or SIGTERM; returns when requests have finished."""
+        self.serve()
+
+    def serve(self) -> None:
+        """Do what `run` does, where a subclass has a `run` of its own."""
         with stop_signals(self._on_signal):
-            try:
+            # A second SystemExit or KeyboardInterrupt, while requests finish after the first, ends it at once.
+            with contextlib.suppress(SystemExit, KeyboardInterrupt):
                 self._engine.run()
-            except (SystemExit, KeyboardInterrupt):
-                self._engine.crew.end()
-        self._engine.close()
+        self.close()
 
     def _on_signal(self, number: signal.Signals) -> None:
         self._engine.stop(force=self._engine.is_stopping)
@@ -79,6 +143,18 @@ class BaseWSGIServer:
     def close(self) -> None:
         """End the server: requests under way finish, `run` returns. Harmless when done before."""
         self._engine.close()
+        self._leave_map()
+
+    def end_within(self, timeout: float) -> bool:
+        """End the server; by force what is not over after `timeout` seconds. False if even that has not ended it."""
+        self.close()
+        if self._engine.wait_ended(timeout):
+            return True
+        self._engine.stop(force=True)
+        return self._engine.wait_ended(FORCED_WAIT)
+
+    def maintenance(self, now: float) -> None:
+        """Do nothing: idle connections have deadlines of their own."""
 
     def pull_trigger(self) -> None:
         """Wake the loop up."""
@@ -89,10 +165,13 @@ class BaseWSGIServer:
         channel_logger.log(logging.getLevelNamesMapping().get(type.upper(), logging.INFO), message)
 
     def print_listen(self, format_str: str) -> None:
-        """Log at INFO where the server listens: `format_str` takes host and port, once a listener."""
+        """Log at INFO where the server listens: `format_str` takes host and port, or "unix" and the path."""
         for listener in self._listeners:
-            host = f"[{listener.host}]" if ":" in listener.host and not listener.is_unix else listener.host
-            channel_logger.info(format_str.format(host, listener.port))
+            if listener.is_unix:
+                channel_logger.info(format_str.format("unix", listener.host))
+            else:
+                host = f"[{listener.host}]" if ":" in listener.host else listener.host
+                channel_logger.info(format_str.format(host, listener.port))
 
     def __enter__(self) -> Self:
         return self
@@ -113,10 +192,6 @@ WSGIServer = TcpWSGIServer
 class UnixWSGIServer(BaseWSGIServer):
     """A server on one Unix socket; `effective_host` is its path."""
 
-    def print_listen(self, format_str: str) -> None:
-        """Log at INFO where the server listens."""
-        channel_logger.info(format_str.format("unix", self.effective_host))
-
 
 class MultiSocketServer(BaseWSGIServer):
     """A server on several listeners, of both kinds if need be; host and port are the first one's."""
@@ -124,9 +199,9 @@ class MultiSocketServer(BaseWSGIServer):
 
 def create_server(
     application: Application,
-    map: Any = None,
+    map: MutableMapping[int, Any] | None = None,
     _start: bool = True,
-    _sock: socket.socket | None = None,
+    _sock: sockets.socket | None = None,
     _dispatcher: Any = None,
     **kw: Any,
 ) -> BaseWSGIServer:
@@ -134,7 +209,7 @@ def create_server(
 
     Args:
         application: the WSGI application.
-        map: accepted for waitress's sake; the server has a table of its own.
+        map: gets an entry for each listener, whose close() closes the server; the engine has tables of its own.
         _start: listen at once; otherwise `run` begins to listen.
         _sock: a socket to use instead of binding one.
         _dispatcher: accepted for waitress's sake.
@@ -145,30 +220,32 @@ def create_server(
         OSError: an address can't be bound.
     """
     check_application(application)
-    return build_server(application, Adjustments.from_keywords(**kw), start=_start, sock=_sock)
+    return build_server(application, Adjustments.from_keywords(**kw), start=_start, sock=_sock, map=map)
 
 
 def build_server(
-    application: Application, adjustments: Adjustments, *, start: bool = True, sock: socket.socket | None = None
+    application: Application,
+    adjustments: Adjustments,
+    *,
+    start: bool = True,
+    sock: sockets.socket | None = None,
+    map: MutableMapping[int, Any] | None = None,
 ) -> BaseWSGIServer:
     """Bind a server from settings that are complete; see `create_server`."""
     check_application(application)
-    listeners = open_listeners(adjustments) if sock is None else [_adopt_bound(sock, adjustments)]
-    try:
-        if start:
-            for listener in listeners:
-                listener.listen(adjustments.backlog)
-    except OSError:
-        for listener in listeners:
-            listener.close()
-        raise
+    listeners = bound_listeners(adjustments, sock)
     kind: type[BaseWSGIServer] = MultiSocketServer
     if len(listeners) == 1:
         kind = UnixWSGIServer if listeners[0].is_unix else TcpWSGIServer
-    return kind(application, adjustments, listeners)
+    return kind(application, map, start, adj=adjustments, _listeners=listeners)
 
 
-def _adopt_bound(sock: socket.socket, adjustments: Adjustments) -> Listener:
+def bound_listeners(adjustments: Adjustments, sock: sockets.socket | None = None) -> list[Listener]:
+    """Return what the settings name, bound, or `sock` alone if it is given."""
+    return open_listeners(adjustments) if sock is None else [_adopt_bound(sock, adjustments)]
+
+
+def _adopt_bound(sock: sockets.socket, adjustments: Adjustments) -> Listener:
     """Take a socket from `_sock`; one that is not bound yet is bound to the settings' host and port, as in waitress."""
     listener = adopt(sock)
     if not listener.is_unix and not listener.port:
