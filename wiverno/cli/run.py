@@ -11,11 +11,15 @@ from wiverno.cli.failures import FAILURE, MISTAKE, end, reported, warn
 from wiverno.cli.options import SettingsCommand, given, with_settings
 from wiverno.config.errors import Origin
 from wiverno.config.loader import AppSpec, LoadedConfig, activate, load
+from wiverno.config.settings import SETTINGS
 from wiverno.paste import Application, application, application_of, set_up_logging
 from wiverno.serving import run_server, why_not_started
 
 MODULE, ATTRIBUTE = "run", "app"
 """The application of `wiverno run dev` and `prod` unless --app-module and --app-name say otherwise."""
+
+DEV_SETTINGS = ("host", "port", "threads")
+"""Settings that the development server has."""
 
 
 HELP = """Serve an application until Ctrl-C.
@@ -42,7 +46,10 @@ NAME=VALUE is a variable for ${NAME} in the file, as on pserve's command line.
 ))  # fmt: skip
 @click.option("--factory", is_flag=True, help="The attribute is a function that makes the application")
 @click.option("--server-name", "section", metavar="NAME", default="main", help="Use the file's table [server:NAME]")
-@click.option("--watch", metavar="DIRECTORIES", help="With dev: what to watch, separated by commas [default .]")
+@click.option("-w", "--watch", metavar="DIRECTORIES", help="With dev: what to watch, separated by commas [default .]")
+@click.option("--ignore", metavar="PATTERNS", help='With dev: files that do not matter, such as "*.tmp,build/*"')
+@click.option("--allow-host", metavar="HOST", multiple=True, help="With dev: a host name to answer to; * is any")
+@click.option("--live", is_flag=True, help="With dev: pages reload themselves after a restart")
 @click.option("--check", is_flag=True, help="Load the configuration and the application, then end")
 @reported()
 def run(words: tuple[str, ...], **kw: Any) -> None:
@@ -104,12 +111,34 @@ def _develop(kw: Mapping[str, Any]) -> None:
     from wiverno.dev.dev_server import DevServer
 
     settings = given(kw)
-    DevServer.serve(
-        app_module=kw["app_module"] or MODULE,
-        app_name=kw["app_name"] or ATTRIBUTE,
-        host=str(settings.get("host", "localhost")),
-        port=int(str(settings.get("port", 8000))),
-    )
+    if others := [SETTINGS[name].option for name in settings if name not in DEV_SETTINGS]:
+        end(f"wiverno run dev takes no {others[0]}; it is for wiverno run and wiverno run prod", MISTAKE)
+    loaded = load(kw["config_file"], options=settings, server_name=kw["section"], mode="simple")
+    warn(loaded.warnings)
+    adjustments = loaded.adjustments
+    threads = {} if loaded.origins["threads"][0][1].kind == "default" else {"threads": adjustments.threads}
+    try:
+        DevServer.serve(
+            kw["app_module"] or MODULE,
+            kw["app_name"] or ATTRIBUTE,
+            adjustments.host,
+            adjustments.port,
+            watch_dirs=_items(kw["watch"]),
+            ignore_patterns=_items(kw["ignore"]),
+            factory=kw["factory"],
+            allowed_hosts=kw["allow_host"],
+            live=kw["live"],
+            **threads,
+        )
+    except NotADirectoryError as error:
+        end(str(error), MISTAKE)
+    except OSError as error:
+        end(why_not_started(error, adjustments), FAILURE)
+
+
+def _items(text: str | None) -> list[str] | None:
+    """Return what stands between commas."""
+    return [item.strip() for item in text.split(",") if item.strip()] if text else None
 
 
 def _summary(loaded: LoadedConfig, spec: AppSpec | None) -> str:
