@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-_PROCESS = "wiverno has no such setting yet; the service manager can do it"
+from wiverno.config.settings import SETTINGS
 
-# gunicorn's name → ours, with a note where it does not mean quite the same.
-_GUNICORN_NAMES: Mapping[str, tuple[str, str]] = {
+# gunicorn's name → ours, with a note where it does not mean quite the same. What is no setting of ours (yet) is noted.
+_NAMES: Mapping[str, tuple[str, str]] = {
     "bind": ("listen", ""),
     "backlog": ("backlog", ""),
     "timeout": ("request_timeout", "gunicorn kills a silent worker after it; here the slow request is logged"),
@@ -22,41 +22,44 @@ _GUNICORN_NAMES: Mapping[str, tuple[str, str]] = {
     "forwarded_allow_ips": ("trusted_proxy", ""),
     "proxy_protocol": ("proxy_protocol", ""),
     "worker_connections": ("connection_limit", ""),
+    "workers": ("workers", ""),
+    "preload_app": ("preload", ""),
+    "max_requests": ("max_requests", ""),
+    "max_requests_jitter": ("max_requests_jitter", ""),
+    "pidfile": ("pid_file", ""),
+    "user": ("user", ""),
+    "group": ("group", ""),
+    "umask": ("umask", ""),
+    "certfile": ("certfile", ""),
+    "keyfile": ("keyfile", ""),
+    "ca_certs": ("ca_certs", ""),
+    "accesslog": ("access_log", ""),
+    "loglevel": ("log_level", ""),
 }
 
 # gunicorn's settings without a counterpart, with the reason.
-_GUNICORN_DROPPED: Mapping[str, str] = {
+_DROPPED: Mapping[str, str] = {
     "worker_class": "wiverno has one engine: threads, or mode = simple",
     "limit_request_field_size": "wiverno limits the whole head: max_request_header_size",
-    "preload_app": _PROCESS,
-    "max_requests": _PROCESS,
-    "max_requests_jitter": _PROCESS,
-    "daemon": _PROCESS,
-    "pidfile": _PROCESS,
-    "user": _PROCESS,
-    "group": _PROCESS,
-    "umask": _PROCESS,
+    "daemon": "wiverno stays in the foreground; the service manager puts it into the background",
     "chdir": "start wiverno in that directory",
     "raw_env": "set the environment before the start",
     "reload": "wiverno run dev reloads",
-    "loglevel": "set the level under [logging.root]",
-    "accesslog": "wiverno has no access log yet",
+    "access_log_format": "the fields are called otherwise here",
     "errorlog": "set a handler under [logging]",
     "logconfig": "write [logging]",
     "logconfig_dict": "write [logging]",
-    "certfile": "wiverno has no TLS yet; put a proxy in front",
-    "keyfile": "wiverno has no TLS yet; put a proxy in front",
     "proc_name": "wiverno does not rename its process",
     "worker_tmp_dir": "wiverno's workers write no heartbeat files",
     "paste": 'name the INI file\'s application: [app] use = "config:FILE"',
 }
-_GUNICORN_HOOKS = (
+_HOOKS = (
     "on_starting", "on_reload", "when_ready", "pre_fork", "post_fork", "post_worker_init", "worker_int", "worker_abort",
     "pre_exec", "pre_request", "post_request", "child_exit", "worker_exit", "nworkers_changed", "on_exit",
     "ssl_context",
 )  # fmt: skip
 
-GUNICORN = frozenset((*_GUNICORN_NAMES, *_GUNICORN_DROPPED, *_GUNICORN_HOOKS, "threads", "workers", "wsgi_app"))
+GUNICORN = frozenset((*_NAMES, *_DROPPED, *_HOOKS, "threads", "wsgi_app"))
 
 
 @dataclass
@@ -69,40 +72,38 @@ class Translated:
 
 
 def from_gunicorn(values: Mapping[str, object]) -> Translated:
-    """Return gunicorn's settings translated; unknown names get a note as well."""
+    """Return gunicorn's settings translated; what has no counterpart gets a note."""
     result = Translated()
     for key, value in values.items():
-        if key in _GUNICORN_NAMES:
-            name, note = _GUNICORN_NAMES[key]
-            result.settings[name] = (_GUNICORN_VALUES.get(key, _same)(value), key)
+        name, note = _NAMES.get(key, ("", ""))
+        if name in SETTINGS:
+            result.settings[name] = (_VALUES.get(key, _same)(value), key)
             if note:
                 result.notes.append((key, note))
         elif key == "wsgi_app":
             result.app = str(value)
-        elif key in _GUNICORN_HOOKS:
+        elif key in _HOOKS:
             result.notes.append((key, "wiverno calls no hooks"))
         elif key not in ("threads", "workers"):
-            result.notes.append((key, _GUNICORN_DROPPED.get(key, "wiverno has no such setting")))
+            result.notes.append((key, _DROPPED.get(key, "wiverno has no such setting")))
     _threads(values, result)
     _trust(result)
     return result
 
 
 def _threads(values: Mapping[str, object], result: Translated) -> None:
-    """Carry workers × threads as threads: one process serves as many requests at once."""
-    used = [key for key in ("workers", "threads") if key in values]
+    """Carry threads; without worker processes here, workers × threads is what one process serves at once."""
+    used = [key for key in ("workers", "threads") if key in values and key not in result.settings]
     if not used:
         return
-    try:
-        counts = [int(str(values[key])) for key in used]
-    except ValueError:
-        result.notes.append((used[0], "is no number"))
-        return
     product = 1
-    for count in counts:
-        product *= max(count, 1)
+    for key in used:
+        try:
+            product *= max(int(str(values[key])), 1)
+        except ValueError:
+            result.notes.append((key, "is no number"))
     result.settings["threads"] = (product, used[-1])
-    if "workers" in used and counts[0] > 1:
+    if "workers" in used and product > 1:
         result.notes.append(("workers", "became threads of one process"))
 
 
@@ -136,4 +137,4 @@ def _peers(value: object) -> object:
     return words[0] if len(words) == 1 else words
 
 
-_GUNICORN_VALUES: Mapping[str, Callable[[object], object]] = {"bind": _addresses, "forwarded_allow_ips": _peers}
+_VALUES: Mapping[str, Callable[[object], object]] = {"bind": _addresses, "forwarded_allow_ips": _peers}

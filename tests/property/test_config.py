@@ -1,0 +1,236 @@
+"""Any settings survive being written and read; any text's keys are where the scanners say."""
+
+from __future__ import annotations
+
+import configparser
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wiverno.config import paste_ini, units
+from wiverno.config.convert import convert
+from wiverno.config.errors import BadValue
+from wiverno.config.expand import escape, expand
+from wiverno.config.kinds import LONGEST, Kind
+from wiverno.config.loader import load
+from wiverno.config.positions import ini_places, toml_places
+from wiverno.config.rules import PROXY_HEADERS
+from wiverno.config.settings import SETTINGS, Adjustments
+
+HOSTS = st.sampled_from(["127.0.0.1", "::1", "*", "localhost", "example.org", "0.0.0.0"])
+ADDRESSES = st.sampled_from(["127.0.0.1:80", "[::1]:0", "*:8080", "localhost", "unix:/run/x y.sock"[:12], "fd:web"])
+NETWORKS = st.sampled_from(["10.0.0.0/8", "::1/128", "192.168.1.0/24", "0.0.0.0/0"])
+PRINTABLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=20)
+
+# Settings whose kind alone does not say what a value may be.
+BY_NAME: dict[str, st.SearchStrategy[Any]] = {
+    "host": HOSTS,
+    "listen": st.lists(ADDRESSES, min_size=1, max_size=3),
+    "unix_socket": PRINTABLE,
+    "unix_socket_perms": st.integers(0, 0o777).map(units.mode_text),
+    "ident": PRINTABLE,
+    "server_name": st.from_regex(r"\A[a-z0-9.-]{1,20}\Z"),
+    "url_scheme": st.sampled_from(["http", "https", "x+y"]),
+    "url_prefix": st.from_regex(r"\A(/[a-z0-9%$]{1,5}){0,2}\Z"),
+    "trusted_proxy": st.sampled_from(["127.0.0.1", "*", "localhost"]),
+    "trusted_proxies": st.lists(NETWORKS, min_size=1, max_size=3),
+    "trusted_proxy_headers": st.sets(st.sampled_from(PROXY_HEADERS[1:]), min_size=1),
+}
+
+
+def values_of(name: str, kind: Kind) -> st.SearchStrategy[Any]:
+    """Return values that a setting accepts; a new kind of value needs a line above."""
+    if name in BY_NAME:
+        return BY_NAME[name]
+    if kind.is_flag:
+        return st.booleans()
+    if kind.unit == "seconds":
+        return st.floats(0, LONGEST, allow_nan=False)
+    if kind.unit == "bytes":
+        return st.integers(1, 2**62)
+    if kind.metavar == "NUMBER":
+        return st.integers(1, 4096)
+    return st.sampled_from([example for example in kind.examples if _is_accepted(kind, example)] or [""])
+
+
+def _is_accepted(kind: Kind, example: str) -> bool:
+    try:
+        kind.read(example)
+    except BadValue:
+        return False
+    return True
+
+
+def drawn(draw: st.DrawFn) -> dict[str, Any]:
+    names = [name for name, entry in SETTINGS.items() if not entry.code_only and not entry.inert]
+    chosen = set(draw(st.lists(st.sampled_from(names), max_size=12)))
+    group = draw(st.sampled_from([{"host", "port"}, {"listen"}, {"unix_socket"}]))
+    chosen -= {"host", "port", "listen", "unix_socket"} - group
+    if not chosen & {"trusted_proxy", "trusted_proxies"}:
+        chosen -= {"trusted_proxy_count", "trusted_proxy_headers"}
+    if "trusted_proxies" in chosen:
+        chosen.add("trusted_proxy_headers")
+    if {"ipv4", "ipv6"} <= chosen:
+        chosen.remove("ipv6")
+    return {name: draw(values_of(name, SETTINGS[name].kind)) for name in names if name in chosen}
+
+
+GIVEN = st.composite(drawn)()
+
+
+def written(made: Adjustments) -> dict[str, Any]:
+    """Return what was set, as a TOML table."""
+    values = {name: SETTINGS[name].kind.native(getattr(made, name)) for name in made.model_fields_set}
+    return {name: escape(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+@given(GIVEN)
+@settings(deadline=None, max_examples=60)
+def test_settings_to_toml_and_back(values: dict[str, Any]) -> None:
+    made = Adjustments(**values)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "a.toml")
+        file.write_text(tomli_w.dumps({"server": written(made)}), encoding="utf-8")
+        assert load(file, environ={}).adjustments == made
+
+
+@given(GIVEN)
+@settings(deadline=None, max_examples=60)
+def test_settings_to_ini_and_back_and_through_toml(values: dict[str, Any]) -> None:
+    made = Adjustments(**values)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "a.ini")
+        file.write_text(paste_ini.written({"server": written(made)}, lambda *_: None), encoding="utf-8")
+        assert load(file, environ={}).adjustments == made
+        converted = convert(str(file))
+        assert converted.notes == ()
+        other = Path(folder, "b.toml")
+        other.write_text(converted.text, encoding="utf-8")
+        assert load(other, environ={}).adjustments == made
+
+
+@given(GIVEN)
+@settings(deadline=None, max_examples=60)
+def test_settings_through_the_environment_and_options(values: dict[str, Any]) -> None:
+    made = Adjustments(**values)
+    texts = {name: SETTINGS[name].kind.text(getattr(made, name)) for name in made.model_fields_set}
+    environ = {SETTINGS[name].variable: text for name, text in texts.items()}
+    # An empty variable counts as unset.
+    said = {name: values[name] for name, text in texts.items() if text}
+    assert load(environ=environ).adjustments == Adjustments(**said)
+    assert load(environ={}, options=texts).adjustments == made
+
+
+@given(st.floats(0, LONGEST, allow_nan=False))
+def test_durations(seconds: float) -> None:
+    assert units.read_duration(units.duration_text(seconds)) == seconds
+
+
+@given(st.integers(0, 2**70))
+def test_sizes(size: int) -> None:
+    assert units.read_size(units.size_text(size)) == size
+
+
+@given(st.text())
+def test_only_bad_value_escapes_the_readers(text: str) -> None:
+    for entry in SETTINGS.values():
+        try:
+            entry.kind.read(text)
+        except BadValue:
+            continue
+
+
+@given(st.text(st.sampled_from("${}:-a/ "), max_size=20))
+def test_escaped_text_expands_to_itself(text: str) -> None:
+    assert expand(escape(text), lambda _: None, Path()) == text
+
+
+KEYS = st.text(st.sampled_from("ab-_1 .\"'\\é#=[]"), min_size=1, max_size=4)
+SCALARS = (
+    st.integers()
+    | st.booleans()
+    | st.floats(allow_nan=False)
+    | st.text(st.sampled_from("ab\"'\n\\#[]{},= \t"), max_size=12)
+    | st.datetimes()
+    | st.dates()
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=8
+)
+
+
+def leaves(value: Any, path: tuple[str | int, ...] = ()) -> set[tuple[str | int, ...]]:
+    """Return the paths of the values that are no tables: what a report can be about."""
+    if isinstance(value, dict):
+        return set().union(*(leaves(inner, (*path, key)) for key, inner in value.items())) if value else set()
+    if isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value):
+        return set().union(*(leaves(entry, (*path, number)) for number, entry in enumerate(value)))
+    return {path}
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=4), st.booleans(), st.booleans())
+@settings(deadline=None)
+def test_toml_keys_are_where_the_scanner_says(document: dict[str, Any], multiline: bool, crlf: bool) -> None:
+    """Every place is a path of the parsed document, every leaf has a place, and the key stands there."""
+    text = tomli_w.dumps(document, multiline_strings=multiline)
+    if crlf:
+        text = text.replace("\n", "\r\n")
+    parsed = tomllib.loads(text)
+    places = toml_places(text)
+    assert leaves(parsed) <= set(places)
+    lines = text.replace("\r\n", "\n").split("\n")
+    for path, place in places.items():
+        value: Any = parsed
+        for part in path:
+            value = value[part]
+        shown = lines[place.line - 1][place.column - 1 : place.column - 1 + place.width]
+        assert len(shown) == place.width
+        if isinstance(value, bool | int) and not isinstance(value, dict):
+            assert tomllib.loads(f"v = {shown}")["v"] == value
+
+
+INI_LINES = st.sampled_from(
+    [
+        "[a]",
+        "[b]",
+        "[DEFAULT]",
+        "k = v",
+        "k2: v",
+        "x y = 1 ; no comment",
+        "  more",
+        "\tmore",
+        "# c",
+        "; c",
+        "",
+        "k3 =",
+        "K = %d",
+    ]
+)
+
+
+@given(st.lists(INI_LINES, max_size=12))
+def test_ini_keys_are_where_the_scanner_says(lines: list[str]) -> None:
+    """What configparser accepts has the same sections and keys, and their values begin where the scanner says."""
+    text = "\n".join(lines)
+    parser = configparser.RawConfigParser()
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return
+    places = ini_places(text)
+    expected = {
+        (section, key) for section in parser.sections() for key in parser[section] if key not in parser.defaults()
+    }
+    found = {(section, key) for section, key in places if key and section != "DEFAULT"}
+    assert expected <= found
+    assert {key for section, key in places if section == "DEFAULT" and key} == set(parser.defaults())
+    for section, key in found:
+        place = places[section, key]
+        value = parser.get(section, key).strip().split("\n")[0]
+        assert lines[place.line - 1][place.column - 1 :].strip() == value

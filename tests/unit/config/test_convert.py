@@ -1,0 +1,304 @@
+"""What is carried over, what is not and why, and that both forms mean the same."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wiverno.config.convert import Converted, convert
+from wiverno.config.errors import ConfigError
+from wiverno.config.foreign import from_gunicorn
+from wiverno.config.loader import load
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def converted(name: str, text: str) -> tuple[dict[str, Any], list[str]]:
+    """Return the TOML tables and the notes of a conversion to TOML."""
+    Path(name).write_text(text)
+    result = convert(name, "toml")
+    return tomllib.loads(result.text), notes(result)
+
+
+def notes(result: Converted) -> list[str]:
+    return [note.headline() for note in result.notes]
+
+
+@pytest.mark.parametrize("name", ["development.ini", "production.toml"])
+def test_the_examples_mean_the_same_in_the_other_format(name: str) -> None:
+    source = ROOT / "configs" / name
+    result = convert(str(source))
+    other = Path("other.ini" if source.suffix == ".toml" else "other.toml")
+    other.write_text(result.text)
+    assert notes(result) == []
+    for section in ("main", "simple") if source.suffix == ".ini" else ("main",):
+        before = load(source, environ={}, server_name=section)
+        assert load(other, environ={}, server_name=section).adjustments == before.adjustments
+
+
+def test_an_ini_file_becomes_toml() -> None:
+    table, found = converted(
+        "a.ini",
+        "[DEFAULT]\nhttp_port = 6543\n"
+        "[app:main]\nuse = egg:MyApp\nmoney = $5 and ${HOME} 100%%\nport = %(http_port)s at %(here)s %(given)s\n"
+        "set x = y\n"
+        "[server:main]\nuse = egg:wiverno\nport = %(http_port)s\nget threads = n\nident = 5%%\nipv4 = off\n"
+        "listen =\n    a:1\n    b:2\n[alembic]\nx = 1\n[pserve]\nwatch_files = a b\n",
+    )
+    assert table == {
+        "app": {
+            "use": "egg:MyApp",
+            "settings": {"money": "$$5 and $${HOME} 100%", "port": "${http_port:-6543} at ${here} ${given}"},
+        },
+        "server": {
+            "port": "${http_port:-6543}", "threads": "${n}", "ident": "5%", "ipv4": False, "listen": ["a:1", "b:2"],
+        },
+        "pserve": {"watch_files": ["a", "b"]},
+    }  # fmt: skip
+    assert found == [
+        "a.ini:7: set x: has no counterpart in TOML",
+        "a.ini:17: alembic: belongs to another tool and was left out",
+        "a.ini:2: http_port: is global configuration for Paste's factories, which TOML has not",
+    ]
+
+
+def test_a_pipeline_becomes_middleware() -> None:
+    table, found = converted(
+        "a.ini",
+        "[pipeline:main]\npipeline = one two app\n[filter:one]\nuse = egg:One\nx = 1\n[filter:two]\nuse = call:m:two\n"
+        "[app:app]\nuse = egg:wiverno\napp = m:make\nfactory = yes\ny = 2\n",
+    )
+    assert table["app"] == {"use": "m:make", "factory": True, "settings": {"y": "2"}}
+    assert table["middleware"] == [{"use": "egg:One", "settings": {"x": "1"}}, {"use": "call:m:two"}]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("text", "use"),
+    [
+        ("[composite:main]\nuse = egg:Paste#urlmap\n/ = x\n", "config:a.ini#main"),
+        ("[pipeline:main]\npipeline = gone app\n[app:app]\nuse = egg:X\n", "config:a.ini#main"),
+        ("[filter-app:main]\nuse = egg:X\nnext = y\n", "config:a.ini#main"),
+        ("[app:main]\nuse = other\n[app:other]\nuse = egg:X\n", "config:a.ini#other"),
+    ],
+)
+def test_what_only_paste_can_compose_stays_in_its_file(text: str, use: str) -> None:
+    table, _ = converted("a.ini", text)
+    assert table["app"]["use"] == use
+
+
+def test_waitress_keeps_its_names() -> None:
+    table, found = converted(
+        "a.ini",
+        "[server:main]\nuse = egg:waitress#main\nlisten = *:8080\nsend_bytes = 3\nasyncore_use_poll = true\n"
+        "channel_timeout = 60\nmax_request_body_size = 1048576\nunix_socket_perms = 660\n",
+    )
+    assert table["server"] == {
+        "listen": ["*:8080"], "channel_timeout": "1m", "max_request_body_size": "1MiB", "unix_socket_perms": "660",
+    }  # fmt: skip
+    assert found == [
+        "a.ini:4: send_bytes: does nothing in wiverno",
+        "a.ini:5: asyncore_use_poll: does nothing in wiverno",
+    ]
+
+
+def test_gunicorns_section_is_translated() -> None:
+    table, found = converted(
+        "a.ini",
+        "[server:main]\nuse = egg:gunicorn#main\nbind = 127.0.0.1:80,unix:/x\nworkers = 4\nthreads = 2\n"
+        "forwarded_allow_ips = 10.0.0.1,10.0.0.2\ntimeout = 30\ncertfile = x\nnonsense = 1\n",
+    )
+    assert table["server"] == {
+        "listen": ["127.0.0.1:80", "unix:/x"], "threads": 8, "request_timeout": "30s",
+        "trusted_proxies": ["10.0.0.1", "10.0.0.2"], "trusted_proxy_headers": ["x-forwarded-proto"],
+    }  # fmt: skip
+    assert [note.split(": ", 2)[1] for note in found] == ["timeout", "certfile", "nonsense", "workers"]
+    Path("b.toml").write_text(convert("a.ini").text)
+    assert load("b.toml", environ={}).adjustments.threads == 8
+
+
+def test_a_gunicorn_conf_py_is_run_as_gunicorn_does() -> None:
+    table, found = converted(
+        "gunicorn.conf.py",
+        "import os\nbind = ['0.0.0.0:8000', 'fd://3']\nworkers = 2 * 2\nwsgi_app = 'a:b'\nforwarded_allow_ips = '*'\n"
+        "def post_fork(server, worker):\n    pass\nworker_class = 'gevent'\nkeepalive = 5\nother = 1\n",
+    )
+    assert table == {
+        "app": {"use": "a:b"},
+        "server": {
+            "listen": ["0.0.0.0:8000", "fd:3"], "threads": 4, "trusted_proxy": "*",
+            "trusted_proxy_headers": ["x-forwarded-proto"], "channel_timeout": "5s",
+        },
+    }  # fmt: skip
+    assert sorted(found) == [
+        "gunicorn.conf.py:3: workers: became threads of one process",
+        "gunicorn.conf.py:6: post_fork: wiverno calls no hooks",
+        "gunicorn.conf.py:8: worker_class: wiverno has one engine: threads, or mode = simple",
+    ]
+
+
+def test_a_gunicorn_conf_py_that_raises_is_a_configuration_error() -> None:
+    Path("g.py").write_text("1 / 0\n")
+    with pytest.raises(ConfigError, match=r"g\.py: cannot be run: ZeroDivisionError"):
+        convert("g.py")
+    with pytest.raises(ConfigError, match=r"gone\.py: no such file"):
+        convert("gone.py")
+
+
+def test_gunicorns_oddities() -> None:
+    found = from_gunicorn({"workers": "x", "threads": 3, "forwarded_allow_ips": "", "worker_connections": 50})
+    assert found.settings == {"threads": (3, "threads"), "connection_limit": (50, "worker_connections")}
+    assert found.notes == [("workers", "is no number"), ("workers", "became threads of one process")]
+    assert from_gunicorn({"bind": "a:1"}).settings == {"listen": (["a:1"], "bind")}
+
+
+def test_another_servers_section_stays_as_it_is() -> None:
+    table, found = converted("a.ini", "[server:main]\nuse = egg:cheroot\nx = %%\n")
+    assert table["server"] == {"use": "egg:cheroot", "x": "%"}
+    assert found == ["a.ini:2: use: egg:cheroot stays the server; wiverno does not look at its settings"]
+
+
+def test_toml_becomes_ini() -> None:
+    Path("base.toml").write_text("[server]\nthreads = 2\nident = 'x'\n")
+    Path("a.toml").write_text(
+        'extends = "base.toml"\n[app]\nuse = "m:make"\nfactory = true\n'
+        '[app.settings]\nn = 5\nflag = true\nword = "100%"\nurl = "${URL}"\nlist = ["a", "b"]\ndb.url = "x"\n'
+        '[[middleware]]\nuse = "egg:One"\nsettings = { x = "1" }\n[[middleware]]\nuse = "m:Two"\n'
+        '[server]\nident = "5%"\nlisten = ["a:1", "b:2"]\nchannel_timeout = 90\n'
+        '["server:two"]\nuse = "egg:wiverno#simple"\n'
+        '["app:two"]\nuse = "egg:Two"\n[pserve]\nwatch_files = ["a", "b"]\n[tool.x]\ny = 1\n'
+    )
+    result = convert("a.toml")
+    assert result.text == (
+        "[server:main]\nuse = egg:wiverno\nthreads = 2\nident = 5%%\nlisten =\n    a:1\n    b:2\n"
+        "channel_timeout = 1m30s\n"
+        "\n[pipeline:main]\npipeline = filter1 application\n"
+        "\n[filter:filter1]\nuse = egg:One\nx = 1\n"
+        "\n[app:application]\nuse = egg:wiverno\napp = m:make\nfactory = true\nn = 5\nflag = true\nword = 100%%\n"
+        "url = ${URL}\nlist = a b\ndb.url = x\n"
+        "\n[server:two]\nuse = egg:wiverno#simple\n"
+        "\n[app:two]\nuse = egg:Two\n"
+        "\n[pserve]\nwatch_files = a b\n"
+    )
+    assert notes(result) == [
+        "a.toml:1: extends: base.toml is merged in: INI builds on sections, not on files",
+        'middleware: "m:Two" is no Paste filter (egg: or call:) and was left out',
+        "app.settings.n: becomes text, as everything in INI",
+        "app.settings.flag: becomes text, as everything in INI",
+        "app.settings.url: the application gets ${…} as it is: Paste does not look at it",
+        "app.settings.list: becomes text, as everything in INI",
+        "tool: belongs to another tool and was left out",
+    ]
+
+
+def test_a_wrong_value_is_not_carried() -> None:
+    Path("a.toml").write_text("[server]\nport = 99999\nprot = 1\n")
+    with pytest.raises(ConfigError, match=r"a\.toml:2: port: must be at most 65535"):
+        convert("a.toml")
+    Path("b.toml").write_text("[servr]\n")
+    with pytest.raises(ConfigError, match=r'did you mean "server"'):
+        convert("b.toml")
+    Path("c.ini").write_text("[server:main]\nuse = base\n")
+    with pytest.raises(ConfigError, match=r"there is no \[server:base\]"):
+        convert("c.ini")
+
+
+def test_an_unknown_setting_is_named() -> None:
+    _, found = converted("a.ini", "[server:main]\nprot = 1\n")
+    assert found == ["a.ini:2: prot: unknown setting"]
+
+
+LOGGING_INI = """\
+[loggers]
+keys = root, web
+[handlers]
+keys = console, file
+[formatters]
+keys = plain
+[logger_root]
+level = WARNING
+handlers = console
+[logger_web]
+level = DEBUG
+handlers = file
+qualname = my.web
+propagate = 0
+[handler_console]
+class = StreamHandler
+args = (sys.stdout,)
+level = ERROR
+formatter = plain
+[handler_file]
+class = handlers.RotatingFileHandler
+args = ('app.log', 'a')
+kwargs = {'maxBytes': 1000}
+[formatter_plain]
+format = %(levelname)s %(message)s
+datefmt = %H:%M
+"""
+
+
+def test_logging_is_carried_both_ways() -> None:
+    table, found = converted("a.ini", LOGGING_INI)
+    assert found == []
+    expected = {
+        "formatters": {"plain": {"format": "%(levelname)s %(message)s", "datefmt": "%H:%M"}},
+        "handlers": {
+            "console": {
+                "class": "logging.StreamHandler", "level": "ERROR", "formatter": "plain", "stream": "ext://sys.stdout",
+            },
+            "file": {
+                "class": "logging.handlers.RotatingFileHandler", "filename": "app.log", "mode": "a", "maxBytes": 1000,
+            },
+        },
+        "root": {"level": "WARNING", "handlers": ["console"]},
+        "loggers": {"my.web": {"level": "DEBUG", "handlers": ["file"], "propagate": False}},
+    }  # fmt: skip
+    assert table["logging"] == expected
+    Path("b.toml").write_text(convert("a.ini").text)
+    Path("c.ini").write_text(convert("b.toml").text)
+    again, _ = converted("c.ini", Path("c.ini").read_text())
+    assert again["logging"] == expected
+
+
+def test_carried_logging_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """dictConfig and fileConfig accept what was written."""
+    Path("a.ini").write_text(LOGGING_INI.replace("root, web", "root").replace("console, file", "console"))
+    Path("b.toml").write_text(convert("a.ini").text)
+    Path("c.ini").write_text(convert("b.toml").text)
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    try:
+        table = load("b.toml", environ={}).logging
+        assert table is not None
+        logging.config.dictConfig(dict(table))
+        assert [type(handler) for handler in root.handlers] == [logging.StreamHandler]
+        logging.config.fileConfig("c.ini", disable_existing_loggers=False)
+        assert [handler.level for handler in root.handlers] == [logging.ERROR]
+    finally:
+        root.handlers[:], level = before
+        root.setLevel(level)
+
+
+def test_logging_that_is_a_program_is_named() -> None:
+    _, found = converted(
+        "a.ini",
+        "[loggers]\nkeys = root\n[handlers]\nkeys = h\n[formatters]\nkeys =\n[logger_root]\nhandlers = h\n"
+        "[handler_h]\nclass = StreamHandler\nargs = (open('x'),)\n",
+    )
+    assert found == [
+        "a.ini:11: handler_h.args: is an expression that cannot be carried; name the handler's arguments here"
+    ]
+    Path("b.toml").write_text("[logging]\nfilters = {}\n")
+    assert notes(convert("b.toml")) == ["logging.filters: fileConfig has no such thing"]
