@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
+from itertools import islice
 from pathlib import Path
 
 from watchfiles import Change, DefaultFilter, watch
@@ -19,6 +20,8 @@ ASSETS = frozenset({".css", ".js", ".mjs", ".svg", ".map"})
 _QUIET = 100
 # How often the caller gets its turn when nothing changes, in milliseconds.
 _TURN = 250
+# How many files of a new folder are looked at.
+_MOST_NEW_FILES = 1000
 
 
 class Relevant(DefaultFilter):
@@ -39,10 +42,17 @@ class Relevant(DefaultFilter):
     def __call__(self, change: Change, path: str) -> bool:
         """Whether a change of this file is to restart the server."""
         file = Path(path)
+        if change is Change.added and file.is_dir():
+            # What was put into a new folder before it was watched has had no event of its own.
+            return super().__call__(change, path) and self._holds_relevant(file)
         # ".env" is all name and no suffix.
         if file.suffix.lower() not in self._suffixes and file.name != ".env":
             return False
         return super().__call__(change, path) and not self._is_ignored(file)
+
+    def _holds_relevant(self, folder: Path) -> bool:
+        files = islice((path for path in folder.rglob("*") if path.is_file()), _MOST_NEW_FILES)
+        return any(self(Change.added, str(path)) for path in files)
 
     def _is_ignored(self, file: Path) -> bool:
         below = [file.relative_to(folder) for folder in self._folders if file.is_relative_to(folder)]

@@ -43,3 +43,14 @@ def test_nothing_else(tmp_path: Path, name: str) -> None:
 
 def test_assets_only_matter_to_live_reload(tmp_path: Path) -> None:
     assert Relevant([tmp_path], [], with_assets=True)(Change.added, str(tmp_path / "site.css"))
+
+
+def test_a_new_folder_counts_by_what_is_in_it(tmp_path: Path) -> None:
+    relevant = Relevant([tmp_path], [], with_assets=False)
+    folder = tmp_path / "templates"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "x.log").touch()
+    assert not relevant(Change.added, str(folder))
+    (folder / "deep" / "x.html").touch()
+    assert relevant(Change.added, str(folder))
+    assert not relevant(Change.modified, str(folder))
