@@ -1,5 +1,6 @@
-"""The servers of create_server as waitress's users know them: addresses, sockets, run and close, and what lies inside."""
+"""The servers of create_server as waitress's users know them: addresses, sockets, run, close, and what lies inside."""
 
+import errno
 import os
 import signal
 import socket
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.dropin import GET, ask, hello, running
+from tests.support.dropin import GET, ask, hello, open_descriptors, running
 from tests.support.processes import Child, run
 from tests.support.sockets import LOOPBACK, RawClient, busy_port, free_port
 from tests.support.waiting import PATIENCE, wait_until
@@ -350,7 +351,8 @@ def test_listen_fds_by_name(tmp_path: Path, arguments: list[str]) -> None:
     (tmp_path / "shop.py").write_text(APPLICATION)
     (tmp_path / "shop.toml").write_text('[server]\nlisten = ["fd:web"]\n[app]\nuse = "shop:application"\n')
     (tmp_path / "shop.ini").write_text(
-        "[server:main]\nuse = egg:wiverno#main\nlisten = fd:web\n[app:main]\nuse = egg:wiverno\napp = shop:application\n"
+        "[server:main]\nuse = egg:wiverno#main\nlisten = fd:web\n"
+        "[app:main]\nuse = egg:wiverno\napp = shop:application\n"
     )
     paths = [str(tmp_path / "admin"), str(tmp_path / "web")]
     environment = {"PYTHONPATH": str(tmp_path)}
@@ -359,8 +361,8 @@ def test_listen_fds_by_name(tmp_path: Path, arguments: list[str]) -> None:
         child.wait_for(f"Serving on http://{LOOPBACK}:{port}")
         assert ask(paths[1])[2] == b"hello"
         assert ask((LOOPBACK, port))[2] == b"hello"
-        with pytest.raises(ConnectionRefusedError):
-            RawClient(paths[0])
+        with socket.socket(socket.AF_UNIX) as client:
+            assert client.connect_ex(paths[0]) == errno.ECONNREFUSED
         assert child.stop() == 0
     assert Path(paths[1]).exists(), "the socket is systemd's"
 
@@ -404,7 +406,7 @@ def test_close_before_run() -> None:
 @pytest.mark.parametrize("threads", [1, 4])
 def test_close_races_with_run(threads: int) -> None:
     """Whoever comes first, close() or run(), the server ends and leaks no descriptor."""
-    before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
+    before = open_descriptors()
     for _ in range(20):
         server = create_server(hello, host=LOOPBACK, port=0, threads=threads)
         runner = threading.Thread(target=server.run, daemon=True)
@@ -412,8 +414,7 @@ def test_close_races_with_run(threads: int) -> None:
         server.close()
         runner.join(PATIENCE)
         assert not runner.is_alive()
-    if before:
-        assert len(os.listdir("/proc/self/fd")) <= before
+    assert len(open_descriptors()) <= len(before)
 
 
 @pytest.mark.parametrize("threads", [1, 4])
@@ -447,7 +448,7 @@ def test_close_lets_the_request_under_way_finish(threads: int) -> None:
             assert entered.wait(PATIENCE)
             server.close()
             go.set()
-            status, fields, body = client.response()
+            status, _, body = client.response()
     assert (status, body) == (200, b"hello")
 
 
@@ -592,7 +593,7 @@ def test_application_can_be_replaced() -> None:
         server.application = hello
         assert ask((LOOPBACK, server.effective_port))[2] == b"hello"
         with pytest.raises(ValueError, match="the application is None"):
-            server.application = None
+            server.application = None  # type: ignore[assignment]
 
 
 def test_known_attributes() -> None:

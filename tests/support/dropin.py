@@ -1,9 +1,11 @@
 """Servers as waitress's users run them: in a thread, until close(); and what they say to clients and to loggers."""
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tests.support.sockets import RawClient
@@ -36,6 +38,15 @@ def ask(address: tuple[str, int] | str, request: bytes = GET) -> tuple[int, dict
     with RawClient(address) as client:
         client.send(request)
         return client.response()
+
+
+def open_descriptors() -> dict[str, str]:
+    """Return this process's descriptors and what they are open on; nothing where there is no /proc."""
+    folder, found = Path("/proc/self/fd"), {}
+    for entry in folder.iterdir() if folder.exists() else ():
+        with contextlib.suppress(OSError):  # the listing's own is gone by now
+            found[entry.name] = str(entry.readlink())
+    return found
 
 
 class Messages(logging.Handler):

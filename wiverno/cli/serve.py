@@ -17,6 +17,7 @@ from wiverno.cli.options import SettingsCommand, given, with_settings
 from wiverno.config.errors import ConfigError, Origin, Problem
 from wiverno.config.loader import AppSpec, LoadedConfig, activate
 from wiverno.config.settings import SETTINGS, Adjustments
+from wiverno.config.sources import with_descriptors
 from wiverno.paste import application
 from wiverno.serving import be_heard
 
@@ -45,7 +46,10 @@ def serve(target: str | None, app: str | None, call: bool, **kw: Any) -> None:
     name = target or app
     if name is None or (target and app):
         end("specify one application: wiverno serve [OPTIONS] MODULE:OBJECT", FAILURE)
-    adjustments = _adjusted(given(kw))
+    settings = given(kw)
+    if "listen" in settings:
+        settings["listen"] = with_descriptors(settings["listen"])
+    adjustments = _adjusted(settings)
     sys.path.append(str(Path.cwd()))
     be_heard()
     loaded = LoadedConfig(adjustments)

@@ -20,7 +20,7 @@ from wiverno.config.expand import Lookup
 from wiverno.config.ini_file import IniFile
 from wiverno.config.section import located
 from wiverno.config.settings import SETTINGS, Adjustments
-from wiverno.config.sources import APP_VARIABLE, Environment, Layer, chosen_file, environment
+from wiverno.config.sources import APP_VARIABLE, Environment, Layer, chosen_file, environment, with_descriptors
 from wiverno.config.sources import options as option_layer
 from wiverno.config.toml_file import TomlFile, read_text, read_toml
 
@@ -192,7 +192,7 @@ def assemble(
     elif own and use is not None:
         stack = [*stack, {"mode": (own, use[1])}]
     merged = layers.stacked([*above, *stack], problems)
-    adjustments, chains = _checked(merged, expander)
+    adjustments, chains = _checked(merged, expander, env)
     if problems or adjustments is None:
         raise ConfigError(problems)
     app = contents.app
@@ -215,14 +215,16 @@ def assemble(
     return loaded if env.app is None else loaded.with_app(env.app, Origin("environment", text=APP_VARIABLE))
 
 
-def _checked(merged: layers.Merged, expander: Expander) -> tuple[Adjustments | None, dict[str, Chain]]:
+def _checked(
+    merged: layers.Merged, expander: Expander, env: Environment
+) -> tuple[Adjustments | None, dict[str, Chain]]:
     """Return the settings made of the winners, or None after noting what is wrong, and each setting's chain."""
     problems, values = expander.problems, dict[str, Any]()
     for name, entry in merged.winners.items():
         before = len(problems)
         value = layers.expanded(entry, expander)
         if len(problems) == before:
-            values[name] = value
+            values[name] = with_descriptors(value, env.variables) if name == "listen" else value
     adjustments = None
     try:
         adjustments = Adjustments(**values)

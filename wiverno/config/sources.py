@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from wiverno.config.errors import Origin, nearest
 from wiverno.config.settings import ALIASES, SETTINGS
+from wiverno.config.units import read_words
 
 Layer = Mapping[str, tuple[object, Origin]]
 
@@ -23,6 +24,9 @@ FILE_VARIABLE = "WIVERNO_CONFIG"
 APP_VARIABLE = "WIVERNO_APP"
 
 DEFAULT_FILE = "wiverno.toml"
+
+# The first descriptor that systemd hands over (sd_listen_fds(3), SD_LISTEN_FDS_START).
+FIRST_DESCRIPTOR = 3
 
 # Kubernetes sets these in every pod for a service called "wiverno…" (enableServiceLinks); nobody wrote them.
 _SERVICE_LINK = re.compile(r"WIVERNO_(?:.+_)?(?:SERVICE_(?:HOST|PORT)(?:_.+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_.+)?)")
@@ -75,6 +79,47 @@ def _unknown(variable: str) -> str:
     found = nearest(variable.removeprefix(PREFIX), [name.removeprefix(PREFIX).lower() for name in names])
     hint = f"; did you mean {PREFIX}{found.upper()}?" if found else ""
     return f"{variable} is no setting of wiverno and was ignored{hint}"
+
+
+def inherited(variables: Mapping[str, str], process: int) -> dict[str, list[int]]:
+    """Return the descriptors of the sockets that systemd handed over, by name; several sockets may share one.
+
+    sd_listen_fds(3): LISTEN_FDS of them, from number 3, named by LISTEN_FDNAMES between colons, and meant only for the
+    process of LISTEN_PID, because children inherit the variables as well.
+    """
+    count = variables.get("LISTEN_FDS", "")
+    if variables.get("LISTEN_PID") != str(process) or not count.isdigit():
+        return {}
+    names = variables.get("LISTEN_FDNAMES", "").split(":")
+    found: dict[str, list[int]] = {}
+    for place in range(int(count)):
+        name = names[place] if place < len(names) else ""
+        found.setdefault(name or "unknown", []).append(FIRST_DESCRIPTOR + place)
+    return found
+
+
+def with_descriptors(listen: object, variables: Mapping[str, str] | None = None) -> object:
+    """Return a value of `listen` with systemd's names of sockets replaced by their descriptors' numbers.
+
+    A name that is not there stays, so that a configuration can be checked where systemd has not started it; listening
+    on it is an error.
+
+    Args:
+        listen: text or a list, as any source gives it.
+        variables: None is the process's environment.
+    """
+    if isinstance(listen, str):
+        words: Iterable[object] = read_words(listen)
+    elif isinstance(listen, list | tuple):
+        words = listen
+    else:
+        return listen
+    sockets = inherited(os.environ if variables is None else variables, os.getpid())
+    result: list[object] = []
+    for word in words:
+        name = word[3:] if isinstance(word, str) and word.startswith("fd:") else ""
+        result += [f"fd:{number}" for number in sockets[name]] if name in sockets else [word]
+    return result
 
 
 def options(given: Mapping[str, object] | None) -> Layer:

@@ -55,7 +55,7 @@ class UnixAddress:
 
 @dataclass(frozen=True, slots=True)
 class FdAddress:
-    """A socket inherited from systemd (LISTEN_FDS), by its FileDescriptorName or its number counted from 0."""
+    """An inherited socket: by the name that systemd gives it (FileDescriptorName), or by its descriptor's number."""
 
     name: str
 
