@@ -24,6 +24,7 @@ from wiverno.core.buffers import Pending
 from wiverno.core.incoming import IncomingBody
 from wiverno.core.loop import Loop
 from wiverno.core.outgoing import BODY, CLOSED, HEAD, IDLE, RUNNING, SENDING, WAITING, WOULD_BLOCK, Outgoing
+from wiverno.core.poller import READ
 from wiverno.core.service import Service
 from wiverno.http.buffer import HeadBuffer
 from wiverno.http.errors import ProtocolError
@@ -179,7 +180,7 @@ class Connection(Outgoing):
             self.answer(error.status, error.message)
             return None
         if block is None:
-            if self._armed < 0:
+            if self._armed != READ:  # new, or it was silent or sending during the request before
                 self.rearm()
             return None
         if partial:
@@ -228,7 +229,7 @@ class Connection(Outgoing):
                 self.close()
                 return None
         self._loop.watch(self, self.deadline())
-        if self._armed < 0:
+        if self._armed != READ:
             self.rearm()
         return None
 

@@ -177,12 +177,17 @@ def test_many_events_come_in_portions(poller: Poller) -> None:
             theirs.close()
 
 
+def wake_often(poller: Poller, count: int) -> None:
+    for _ in range(count):
+        poller.wake()
+
+
 def test_wakes_from_many_threads_leave_the_poller_awake(poller: Poller) -> None:
     """However wakes and waits fall together, a later wake still ends a wait."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        threads = [threading.Thread(target=lambda: [poller.wake() for _ in range(2000)]) for _ in range(3)]
+        threads = [threading.Thread(target=wake_often, args=(poller, 2000)) for _ in range(3)]
         for thread in threads:
             thread.start()
         while any(thread.is_alive() for thread in threads):

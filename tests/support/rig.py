@@ -1,0 +1,148 @@
+"""A connection on a real socket with its loop, led step by step by the test: no crew, no second thread unless asked."""
+
+import select
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.support.sockets import RawClient
+from tests.support.waiting import PATIENCE
+from wiverno.config.settings import Adjustments
+from wiverno.core.connection import Connection
+from wiverno.core.loop import Loop
+from wiverno.core.poller import READ, EpollPoller, Poller, SelectorsPoller
+from wiverno.core.service import Service, new_service
+from wiverno.wsgi.environ import Environ, listener_variables
+from wiverno.wsgi.gateway import KEEP
+
+POLLERS: dict[str, Callable[[], Poller]] = {"selectors": SelectorsPoller}
+if hasattr(select, "epoll"):
+    POLLERS["epoll"] = EpollPoller
+
+App = Callable[..., Iterable[bytes]]
+
+
+def hello(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Answer with the path and the body's length."""
+    start_response("200 OK", [])
+    return [f"{environ['PATH_INFO']} {len(environ['wsgi.input'].read())}".encode()]
+
+
+def service_for(application: App = hello, *, threads: bool = True, **settings: Any) -> Service:
+    """Return what connections need, from settings as `create_server` takes them."""
+    return new_service(application, Adjustments.from_keywords(**settings), is_threaded=threads)
+
+
+class PairClient(RawClient):
+    """The far end of a socket pair, or of anything that is connected already."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self.socket = connected
+        self.socket.settimeout(PATIENCE)
+        self.buffer = b""
+
+
+class Rig:
+    """A loop, and connections whose other ends are in the test's hand.
+
+    Attributes:
+        held: environs of requests that were not run because `holds` is set, with their connections.
+        holds: keep requests back instead of running them.
+    """
+
+    def __init__(self, service: Service, poller: Poller) -> None:
+        self.service = service
+        self.loop = Loop(poller)
+        self.holds = False
+        self.held: list[tuple[Connection, Environ]] = []
+        self.clients: list[PairClient] = []
+
+    def connect(self, *, received: bytes = b"", buffer: int = 0) -> tuple[Connection, PairClient]:
+        """Make a connection as the acceptor does; `buffer` is the size of the kernel's buffers on the way out."""
+        ours, theirs = socket.socketpair()
+        if buffer:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        ours.setblocking(False)
+        variables = listener_variables(
+            server_name="a", server_port="80", software="test", scheme="http", prefix="", threads=True, processes=False
+        )
+        connection = Connection(ours, variables, self.service, self.loop, trusted=False, received=received)
+        self.loop.handlers[connection.fd] = connection
+        self.loop.connections.add(connection)
+        self.loop.watch(connection, connection.deadline())
+        self.loop.ready.append((connection.fd, 0 if received else READ))
+        client = PairClient(theirs)
+        self.clients.append(client)
+        return connection, client
+
+    def turn(self, timeout: float = 0.0) -> int:
+        """Lead for one wait: handle what is ready, waiting up to `timeout` seconds for it; return the events handled."""
+        loop = self.loop
+        if not loop.ready:
+            loop.wake_at = time.monotonic() + timeout
+            loop.wait()
+        count = 0
+        for _ in range(len(loop.ready)):
+            fd, events = loop.ready.popleft()
+            handler: Any = loop.handlers.get(fd)
+            if handler is None:
+                continue
+            count += 1
+            environ = handler.ready(events)
+            if environ is None:
+                continue
+            if self.holds:
+                self.held.append((handler, environ))
+                continue
+            outcome = handler.gateway.respond(environ)
+            if outcome != KEEP or handler.unsettled:
+                handler.settle(outcome)
+        return count
+
+    def settle(self) -> None:
+        """Lead until nothing is ready any more."""
+        while self.turn():
+            pass
+
+    def until(self, condition: Callable[[], object], deadline: float = PATIENCE) -> None:
+        """Lead until `condition` holds.
+
+        Raises:
+            AssertionError: it did not in time.
+        """
+        end = time.monotonic() + deadline
+        while not condition():
+            assert time.monotonic() < end, "led in vain"
+            self.turn(0.02)
+
+    def later(self, seconds: float) -> None:
+        """Ask every connection about its deadline as if `seconds` had passed."""
+        now = time.monotonic() + seconds
+        self.loop.now = now
+        for handler in self.loop.deadlines.due(now):
+            when = handler.deadline()  # type: ignore[attr-defined]
+            if when <= now:
+                handler.expire()  # type: ignore[attr-defined]
+            else:
+                self.loop.watch(handler, when)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """Close everything."""
+        for connection in list(self.loop.connections):
+            connection.close()
+        for client in self.clients:
+            client.close()
+        self.loop.poller.close()
+
+
+@contextmanager
+def rig(application: App = hello, *, poller: str = "epoll", threads: bool = True, **settings: Any) -> Iterator[Rig]:
+    """Have a loop and connections for the length of the block."""
+    made = Rig(service_for(application, threads=threads, **settings), POLLERS[poller]())
+    try:
+        yield made
+    finally:
+        made.close()
