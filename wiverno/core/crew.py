@@ -40,7 +40,7 @@ queue_logger = logging.getLogger("wiverno.queue")
 LOOK_INTERVAL: Final = 0.001  # seconds between two looks at the leader
 LATE: Final = 0.003  # seconds; a look that comes so late came late for the leader, too
 QUIET_LOOKS: Final = 20  # looks without a new turn before the lookout parks
-BLOCKED: Final = 0.0005  # seconds from which on a call counts as blocking
+BLOCKED: Final = 0.001  # seconds from which on a call counts as blocking
 DEPTH_LOG_INTERVAL: Final = 10.0  # seconds between two warnings about the queue's depth
 
 _LEAD: Final = object()
