@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from wiverno.config import loader
+from wiverno.config.export import Row, describe
 from wiverno.config.settings import SETTINGS
-from wiverno.web.masking import MASK, shown
+from wiverno.web.masking import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +67,18 @@ def setting_rows() -> list[SettingRow] | None:
     loaded = loader.active()
     if loaded is None:
         return None
-    rows = []
-    for name, setting in SETTINGS.items():
-        chain = loaded.origins.get(name, ())
-        origin = chain[0][1] if chain else None
-        is_default = origin is None or origin.kind == "default"
-        text = MASK if setting.secret else setting.kind.text(getattr(loaded.adjustments, name))
-        rows.append(SettingRow(name, text, "default" if is_default else str(origin), setting.meaning, is_default))
+    rows = [
+        SettingRow(row.name, row.value_text, _origin(row), SETTINGS[row.name].meaning, row.is_default)
+        for row in describe(loaded)
+        if row.name in SETTINGS
+    ]
     return sorted(rows, key=lambda row: row.is_default)
+
+
+def _origin(row: Row) -> str:
+    """Say where a value was written, and what it won over."""
+    losers = [f"{value} from {origin}" for value, origin in row.overridden if origin != "default"]
+    return row.origin_text + (f"; overrides {', '.join(losers)}" if losers else "")
 
 
 def source_line() -> str:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.support.wsgi import call
 from wiverno.config import loader
-from wiverno.config.errors import Origin
 from wiverno.config.settings import Adjustments
 from wiverno.demo import create_app, facts
 
 
 @pytest.fixture
-def configured(monkeypatch: pytest.MonkeyPatch) -> None:
+def configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A process that was started with a configuration whose port came from a file."""
-    loaded = loader.LoadedConfig(
-        Adjustments(port=8081), origins={"port": (("8081", Origin("file", "configs/x.toml", 7)),)}
-    )
+    file = tmp_path / "x.toml"
+    file.write_text("[server]\nport = 8081\n")
+    loaded = loader.load(file, environ={"WIVERNO_THREADS": "3"})
     monkeypatch.setattr(loader, "active", lambda: loaded)
 
 
@@ -34,11 +34,13 @@ def test_the_page_names_its_server_and_loads_nothing_from_elsewhere() -> None:
 def test_the_page_shows_settings_with_their_origin() -> None:
     body = call(create_app()).body.decode()
     assert "8081" in body
-    assert "configs/x.toml:7" in body
+    assert "x.toml:2" in body
+    assert "environment variable WIVERNO_THREADS" in body
     rows = facts.setting_rows()
     assert rows is not None
-    assert (rows[0].name, rows[0].is_default) == ("port", False)
-    assert {row.name for row in rows} == set(Adjustments.model_fields)
+    assert {row.name for row in rows if not row.is_default} == {"port", "threads"}
+    assert not rows[0].is_default
+    assert {row.name for row in rows} <= set(Adjustments.model_fields)
 
 
 def test_secrets_are_masked() -> None:
