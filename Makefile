@@ -39,6 +39,7 @@ test-long: $(VENV)/.installed-test
 check: $(VENV)/.installed-check
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m wiverno.config.page --check docs/settings.md configs/wiverno.schema.json
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks $(ARGS)
