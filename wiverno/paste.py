@@ -10,6 +10,7 @@ import inspect
 import logging
 import logging.config
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -106,7 +107,7 @@ def application(spec: AppSpec, global_conf: Mapping[str, str] | None = None) -> 
             through.
     """
     if spec.use.startswith(PASTE_SCHEMES):
-        return checked(_by_paste("APP", spec, global_conf or {}), spec.use, spec.origin)
+        return checked(_by_paste("APP", spec, global_conf or {}), spec.use, spec.origin, "returned ")
     found = _imported(spec)
     if spec.factory:
         _must_take(found, spec, ())
@@ -178,20 +179,39 @@ def _must_take(target: object, spec: AppSpec, positional: tuple[object, ...]) ->
 
 
 def _by_paste(kind: str, spec: AppSpec, global_conf: Mapping[str, str]) -> Any:
-    """Let PasteDeploy resolve an expression; its factories get the settings with dotted names and native values."""
+    """Do what PasteDeploy does with an expression; its factories get the settings with dotted names, native values.
+
+    Args:
+        kind: PasteDeploy's name for what is made: APP, FILTER or SERVER.
+        spec: the expression and the settings.
+        global_conf: what PasteDeploy calls so.
+    """
+    settings = _dotted(spec.settings)
+    if spec.use.startswith("call:"):
+        factory = _imported(AppSpec(spec.use.removeprefix("call:"), origin=spec.origin))
+        _must_take(factory, AppSpec(spec.use, settings=settings, origin=spec.origin), (global_conf,))
+        return factory(dict(global_conf), **settings)
+    from importlib.metadata import PackageNotFoundError
+
     from paste.deploy import loadwsgi
 
-    kind_of = getattr(loadwsgi, kind)
+    kind_of, here = getattr(loadwsgi, kind), global_conf.get("here", ".")
     try:
-        context = loadwsgi.loadcontext(
-            kind_of, spec.use, relative_to=global_conf.get("here", "."), global_conf=dict(global_conf)
-        )
-    except LookupError as error:
+        context = loadwsgi.loadcontext(kind_of, spec.use, relative_to=here, global_conf=dict(global_conf))
+    except PackageNotFoundError as error:
+        raise ConfigError([Problem(f"{spec.use}: {error.name} is not installed", spec.origin, "use")]) from error
+    except (LookupError, ImportError, AttributeError) as error:
+        if not isinstance(error, LookupError) and not _is_of_paste(error):
+            raise
         raise ConfigError([Problem(" ".join(str(error).split()), spec.origin, "use")]) from error
-    if context.protocol is None:  # call: leaves it open
-        context.protocol = f"paste.{kind.lower()}_factory"
-    context.local_conf.update(_dotted(spec.settings))
+    context.local_conf.update(settings)
     return context.create()
+
+
+def _is_of_paste(error: BaseException) -> bool:
+    """Tell whether PasteDeploy looked for a name in vain, and not the application's own code."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
+    return Path(frames[-1].filename).parts[-3:] == ("paste", "deploy", "util.py")
 
 
 def _dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -19,3 +19,7 @@ def create_app(greeting="made by a factory"):
 
 def forgets_to_return():
     create_app()
+
+
+def paste_app(global_conf, **settings):
+    return create_app(str(settings))
