@@ -1,0 +1,75 @@
+"""Options are made from the settings model."""
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from wiverno.cli import main
+from wiverno.cli.options import SettingOption, SettingsCommand, given, with_settings
+from wiverno.cli.run import run
+from wiverno.cli.serve import serve
+from wiverno.config.settings import SETTINGS
+
+
+def names(command: click.Command) -> dict[str, SettingOption]:
+    return {str(param.name): param for param in command.params if isinstance(param, SettingOption)}
+
+
+def test_every_setting_has_an_option() -> None:
+    """`run` has an option for every setting that does something, `serve` for waitress's inert ones too."""
+    possible = {name for name, setting in SETTINGS.items() if not setting.code_only}
+    inert = {name for name, setting in SETTINGS.items() if setting.inert}
+    assert set(names(serve)) == possible
+    assert set(names(run)) == possible - inert - {"server_name"}
+
+
+@pytest.mark.parametrize("name", sorted(set(SETTINGS) - {"sockets"}))
+def test_help(name: str) -> None:
+    """An option's help says meaning, unit, variable and default."""
+    setting, option = SETTINGS[name], names(serve)[name]
+    assert setting.option in option.opts
+    assert option.help is not None
+    assert option.help.startswith(setting.meaning)
+    assert setting.variable in option.help
+    assert setting.kind.unit in option.help
+    assert "default" in option.help
+
+
+def collected(*arguments: str) -> dict[str, object]:
+    found: dict[str, object] = {}
+
+    @click.command(cls=SettingsCommand)
+    def command(**kw: object) -> None:
+        found.update(given(kw))
+
+    with_settings(command)
+    result = CliRunner().invoke(command, arguments)
+    assert result.exit_code == 0, result.output
+    return found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], {}),
+        (["--port", "99999"], {"port": "99999"}),
+        (["-h", "::1", "-p", "1"], {"host": "::1", "port": "1"}),
+        (["--listen", "a:1", "--listen", "b:2"], {"listen": "a:1 b:2"}),
+        (["--no-ipv6", "--expose-tracebacks"], {"ipv6": "false", "expose_tracebacks": "true"}),
+        (["--request-queue-size", "7"], {"backlog": "7"}),
+        (["--backlog", "7"], {"backlog": "7"}),
+        (["--ident", ""], {"ident": ""}),
+    ],
+)
+def test_given(arguments: list[str], expected: dict[str, object]) -> None:
+    """An option only collects text; what was not given is not there, so that file and environment count."""
+    assert collected(*arguments) == expected
+
+
+def test_groups_in_help() -> None:
+    """Help lists a command's own options first, then the settings under the model's headings."""
+    text = CliRunner().invoke(main, ["run", "--help"]).output
+    groups = list(dict.fromkeys(setting.group for setting in SETTINGS.values() if not setting.inert))
+    positions = [text.index(f"\n{group}:\n") for group in ["Options", *groups]]
+    assert positions == sorted(positions)
+    assert "Compatibility" not in text
