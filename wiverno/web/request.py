@@ -160,8 +160,16 @@ class Request:
 
     @_kept
     def cookies(self) -> Cookies:
-        """The cookies; malformed ones are left out (RFC 6265 §5.4 lets clients send anything)."""
-        return ImmutableMultiDict(parse_cookie(self.environ.get("HTTP_COOKIE")))
+        """The cookies; malformed ones are left out, and bytes that are no UTF-8 become U+FFFD.
+
+        They are not the client's mistake: another application on the same host may have set them.
+        """
+        text = self.environ.get("HTTP_COOKIE", "")
+        try:
+            return ImmutableMultiDict(parse_cookie(text))
+        except UnicodeDecodeError:
+            readable = text.encode("latin-1").decode("utf-8", "replace")
+            return ImmutableMultiDict(parse_cookie(readable.encode().decode("latin-1")))
 
     @_kept
     def id(self) -> str:

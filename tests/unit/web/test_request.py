@@ -67,6 +67,7 @@ def test_who_asked() -> None:
     assert (request.headers["x-forwarded-for"], request.headers.get("X-Nothing")) == ("1.2.3.4", None)
     assert (request.cookies["a"], request.cookies.getlist("a"), request.cookies["b"]) == ("1", ["1", "2"], "x y")
     assert request_with().client_ip is None
+    assert request_with(HTTP_COOKIE="a=\xff; b=2").cookies == ImmutableMultiDict([("a", "\ufffd"), ("b", "2")])
 
 
 def test_the_id_is_the_clients_if_harmless() -> None:
