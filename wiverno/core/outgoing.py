@@ -17,7 +17,7 @@ from wiverno.core.loop import Loop
 from wiverno.core.poller import NOTHING, READ, WRITE
 from wiverno.core.service import Service
 from wiverno.wsgi.file_wrapper import FileWrapper
-from wiverno.wsgi.gateway import ClientDisconnected
+from wiverno.wsgi.sink import ClientDisconnected
 
 logger = logging.getLogger("wiverno")
 

@@ -16,7 +16,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from wiverno.http.body import LAST_CHUNK, chunk_prefix
 from wiverno.http.response import (
@@ -31,6 +31,7 @@ from wiverno.http.response import (
 )
 from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.file_wrapper import FileWrapper
+from wiverno.wsgi.sink import ClientDisconnected, Sink
 
 logger = logging.getLogger("wiverno")
 
@@ -43,26 +44,6 @@ KEEP: Final = 1  # the response is complete; the connection may serve the next r
 SUSPENDED: Final = 2  # the sink is full: call resume() when it has room
 
 MAX_JOINED: Final = 65536  # bytes: copying up to here is cheaper than a second buffer for the kernel
-
-
-class ClientDisconnected(OSError):
-    """The client went away while a response was being written."""
-
-
-class Sink(Protocol):
-    """Where the bytes go. All methods raise ClientDisconnected when nobody is there to read them."""
-
-    def write(self, data: bytes, last: bool = False) -> bool:
-        """Send or keep `data`; return False if an iteration should be suspended.
-
-        It may wait for a client that is slow to read, unless these are the `last` bytes of the response.
-        """
-
-    def write_pieces(self, pieces: list[bytes], last: bool = False) -> bool:
-        """Send or keep several pieces without joining them first; return as write() does."""
-
-    def write_file(self, file: FileWrapper, offset: int, count: int) -> None:
-        """Send `count` bytes from `offset` of a regular file; the sink closes `file` whatever happens."""
 
 
 class Gateway:
