@@ -9,6 +9,7 @@ A setting enters the model with the feature it steers, never before.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -229,7 +230,8 @@ class Adjustments(BaseModel):
     def from_keywords(cls, **values: Any) -> Self:
         """Return settings from the keywords of `serve()` and its like: text as INI files give it, or native values.
 
-        None leaves a setting at its default, except for `ident=None`, which omits the header.
+        None leaves a setting at its default, except for `ident=None`, which omits the header. What means the same in
+        Python is accepted as well: 1 and 0 for booleans, 1e9 for a whole number, a Path for text.
 
         Warns:
             DeprecationWarning: settings that do nothing, and trusted_proxy without trusted_proxy_headers.
@@ -237,7 +239,7 @@ class Adjustments(BaseModel):
         Raises:
             ConfigError: see the class.
         """
-        made = cls(**values)
+        made = cls(**{name: _plain(name, value) for name, value in values.items()})
         for text in made.deprecations():
             warnings.warn(text, DeprecationWarning, stacklevel=3)
         return made
@@ -274,6 +276,16 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 def unknown_setting(name: str, origin: Origin) -> Problem:
     """Return the problem of a name that is no setting."""
     return Problem("unknown setting", origin, name, hint=did_you_mean(name, [*SETTINGS, *ALIASES]), about="key")
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return a keyword's value as the kind of its setting wants it, where it means the same."""
+    entry = SETTINGS.get(ALIASES.get(name, name))
+    if entry is not None and entry.kind.is_flag and type(value) is int and value in (0, 1):
+        return bool(value)
+    if entry is not None and entry.kind.unit != "seconds" and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _canonical(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
