@@ -111,7 +111,8 @@ def _shadowed(merged: layers.Merged, expander: Expander) -> list[Problem]:
             try:
                 SETTINGS[name].kind.read(value)
             except BadValue as error:
-                problem = Problem(error.message, key=name, value=value, hint=error.hint, secret=SETTINGS[name].secret)
+                secret = SETTINGS[name].secret
+                problem = Problem(error.message, key=name, value=value, hint=error.hint, secret=secret, part=error.part)
                 found.append(layers.placed_at(problem, entry))
     return found
 

@@ -28,12 +28,14 @@ class BadValue(ValueError):
     Args:
         message: what is accepted, as the rest of the sentence "port: …".
         hint: what the writer probably wanted to write.
+        part: the item to blame, if the value is a list.
     """
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    def __init__(self, message: str, hint: str | None = None, part: object = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.part = part
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,8 @@ DEFAULT = Origin("default")
 class Problem:
     """One mistake and its place.
 
-    `value` is the value as written, or None where naming it would not help. `about` says which part of the line is to
-    blame. A `secret` problem shows neither value nor line.
+    `value` is the value as written, or None where naming it would not help; `part` is the item to blame if that is a
+    list. `about` says which part of the line is to blame. A `secret` problem shows neither value nor line.
     """
 
     message: str
@@ -82,13 +84,14 @@ class Problem:
     hint: str | None = None
     about: Literal["key", "value"] = "value"
     secret: bool = field(default=False, compare=False)
+    part: object = None
 
     def headline(self) -> str:
         """Return the problem in one line, without its place's text."""
         parts = [] if self.origin.kind in ("keyword", "default") else [str(self.origin)]
         if self.key:
             parts.append(self.key)
-        given = "" if self.value is None or self.secret else f" (got {shown(self.value)})"
+        given = "" if self._given() is None else f" (got {self._given()})"
         return ": ".join([*parts, self.message]) + given
 
     def lines(self) -> list[str]:
@@ -106,6 +109,10 @@ class Problem:
         if mark or self.hint:
             result.append(f"{margin} | {mark} {self.hint or ''}".rstrip())
         return result
+
+    def _given(self) -> str | None:
+        value = self.value if self.part is None else self.part
+        return None if value is None or self.secret else shown(value)
 
     def _line(self) -> str:
         """Return the line with tabs made one column wide and secrets hidden."""
@@ -133,7 +140,7 @@ class Problem:
         return {
             "message": self.message,
             "key": self.key or None,
-            "value": None if self.value is None or self.secret else shown(self.value),
+            "value": self._given(),
             "hint": self.hint,
             "kind": origin.kind,
             "file": origin.file,

@@ -295,13 +295,19 @@ def list_of(
         item_schema: JSON Schema of an item.
     """
 
+    def blamed(entry: Any) -> Any:
+        try:
+            return item(entry)
+        except BadValue as error:
+            raise BadValue(error.message, error.hint, entry) from None
+
     def strict(raw: object) -> Any:
         if not isinstance(raw, list | tuple | set | frozenset):
             raise BadValue("expected a list")
         for entry in raw:
             if not isinstance(entry, native_items):
-                raise BadValue(f"expected text in the list, not {entry!r}")
-        return collect(item(entry.strip() if isinstance(entry, str) else entry) for entry in raw)
+                raise BadValue("expected text in the list", part=entry)
+        return collect(blamed(entry.strip() if isinstance(entry, str) else entry) for entry in raw)
 
     def words(value: Iterable[Any]) -> list[str]:
         spelled = [str(entry) for entry in value]
@@ -310,7 +316,7 @@ def list_of(
     array = {"type": "array", "items": dict(item_schema or {"type": "string"})}
     return Kind(
         accepts,
-        lambda raw: collect(item(word) for word in units.read_words(raw)),
+        lambda raw: collect(blamed(word) for word in units.read_words(raw)),
         strict,
         text=lambda value: " ".join(words(value)),
         native=words,
@@ -358,11 +364,11 @@ def word_set(*known: str) -> Kind:
 
     def item(word: str) -> str:
         if word.lower() not in known:
-            raise BadValue(f'"{word}" is none of {", ".join(known)}', did_you_mean(word, known))
+            raise BadValue(f"expected any of {', '.join(known)}", did_you_mean(word, known))
         return word.lower()
 
-    accepts, schema = "a list out of " + ", ".join(known), {"enum": list(known)}
-    return list_of(accepts, item, frozenset, metavar="LIST", examples=known[1:3], item_schema=schema)
+    accepts = "a list out of " + ", ".join(known)
+    return list_of(accepts, item, frozenset, metavar="LIST", examples=known[1:3], item_schema={"enum": list(known)})
 
 
 def sockets() -> Kind:

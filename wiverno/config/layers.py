@@ -143,7 +143,9 @@ def placed_at(problem: Problem, entry: Entry) -> Problem:
     """Return a problem with the place and the spelling of an entry, and with the hint that its file calls for."""
     value = None if problem.value is None else entry.raw
     hint = problem.hint or _inline_comment_hint(entry)
-    return replace(problem, key=entry.spelled, origin=entry.origin, value=value, hint=hint)
+    # What came out of ${…} is not shown; what was written is.
+    part = problem.part if problem.part is not None and str(problem.part) in str(entry.raw) else None
+    return replace(problem, key=entry.spelled, origin=entry.origin, value=value, hint=hint, part=part)
 
 
 def _inline_comment_hint(entry: Entry) -> str | None:

@@ -315,5 +315,5 @@ def _faults(error: ValidationError, values: Mapping[str, Any]) -> list[Problem]:
         key = name if name in values else next(alias for alias in SETTINGS[name].aliases if alias in values)
         origin = Origin("keyword", text=key)
         secret = SETTINGS[name].secret
-        found.append(Problem(reason.message, origin, key, values[key], reason.hint, secret=secret))
+        found.append(Problem(reason.message, origin, key, values[key], reason.hint, secret=secret, part=reason.part))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def test_shadowed_references_are_checked() -> None:
 
 def test_addresses_that_are_replaced_are_checked() -> None:
     assert headlines('[server]\nlisten = ["x:y"]\n', WIVERNO_PORT="5") == [
-        "a.toml:2: listen: \"y\" is not a port (0 to 65535) (got ['x:y'])"
+        "a.toml:2: listen: \"y\" is not a port (0 to 65535) (got 'x:y')"
     ]
 
 
@@ -92,6 +93,11 @@ def test_risky_combinations_are_warned_of(values: dict[str, object], warning: st
     found = risks(Adjustments(**values))
     assert len(found) == 1
     assert warning in found[0]
+
+
+def test_a_system_without_a_descriptor_limit_warns_of_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert risks(Adjustments(connection_limit=10**9)) == []
 
 
 @pytest.mark.parametrize(

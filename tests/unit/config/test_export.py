@@ -200,3 +200,16 @@ def test_the_defaults_in_a_new_configuration_are_the_defaults(tmp_path: Path) ->
     lone = [line for line in settings if line.split(" =")[0] not in ("listen", "unix_socket", "trusted_proxy_count")]
     (tmp_path / "new.toml").write_text("\n".join(["[server]", *lone]))
     assert load(tmp_path / "new.toml", environ={}).adjustments == load(environ={"WIVERNO_CONFIG": ""}).adjustments
+
+
+def test_a_loser_that_is_no_value_at_all_is_shown_as_written(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text('[server]\nport = "many"\nthreads = { a = [1] }\n')
+    found = load(file, environ={}, options={"port": "1", "threads": "2"})
+    assert [row.overridden[0][0] for row in describe(found, everything=False)] == ['"many"', "{a = [1]}"]
+
+
+def test_another_servers_configuration_names_it(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text('[server]\nuse = "egg:waitress#main"\n')
+    assert as_data(load(file, environ={}))["server"] == "egg:waitress#main"

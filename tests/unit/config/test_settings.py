@@ -105,7 +105,7 @@ def test_a_conflict_names_both_sides() -> None:
     "values",
     [
         {"ipv4": "maybe"}, {"sockets": ["no socket"]}, {"port": 99999}, {"threads": 0}, {"threads": "-3"},
-        {"backlog": 0}, {"ident": "a\r\nb: c"}, {"ipv4": False, "ipv6": False}, {"port": True}, {"threads": 4.0},
+        {"backlog": 0}, {"ident": "a\r\nb: c"}, {"ipv4": False, "ipv6": False}, {"port": True}, {"threads": 4.5},
         {"unix_socket_perms": 660}, {"unix_socket_perms": 400}, {"max_request_body_size": True},
         {"channel_timeout": float("nan")}, {"channel_timeout": 1e12}, {"max_request_body_size": 2**63},
         {"backlog": 5, "request_queue_size": 6}, {"trusted_proxies": ["10.0.0.0/8"]}, {"listen": 5}, {"listen": [5]},
