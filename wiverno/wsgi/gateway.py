@@ -65,6 +65,7 @@ class Gateway:
         "_sink",
         "_start",
         "head",
+        "method",
         "minor",
         "persist",
         "sent",
@@ -78,6 +79,8 @@ class Gateway:
         self._ident = ident
         self._expose = expose
         self._start = self.start_response
+        self.method = ""
+        """The request's method; applications may change the one in the environ."""
         self.minor = 1
         """The request's HTTP version: 0 or 1."""
         self.persist = True
@@ -103,6 +106,7 @@ class Gateway:
         self.sent = 0
         self._head_sent = False
         self._environ = environ
+        self.method = environ["REQUEST_METHOD"]
         try:
             body: Any = self._application(environ, self._start)
             kind = type(body)
@@ -198,7 +202,7 @@ class Gateway:
     def _complete(self) -> int:
         """End a streamed response: the last chunk, or a head for an empty body."""
         if not self._head_sent:
-            empty = self._environ["REQUEST_METHOD"] != "HEAD"
+            empty = self.method != "HEAD"
             self._sink.write(self._start_head(0 if empty else -1))
         if self._chunked:
             self._sink.write(LAST_CHUNK, True)
@@ -273,7 +277,7 @@ class Gateway:
         if len(piece) <= self._left:
             return piece
         self._is_cut = True
-        if self._environ["REQUEST_METHOD"] == "HEAD":
+        if self.method == "HEAD":
             return b""
         head = self.head
         if head is not None and not head.has_body:
@@ -306,7 +310,7 @@ class Gateway:
         self._head_sent = True
         self._chunked = self._is_cut = False
         framing = b""
-        if not head.has_body or self._environ["REQUEST_METHOD"] == "HEAD":
+        if not head.has_body or self.method == "HEAD":
             self._left = 0
             if head.has_body and head.declared < 0 and length > 0:
                 framing = b"Content-Length: %d\r\n" % length
@@ -362,7 +366,7 @@ class Gateway:
             logger.info("Client disconnected while serving %s", path)
         else:
             logger.error("Exception while serving %s", path, exc_info=error)
-        with_body = self._environ.get("REQUEST_METHOD") != "HEAD"
+        with_body = self.method != "HEAD"
         self._release()
         if self._head_sent or isinstance(error, ClientDisconnected):
             return CLOSE
