@@ -194,27 +194,24 @@ class _Node:
             found = child.search(parts, at + 1, values, method, allowed)
             if found is not None:
                 return found
-        for edge, more in self._matches(part):
-            found = edge.child.search(parts, at + 1, values + more, method, allowed)
-            if found is not None:
-                return found
+        size = len(part)
+        for before, after, table in self.shapes:
+            # A parameter is never empty.
+            if size <= before + after:
+                continue
+            end = size - after
+            for edge in table.get((part[:before], part[end:]), ()):
+                more = edge.parse(part[before:end])
+                if more is not None:
+                    found = edge.child.search(parts, at + 1, values + more, method, allowed)
+                    if found is not None:
+                        return found
         for span in self.spans:
             for end, value in span.matches(parts, at):
                 found = span.child.search(parts, end, (*values, value), method, allowed)
                 if found is not None:
                     return found
         return None
-
-    def _matches(self, part: str) -> Iterator[tuple[_Edge, Values]]:
-        size = len(part)
-        for before, after, table in self.shapes:
-            # A parameter is never empty.
-            if size <= before + after:
-                continue
-            for edge in table.get((part[:before], part[size - after :]), ()):
-                values = edge.parse(part[before : size - after])
-                if values is not None:
-                    yield edge, values
 
 
 class _Edge:
