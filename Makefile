@@ -9,13 +9,15 @@
 #   make lock        choose newer versions: writes constraints.txt
 #   make clean       remove whatever these targets made
 #
-# Each target installs what it needs into .venv, and again only when pyproject.toml or constraints.txt changed.
+# Each target installs what it needs into .venv, and again only when pyproject.toml or constraints.txt changed; the
+# benchmark's peers have an environment of their own, benchmarks/.venv.
 # PYTHON=/path/to/python3.12 chooses the interpreter that .venv is made with.
 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
 INSTALL := $(PIP) install --quiet --disable-pip-version-check --constraint constraints.txt
+GENERATED := docs/settings.md configs/wiverno.schema.json
 ARGS ?=
 PYTHON ?=
 
@@ -39,18 +41,20 @@ test-long: $(VENV)/.installed-test
 check: $(VENV)/.installed-check
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m wiverno.config.page --check $(GENERATED)
 	$(BIN)/python -m wiverno.config.page --check docs/settings.md configs/wiverno.schema.json
 
-bench: $(VENV)/.installed-bench
+bench: $(VENV)/.installed-run
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-quick: $(VENV)/.installed-bench
+bench-quick: $(VENV)/.installed-run
 	$(BIN)/python -m benchmarks --quick $(ARGS)
 
 docs: $(VENV)/.installed-docs
+	$(BIN)/python -m wiverno.config.page $(GENERATED)
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
+	rm -rf $(VENV) benchmarks/.venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Python's own words about a missing ensurepip are good; what is missing here is only the interpreter.
@@ -74,7 +78,7 @@ $(VENV)/.installed-run: pyproject.toml constraints.txt | $(VENV)/.pip
 	@$(INSTALL) --editable .
 	@touch $@
 
-$(VENV)/.installed-test $(VENV)/.installed-check $(VENV)/.installed-bench $(VENV)/.installed-docs: \
+$(VENV)/.installed-test $(VENV)/.installed-check $(VENV)/.installed-docs: \
 $(VENV)/.installed-%: pyproject.toml constraints.txt | $(VENV)/.pip
 	@echo "Installing wiverno and the tools of the group '$*' into $(VENV) ..."
 	@$(INSTALL) --group $* --editable '.[templates,metrics]'
@@ -86,7 +90,7 @@ lock:
 	$(MAKE) $(VENV)/.pip
 	$(BIN)/python -m venv $(VENV)/lock
 	$(VENV)/lock/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(VENV)/lock/bin/python -m pip install --quiet --group test --group check --group bench --group docs --editable '.[templates,metrics]'
+	$(VENV)/lock/bin/python -m pip install --quiet --group test --group check --group docs --editable '.[templates,metrics]'
 	{ echo "# Exact versions of every tool and dependency that the Makefile installs; made by \`make lock\`."; \
 	  $(VENV)/lock/bin/python -m pip freeze --exclude-editable; } > constraints.txt.new
 	mv constraints.txt.new constraints.txt
