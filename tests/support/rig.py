@@ -79,7 +79,7 @@ class Rig:
         return connection, client
 
     def turn(self, timeout: float = 0.0) -> int:
-        """Lead for one wait: handle what is ready, waiting up to `timeout` seconds for it; return the events handled."""
+        """Lead for one wait: handle what is ready, waiting up to `timeout` seconds for it and count it."""
         loop = self.loop
         if not loop.ready:
             loop.wake_at = time.monotonic() + timeout

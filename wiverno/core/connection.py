@@ -18,6 +18,7 @@ What a request may cost is bounded in every phase by a limit in bytes and a dead
 """
 
 import socket
+import time
 from typing import Final
 
 from wiverno.core.buffers import Pending
@@ -167,7 +168,6 @@ class Connection(Outgoing):
     def _begin_head(self) -> None:
         self.phase = HEAD
         self.since = self._started = self._loop.now
-        self._loop.watch(self, self.deadline())
 
     def _parse_partial(self) -> Environ | None:
         """Go on with what has been received, if it is a whole head."""
@@ -180,6 +180,7 @@ class Connection(Outgoing):
             self.answer(error.status, error.message)
             return None
         if block is None:
+            self._loop.watch(self, self.deadline())
             if self._armed != READ:  # new, or it was silent or sending during the request before
                 self.rearm()
             return None
@@ -296,6 +297,8 @@ class Connection(Outgoing):
         elif outcome == SUSPENDED:
             self._body = body
         with self._loop.arming:
+            if self.phase == CLOSED:
+                return  # the server was forced to end while the request ran
             pending = self.pending
             if pending is not None and pending.is_broken:
                 outcome = CLOSE
@@ -305,7 +308,6 @@ class Connection(Outgoing):
                 self._rearm()
                 return
             was_running = self.phase == RUNNING
-            self.phase = IDLE
         self._proceed(keep=outcome == KEEP, posted=was_running)
 
     def _proceed(self, *, keep: bool, posted: bool = False) -> None:
@@ -313,18 +315,21 @@ class Connection(Outgoing):
         if not keep or not (self._loop.persist or self._partial):
             self.close()
             return
-        self.unsettled = False
+        self.since = time.monotonic()  # the loop's own clock stands still while the leader waits or runs a request
         if self._partial:
-            self.phase = HEAD
             self._started = self.since
             self.unsettled = True
+            self.phase = HEAD  # from here on it is the leader's
             if posted:
                 self._loop.post(self.fd)
             else:
                 self._loop.ready.append((self.fd, 0))
             return
-        self.phase = IDLE
-        self.rearm()
+        self.unsettled = False
+        with self._loop.arming:
+            if self.phase != CLOSED:
+                self.phase = IDLE
+                self._rearm()
 
     # ---------------------------------------------------------------- ends
 
@@ -350,12 +355,11 @@ class Connection(Outgoing):
 
     def close(self) -> None:
         """Close the socket and give back what the connection holds; harmless when done before (owner)."""
-        if self.phase == CLOSED:
-            return
         with self._loop.arming:
-            was_suspended = self.phase == WAITING
-            self.phase = CLOSED
-        if was_suspended:
+            phase, self.phase = self.phase, CLOSED
+        if phase == CLOSED:
+            return
+        if phase == WAITING:
             self.gateway.abandon()
         self._drop_request()
         self._loop.forget(self)

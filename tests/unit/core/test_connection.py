@@ -1,12 +1,14 @@
 """One connection over a real socket: its phases, what it waits for, and who may close it."""
 
+import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
 from tests.support.rig import POLLERS, Rig, rig
-from wiverno.core.outgoing import BODY, HEAD, IDLE
+from wiverno.core.outgoing import BODY, CLOSED, HEAD, IDLE
 
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
@@ -67,3 +69,92 @@ def test_a_request_in_part_after_output_that_waited_costs_no_turns(poller: str) 
         assert made.turn() == 0
         client.send(GET[5:])
         made.until(lambda: connection.pending is not None or connection.phase == IDLE)
+
+
+class Meddling:
+    """A lock that does something the moment it has been given back for the first time."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        self._lock = threading.Lock()
+        self._action: Callable[[], object] | None = action
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        action, self._action = self._action, None
+        if action is not None:
+            action()
+
+
+@pytest.mark.parametrize("meddle", ["deadline", "drain"])
+def test_only_the_thread_that_runs_a_request_closes_its_connection(meddle: str) -> None:
+    """Neither a deadline nor a drain that comes while a thread finishes touches the connection."""
+    with rig() as made:
+        made.holds = True
+        connection, client = made.connect()
+        client.send(GET)
+        made.until(lambda: made.held)
+        connection.detach()
+        connection.since -= 1000
+        actions = {"deadline": lambda: made.later(500), "drain": connection.drain}
+        made.loop.arming = Meddling(actions[meddle])  # type: ignore[assignment]
+        finish_elsewhere(made)
+        assert connection.phase == IDLE
+        made.holds = False
+        assert client.response()[0] == 200
+        client.send(GET)
+        made.settle()
+        assert client.response()[0] == 200
+
+
+def test_a_thread_that_finishes_after_the_end_leaves_everything_alone() -> None:
+    """A response that ends after the server was forced to is not followed by any change of the poller."""
+    with rig() as made:
+        made.holds = True
+        connection, client = made.connect()
+        client.send(GET)
+        made.until(lambda: made.held)
+        connection.detach()
+        outcome = connection.gateway.respond(made.held.pop()[1])
+        connection.close()
+        made.loop.poller.close()
+        connection.settle(outcome)
+        assert connection.phase == CLOSED
+        connection.close()
+
+
+def test_idle_time_counts_from_the_end_of_a_response() -> None:
+    """A request that took longer than channel_timeout leaves a connection that may idle as long as any other."""
+    with rig(channel_timeout=100) as made:
+        made.holds = True
+        connection, client = made.connect()
+        client.send(GET)
+        made.until(lambda: made.held)
+        connection.detach()
+        connection.since -= 1000
+        finish_elsewhere(made)
+        assert connection.deadline() > time.monotonic() + 98
+        made.later(102)
+        assert connection.phase == CLOSED
+
+
+def test_a_head_in_part_has_its_time_after_the_request_before() -> None:
+    """header_timeout of a pipelined head counts from when it could be read at all, and is kept."""
+    with rig(header_timeout=30, channel_timeout=1000) as made:
+        made.holds = True
+        connection, client = made.connect()
+        client.send(GET + GET[:10])
+        made.until(lambda: made.held)
+        connection.detach()
+        connection.since -= 500
+        connection._started -= 500
+        finish_elsewhere(made)
+        made.settle()
+        assert client.response()[0] == 200
+        made.later(28)
+        assert connection.phase == HEAD
+        made.later(32)
+        assert connection.phase == CLOSED
+        assert client.response()[0] == 408
