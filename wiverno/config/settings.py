@@ -15,12 +15,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from wiverno.config import kinds, rules, units
 from wiverno.config.declare import Setting, described, setting
 from wiverno.config.errors import BadValue, ConfigError, Origin, Problem, did_you_mean
 from wiverno.config.kinds import Network
+from wiverno.config.production import ProductionSettings
 from wiverno.config.units import Address, FdAddress, TcpAddress, UnixAddress
 
 # What the engine needs stands here together: of this room it imports no other file.
@@ -33,8 +34,8 @@ def _trusted_by_default(values: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(("x-forwarded-proto",)) if alone else frozenset()
 
 
-class Adjustments(BaseModel):
-    """The settings of one server, checked, complete and frozen.
+class Adjustments(ProductionSettings):
+    """The settings of one server, checked, complete and frozen; those of production stand in production.py.
 
     Raises:
         ConfigError: values that are not accepted or contradict one another; all of them at once, as a ValueError.
@@ -266,7 +267,13 @@ class Adjustments(BaseModel):
 
 
 SETTINGS: Mapping[str, Setting] = MappingProxyType(
-    {name: described(name, info) for name, info in Adjustments.model_fields.items()}
+    {
+        # A base class's fields come first in pydantic; in help and documentation they come last.
+        name: described(name, info)
+        for name, info in sorted(
+            Adjustments.model_fields.items(), key=lambda item: item[0] in ProductionSettings.model_fields
+        )
+    }
 )
 ALIASES: Mapping[str, str] = MappingProxyType(
     {alias: entry.name for entry in SETTINGS.values() for alias in entry.aliases}

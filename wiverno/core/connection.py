@@ -24,6 +24,7 @@ from typing import Final
 from wiverno.core.buffers import Pending
 from wiverno.core.incoming import IncomingBody
 from wiverno.core.loop import Loop
+from wiverno.core.observer import gateway_for
 from wiverno.core.outgoing import BODY, CLOSED, HEAD, IDLE, RUNNING, SENDING, WAITING, WOULD_BLOCK, Outgoing
 from wiverno.core.poller import READ
 from wiverno.core.service import Service
@@ -33,7 +34,8 @@ from wiverno.http.framing import decide
 from wiverno.http.head import parse_head
 from wiverno.http.response import CONTINUE, error_response
 from wiverno.wsgi.environ import Environ, describe_body, describe_path
-from wiverno.wsgi.gateway import CLOSE, KEEP, SUSPENDED, ClientDisconnected, Gateway
+from wiverno.wsgi.gateway import CLOSE, KEEP, SUSPENDED
+from wiverno.wsgi.sink import ClientDisconnected
 
 MAX_BODY_READS: Final = 16  # receives in a row before others have their turn
 
@@ -80,9 +82,7 @@ class Connection(Outgoing):
             self._partial = HeadBuffer(received)
             self._begin_head()
         self._trusted = trusted
-        self.gateway = gateway = Gateway(
-            service.application, self, service.signature, service.ident, expose=service.expose_tracebacks
-        )
+        self.gateway = gateway = gateway_for(self, service, trusted=trusted)
         variables["wsgi.early_hints"] = gateway.early_hints
         variables["wiverno.client_disconnected"] = variables["waitress.client_disconnected"] = self.is_disconnected
         self.base = variables
@@ -333,9 +333,11 @@ class Connection(Outgoing):
 
     # ---------------------------------------------------------------- ends
 
-    def answer(self, status: int, detail: str, retry_after: int = 0) -> None:
-        """Send one of the server's own responses and close; `retry_after` in seconds."""
+    def answer(self, status: int, detail: str, retry_after: int = 0, environ: Environ | None = None) -> None:
+        """Send one of the server's own responses and close; `retry_after` in seconds, `environ` if there is one."""
         service = self._service
+        if service.observer is not None:
+            service.observer.note_refusal(environ or self._environ or self.base, status)
         response = error_response(status, detail, service.signature, service.ident, retry_after=retry_after)
         self._drop_request()
         try:

@@ -9,18 +9,22 @@ called from any thread and from a signal handler.
 """
 
 import logging
+import signal
 import threading
 import time
 from dataclasses import replace
 
 from wiverno.config.settings import Adjustments
 from wiverno.core.acceptor import Acceptor, ConnectionLimit
+from wiverno.core.access_log import reopen_log_files
 from wiverno.core.connection import Connection
 from wiverno.core.crew import Crew
 from wiverno.core.listeners import Listener
 from wiverno.core.loop import Loop
+from wiverno.core.observer import new_observer
 from wiverno.core.poller import READ, new_poller
 from wiverno.core.service import new_service
+from wiverno.core.signals import REFRESH_SIGNALS
 from wiverno.wsgi.environ import Environ, listener_variables
 from wiverno.wsgi.gateway import Application
 
@@ -39,12 +43,20 @@ class Engine:
         """`threads` is 0 to run the application in the thread that calls `run`."""
         self._adjustments = adjustments
         self._listeners = listeners
+        try:
+            self._observer = observer = new_observer(adjustments)
+        except OSError:
+            for listener in listeners:
+                listener.close()
+            raise
         self.loop = Loop(new_poller(adjustments.poller))
         self.crew = Crew(
             self.loop, threads, queue_size=adjustments.queue_size, queue_timeout=adjustments.queue_timeout
         )
         self._limit = ConnectionLimit(adjustments.connection_limit, self.loop)
-        self._service = new_service(application, adjustments, is_threaded=bool(threads))
+        self._service = new_service(application, adjustments, is_threaded=bool(threads), observer=observer)
+        if observer is not None:
+            self.loop.on_pause = observer.flush
         self.loop.on_room = self._limit.check
         self.loop.on_wait = None
         self._is_asked_to_stop = False
@@ -136,6 +148,20 @@ class Engine:
         if force:
             self.crew.end()
 
+    def take_signal(self, number: signal.Signals) -> None:
+        """Do what a signal asks for; called by its handler."""
+        if number in REFRESH_SIGNALS:
+            self.loop.ask(self._refresh)
+        else:
+            self.stop(force=self.is_stopping)
+
+    def _refresh(self) -> None:
+        """Open log files anew (leader)."""
+        if self._observer is not None:
+            self._observer.reopen()
+        else:
+            reopen_log_files()
+
     @property
     def is_stopping(self) -> bool:
         """Whether somebody has asked it to stop."""
@@ -210,4 +236,6 @@ class Engine:
         for connection in list(self.loop.connections):
             connection.close()
         self.loop.poller.close()
+        if self._observer is not None:
+            self._observer.close()
         self._ended.set()

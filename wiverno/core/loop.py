@@ -37,18 +37,20 @@ class Loop:
 
     Attributes:
         handlers: descriptor → whoever takes its events.
+        errands: what somebody else has asked the leader to do after the next wait.
         ready: (descriptor, events) still to be handled, oldest first; events 0 means: go on with what was received.
         now: monotonic seconds, as of the last wait.
         persist: whether connections may be kept alive; False while draining.
         arming: guards what a connection is armed for, where a leader and a producing thread meet.
         wake_at: monotonic seconds at which `wait` returns in any case.
+        on_pause: called before each wait; writes what was noted meanwhile.
         on_wait: called after each wait; looks after stopping.
         on_room: called after each wait while the limit of connections is reached.
     """
 
     __slots__ = (
-        "_scratch", "arming", "connections", "deadlines", "handlers", "limit_reached", "now", "on_room", "on_wait",
-        "persist", "poller", "posted", "ready", "wake_at",
+        "_scratch", "arming", "connections", "deadlines", "errands", "handlers", "limit_reached", "now", "on_pause",
+        "on_room", "on_wait", "persist", "poller", "posted", "ready", "wake_at",
     )
 
     def __init__(self, poller: Poller) -> None:
@@ -60,9 +62,11 @@ class Loop:
         self.persist = True
         self.arming = threading.Lock()
         self.posted: deque[int] = deque()
+        self.errands: deque[Callable[[], None]] = deque()
         self.connections: set[Any] = set()
         self.limit_reached = False
         self.wake_at = float("inf")
+        self.on_pause: Callable[[], None] | None = None
         self.on_wait: Callable[[], None] | None = None
         self.on_room: Callable[[], None] | None = None
         self._scratch: memoryview | None = None
@@ -76,6 +80,8 @@ class Loop:
 
     def wait(self) -> None:
         """Wait for events and put them into `ready`; deal with deadlines that have passed."""
+        if self.on_pause is not None:
+            self.on_pause()
         deadlines = self.deadlines
         if self.posted:
             timeout = 0.0
@@ -93,6 +99,8 @@ class Loop:
             self.on_room()
         if self.on_wait is not None:
             self.on_wait()
+        while self.errands:
+            self.errands.popleft()()
 
     def _expire(self, now: float) -> None:
         for item in self.deadlines.due(now):
@@ -111,6 +119,11 @@ class Loop:
     def post(self, fd: int) -> None:
         """Have the leader go on with a connection that a thread has finished with; from any thread."""
         self.posted.append(fd)
+        self.poller.wake()
+
+    def ask(self, errand: Callable[[], None]) -> None:
+        """Have the leader call something soon; from any thread and from signal handlers."""
+        self.errands.append(errand)
         self.poller.wake()
 
     def forget(self, handler: Handler) -> None:

@@ -138,7 +138,7 @@ class BaseWSGIServer:
         self.close()
 
     def _on_signal(self, number: signal.Signals) -> None:
-        self._engine.stop(force=self._engine.is_stopping)
+        self._engine.take_signal(number)
 
     def close(self) -> None:
         """End the server: requests under way finish, `run` returns. Harmless when done before."""

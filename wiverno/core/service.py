@@ -1,11 +1,15 @@
 """What all connections of a server share: the application and the limits, as plain values."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from wiverno.config.settings import Adjustments
 from wiverno.http.response import Signature
 from wiverno.wsgi.gateway import Application
 from wiverno.wsgi.proxy import ProxyPolicy
+
+if TYPE_CHECKING:
+    from wiverno.core.observer import Observer
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Service:
     header_timeout: float
     body_timeout: float
     min_rate: float
+    observer: "Observer | None" = None
 
     def slowest(self, start: float, grace: float, count: int) -> float:
         """Return when a peer that has moved `count` bytes since `start` falls below the minimum rate.
@@ -47,7 +52,9 @@ class Service:
         return start + grace + count / self.min_rate
 
 
-def new_service(application: Application, settings: Adjustments, *, is_threaded: bool) -> Service:
+def new_service(
+    application: Application, settings: Adjustments, *, is_threaded: bool, observer: "Observer | None" = None
+) -> Service:
     """Return what connections need of the settings, as plain values."""
     policy = None
     if settings.trusted_proxy or settings.trusted_proxies or settings.clear_untrusted_proxy_headers:
@@ -81,4 +88,5 @@ def new_service(application: Application, settings: Adjustments, *, is_threaded:
         header_timeout=settings.header_timeout,
         body_timeout=settings.body_timeout,
         min_rate=settings.body_min_rate,
+        observer=observer,
     )

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM while a server runs: the handler only says that the server shall stop; old handlers come back.
+"""Signals while a server runs: the handler only hands the number on, to be acted upon later; old handlers come back.
 
 Handlers can be set in the main thread alone (signal.signal); elsewhere nothing is installed and whoever started the
 thread decides. A handler that the program has set itself is left alone.
@@ -12,12 +12,14 @@ from types import FrameType
 from typing import Any
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Log files are opened anew. Windows has neither.
+REFRESH_SIGNALS = tuple(signal.Signals[name] for name in ("SIGUSR1", "SIGHUP") if hasattr(signal, name))
 _DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
 
 
 @contextmanager
 def stop_signals(on_signal: Callable[[signal.Signals], None]) -> Iterator[None]:
-    """Call `on_signal` for SIGINT and SIGTERM inside the block."""
+    """Call `on_signal` for SIGINT, SIGTERM and those that refresh, inside the block."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -26,7 +28,7 @@ def stop_signals(on_signal: Callable[[signal.Signals], None]) -> Iterator[None]:
         on_signal(signal.Signals(number))
 
     old: dict[signal.Signals, Any] = {}
-    for number in STOP_SIGNALS:
+    for number in (*STOP_SIGNALS, *REFRESH_SIGNALS):
         if signal.getsignal(number) in _DEFAULTS:
             old[number] = signal.signal(number, handle)
     try:

@@ -1,0 +1,189 @@
+"""What is noted of every response, when something is to be noted: a gateway that looks at the clock.
+
+A server without access log, metrics and limit of requests has no observer, and its connections have plain gateways: the
+hot path does not know that this file exists. Otherwise a connection gets an `ObservedGateway`, which notes a response
+when the application has finished, and the loop flushes what was noted before it waits.
+
+When a request's waiting began is known already: it is when the connection last received something.
+"""
+
+import itertools
+import re
+import secrets
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Final
+
+from wiverno.config.settings import Adjustments
+from wiverno.core.access_log import AccessLog, Record, needs_request_id, needs_times, reopen_log_files
+from wiverno.core.outgoing import RUNNING
+from wiverno.core.service import Service
+from wiverno.http.response import Signature
+from wiverno.wsgi.environ import Environ
+from wiverno.wsgi.gateway import SUSPENDED, Application, Gateway
+
+# What an id from a proxy may look like: anything else is replaced, so that ids can be searched for.
+_ID: Final = re.compile(r"[0-9A-Za-z._:/+=@-]{1,128}")
+
+
+class Observer:
+    """Takes note of responses; every method may be called by any thread.
+
+    Attributes:
+        note: takes a Record; it is written by the next `flush`.
+        with_ids: every request gets an id.
+        is_timed: records need times.
+    """
+
+    def __init__(self, access_log: AccessLog | None, *, with_ids: bool = False, is_timed: bool = True) -> None:
+        """`access_log` is closed by `close`."""
+        self.with_ids = with_ids
+        self.is_timed = is_timed
+        self._access_log = access_log
+        self._records: deque[Record] = deque()
+        self.note = self._records.append
+        self._lock = threading.Lock()
+        self._prefix = secrets.token_hex(4)
+        self._numbers = itertools.count(1)
+
+    def request_id(self, environ: Environ, *, trusted: bool) -> str:
+        """Return the id that a trusted proxy gave the request, or a new one."""
+        if trusted:
+            given = environ.get("HTTP_X_REQUEST_ID", "")
+            if _ID.fullmatch(given):
+                return str(given)
+        return f"{self._prefix}-{next(self._numbers):x}"
+
+    def note_refusal(self, environ: Environ, code: int) -> None:
+        """Note an answer that the server gave by itself."""
+        now = time.monotonic()
+        method = environ.get("REQUEST_METHOD") or "-"
+        if not environ.get("REQUEST_URI"):
+            environ = {**environ, "REQUEST_URI": "-"}
+        self.note((environ, method, Refusal(code), 0, now, now, now))
+
+    def flush(self) -> None:
+        """Write what has been noted."""
+        records = self._records
+        if not records:
+            return
+        with self._lock:
+            batch = [records.popleft() for _ in range(len(records))]
+            if self._access_log is not None:
+                self._access_log.write(batch)
+
+    def reopen(self) -> None:
+        """Open log files anew."""
+        self.flush()
+        with self._lock:
+            if self._access_log is not None:
+                self._access_log.reopen()
+        reopen_log_files()
+
+    def close(self) -> None:
+        """Write everything and close files."""
+        self.flush()
+        with self._lock:
+            if self._access_log is not None:
+                self._access_log.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The head of an answer that the server gave by itself, as far as it is noted."""
+
+    code: int
+
+
+def new_observer(settings: Adjustments) -> Observer | None:
+    """Return what the settings want to be noted of responses, None if that is nothing.
+
+    Raises:
+        OSError: the access log can't be opened.
+    """
+    if not settings.access_log:
+        return None
+    log = AccessLog(
+        settings.access_log,
+        settings.access_log_format,
+        sample=settings.access_log_sample,
+        skip=settings.access_log_skip,
+    )
+    form = settings.access_log_format
+    return Observer(log, with_ids=needs_request_id(form), is_timed=needs_times(form))
+
+
+class ObservedGateway(Gateway):
+    """A gateway that tells an observer of each response."""
+
+    __slots__ = ("_noted", "_observer", "_trusted")
+
+    def __init__(
+        self,
+        observer: Observer,
+        application: Application,
+        sink: Any,
+        signature: Signature,
+        ident: str,
+        *,
+        expose: bool,
+        trusted: bool,
+    ) -> None:
+        """`sink` is the connection; `trusted` says whether its peer is a trusted proxy."""
+        super().__init__(application, sink, signature, ident, expose=expose)
+        self._observer = observer
+        self._trusted = trusted
+        self._noted: tuple[Environ, float, float] | None = None  # of a suspended response
+
+    def respond(self, environ: Environ) -> int:
+        """Run one request as the gateway does, and note its response."""
+        observer = self._observer
+        connection: Any = self._sink
+        since = started = ended = 0.0
+        if observer.with_ids:
+            environ["wiverno.request_id"] = observer.request_id(environ, trusted=self._trusted)
+        if observer.is_timed:
+            since = connection.since
+            started = time.monotonic()
+        outcome = _respond(self, environ)
+        if outcome == SUSPENDED:
+            self._noted = (environ, since, started)
+            return outcome
+        if started:
+            ended = time.monotonic()
+        observer.note((environ, self.method, self.head, self.sent, since, started, ended))
+        if connection.phase == RUNNING:
+            # This thread does not lead: nobody may be about to flush.
+            observer.flush()
+        return outcome
+
+    def resume(self) -> int:
+        """Go on with a suspended response, and note it when it is complete."""
+        outcome = super().resume()
+        if outcome != SUSPENDED:
+            self._note_suspended()
+        return outcome
+
+    def abandon(self) -> None:
+        """Drop a suspended response, and note what there was of it."""
+        super().abandon()
+        self._note_suspended()
+
+    def _note_suspended(self) -> None:
+        noted, self._noted = self._noted, None
+        if noted is not None:
+            environ, since, started = noted
+            self._observer.note((environ, self.method, self.head, self.sent, since, started, time.monotonic()))
+
+
+_respond: Final = Gateway.respond
+
+
+def gateway_for(connection: Any, service: Service, *, trusted: bool) -> Gateway:
+    """Return a connection's gateway; `trusted` says whether its peer is a trusted proxy."""
+    common = service.application, connection, service.signature, service.ident
+    if service.observer is None:
+        return Gateway(*common, expose=service.expose_tracebacks)
+    return ObservedGateway(service.observer, *common, expose=service.expose_tracebacks, trusted=trusted)
