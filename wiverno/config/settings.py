@@ -17,10 +17,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, ValidationError
 
-from wiverno.config import kinds, rules, units
+from wiverno.config import kinds, network_kinds, rules, units
 from wiverno.config.declare import Setting, described, setting
 from wiverno.config.errors import BadValue, ConfigError, Origin, Problem, did_you_mean
-from wiverno.config.kinds import Network
+from wiverno.config.network_kinds import Network
 from wiverno.config.production import ProductionSettings
 from wiverno.config.units import Address, FdAddress, TcpAddress, UnixAddress
 
@@ -49,13 +49,13 @@ class Adjustments(ProductionSettings):
         "How the application runs: on a crew of threads, or one request at a time on the loop's thread (RunServer).",
         "Server",
     )
-    host: Annotated[str, kinds.host()] = setting(
+    host: Annotated[str, network_kinds.host()] = setting(
         "0.0.0.0", "Host name or address to listen on; * is every address.", "Listening", simple="localhost"
     )
     port: Annotated[int, kinds.whole(0, 65535, examples=("8000",))] = setting(
         8080, "TCP port to listen on; 0 lets the system choose one.", "Listening", simple=8000
     )
-    listen: Annotated[tuple[str, ...], kinds.addresses()] = setting(
+    listen: Annotated[tuple[str, ...], network_kinds.addresses()] = setting(
         (),
         "Addresses to listen on, in place of host and port: host:port, [v6]:port, *:port, unix:/path, fd:NAME.",
         "Listening",
@@ -72,7 +72,7 @@ class Adjustments(ProductionSettings):
     unix_socket_perms: Annotated[int, kinds.mode()] = setting(
         0o600, "File mode of every Unix socket that is made.", "Listening"
     )
-    sockets: Annotated[tuple[Any, ...], kinds.sockets()] = setting(
+    sockets: Annotated[tuple[Any, ...], network_kinds.sockets()] = setting(
         (), "Sockets already bound, to listen on in place of everything above.", "Listening", code_only=True
     )
     backlog: Annotated[int, kinds.whole(1, 2**31 - 1)] = setting(
@@ -171,7 +171,7 @@ class Adjustments(ProductionSettings):
         "Peer whose proxy headers are believed: an IP address, localhost for Unix sockets, or * for every peer.",
         "Proxy",
     )
-    trusted_proxies: Annotated[tuple[Network, ...], kinds.networks()] = setting(
+    trusted_proxies: Annotated[tuple[Network, ...], network_kinds.networks()] = setting(
         (), "Networks whose hosts' proxy headers are believed, beside trusted_proxy.", "Proxy"
     )
     trusted_proxy_count: Annotated[int, kinds.whole(1)] = setting(
