@@ -165,7 +165,6 @@ class Gateway:
         return KEEP if self.persist else CLOSE
 
     def _stream(self, body: Iterable[bytes]) -> int:
-        self._known = -1
         if isinstance(body, FileWrapper):
             outcome = self._send_file(body)
             if outcome is not None:
@@ -232,9 +231,9 @@ class Gateway:
                 self.sent += len(piece)
         if len(pieces) == 1:
             return self._sink.write(pieces[0])
-        if len(piece) <= MAX_JOINED:
-            return self._sink.write(b"".join(pieces))
-        return self._sink.write_pieces(pieces) if pieces else True
+        if not pieces or len(piece) > MAX_JOINED:
+            return self._sink.write_pieces(pieces) if pieces else True
+        return self._sink.write(b"".join(pieces))
 
     def _known_length(self, piece: bytes) -> int:
         """Return the content's length if it is known at its first piece, else -1."""
@@ -247,8 +246,8 @@ class Gateway:
 
     def _write(self, data: bytes) -> None:
         """The write() callable (PEP 3333, "The write() Callable"); it never suspends, the sink keeps what it must."""
-        if self.head is None:
-            raise AssertionError("write() before start_response()")
+        if self.head is None or self._environ is _NOTHING:
+            raise AssertionError("write() before start_response() or after the response's end")
         if data:
             self._send_piece(data)
         elif not self._head_sent:
@@ -260,7 +259,6 @@ class Gateway:
         if extent is None or self._head_sent or self.head is None:
             return None
         _, offset, remaining = extent
-        declared = self.head.declared
         head = self._start_head(remaining)
         count = min(remaining, self._left)
         self.sent = count
@@ -268,7 +266,7 @@ class Gateway:
         self._body = None  # the sink closes it from here on
         self._sink.write_file(body, offset, count)
         self._environ = _NOTHING
-        if 0 <= count < declared and self._left >= 0:
+        if count < self._left:
             return self._too_short(count, "file")
         return KEEP if self.persist else CLOSE
 
@@ -351,6 +349,7 @@ class Gateway:
         """Call the body's close() once (PEP 3333) and forget the request."""
         body, self._body = self._body, None
         self._iterator = None
+        self._known = -1
         self._environ = _NOTHING
         close = getattr(body, "close", None)
         if close is not None:
