@@ -267,7 +267,7 @@ def load_section(
     env = environment(environ)
     known = dict(global_conf or {})
     problems: list[Problem] = []
-    name = known.get("__file__")
+    name = _from_here(known.get("__file__"))
     layer, traps = located(name, settings, known)
     below: list[Layer] = [{"mode": (mode, DEFAULT)}] if mode else []
     directory = Path(name).parent if name else Path()
@@ -275,3 +275,10 @@ def load_section(
     path = Path(name) if name else None
     contents = Contents(files=(path,) if path else (), layers=(layer, *below), warnings=tuple(traps))
     return assemble(contents, [env.layer], env, expander, path)
+
+
+def _from_here(file: str | None) -> str | None:
+    """Return a file's path from the working directory, as a person would have typed it, if it is below."""
+    if file is None or not Path(file).is_relative_to(Path.cwd()):
+        return file
+    return str(Path(file).relative_to(Path.cwd()))

@@ -391,6 +391,13 @@ def test_what_pastedeploy_dropped_is_warned_of() -> None:
     )
 
 
+def test_paths_are_shown_as_a_person_would_type_them() -> None:
+    """PasteDeploy's `__file__` is absolute; what is below the working directory is shown from there."""
+    write("conf/a.ini", "[server:main]\nuse = egg:wiverno\nport = 5\n")
+    found = load_section({"__file__": str(Path("conf/a.ini").absolute())}, {"port": "5"}, environ={})
+    assert chain(found, "port")[0] == ("5", "conf/a.ini:3")
+
+
 def test_a_key_of_two_sections_has_no_line() -> None:
     write("a.ini", SECTIONS.replace("threads = x\n", ""))
     found = load_section({"__file__": "a.ini"}, {"host": "127.0.0.1", "port": "5"}, environ={})
