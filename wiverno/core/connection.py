@@ -19,13 +19,13 @@ What a request may cost is bounded in every phase by a limit in bytes and a dead
 
 import socket
 import time
-from typing import Final
 
 from wiverno.core.buffers import Pending
 from wiverno.core.incoming import IncomingBody
 from wiverno.core.loop import Loop
 from wiverno.core.observer import gateway_for
 from wiverno.core.outgoing import BODY, CLOSED, HEAD, IDLE, RUNNING, SENDING, WAITING, WOULD_BLOCK, Outgoing
+from wiverno.core.patience import expires_at
 from wiverno.core.poller import READ
 from wiverno.core.service import Service
 from wiverno.http.buffer import HeadBuffer
@@ -36,10 +36,6 @@ from wiverno.http.response import CONTINUE, error_response
 from wiverno.wsgi.environ import Environ, describe_body, describe_path
 from wiverno.wsgi.gateway import CLOSE, KEEP, SUSPENDED
 from wiverno.wsgi.sink import ClientDisconnected
-
-MAX_BODY_READS: Final = 16  # receives in a row before others have their turn
-
-FOREVER: Final = float("inf")
 
 
 class Connection(Outgoing):
@@ -238,16 +234,12 @@ class Connection(Outgoing):
         body = self._body
         assert body is not None
         try:
-            for _ in range(MAX_BODY_READS):
-                count = body.receive(self.sock, self._loop.scratch)
-                if body.is_complete:
-                    return self._end_body()
-                if not count:
-                    self.close()  # RFC 9112 §8: an incomplete request is not acted on
-                    return None
+            if not body.receive_burst(self.sock, self._loop.scratch):
+                self.close()  # RFC 9112 §8: an incomplete request is not acted on
+            elif body.is_complete:
+                return self._end_body()
+            else:
                 self.since = self._loop.now
-        except WOULD_BLOCK:
-            pass
         except ProtocolError as error:
             self.answer(error.status, error.message)
         except OSError as error:
@@ -381,19 +373,11 @@ class Connection(Outgoing):
 
     def deadline(self) -> float:
         """Return when this connection expires, in monotonic seconds."""
-        service = self._service
-        phase = self.phase
-        idle = self.since + (service.channel_timeout or FOREVER)
-        if phase == HEAD:
-            return min(idle, self._started + (service.header_timeout or FOREVER))
-        if phase == BODY and self._body is not None:
-            return min(idle, service.slowest(self._started, service.body_timeout, self._body.received))
-        pending = self.pending
-        if pending is not None:
-            return min(idle, service.slowest(pending.since, service.channel_timeout, pending.sent))
-        if phase == RUNNING:
-            return self._loop.now + (service.channel_timeout or FOREVER)
-        return idle
+        body = self._body
+        received = body.received if body is not None else 0
+        return expires_at(
+            self._service, self.phase, self._loop.now, self.since, self._started, received, self.pending
+        )
 
     def expire(self) -> None:
         """Act on the deadline."""

@@ -9,6 +9,7 @@ from wiverno.http.errors import ProtocolError
 from wiverno.http.framing import CHUNKED
 
 CHUNKED_READ: Final = 65536  # bytes received at a time of a chunked body
+MAX_RECEIVES: Final = 16  # receives in a row before others have their turn
 
 
 class IncomingBody:
@@ -61,14 +62,29 @@ class IncomingBody:
         self.is_complete = self._decoder.is_done
         self.rest = self._decoder.rest
 
-    def receive(self, sock: socket.socket, scratch: memoryview) -> int:
-        """Receive once; return the count of bytes, 0 at the end of the stream.
+    def receive_burst(self, sock: socket.socket, scratch: memoryview) -> bool:
+        """Receive what is there, up to where others should have their turn; False at the end of the stream.
+
+        Args:
+            sock: not blocking.
+            scratch: for the receiver's short use.
 
         Raises:
-            BlockingIOError: nothing is there yet.
             OSError: the connection broke, or the disk is full.
             ProtocolError: as in `take`.
         """
+        try:
+            for _ in range(MAX_RECEIVES):
+                if not self._receive(sock, scratch):
+                    return False
+                if self.is_complete:
+                    break
+        except (BlockingIOError, InterruptedError):
+            pass
+        return True
+
+    def _receive(self, sock: socket.socket, scratch: memoryview) -> int:
+        """Receive once; return the count of bytes, 0 at the end of the stream."""
         if self._decoder is None:
             count = self._buffer.receive(sock, self._length, scratch)
             self.is_complete = self._buffer.received == self._length

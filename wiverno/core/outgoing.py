@@ -9,6 +9,7 @@ import contextlib
 import logging
 import select
 import socket
+import time
 from typing import Any, Final
 
 from wiverno.core.buffers import FileSegment, Pending
@@ -151,7 +152,7 @@ class Outgoing:
                 return
 
     def _open_pending(self) -> Pending:
-        pending = Pending(self._service.outbuf_overflow, self._loop.now)
+        pending = Pending(self._service.outbuf_overflow, time.monotonic())
         self.unsettled = True
         with self._loop.arming:
             self.pending = pending

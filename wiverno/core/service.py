@@ -39,18 +39,6 @@ class Service:
     min_rate: float
     observer: "Observer | None" = None
 
-    def slowest(self, start: float, grace: float, count: int) -> float:
-        """Return when a peer that has moved `count` bytes since `start` falls below the minimum rate.
-
-        Args:
-            start: monotonic seconds.
-            grace: seconds before the rate counts, 0 for never.
-            count: bytes so far.
-        """
-        if not grace or not self.min_rate:
-            return float("inf")
-        return start + grace + count / self.min_rate
-
 
 def new_service(
     application: Application, settings: Adjustments, *, is_threaded: bool, observer: "Observer | None" = None

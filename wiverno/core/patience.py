@@ -1,0 +1,52 @@
+"""How long a connection may take over what it is doing: a pure decision from the limits and the times.
+
+Every phase is bounded. A head has a total time however its bytes are spread; a body and a reader of output may neither
+pause for long nor be slow on average; a client without a request may be silent for a while. A request that runs is
+bounded by nothing here: only the application knows how long it takes.
+"""
+
+from typing import Final
+
+from wiverno.core.buffers import Pending
+from wiverno.core.outgoing import BODY, HEAD, RUNNING
+from wiverno.core.service import Service
+
+FOREVER: Final = float("inf")
+
+
+def expires_at(
+    service: Service, phase: int, now: float, since: float, started: float, received: int, pending: Pending | None
+) -> float:
+    """Return when a connection expires if nothing happens, in monotonic seconds.
+
+    Args:
+        service: the limits.
+        phase: what the connection is doing.
+        now: the present.
+        since: when something was received or sent last.
+        started: when the head or body that is being received began.
+        received: bytes of that body so far.
+        pending: output that waits for the client, if any does.
+    """
+    if phase == HEAD:
+        return min(_after(since, service.channel_timeout), _after(started, service.header_timeout))
+    if phase == BODY:
+        pause = min(_after(since, service.channel_timeout), _after(since, service.body_timeout))
+        return min(pause, _slowest(started, service.body_timeout, received, service.min_rate))
+    if pending is not None:
+        # The request may have run for long before anything had to wait for the client.
+        pause = _after(max(since, pending.since), service.channel_timeout)
+        return min(pause, _slowest(pending.since, service.channel_timeout, pending.sent, service.min_rate))
+    return _after(now if phase == RUNNING else since, service.channel_timeout)
+
+
+def _after(start: float, timeout: float) -> float:
+    return start + timeout if timeout else FOREVER
+
+
+def _slowest(start: float, grace: float, count: int, rate: float) -> float:
+    """Return when a peer that has moved `count` bytes since `start` falls below `rate` bytes a second.
+
+    The first `grace` seconds do not count; 0 for either number means that any rate will do.
+    """
+    return start + grace + count / rate if grace and rate else FOREVER
