@@ -218,7 +218,8 @@ class Pending:
             self.size -= sent
             self.sent += sent
         if self._spool is not None:
-            self._spool.truncate(0)
+            self._spool.close()
+            self._spool = None
 
     def _flush_memory(self, sock: socket.socket) -> int:
         segments = self._segments
