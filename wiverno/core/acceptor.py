@@ -46,10 +46,11 @@ class Acceptor:
         self._loop = loop
         self._limit = limit
         self._retry_at = float("inf")
+        self.burst = BURST
 
     def ready(self, events: int) -> None:
         """Accept what waits, up to a burst."""
-        for _ in range(BURST):
+        for _ in range(self.burst):
             if self._limit.is_reached():
                 return
             if not self.accept():

@@ -366,7 +366,7 @@ class Connection(Outgoing):
 
     def drain(self) -> None:
         """Close if nothing is under way; what runs or is being sent goes on."""
-        if self.phase in (IDLE, HEAD):
+        if self.phase in (IDLE, HEAD) and not self.has_input():
             self.close()
 
     # ---------------------------------------------------------------- deadlines (leader)

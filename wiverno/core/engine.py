@@ -12,17 +12,20 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from wiverno.config.settings import Adjustments
 from wiverno.core.acceptor import Acceptor, ConnectionLimit
 from wiverno.core.access_log import reopen_log_files
 from wiverno.core.connection import Connection
+from wiverno.core.counters import Counters
 from wiverno.core.crew import Crew
 from wiverno.core.listeners import Listener
 from wiverno.core.loop import Loop
 from wiverno.core.observer import new_observer
 from wiverno.core.poller import READ, new_poller
+from wiverno.core.pulse import Pulse
 from wiverno.core.service import new_service
 from wiverno.core.signals import REFRESH_SIGNALS
 from wiverno.wsgi.environ import Environ, listener_variables
@@ -38,13 +41,34 @@ class Engine:
     """Serves one application on some listeners."""
 
     def __init__(
-        self, application: Application, adjustments: Adjustments, listeners: list[Listener], *, threads: int
+        self,
+        application: Application,
+        adjustments: Adjustments,
+        listeners: list[Listener],
+        *,
+        threads: int,
+        counters: Counters | None = None,
+        is_shared: bool = False,
     ) -> None:
-        """`threads` is 0 to run the application in the thread that calls `run`."""
+        """Take what is to be served, and where.
+
+        Args:
+            application: the WSGI application.
+            adjustments: the settings.
+            listeners: bound; they are the engine's from here on.
+            threads: 0 to run the application in the thread that calls `run`.
+            counters: where responses are counted, with gauges and a heartbeat.
+            is_shared: other processes accept from the same sockets.
+        """
+        self._is_shared = is_shared
+        self._threads = threads
+        self._counters = counters
+        self._pulse: Pulse | None = None
+        self.on_beat: Callable[[], None] | None = None
         self._adjustments = adjustments
         self._listeners = listeners
         try:
-            self._observer = observer = new_observer(adjustments)
+            self._observer = observer = new_observer(adjustments, counters)
         except OSError:
             for listener in listeners:
                 listener.close()
@@ -56,7 +80,7 @@ class Engine:
         self._limit = ConnectionLimit(adjustments.connection_limit, self.loop)
         self._service = new_service(application, adjustments, is_threaded=bool(threads), observer=observer)
         if observer is not None:
-            self.loop.on_pause = observer.flush
+            self.loop.on_pause = observer.flush if counters is None else self._pause
         self.loop.on_room = self._limit.check
         self.loop.on_wait = None
         self._is_asked_to_stop = False
@@ -119,10 +143,21 @@ class Engine:
         for listener in self._listeners:
             variables = self._variables(listener, threads=multithreaded)
             acceptor = Acceptor(listener, variables, self._service, loop, self._limit)
+            if self._is_shared:
+                acceptor.burst = 1  # the next client may find another process with less to do
             self._limit.acceptors.append(acceptor)
             loop.handlers[acceptor.fd] = acceptor
             loop.poller.register(acceptor.fd, READ)
         loop.on_wait = self._look_after_stop
+        if self._counters is not None:
+            self._pulse = Pulse(loop, self.crew, self._counters, self._threads or 1, self.on_beat)
+
+    def _pause(self) -> None:
+        """Write what was noted and what is so now (leader, before every wait)."""
+        assert self._observer is not None
+        self._observer.flush()
+        if self._pulse is not None:
+            self._pulse.gauge()
 
     def _variables(self, listener: Listener, *, threads: bool) -> Environ:
         settings = self._adjustments
@@ -136,7 +171,7 @@ class Engine:
             scheme=settings.url_scheme,
             prefix=settings.url_prefix,
             threads=threads,
-            processes=False,
+            processes=self._is_shared,
         )
 
     # ---------------------------------------------------------------- stopping

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from wiverno.config.settings import Adjustments
 from wiverno.core.access_log import AccessLog, Record, needs_request_id, needs_times, reopen_log_files
+from wiverno.core.counters import Counters
 from wiverno.core.outgoing import RUNNING
 from wiverno.core.service import Service
 from wiverno.http.response import Signature
@@ -37,8 +38,16 @@ class Observer:
         is_timed: records need times.
     """
 
-    def __init__(self, access_log: AccessLog | None, *, with_ids: bool = False, is_timed: bool = True) -> None:
+    def __init__(
+        self,
+        access_log: AccessLog | None,
+        counters: Counters | None = None,
+        *,
+        with_ids: bool = False,
+        is_timed: bool = True,
+    ) -> None:
         """`access_log` is closed by `close`."""
+        self._counters = counters
         self.with_ids = with_ids
         self.is_timed = is_timed
         self._access_log = access_log
@@ -73,6 +82,8 @@ class Observer:
             batch = [records.popleft() for _ in range(len(records))]
             if self._access_log is not None:
                 self._access_log.write(batch)
+            if self._counters is not None:
+                self._counters.add(batch)
 
     def reopen(self) -> None:
         """Open log files anew."""
@@ -97,22 +108,22 @@ class Refusal:
     code: int
 
 
-def new_observer(settings: Adjustments) -> Observer | None:
-    """Return what the settings want to be noted of responses, None if that is nothing.
+def new_observer(settings: Adjustments, counters: Counters | None = None) -> Observer | None:
+    """Return what is to be noted of responses, None if that is nothing.
+
+    Args:
+        settings: say what the access log wants.
+        counters: where responses are counted.
 
     Raises:
         OSError: the access log can't be opened.
     """
-    if not settings.access_log:
-        return None
-    log = AccessLog(
-        settings.access_log,
-        settings.access_log_format,
-        sample=settings.access_log_sample,
-        skip=settings.access_log_skip,
-    )
     form = settings.access_log_format
-    return Observer(log, with_ids=needs_request_id(form), is_timed=needs_times(form))
+    if not settings.access_log:
+        return None if counters is None else Observer(None, counters)
+    log = AccessLog(settings.access_log, form, sample=settings.access_log_sample, skip=settings.access_log_skip)
+    is_timed = counters is not None or needs_times(form)
+    return Observer(log, counters, with_ids=needs_request_id(form), is_timed=is_timed)
 
 
 class ObservedGateway(Gateway):

@@ -15,7 +15,7 @@ from typing import Any, Final
 from wiverno.core.buffers import FileSegment, Pending
 from wiverno.core.linger import Lingering
 from wiverno.core.loop import Loop
-from wiverno.core.poller import NOTHING, READ, WRITE
+from wiverno.core.poller import NOTHING, READ, WRITE, is_readable
 from wiverno.core.service import Service
 from wiverno.wsgi.file_wrapper import FileWrapper
 from wiverno.wsgi.sink import ClientDisconnected
@@ -235,6 +235,10 @@ class Outgoing:
         """Log a broken connection, unless that is what clients do every day."""
         if self._service.log_socket_errors and not isinstance(error, ConnectionError):
             logger.warning("Socket error: %s", error)
+
+    def has_input(self) -> bool:
+        """Tell whether something was sent that has not been read yet."""
+        return is_readable(self.fd)
 
     def is_disconnected(self) -> bool:
         """Tell the application whether the client is gone: environ["wiverno.client_disconnected"]."""

@@ -188,6 +188,15 @@ class SelectorsPoller:
         self._wake_up.close()
 
 
+def is_readable(fd: int) -> bool:
+    """Tell at once whether a descriptor has something to read, an end or an error."""
+    if not hasattr(select, "poll"):  # Windows, where select() has no small numbers
+        return bool(select.select([fd], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))
+
+
 def new_poller(kind: str) -> Poller:
     """Return the poller that the setting names: "epoll", "selectors", or "auto" for the best of this machine.
 

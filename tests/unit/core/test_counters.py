@@ -1,0 +1,61 @@
+"""Counters: exact, readable while written, summable."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from typing import Any
+
+from wiverno.core.counters import BOUNDS, CELL, WIDTH, Counters, Counts, resident_bytes
+from wiverno.core.observer import Observer, Refusal
+
+ENVIRON: dict[str, Any] = {"REQUEST_METHOD": "GET"}
+
+
+def test_responses_are_counted() -> None:
+    """By class, by bucket, with sums; the server's own refusals have no place in the histograms."""
+    counters = Counters()
+    observer = Observer(None, counters)
+    for code, seconds in ((200, 0.0004), (204, 0.002), (404, 1.0), (500, 100.0)):
+        observer.note((ENVIRON, "GET", Refusal(code), 10, 1.0, 1.5, 1.5 + seconds))
+    observer.note((ENVIRON, "GET", None, 0, 2.0, 2.0, 2.5))
+    observer.note_refusal(ENVIRON, 431)
+    observer.flush()
+    counts = counters.read()
+    assert counts.classes == {"1xx": 0, "2xx": 2, "3xx": 0, "4xx": 2, "5xx": 2}
+    assert (counts.totals["requests"], counts.totals["refused"], counts.totals["bytes"]) == (5, 1, 40)
+    assert counts.latency == (1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 1)
+    assert sum(counts.wait) == 5
+    assert counts.wait[BOUNDS.index(0.5)] == 4
+    assert abs(counts.totals["seconds"] - 101.5024) < 1e-6
+
+
+def test_a_row_is_seen_by_another_process() -> None:
+    """The supervisor reads what a child writes."""
+    memory = mmap.mmap(-1, 2 * WIDTH * CELL)
+    cells = memoryview(memory).cast("d")
+    row = Counters(cells[WIDTH:])
+    pid = os.fork()
+    if not pid:
+        row.increase("stuck")
+        row.set("busy", 3)
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert (row.get("stuck"), row.get("busy"), Counters(cells[:WIDTH]).get("stuck")) == (1, 3, 0)
+    row.clear()
+    assert row.read() == Counts()
+
+
+def test_sums() -> None:
+    """The sum over processes; of one that has ended the totals stay and the gauges go."""
+    counters = Counters()
+    counters.set("connections", 7)
+    Observer(None, counters).note_refusal(ENVIRON, 400)
+    one = counters.read()
+    both = one + one
+    assert both.gauges["connections"] == 14
+    assert (one.without_gauges() + Counts()).gauges["connections"] == 0
+
+
+def test_memory() -> None:
+    assert 1_000_000 < resident_bytes() < 10**12

@@ -1,0 +1,61 @@
+"""The signs of life of a process that is looked at from outside: gauges and a heartbeat, written by the leader.
+
+The gauges are written whenever the leader is about to wait for events, so what they say is never older than that; the
+beat once a second. A process whose beat is old has no leader that gets anywhere.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from wiverno.core.counters import Counters, resident_bytes
+from wiverno.core.crew import Crew
+from wiverno.core.loop import Loop
+
+INTERVAL: Final = 1.0  # seconds between two beats
+
+
+class Pulse:
+    """Stands among the loop's deadlines and comes due once a second; belongs to the leader."""
+
+    __slots__ = ("_counters", "_crew", "_loop", "_next", "_on_beat", "fd", "tick")
+
+    def __init__(
+        self, loop: Loop, crew: Crew, counters: Counters, threads: int, on_beat: Callable[[], None] | None = None
+    ) -> None:
+        """`threads` may be inside the application at once; `on_beat` is called once a second."""
+        self.fd = -1
+        self.tick = 0
+        self._loop = loop
+        self._crew = crew
+        self._counters = counters
+        self._on_beat = on_beat
+        self._next = time.monotonic()
+        counters.set("threads", threads)
+        self.expire()
+
+    def ready(self, events: int) -> None:
+        """Do nothing: it has no descriptor."""
+
+    def gauge(self) -> None:
+        """Write what is so now."""
+        counters = self._counters
+        counters.set("connections", len(self._loop.connections))
+        counters.set("busy", self._crew.busy)
+        counters.set("queued", self._crew.queued)
+        counters.set("draining", not self._loop.persist)
+
+    def deadline(self) -> float:
+        """Return when the next beat is due."""
+        return self._next
+
+    def expire(self) -> None:
+        """Beat."""
+        now = time.monotonic()
+        self._counters.set("beat", now)
+        self._counters.set("resident", resident_bytes())
+        self.gauge()
+        self._next = now + INTERVAL
+        self._loop.watch(self, self._next)
+        if self._on_beat is not None:
+            self._on_beat()
