@@ -181,7 +181,8 @@ class DevServer:
 
 def _spawn(order: Order, ended: str = "") -> subprocess.Popen[bytes]:
     """Start a child; it inherits what was made inheritable, the sockets and the lifeline, and the terminal."""
-    command = [sys.executable, "-m", "wiverno.dev.child", replace(order, ended=ended).to_text()]
+    # -B: a .pyc is told from its source by size and second, so two saves within a second could serve the first of them.
+    command = [sys.executable, "-B", "-m", "wiverno.dev.child", replace(order, ended=ended).to_text()]
     return subprocess.Popen(command, close_fds=False)
 
 
