@@ -217,9 +217,7 @@ class Pending:
                 sent = self._flush_memory(sock)
             self.size -= sent
             self.sent += sent
-        if self._spool is not None:
-            self._spool.close()
-            self._spool = None
+        self._close_spool()
 
     def _flush_memory(self, sock: socket.socket) -> int:
         segments = self._segments
@@ -255,7 +253,10 @@ class Pending:
                 with contextlib.suppress(Exception):
                     segment.close()
         self._segments.clear()
+        self._close_spool()
+        self.lock.notify_all()
+
+    def _close_spool(self) -> None:
         if self._spool is not None:
             self._spool.close()
             self._spool = None
-        self.lock.notify_all()
