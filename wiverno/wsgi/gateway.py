@@ -121,9 +121,7 @@ class Gateway:
         except BaseException as error:  # noqa: BLE001 - an application may raise anything, SystemExit included
             return self._fail(error)
 
-    def start_response(
-        self, status: str, headers: Headers, exc_info: ExcInfo | None = None
-    ) -> Callable[[bytes], None]:
+    def start_response(self, status: str, headers: Headers, exc_info: ExcInfo | None = None) -> Callable[[bytes], None]:
         """Take status and headers, as PEP 3333 describes the callable of this name.
 
         Raises:
@@ -328,9 +326,12 @@ class Gateway:
             framing += b"Connection: close\r\n"
         elif not self.minor:
             framing += b"Connection: Keep-Alive\r\n"
+        # Clients of HTTP/1.0 are answered in their own version, as by waitress and wsgiref. RFC 9110 §6.2 would have
+        # the highest one that we know, but who asks so may never have heard of it.
+        prefix = head.prefix if self.minor else b"HTTP/1.0" + head.prefix[8:]
         if head.has_date or head.has_server:
-            return head.prefix + framing + self._signature.closing_beside(head)
-        return head.prefix + framing + self._signature.closing()
+            return prefix + framing + self._signature.closing_beside(head)
+        return prefix + framing + self._signature.closing()
 
     def early_hints(self, headers: Headers) -> None:
         """Send a 103 response before the final one (RFC 8297): environ["wsgi.early_hints"].
@@ -375,6 +376,8 @@ class Gateway:
             detail = "".join(traceback.format_exception(error))
         response = error_response(500, detail, self._signature, self._ident)
         self.head = None
+        if not self.minor:
+            response = b"HTTP/1.0" + response[8:]
         if not with_body:
             response = response[: response.index(b"\r\n\r\n") + 4]
         try:

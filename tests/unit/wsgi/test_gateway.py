@@ -106,6 +106,7 @@ def exchange() -> Exchange:
 
 
 OK = b"HTTP/1.1 200 OK"
+OK_1_0 = b"HTTP/1.0 200 OK"
 CHUNKED = b"Transfer-Encoding: chunked"
 
 
@@ -153,7 +154,15 @@ def test_streams_in_http_1_0() -> None:
     """HTTP/1.0 knows no chunks: the end of the connection ends the content."""
     exchange = Exchange(minor=0)
     assert exchange.respond(Body(b"he", b"llo")) == CLOSE
-    assert (exchange.head, exchange.content) == ([OK, b"Connection: close"], b"hello")
+    assert (exchange.head, exchange.content) == ([OK_1_0, b"Connection: close"], b"hello")
+
+
+def test_failure_in_http_1_0(caplog: pytest.LogCaptureFixture) -> None:
+    """A 500 is in the client's version, too."""
+    exchange = Exchange(minor=0)
+    assert exchange.run(raising) == CLOSE
+    assert exchange.head[0] == b"HTTP/1.0 500 Internal Server Error"
+    assert caplog.records
 
 
 def test_keep_alive_in_http_1_0() -> None:
@@ -162,7 +171,7 @@ def test_keep_alive_in_http_1_0() -> None:
     exchange.application = lambda environ, start_response: start_response("200 OK", []) and [b"x"]
     exchange.gateway.minor = 0
     assert exchange.gateway.respond({"REQUEST_METHOD": "GET"}) == KEEP
-    assert exchange.head == [OK, length(1), b"Connection: Keep-Alive"]
+    assert exchange.head == [OK_1_0, length(1), b"Connection: Keep-Alive"]
 
 
 def test_a_single_piece_has_a_length(exchange: Exchange) -> None:
@@ -599,7 +608,7 @@ def test_early_hints(exchange: Exchange) -> None:
         return [b"x"]
 
     old.run(hinting)
-    assert old.head[0] == OK
+    assert old.head[0] == OK_1_0
 
 
 def test_own_date_and_server(exchange: Exchange) -> None:
