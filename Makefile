@@ -42,7 +42,6 @@ check: $(VENV)/.installed-check
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m wiverno.config.page --check $(GENERATED)
-	$(BIN)/python -m wiverno.config.page --check docs/settings.md configs/wiverno.schema.json
 
 bench: $(VENV)/.installed-run
 	$(BIN)/python -m benchmarks $(ARGS)
