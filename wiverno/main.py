@@ -20,7 +20,7 @@ from wiverno.web.forms import Limits
 from wiverno.web.pages import error_page
 from wiverno.web.patterns import Converter
 from wiverno.web.request import Environ, Request
-from wiverno.web.response import Answer, Response, ReturnValue, StartResponse, answer, close_body
+from wiverno.web.response import Answer, Response, ReturnValue, StartResponse, answer, close_body, status_line
 from wiverno.web.router import Router
 from wiverno.web.table import Route, RouteTable
 
@@ -166,15 +166,10 @@ class Wiverno(Router):
         self, page: Callable[[Request, Exception], Any], request: Request, problem: HTTPError, error: Exception
     ) -> Answer:
         result = page(request, error)
-        if isinstance(result, Response):
-            if result.status_code == 200:
-                result.status = answer((problem.status, ""), request.environ)[0]
-            made = result
-            status, headers, body = answer(made, request.environ)
-        else:
-            status, headers, body = answer(
-                result if type(result) is tuple else (problem.status, result), request.environ
-            )
+        status, headers, body = answer(result, request.environ)
+        # Only a tuple says 200 and means it.
+        if type(result) is not tuple and status == "200 OK":
+            status = status_line(problem.status)
         present = {name.lower() for name, _ in headers}
         headers += [field for field in problem.headers.items() if field[0].lower() not in present]
         return status, headers, body

@@ -10,7 +10,6 @@ import mimetypes
 import os
 import re
 import stat
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path, PurePath
@@ -148,10 +147,6 @@ class FilePart:
         data = self._file.read(wanted)
         self._left -= len(data)
         return data
-
-    def __iter__(self) -> Iterator[bytes]:
-        while data := self.read(64 * 1024):
-            yield data
 
     def close(self) -> None:
         """Close the file."""

@@ -149,9 +149,12 @@ def parse_multipart(stream: IO[bytes], options: Mapping[str, str], limits: Limit
         while data := stream.read(_READ_BYTES):
             reader.feed(data)
         reader.feed(None)
-    except (HTTPError, RequestEntityTooLarge, ClientDisconnected, ValueError, LookupError, AssertionError) as error:
+    except (HTTPError, RequestEntityTooLarge, ClientDisconnected, ValueError, LookupError) as error:
         reader.discard()
         raise _as_client_error(error, limits) from error
+    except BaseException:
+        reader.discard()
+        raise
     return ImmutableMultiDict(reader.fields), ImmutableMultiDict(reader.files)
 
 

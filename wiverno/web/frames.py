@@ -168,8 +168,8 @@ class _BoundedRepr(reprlib.Repr):
         self.maxdict = self.maxlist = self.maxtuple = self.maxset = 20
 
     def repr_dict(self, x: Mapping[object, object], level: int) -> str:
-        if level <= 0:
-            return "{…}"
+        if level <= 0 or len(x) == 0:
+            return "{…}" if x else "{}"
         items = []
         for key, value in list(x.items())[: self.maxdict]:
             text = MASK if is_secret_name(str(key)) else self.repr1(value, level - 1)
@@ -193,4 +193,4 @@ def _text(value: object, masker: Masker) -> str:
     try:
         return masker.text(_bounded.repr(value))[: 2 * LONGEST_VALUE]
     except Exception as error:  # noqa: BLE001  # a broken __repr__ is no reason to lose the page
-        return f"<{type(value).__name__}: its repr() raised {type(error).__name__}>"
+        return f"<its repr() raised {type(error).__name__}>"

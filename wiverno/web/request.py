@@ -14,7 +14,7 @@ from typing import IO, Any, Generic, Self, TypeVar, cast, overload
 from urllib.parse import quote
 
 from werkzeug.datastructures import EnvironHeaders, ImmutableMultiDict
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.http import parse_cookie, parse_options_header
 from werkzeug.wsgi import get_input_stream
 
@@ -214,8 +214,6 @@ class Request:
             return self.stream.read(size)
         except ClientDisconnected as error:
             raise HTTPError(400, "The body ends too early.") from error
-        except RequestEntityTooLarge as error:
-            raise HTTPError(413) from error
 
     @_kept
     def body(self) -> bytes:

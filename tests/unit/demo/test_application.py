@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,22 @@ def test_the_playground() -> None:
 @pytest.mark.parametrize("query", ["seconds=x", "seconds=-1", "seconds=1e9", "seconds=nan"])
 def test_numbers_are_bounded(query: str) -> None:
     assert call(create_app(), path="/play/slow", QUERY_STRING=query).status == "400 Bad Request"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(1.25, "1.2 s"), (600.0, "10 min"), (86400.0, "24.0 h")])
+def test_uptime_in_words(seconds: float, text: str) -> None:
+    assert dict(facts.server_rows({}, seconds))["Up for"] == text
+
+
+def test_free_threading_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    assert "free-threaded" in dict(facts.server_rows({}, 0))["Python"]
+
+
+def test_a_configuration_without_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    loaded = loader.load(environ={})
+    monkeypatch.setattr(loader, "active", lambda: loaded)
+    body = call(create_app()).body.decode()
+    assert "Started without a configuration file." in body
+    assert "Nothing was set; every value is a default." in body

@@ -177,3 +177,41 @@ def test_404_names_the_routes_in_debug_mode() -> None:
     body = call(app, path="/usres<b>").body.decode()
     assert "No route answers /usres&lt;b&gt;. There are /users, " in body
     assert "…" in body
+
+
+def test_values_are_short_whatever_they_are() -> None:
+    class Nameless(type):
+        __name__ = property(lambda cls: 1 // 0)
+
+    class Odd(metaclass=Nameless):
+        pass
+
+    def handler(request: Request) -> str:
+        deep: Any = {}
+        for _ in range(20):
+            deep = {"next": deep, "long": "x" * 10_000}
+        many = {number: number for number in range(1000)}
+        odd = Odd()
+        none: dict[str, str] = {}
+        raise RuntimeError(str(len(many)) + str(len(none)) + str(odd is None) + str(len(deep)))
+
+    text = page_of(handler, QUERY_STRING="__locals__=1").body.decode()
+    assert "{…}" in text
+    assert ", …}" in text
+    assert "<dd>{}</dd>" in text
+    assert "its repr() raised ZeroDivisionError" in text
+    assert len(text) < 100_000
+
+
+def test_plain_text_tells_how_exceptions_hang_together() -> None:
+    def handler(request: Request) -> str:
+        try:
+            raise KeyError("first")
+        except KeyError:
+            return str(1 // 0)
+
+    text = page_of(handler, HTTP_ACCEPT="", QUERY_STRING="__locals__=1").body.decode()
+    assert (
+        text.index("KeyError") < text.index("While that was handled, this happened:") < text.index("ZeroDivisionError")
+    )
+    assert "      request = <Request GET /x>" in text

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.wsgi import Answer, call
 from wiverno.main import Wiverno
-from wiverno.web.files import StaticFiles, is_plain_name, send_file, type_of
+from wiverno.web.files import FilePart, StaticFiles, is_plain_name, send_file, type_of
 
 CONTENT = bytes(range(256)) * 10
 
@@ -211,3 +211,17 @@ def test_plain_names() -> None:
     assert all(
         is_plain_name(name) for name in ("a", "a.b", "console.log", "Comet", "nullable.txt", "lpt10", "é", "a b")
     )
+
+
+def test_a_part_is_a_file_with_an_end(root: Path) -> None:
+    file = (root / "data.bin").open("rb")
+    part = FilePart(file, 5)
+    assert (part.read(3), part.read(), part.read(), part.read(7)) == (CONTENT[:3], CONTENT[3:5], b"", b"")
+    part.close()
+    assert file.closed
+
+
+def test_a_failing_answer_closes_its_file(root: Path) -> None:
+    """ResourceWarning is an error here."""
+    assert get(root, "data.bin", HTTP_IF_MATCH='"x"').status[:3] == "412"
+    assert get(root, "data.bin", HTTP_RANGE="bytes=9999-").status[:3] == "416"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from wiverno.main import Wiverno
@@ -42,3 +44,11 @@ def test_no_routes_and_no_application() -> None:
     assert format_routes(routes_table(Wiverno())) == "The application has no routes."
     with pytest.raises(TypeError, match="dict is not a wiverno application"):
         routes_table({})  # type: ignore[arg-type]
+
+
+def test_a_handler_without_source() -> None:
+    app = Wiverno()
+    namespace: dict[str, Any] = {}
+    exec("def made(request): return ''", namespace)
+    app.add_route("/x", namespace["made"])
+    assert routes_table(app)[0].place == ""

@@ -243,3 +243,25 @@ def test_making_a_request_reads_nothing() -> None:
     assert request._cache is None
     assert not request.has_files
     request.close()
+
+
+def test_properties_tell_about_themselves() -> None:
+    assert "cookies" in (Request.cookies.__doc__ or "")
+    assert Request.query_params.__doc__
+
+
+def test_a_broken_upload_leaves_no_file_open() -> None:
+    """ResourceWarning is an error here: half a form, a full disk."""
+    body = multipart(('name="f"; filename="x"', b"x" * 700_000), ('name="g"; filename="y"', b"y" * 700_000))
+    assert status_of(request_with(body[:-100], **MULTIPART), "files") == 400
+
+    class FullDisk(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell() > 1_000_000:
+                raise OSError("disk full")
+            return super().read(size)
+
+    request = request_with(**MULTIPART)
+    request.environ.update({"wsgi.input": FullDisk(body), "wsgi.input_terminated": True})
+    with pytest.raises(OSError, match="disk full"):
+        _ = request.files

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from wiverno.web.patterns import PatternError, parse_pattern
+from wiverno.web.patterns import CONVERTERS, Converter, PatternError, parse_pattern
 from wiverno.web.table import Route, RouteTable
 
 
@@ -139,3 +139,27 @@ def test_ten_thousand_routes_cost_what_ten_do(pattern: str, path: str) -> None:
         if _cost(lambda: many.find("GET", path)) < 1.5 * _cost(lambda: few.find("GET", path)):
             return
     pytest.fail(f"{pattern}: searching 10,000 routes takes longer than searching 10")
+
+
+class Short(Converter):
+    rank = 60
+    spans_segments = True
+
+    def parse(self, text: str) -> object:
+        if len(text) > 3:
+            raise ValueError(text)
+        return text
+
+
+def test_two_kinds_of_spanning_parameters_stand_beside_each_other() -> None:
+    table = RouteTable()
+    for text in ("/{p:path}", "/{s:short}", "/{s:short}/end"):
+        pattern = parse_pattern(text, {**CONVERTERS, "short": SHORT})
+        names = tuple(parameter.name for parameter in pattern.parameters)
+        table.add(Route(pattern, ("GET",), lambda request: None, text, parameter_names=names))
+    assert found(table, "/a/b") == ("/{s:short}", {"s": "a/b"})
+    assert found(table, "/a/b/c") == ("/{p:path}", {"p": "a/b/c"})
+    assert found(table, "/a/b/end") == ("/{s:short}/end", {"s": "a/b"})
+
+
+SHORT = Short()
