@@ -25,23 +25,21 @@ Invariants, which the tests in tests/integration/test_lead.py hold on to:
 import logging
 import threading
 import time
-from collections import deque
 from typing import Any, Final
 
 from wiverno.core.connection import Connection
 from wiverno.core.loop import Loop
 from wiverno.core.predictor import Predictor
+from wiverno.core.waiting import Task, WaitingRequests, refuse
 from wiverno.wsgi.environ import Environ
-from wiverno.wsgi.gateway import KEEP
+from wiverno.wsgi.gateway import CLOSE, KEEP
 
 logger = logging.getLogger("wiverno")
-queue_logger = logging.getLogger("wiverno.queue")
 
 LOOK_INTERVAL: Final = 0.001  # seconds between two looks at the leader
 LATE: Final = 0.003  # seconds; a look that comes so late came late for the leader, too
 QUIET_LOOKS: Final = 20  # looks without a new turn before the lookout parks
 BLOCKED: Final = 0.001  # seconds from which on a call counts as blocking
-DEPTH_LOG_INTERVAL: Final = 10.0  # seconds between two warnings about the queue's depth
 
 _LEAD: Final = object()
 _END: Final = object()
@@ -76,19 +74,16 @@ class Crew:
         """
         self._loop = loop
         self._count = threads
-        self._queue_size = queue_size
-        self._queue_timeout = queue_timeout
         self._predictor = Predictor()
-        self._lock = threading.Lock()  # guards _idle, _tasks and the hand-over of jobs
+        self._tasks = WaitingRequests(loop, threads, size=queue_size, timeout=queue_timeout)
+        self._lock = self._tasks.lock  # guards _idle, _tasks and the hand-over of jobs
         self._idle: list[Member] = []
-        self._tasks: deque[tuple[Connection, Environ, float]] = deque()
         self._members: list[Member] = []
         self._claims: dict[int, tuple[Connection, Environ]] = {}
         self._turn = 0
         self._is_parked = False
         self._look = threading.Lock()
         self._look.acquire()
-        self._next_depth_log = 0.0
         self._lead_is_mine = False  # the lookout leads
         self.has_ended = False
         """The loop is over: whoever leads returns."""
@@ -151,6 +146,7 @@ class Crew:
         """Look at the leader once a millisecond; park when there is nothing to see."""
         seen = -1
         quiet = 0
+        excused = False
         look = self._look.acquire
         clock = time.monotonic
         looked = clock()
@@ -162,8 +158,11 @@ class Crew:
             look(True, LOOK_INTERVAL)
             turn = self._turn
             now = clock()
-            if turn != seen or (now - looked > LATE and time.process_time() - used < (now - looked) / 2):
-                # Another call, or the system gave the processor to somebody else and the leader could do nothing.
+            is_late = now - looked > LATE and time.process_time() - used < (now - looked) / 2
+            if turn != seen or (is_late and not excused):
+                # Another call, or the system gave the processor to somebody else and the leader could do nothing;
+                # once a call, for some machines are always late.
+                excused = is_late and turn == seen
                 seen = turn
                 looked = now
                 quiet = 0
@@ -227,30 +226,48 @@ class Crew:
                 return
             if job is _LEAD:
                 self._lead(is_threaded=True)
-                if self.has_ended:
-                    return
             else:
                 self._run_task(*job)
             while (task := self._next_task(me)) is not None:
                 self._run_task(*task)
+            if self.has_ended:
+                return  # join() takes no notice of those who leave before it comes
 
-    def _next_task(self, me: Member) -> tuple[Connection, Environ, float] | None:
-        """Take a queued request, or go among the waiting."""
+    def _next_task(self, me: Member) -> Task | None:
+        """Take a queued request, or go among the waiting; neither after the end."""
         with self._lock:
-            if self._tasks:
-                return self._tasks.popleft()
-            self._idle.append(me)
-            return None
+            task = None if self.has_ended else self._tasks.take()
+            if task is None:
+                self._idle.append(me)
+            return task
 
     def _run_task(self, connection: Connection, environ: Environ, queued_at: float) -> None:
         """Run a request outside the lead, and remember whether it blocked."""
         started = time.monotonic()
-        if self._queue_timeout and started - queued_at > self._queue_timeout:
-            connection.answer(503, "the request waited too long for a thread", retry_after=1)
+        if self._tasks.is_late(queued_at, started):
+            refuse(connection)
             return
-        outcome = connection.gateway.respond(environ)
+        try:
+            outcome = connection.gateway.respond(environ)
+        except KeyboardInterrupt as error:
+            outcome = _interrupted(environ, error)
         self._predictor.learn(environ, has_blocked=time.monotonic() - started > BLOCKED)
-        connection.settle(outcome)
+        self._settle(connection, outcome)
+
+    def _settle(self, connection: Connection, outcome: int) -> None:
+        try:
+            connection.settle(outcome)
+        except Exception as error:  # noqa: BLE001 - nothing may end a thread
+            self._drop(connection, error)
+
+    def _drop(self, connection: Any, error: Exception) -> None:
+        """Close what an exception that nobody foresaw has left in an unknown state: the thread is worth more."""
+        logger.error("Error in the engine; the connection that it concerns is closed", exc_info=error)
+        try:
+            connection.close()
+        except Exception:
+            logger.exception("Error while closing it")
+            self._loop.forget(connection)
 
     # ---------------------------------------------------------------- the lead
 
@@ -272,13 +289,17 @@ class Crew:
             connection: Any = handlers.get(fd)
             if connection is None:
                 continue
-            environ = connection.ready(events)
+            try:
+                environ = connection.ready(events)
+            except Exception as error:  # noqa: BLE001 - nothing may end the leader
+                self._drop(connection, error)
+                continue
             if environ is None:
                 continue
             if not is_threaded:
                 outcome = connection.gateway.respond(environ)
                 if outcome != KEEP or connection.unsettled:
-                    connection.settle(outcome)
+                    self._settle(connection, outcome)
                 continue
             if counters and predictor.is_blocking(environ):
                 connection.detach()
@@ -289,13 +310,16 @@ class Crew:
             claims[turn] = (connection, environ)
             if self._is_parked:
                 self._unpark()
-            outcome = connection.gateway.respond(environ)
+            try:
+                outcome = connection.gateway.respond(environ)
+            except KeyboardInterrupt as error:
+                outcome = _interrupted(environ, error)
             if claims.pop(turn, None) is None:
                 # The lookout took it: this thread leads no more.
-                connection.settle(outcome)
+                self._settle(connection, outcome)
                 return
             if outcome != KEEP or connection.unsettled:
-                connection.settle(outcome)
+                self._settle(connection, outcome)
 
     def _leave_lead(self) -> None:
         """Give the lead to a waiting thread, or to the lookout if all are busy."""
@@ -317,9 +341,12 @@ class Crew:
             connection: Any = loop.handlers.get(fd)
             if connection is None:
                 continue
-            environ = connection.ready(events)
-            if environ is not None:
-                self._queue(connection, environ)
+            try:
+                environ = connection.ready(events)
+                if environ is not None:
+                    self._queue(connection, environ)
+            except Exception as error:  # noqa: BLE001 - nothing may end the leader
+                self._drop(connection, error)
 
     def _hand_back(self) -> bool:
         self._lead_is_mine = False
@@ -338,16 +365,14 @@ class Crew:
                 member.job = task
                 member.park.release()
                 return
-            depth = len(self._tasks) + 1
-            is_full = bool(self._queue_size) and depth > self._queue_size
-            if not is_full:
-                self._tasks.append(task)
-        if is_full:
+            has_room = self._tasks.add(task)
+        if has_room:
+            self._tasks.note_added()
+        else:
             connection.answer(503, "the server is busy", retry_after=1)
-        elif self._loop.now >= self._next_depth_log:
-            self._next_depth_log = self._loop.now + DEPTH_LOG_INTERVAL
-            queue_logger.warning(
-                "Task queue depth is %d: all %d threads are busy; if that lasts, raise threads or shorten requests",
-                depth,
-                self._count,
-            )
+
+
+def _interrupted(environ: Environ, error: KeyboardInterrupt) -> int:
+    """Log an interrupt which, in a crew's thread, only the application can have raised; return what follows."""
+    logger.error("Exception while serving %s", environ.get("PATH_INFO", ""), exc_info=error)
+    return CLOSE

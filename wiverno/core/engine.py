@@ -234,7 +234,7 @@ class Engine:
         loop.limit_reached = False
         for listener in self._listeners:
             listener.close()
-        for connection in loop.connections:
+        for connection in list(loop.connections):  # at once: threads take theirs out meanwhile
             if isinstance(connection, Connection):
                 connection.gateway.persist = False  # the response under way is the last one, and says so if it can
         loop.wake_at = loop.now + IDLE_GRACE

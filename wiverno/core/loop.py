@@ -4,6 +4,7 @@ One thread leads at a time (crew.py says which); `wait`, `ready`, `deadlines.add
 its `ready` method are the leader's. Other threads may call `post`, `forget`, the poller's `arm`, and take `arming`.
 """
 
+import logging
 import threading
 import time
 from collections import deque
@@ -12,6 +13,8 @@ from typing import Any, Protocol
 
 from wiverno.core.deadlines import Deadlines, Expiring
 from wiverno.core.poller import Poller
+
+logger = logging.getLogger("wiverno")
 
 SCRATCH_SIZE = 262144  # bytes of the buffer through which bodies pass on their way to a file
 MAX_WAIT = 3600.0  # seconds; epoll's timeout is an int of milliseconds
@@ -105,11 +108,14 @@ class Loop:
     def _expire(self, now: float) -> None:
         for item in self.deadlines.due(now):
             handler: Handler = item  # type: ignore[assignment]
-            when = handler.deadline()
-            if when <= now:
-                handler.expire()
-            else:
-                self.watch(handler, when)
+            try:
+                when = handler.deadline()
+                if when <= now:
+                    handler.expire()
+                else:
+                    self.watch(handler, when)
+            except Exception:
+                logger.exception("Error in the engine, at a deadline")  # the lead is worth more than one connection
 
     def watch(self, handler: Handler, when: float) -> None:
         """See to it that `handler` is asked about its deadline at `when`; infinity is no deadline."""
