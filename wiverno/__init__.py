@@ -4,10 +4,9 @@ Nothing is imported here, so `import wiverno` costs nothing and a process that o
 click, watchfiles or PasteDeploy. Rooms import each other directly and never from this module.
 """
 
-from typing import TYPE_CHECKING
-
 __version__ = "1.0.0"
 
+TYPE_CHECKING = False  # the name is what type checkers go by; importing typing would take as long as all the rest
 if TYPE_CHECKING:
     from wiverno.config.settings import Adjustments as Adjustments
     from wiverno.core.server import RunServer as RunServer

@@ -3,4 +3,4 @@
 from wiverno.cli import main
 
 if __name__ == "__main__":
-    main(prog_name="python -m wiverno")
+    main("python -m wiverno")

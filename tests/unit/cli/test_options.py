@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from wiverno.cli import main
+from wiverno.cli.group import group
 from wiverno.cli.options import SettingOption, SettingsCommand, given, with_settings
 from wiverno.cli.run import run
 from wiverno.cli.serve import serve
@@ -68,8 +68,8 @@ def test_given(arguments: list[str], expected: dict[str, object]) -> None:
 
 def test_groups_in_help() -> None:
     """Help lists a command's own options first, then the settings under the model's headings."""
-    text = CliRunner().invoke(main, ["run", "--help"]).output
-    groups = list(dict.fromkeys(setting.group for setting in SETTINGS.values() if not setting.inert))
-    positions = [text.index(f"\n{group}:\n") for group in ["Options", *groups]]
+    text = CliRunner().invoke(group, ["run", "--help"]).output
+    headings = list(dict.fromkeys(setting.group for setting in SETTINGS.values() if not setting.inert))
+    positions = [text.index(f"\n{heading}:\n") for heading in ["Options", *headings]]
     assert positions == sorted(positions)
     assert "Compatibility" not in text

@@ -9,44 +9,55 @@ from click.shell_completion import BashComplete, FishComplete, ShellComplete, Zs
 from click.testing import CliRunner
 
 from tests.support.processes import run, script
-from wiverno.cli import main
+from wiverno.cli import overview
+from wiverno.cli.group import group
 
 HEAVY = {"pydantic", "paste.deploy", "watchfiles", "werkzeug", "wiverno.config", "wiverno.core", "wiverno.web"}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["rnu"]])
-def test_light(arguments: list[str]) -> None:
-    """Help, version and a wrong command load neither pydantic nor PasteDeploy."""
+@pytest.mark.parametrize(
+    ("arguments", "heavy"), [(["--help"], HEAVY | {"click"}), (["--version"], HEAVY), (["rnu"], HEAVY), ([], HEAVY)]
+)
+def test_light(arguments: list[str], heavy: set[str]) -> None:
+    """Help, version and a wrong command load neither pydantic nor PasteDeploy, and help not even click."""
     code = f"""
 import sys
 from wiverno.cli import main
+sys.argv[1:] = {arguments!r}
 try:
-    main({arguments!r})
+    main()
 except SystemExit:
-    print("LOADED", *sys.modules)
+    pass
+print("LOADED", *sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     loaded = set(done.stdout.partition("LOADED")[2].split())
     assert "wiverno.cli" in loaded
-    assert not loaded & HEAVY
+    assert not loaded & heavy
+
+
+def test_one_overview() -> None:
+    """click's help is the same text."""
+    assert CliRunner().invoke(group, ["--help"], prog_name="wiverno").output == overview()
+    assert max(map(len, overview().splitlines())) <= 80
 
 
 def test_help_lists_every_command() -> None:
     """The table's words stand in help, in its order."""
-    text = CliRunner().invoke(main, ["--help"]).output
+    text = CliRunner().invoke(group, ["--help"]).output
     order = [text.index(f"\n  {name}") for name in ("run", "serve", "config", "routes")]
     assert order == sorted(order)
 
 
 def test_near_miss() -> None:
     """A mistyped command is answered with the nearest one and status 2."""
-    result = CliRunner().invoke(main, ["confg", "check"])
+    result = CliRunner().invoke(group, ["confg", "check"])
     assert result.exit_code == 2
     assert "no such command 'confg'; did you mean 'config'?" in result.output
 
 
 def complete(kind: type[ShellComplete], *words: str) -> list[str]:
-    shell = kind(main, {}, "wiverno", "_WIVERNO_COMPLETE")
+    shell = kind(group, {}, "wiverno", "_WIVERNO_COMPLETE")
     return [item.value for item in shell.get_completions(list(words[:-1]), words[-1])]
 
 

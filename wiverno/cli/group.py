@@ -8,6 +8,11 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from wiverno.cli import COMMANDS, overview
+
+CONTEXT = {"help_option_names": ["--help"]}
+"""`-h` is the documented short form of --host, so help has the long form only."""
+
 
 class LazyGroup(click.Group):
     """A group whose commands are named in a table.
@@ -46,10 +51,9 @@ class LazyGroup(click.Group):
             ctx.fail(f"no such command {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands from the table, without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, words) for name, (_, words) in self._commands_at.items()])
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the overview, which is made from the table without importing a command."""
+        formatter.write(overview(ctx.command_path))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete a command's name from the table, and the group's own options."""
@@ -59,3 +63,9 @@ class LazyGroup(click.Group):
             if name.startswith(incomplete)
         ]
         return found + click.Command.shell_complete(self, ctx, incomplete)
+
+
+@click.group(cls=LazyGroup, context_settings=CONTEXT, commands_at=COMMANDS)
+@click.version_option(package_name="wiverno", message="wiverno %(version)s")
+def group() -> None:
+    """Serve WSGI applications."""
