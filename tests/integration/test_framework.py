@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import logging
+import os
 import threading
 import tracemalloc
 from collections.abc import Iterator
@@ -232,3 +233,22 @@ def test_an_exception_is_a_page_with_the_id_of_the_log_line(caplog: pytest.LogCa
     assert "abc-123" in answer.text
     assert "broken" not in answer.text
     wait_until(lambda: "GET /v1/boom failed, request abc-123" in caplog.text)
+
+
+@pytest.mark.skipif(not hasattr(os, "sendfile"), reason="this system has no sendfile(2)")
+@pytest.mark.parametrize("asked", [None, "bytes=1000-500000"])
+def test_files_leave_through_the_kernel(asked: str | None, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole file and a part of one are sent by os.sendfile, never read into the process."""
+    sent: list[int] = []
+    real = os.sendfile
+
+    def counting(out: int, source: int, offset: int, count: int) -> int:
+        size = real(out, source, offset, count)
+        sent.append(size)
+        return size
+
+    monkeypatch.setattr(os, "sendfile", counting)
+    headers = {"Range": asked} if asked else {}
+    with serving(application(folder)) as served:
+        answer = requests.get(url(served, "/static/data.bin"), headers=headers, timeout=PATIENCE)
+    assert len(answer.content) == int(answer.headers["Content-Length"]) == sum(sent)
