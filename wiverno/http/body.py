@@ -88,10 +88,10 @@ class ChunkedDecoder:
         if self._state is _State.DATA_END:
             if len(data) - start < 2:
                 if data[start : start + 1] != b"\r":
-                    raise ProtocolError(400, "chunk data not followed by CRLF")
+                    raise ProtocolError(400, "Chunk not properly terminated")
                 return -1
             if data[start : start + 2] != b"\r\n":
-                raise ProtocolError(400, "chunk data not followed by CRLF")
+                raise ProtocolError(400, "Chunk not properly terminated")
             self._state = _State.SIZE
             return start + 2
         end = data.find(b"\r\n", start, start + MAX_CHUNK_LINE + 2)
@@ -99,9 +99,12 @@ class ChunkedDecoder:
             if len(data) - start > MAX_CHUNK_LINE or b"\n" in data[start:]:
                 raise ProtocolError(400, "invalid chunk line")
             return -1
-        match = split_chunk_line(data[start:end].decode("latin-1"))
+        line = data[start:end].decode("latin-1")
+        match = split_chunk_line(line)
         if match is None:
-            raise ProtocolError(400, "invalid chunk size")
+            size, semicolon, _ = line.partition(";")
+            has_size = semicolon and split_chunk_line(size.rstrip(" \t"))
+            raise ProtocolError(400, "Invalid chunk extension" if has_size else "Invalid chunk size")
         self._extensions += len(match[2])
         if self._extensions > MAX_EXTENSIONS:
             raise ProtocolError(400, "too many chunk extensions")
@@ -129,4 +132,4 @@ class ChunkedDecoder:
 
 def chunk_prefix(length: int) -> bytes:
     """Return the line that goes before a chunk of `length` bytes; CRLF follows the chunk."""
-    return b"%x\r\n" % length
+    return b"%X\r\n" % length

@@ -5,7 +5,9 @@ Checked heads are kept in a bounded table: applications answer with few combinat
 proves that these very strings have passed. Heads with cookies or other personal fields never enter it.
 """
 
+import re
 import time
+from copy import copy
 from http import HTTPStatus
 from typing import Final
 
@@ -33,6 +35,9 @@ HOP_BY_HOP: Final = frozenset(
 )
 
 _PERSONAL: Final = frozenset({"set-cookie", "authorization", "www-authenticate", "authentication-info"})
+
+
+_declared_length: Final = re.compile(rb"\r\ncontent-length: [0-9]+\r\n", re.IGNORECASE).sub
 
 
 class ResponseError(Exception):
@@ -67,6 +72,13 @@ class ResponseHead:
             if self._check(name, value):
                 lines += (name, ": ", value, "\r\n")
         self.prefix = "".join(lines).encode("latin-1")
+
+    def shortened(self, length: int) -> "ResponseHead":
+        """Return this head with its Content-Length lowered to `length` bytes."""
+        head = copy(self)
+        head.prefix = _declared_length(b"\r\nContent-Length: %d\r\n" % length, self.prefix, 1)
+        head.declared = length
+        return head
 
     def _check(self, name: str, value: str) -> bool:
         """Check a field and note what it says of the framing; return whether it is sent."""

@@ -168,7 +168,9 @@ class Gateway:
             if outcome is not None:
                 return outcome
             remaining = body.remaining()
-            self._known = -1 if remaining is None else remaining
+            if remaining is not None:
+                self._lower_declared(remaining)
+                self._known = remaining
         self._iterator = iter(body)
         return self._pump()
 
@@ -257,6 +259,7 @@ class Gateway:
         if extent is None or self._head_sent or self.head is None:
             return None
         _, offset, remaining = extent
+        self._lower_declared(remaining)
         head = self._start_head(remaining)
         count = min(remaining, self._left)
         self.sent = count
@@ -264,9 +267,13 @@ class Gateway:
         self._body = None  # the sink closes it from here on
         self._sink.write_file(body, offset, count)
         self._environ = _NOTHING
-        if count < self._left:
-            return self._too_short(count, "file")
         return KEEP if self.persist else CLOSE
+
+    def _lower_declared(self, remaining: int) -> None:
+        """Lower a declared length that goes beyond the file's end, `remaining` bytes away: it could never be kept."""
+        head = self.head
+        if head is not None and head.has_body and head.declared > remaining and not self._head_sent:
+            self.head = head.shortened(remaining)
 
     def _fitted(self, piece: bytes) -> bytes:
         """Cut what goes beyond the declared length, or belongs to a response without content."""

@@ -83,6 +83,19 @@ def test_knows_what_framing_needs(status: str, has_body: bool, declared: int) ->
     assert (head.declared, head.has_date, head.has_server) == (-1, True, True)
 
 
+def test_shortened() -> None:
+    """A lowered Content-Length changes nothing else, and not the head that is remembered."""
+    headers = [("content-length", "50"), ("X-Content-Length", "50"), ("A", "content-length: 50")]
+    head = check_head("200 OK", headers)
+    shorter = head.shortened(7)
+    assert shorter.prefix == (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nX-Content-Length: 50\r\nA: content-length: 50\r\n"
+    )
+    assert (shorter.declared, shorter.code, shorter.has_body) == (7, 200, True)
+    assert response.checked_head(("200 OK", *headers)) is head
+    assert head.declared == 50
+
+
 class Text(str):
     __slots__ = ()
 
