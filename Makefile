@@ -35,7 +35,9 @@ run: $(VENV)/.installed-run
 test: $(VENV)/.installed-test
 	@$(BIN)/python -m pytest $(ARGS)
 
+# The fuzzer is worth having, but it does not build everywhere: without it the same tests run unguided and say so.
 test-long: $(VENV)/.installed-test
+	@$(INSTALL) --group fuzz || echo "warning: the fuzzer does not install here" >&2
 	@$(BIN)/python -m pytest -m "long or not long" $(ARGS)
 
 check: $(VENV)/.installed-check
@@ -89,7 +91,7 @@ lock:
 	$(MAKE) $(VENV)/.pip
 	$(BIN)/python -m venv $(VENV)/lock
 	$(VENV)/lock/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(VENV)/lock/bin/python -m pip install --quiet --group test --group check --group docs --editable '.[templates,metrics]'
+	$(VENV)/lock/bin/python -m pip install --quiet --group test --group check --group fuzz --group docs --editable '.[templates,metrics]'
 	{ echo "# Exact versions of every tool and dependency that the Makefile installs; made by \`make lock\`."; \
 	  $(VENV)/lock/bin/python -m pip freeze --exclude-editable; } > constraints.txt.new
 	mv constraints.txt.new constraints.txt
