@@ -357,9 +357,7 @@ class TomlLoader:
         self, defaults: Mapping[str, str] | None = None, *, app_name: str = "main", server_name: str = "main"
     ) -> LoadedConfig:
         variables = {**dict(self.uri.options or {}), **(defaults or {})}
-        return _or_exit(
-            lambda: load(self.uri.path, variables=variables, app_name=app_name, server_name=server_name)
-        )
+        return _or_exit(lambda: load(self.uri.path, variables=variables, app_name=app_name, server_name=server_name))
 
     def _fragment(self, kind: str) -> str:
         """Return the URL's fragment if the file has a table of that name, so that #NAME need not name both."""

@@ -76,6 +76,7 @@ def test_server_example(
 
 def fetch(child: Child, port: int, path: str = "/") -> str:
     """Ask as soon as the port answers; some examples set up no logging and say nothing."""
+
     def ask() -> str | None:
         if child.process.poll() is not None:
             pytest.fail(f"ended with {child.process.returncode}:\n{child.output}")

@@ -57,9 +57,7 @@ def test_gunicorn(name: str) -> None:
 def test_wsgi_file(tmp_path: Path) -> None:
     """A .wsgi file, as mod_wsgi and uWSGI run it from any working directory, needs one line."""
     file = tmp_path / "site.wsgi"
-    file.write_text(
-        f"from wiverno.paste import app_from\napplication = app_from({str(DATA / 'production.toml')!r})\n"
-    )
+    file.write_text(f"from wiverno.paste import app_from\napplication = app_from({str(DATA / 'production.toml')!r})\n")
     host = tmp_path / "host.py"
     host.write_text(
         "import runpy\nfrom wsgiref.simple_server import make_server\n"

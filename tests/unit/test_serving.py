@@ -117,9 +117,7 @@ def test_paste_mistakes(tmp_path: Path) -> None:
         (True, None, "was called by..."),
     ],
 )
-def test_profile(
-    capsys: pytest.CaptureFixture[str], callers: bool, order: tuple[str, ...] | None, words: str
-) -> None:
+def test_profile(capsys: pytest.CaptureFixture[str], callers: bool, order: tuple[str, ...] | None, words: str) -> None:
     """profile runs a command with the given names and prints times or callers in the given order."""
     found: list[int] = []
     profile("found.append(sum(numbers))", {"numbers": [1, 2]}, {"found": found}, order, callers)

@@ -186,9 +186,7 @@ def _split(words: tuple[str, ...], kw: Mapping[str, Any]) -> tuple[str | None, d
 
 def _loaded(words: tuple[str, ...], kw: Mapping[str, Any]) -> LoadedConfig:
     name, variables = _split(words, kw)
-    loaded = load(
-        name, options=given(kw), server_name=kw["section"], app_name=kw["app_name"], variables=variables
-    )
+    loaded = load(name, options=given(kw), server_name=kw["section"], app_name=kw["app_name"], variables=variables)
     warn(loaded.warnings)
     return loaded
 
