@@ -1,0 +1,1 @@
+"""Behind real balancers, with the files of deploy/."""
