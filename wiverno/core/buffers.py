@@ -5,8 +5,8 @@ thing two threads may share: the thread that produces a response adds to it whil
 guards everything in it.
 """
 
-import contextlib
 import io
+import logging
 import os
 import socket
 import tempfile
@@ -15,9 +15,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import IO, Any, Final
 
+logger = logging.getLogger("wiverno")
+
 FIRST_CAPACITY: Final = 65536  # bytes reserved when a body is announced; more only as it arrives
 SEND_SIZE: Final = 262144  # bytes read from a file for one send where there is no sendfile
 MAX_GATHERED: Final = 64  # pieces handed to one sendmsg
+MAX_FLUSH: Final = 1 << 22  # bytes sent to one client before others have their turn
+MAX_SPOOL: Final = 1 << 24  # bytes after which output goes to a new temporary file, and the old one can go
 
 
 class BodyBuffer:
@@ -45,7 +49,7 @@ class BodyBuffer:
             self._memory.write(data)
         else:
             assert self._file is not None
-            self._file.write(data)
+            _write_all(self._file, data)
         self.received += len(data)
 
     def receive(self, sock: socket.socket, length: int, scratch: memoryview) -> int:
@@ -64,7 +68,7 @@ class BodyBuffer:
                 self._spill()
             count = sock.recv_into(scratch, min(wanted, len(scratch)))
             assert self._file is not None
-            self._file.write(scratch[:count])
+            _write_all(self._file, scratch[:count])
         else:
             assert self._memory is not None
             capacity = min(length, max(FIRST_CAPACITY, 2 * self.received))
@@ -80,7 +84,7 @@ class BodyBuffer:
         assert self._memory is not None
         self._file = tempfile.TemporaryFile(prefix="wiverno-body-", buffering=0)  # noqa: SIM115 - closed by close()
         with self._memory.getbuffer() as view:
-            self._file.write(view[: self.received])
+            _write_all(self._file, view[: self.received])
         self._memory = None
 
     def finish(self) -> Any:
@@ -102,16 +106,42 @@ class BodyBuffer:
             self._file = None
 
 
+def _write_all(file: IO[bytes], data: bytes | memoryview) -> None:
+    """Write all of `data` to an unbuffered file, whose write() may take less."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
 class FileSegment:
-    """A part of a file that waits to be sent; `close` is called when the segment is done with."""
+    """A part of a file that waits to be sent; `on_close` is called when the segment is done with."""
 
-    __slots__ = ("close", "count", "fd", "offset")
+    __slots__ = ("count", "fd", "offset", "on_close")
 
-    def __init__(self, fd: int, offset: int, count: int, close: Callable[[], object] | None) -> None:
+    def __init__(self, fd: int, offset: int, count: int, on_close: Callable[[], object] | None) -> None:
         self.fd = fd
         self.offset = offset
         self.count = count
-        self.close = close
+        self.on_close = on_close
+
+    def close(self) -> None:
+        """Call `on_close`, which may be the application's, and log what it raises."""
+        if self.on_close is not None:
+            try:
+                self.on_close()
+            except Exception:
+                logger.exception("Exception in close() of the application's file")
+
+    def send_some(self, sock: socket.socket) -> None:
+        """Send until all has left, the file has ended, or others should have their turn.
+
+        Raises:
+            BlockingIOError: the client takes no more for now.
+            OSError: the connection broke.
+        """
+        end = max(self.count - MAX_FLUSH, 0)
+        while self.count > end and self.send(sock, plain=True):
+            pass
 
     def send(self, sock: socket.socket, *, plain: bool) -> int:
         """Send once from the file; return the count, 0 if the file is shorter than it was said to be.
@@ -121,7 +151,7 @@ class FileSegment:
             plain: whether the kernel may copy (sendfile(2)); not through TLS.
         """
         if plain and hasattr(os, "sendfile"):
-            sent = os.sendfile(sock.fileno(), self.fd, self.offset, min(self.count, 1 << 30))
+            sent = os.sendfile(sock.fileno(), self.fd, self.offset, min(self.count, MAX_FLUSH))
         else:
             data = _read_at(self.fd, min(self.count, SEND_SIZE), self.offset)
             sent = sock.send(data) if data else 0
@@ -150,7 +180,8 @@ class Pending:
     """
 
     __slots__ = (
-        "_in_memory", "_overflow", "_segments", "_spool", "is_broken", "is_retired", "lock", "sent", "since", "size",
+        "_in_memory", "_overflow", "_segments", "_spool", "_spooled", "is_broken", "is_retired", "lock", "sent",
+        "since", "size",
     )
 
     def __init__(self, overflow: int, now: float) -> None:
@@ -165,30 +196,38 @@ class Pending:
         self._in_memory = 0
         self._overflow = overflow
         self._spool: IO[bytes] | None = None
+        self._spooled: FileSegment | None = None  # the last one of the spool
 
     def add(self, data: bytes | memoryview) -> None:
         """Keep bytes; past the overflow in a temporary file."""
         size = len(data)
         if not size:
             return
-        self.size += size
         # The first piece is in memory anyway, and the application holds on to it or not: no copy is smaller.
         if self._in_memory and self._in_memory + size > self._overflow:
             self._add_to_spool(data)
         else:
             self._segments.append(memoryview(data))
             self._in_memory += size
+        self.size += size
 
     def _add_to_spool(self, data: bytes | memoryview) -> None:
-        if self._spool is None:
-            self._spool = tempfile.TemporaryFile(prefix="wiverno-out-", buffering=0)  # noqa: SIM115 - see close()
-        offset = self._spool.seek(0, os.SEEK_END)
-        self._spool.write(data)
-        last = self._segments[-1]
-        if isinstance(last, FileSegment) and last.fd == self._spool.fileno() and last.offset + last.count == offset:
+        spool, last = self._spool, self._spooled
+        if spool is not None and last is not None:
+            if not last.count:
+                spool.truncate(0)  # all that was in it has left
+            elif spool.seek(0, os.SEEK_END) >= MAX_SPOOL:
+                last.on_close = spool.close
+                spool = None
+        if spool is None:
+            spool = self._spool = tempfile.TemporaryFile(prefix="wiverno-out-", buffering=0)  # noqa: SIM115 - see close()
+        offset = spool.seek(0, os.SEEK_END)
+        _write_all(spool, data)
+        if last is self._segments[-1] and last.fd == spool.fileno() and last.offset + last.count == offset:
             last.count += len(data)
         else:
-            self._segments.append(FileSegment(self._spool.fileno(), offset, len(data), None))
+            self._spooled = FileSegment(spool.fileno(), offset, len(data), None)
+            self._segments.append(self._spooled)
 
     def add_file(self, segment: FileSegment) -> None:
         """Keep a part of a file; it counts as nothing in memory."""
@@ -196,14 +235,15 @@ class Pending:
         self._segments.append(segment)
 
     def flush(self, sock: socket.socket, *, plain: bool) -> None:
-        """Send until nothing is left.
+        """Send until nothing is left, or until others should have their turn.
 
         Raises:
             BlockingIOError: the client takes no more for now.
             OSError: the connection broke, or a file became shorter than its response's head says.
         """
         segments = self._segments
-        while segments:
+        end = self.sent + MAX_FLUSH
+        while segments and self.sent < end:
             first = segments[0]
             if isinstance(first, FileSegment):
                 sent = first.send(sock, plain=plain)
@@ -211,13 +251,13 @@ class Pending:
                     raise OSError("the file ended before the response did")
                 if not first.count:
                     segments.popleft()
-                    if first.close is not None:
-                        first.close()
+                    first.close()
             else:
                 sent = self._flush_memory(sock)
             self.size -= sent
             self.sent += sent
-        self._close_spool()
+        if not segments:
+            self._close_spool()
 
     def _flush_memory(self, sock: socket.socket) -> int:
         segments = self._segments
@@ -249,9 +289,8 @@ class Pending:
         """Drop what waits and close what is owned; wake whoever waits."""
         self.is_broken = True
         for segment in self._segments:
-            if isinstance(segment, FileSegment) and segment.close is not None:
-                with contextlib.suppress(Exception):
-                    segment.close()
+            if isinstance(segment, FileSegment):
+                segment.close()
         self._segments.clear()
         self._close_spool()
         self.lock.notify_all()
@@ -259,4 +298,4 @@ class Pending:
     def _close_spool(self) -> None:
         if self._spool is not None:
             self._spool.close()
-            self._spool = None
+            self._spool = self._spooled = None

@@ -193,7 +193,7 @@ class Connection(Outgoing):
         phase = self.phase
         if phase == HEAD:
             return self._parse_partial()
-        if phase == BODY:
+        if phase == BODY and self.pending is None:
             return self._receive_body()
         if self.pending is not None and events and self.flush():
             self._flushed(self.pending)
@@ -221,7 +221,7 @@ class Connection(Outgoing):
         elif waits:
             # RFC 9110 §10.1.1: not if a part of the body is here already.
             try:
-                self.write(CONTINUE)
+                self.write(CONTINUE, True)
             except ClientDisconnected:
                 self.close()
                 return None
@@ -269,7 +269,7 @@ class Connection(Outgoing):
             if pending.is_retired:
                 self.pending = None
             phase = self.phase
-            if phase == RUNNING:
+            if phase == RUNNING or (phase == BODY and not is_broken):
                 self._rearm(quiet=is_broken)
                 return
         if is_broken:
@@ -333,7 +333,7 @@ class Connection(Outgoing):
         response = error_response(status, detail, service.signature, service.ident, retry_after=retry_after)
         self._drop_request()
         try:
-            self.write(response)
+            self.write(response, True)
         except ClientDisconnected:
             self.close()
             return

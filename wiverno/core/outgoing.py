@@ -107,17 +107,20 @@ class Outgoing:
         segment = FileSegment(extent[0], offset, count, file.close)
         try:
             if self.pending is None:
-                while segment.count and segment.send(self.sock, plain=True):
-                    pass
+                segment.send_some(self.sock)
         except WOULD_BLOCK:
             pass
         except OSError as error:
-            file.close()
+            segment.close()
             raise ClientDisconnected from error
         if not segment.count:
-            file.close()
+            segment.close()
             return
-        self._keep_segments([segment])
+        try:
+            self._keep_segments([segment])
+        except ClientDisconnected:
+            segment.close()
+            raise
 
     def _keep(self, pieces: "list[bytes | memoryview]", *, last: bool) -> bool:
         """Keep bytes for later, and hold the producer up if too many wait; not after the last ones: nothing follows."""

@@ -1,0 +1,39 @@
+"""What a process holds open, as Linux tells it (proc(5))."""
+
+from pathlib import Path
+
+
+def temporary_files(pid: int | str = "self") -> list[int]:
+    """Return the sizes in bytes of a process's open files that have no name any more: its temporary files."""
+    sizes = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            if str(entry.readlink()).endswith(" (deleted)"):
+                sizes.append(entry.stat().st_size)
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return sizes
+
+
+def descriptors(pid: int | str = "self") -> int:
+    """Count a process's open descriptors."""
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def resident(pid: int | str = "self", field: str = "VmRSS") -> int:
+    """Return a process's resident memory in bytes; field VmHWM is the most it ever was."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    message = f"no {field} in /proc/{pid}/status"
+    raise AssertionError(message)
+
+
+def context_switches(pid: int) -> int:
+    """Return how often the threads of a process have gone to wait: each wake-up from an idle wait is one."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for line in (task / "status").read_text(encoding="ascii").splitlines():
+            if line.startswith("voluntary_ctxt_switches:"):
+                total += int(line.split()[1])
+    return total
