@@ -335,7 +335,7 @@ def test_case_35_expectations(mode: dict[str, Any]) -> None:
         assert first_line("1.1", "100-continue", 0) == b"HTTP/1.1 200 OK\r\n"
         assert first_line("1.1", "100-continue", 1000).startswith(b"HTTP/1.1 413 ")
         assert first_line("1.1", "foo", 5).startswith(b"HTTP/1.1 417 ")
-        assert first_line("1.0", "100-continue", 2, b"hi") == b"HTTP/1.1 200 OK\r\n"
+        assert first_line("1.0", "100-continue", 2, b"hi") == b"HTTP/1.0 200 OK\r\n"
         with served.client() as client:  # the body follows the 100, and the connection stays
             for _ in range(2):
                 client.send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")

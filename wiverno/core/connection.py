@@ -214,17 +214,17 @@ class Connection(Outgoing):
         self.phase = BODY
         self.since = self._started = self._loop.now
         partial, self._partial = self._partial, None
-        if partial:
-            body.take(partial.take_all())
-            if body.is_complete:
-                return self._end_body()
-        elif waits:
-            # RFC 9110 §10.1.1: not if a part of the body is here already.
+        if waits:
+            # RFC 9110 §10.1.1 would let it be left out if a part of the body is here; waitress's clients wait for it.
             try:
                 self.write(CONTINUE, True)
             except ClientDisconnected:
                 self.close()
                 return None
+        if partial:
+            body.take(partial.take_all())
+            if body.is_complete:
+                return self._end_body()
         self._loop.watch(self, self.deadline())
         if self._armed != READ:
             self.rearm()
@@ -331,6 +331,8 @@ class Connection(Outgoing):
         if service.observer is not None:
             service.observer.note_refusal(environ or self._environ or self.base, status)
         response = error_response(status, detail, service.signature, service.ident, retry_after=retry_after)
+        if not self.gateway.minor:
+            response = b"HTTP/1.0" + response[8:]
         self._drop_request()
         try:
             self.write(response, True)
