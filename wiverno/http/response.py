@@ -201,7 +201,7 @@ def error_response(status: int, detail: str, signature: Signature, ident: str, *
 
 
 # RFC 9110 §15.5.14, §15.5.15 and RFC 6585 §5; the standard library's phrases changed between Python versions.
-_REASONS: Final = {413: "Content Too Large", 414: "URI Too Long", 431: "Request Header Fields Too Large"}
+_REASONS: Final = {413: "Request Entity Too Large", 414: "URI Too Long", 431: "Request Header Fields Too Large"}
 
 
 def protocol_error_response(error: ProtocolError, signature: Signature, ident: str) -> bytes:

@@ -214,7 +214,7 @@ def test_date_line(seconds: int) -> None:
         (400, "Bad Request"),
         (408, "Request Timeout"),
         (411, "Length Required"),
-        (413, "Content Too Large"),
+        (413, "Request Entity Too Large"),
         (414, "URI Too Long"),
         (417, "Expectation Failed"),
         (421, "Misdirected Request"),
