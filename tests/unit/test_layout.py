@@ -19,7 +19,7 @@ FLOORS = (
     {"http", "config", "importer"},
     {"wsgi", "web"},
     {"core", "main"},
-    {"workers", "admin", "serving"},
+    {"workers", "admin", "serving", "server"},
     {"paste", "dev", "demo"},
     {"cli"},
     {"__init__", "__main__"},

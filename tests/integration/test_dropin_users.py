@@ -1,0 +1,205 @@
+"""Programs that run waitress, with wiverno in its place and the real frameworks: Pyramid, Plone, Flask, Django, webtest."""
+
+import gc
+import inspect
+import logging
+import signal
+import threading
+import types
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import bottle
+import pytest
+import webtest.http
+
+from tests.support.dropin import ask, hello
+from tests.support.processes import ROOT, Child, script
+from tests.support.sockets import LOOPBACK, free_port
+from tests.support.waiting import PATIENCE, wait_until
+from wiverno import serve
+
+DATA = ROOT / "tests" / "data" / "dropin"
+
+
+def get(child: Child, path: str = "/", **headers: str) -> tuple[str, dict[str, str]]:
+    """Fetch a page of a child program."""
+    host, port = child.address()
+    asked = urllib.request.Request(f"http://{host}:{port}{path}", headers=headers)
+    with urllib.request.urlopen(asked, timeout=PATIENCE) as response:
+        return response.read().decode(), dict(response.headers)
+
+
+def program(*arguments: str) -> Child:
+    """Start a program of the environment in the folder of the applications."""
+    return Child([script(arguments[0]), *arguments[1:]], cwd=DATA, env={"PYTHONPATH": str(DATA)})
+
+
+# ---------------------------------------------------------------- INI files
+
+
+def test_pyramid_cookiecutter() -> None:
+    """pserve development.ini with `use = egg:wiverno#main` where `egg:waitress#main` was."""
+    with program("pserve", "development.ini") as child:
+        body, headers = get(child)
+        assert '"project": "cookiecutter"' in body
+        assert headers["Server"] == "wiverno"
+        assert "[wiverno:" in child.output, "the file's own logging says where it serves"
+        assert child.stop(signal.SIGTERM) == 0
+
+
+def test_pyramid_cookiecutter_on_wiverno_run() -> None:
+    """The same file without pserve."""
+    with program("wiverno", "run", "--config", "development.ini") as child:
+        assert '"project": "cookiecutter"' in get(child)[0]
+        assert child.stop(signal.SIGINT) == 0
+
+
+def test_plone_style() -> None:
+    """A pipeline, several addresses over several lines, and waitress's settings as text."""
+    with program("pserve", "plone.ini") as child:
+        body, headers = get(child, **{"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"})
+        assert '"project": "plone"' in body
+        assert '"REMOTE_ADDR": "192.0.2.7"' in body
+        assert '"wsgi.url_scheme": "https"' in body
+        assert headers["X-Filtered"] == "yes"
+        wait_until(lambda: child.output.count("Serving on http://") >= 2)
+        assert child.stop(signal.SIGTERM) == 0
+
+
+def test_plone_style_behind_a_prefix() -> None:
+    """host and port, url_scheme, url_prefix, a limit of the body, and no Server header."""
+    with program("pserve", "plone.ini", "--server-name", "old") as child:
+        body, headers = get(child, "/site/")
+        assert '"SCRIPT_NAME": "/site"' in body
+        assert '"wsgi.url_scheme": "https"' in body
+        assert "Server" not in headers
+        host, port = child.address()
+        with pytest.raises(urllib.error.HTTPError, match="413"):
+            urllib.request.urlopen(f"http://{host}:{port}/site/upload", data=b"x" * 1000, timeout=PATIENCE)
+
+
+def test_paste_server_runner() -> None:
+    """serve_paste named as `paste.server_runner`."""
+    with program("pserve", "plone.ini", "--server-name", "runner") as child:
+        assert '"project": "plone"' in get(child)[0]
+        assert child.stop(signal.SIGTERM) == 0
+
+
+# ---------------------------------------------------------------- waitress-serve's command lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "greeting"),
+    [
+        (["--port=0", "--host=127.0.0.1", "--call", "flaskr:create_app"], "Hello, Flask!"),
+        (["--host", "127.0.0.1", "--port", "0", "flaskr:app"], "Hello, Flask!"),
+        (["--listen=127.0.0.1:0", "--threads=2", "--no-expose-tracebacks", "proj.wsgi:application"], "Hello, Django!"),
+    ],
+    ids=["Flask's factory", "Flask", "Django"],
+)
+def test_documented_deployments(arguments: list[str], greeting: str) -> None:
+    """What Flask's and Django's users are told to run, with `wiverno serve` for `waitress-serve`."""
+    with program("wiverno", "serve", *arguments) as child:
+        assert get(child)[0] == greeting
+        assert child.stop(signal.SIGTERM) == 0
+
+
+def test_django_script() -> None:
+    """`serve(application, listen="*:8080")` in a script of a Django project."""
+    start = "import runpy; runpy.run_path('serve_django.py', run_name='__main__')"
+    with Child(["-c", start], cwd=DATA, env={"PYTHONPATH": str(DATA)}) as child:
+        assert get(child)[0] == "Hello, Django!"
+        assert child.stop(signal.SIGINT) == 0
+
+
+# ---------------------------------------------------------------- libraries
+
+
+@pytest.fixture
+def _logger_level() -> Iterator[None]:
+    """webtest silences the server's logger when it shuts down."""
+    logger = logging.getLogger("wiverno")
+    level = logger.level
+    yield
+    logger.setLevel(level)
+
+
+# webtest leaves the connections of its own check to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+@pytest.mark.usefixtures("_logger_level")
+def test_webtest() -> None:
+    """webtest's own module, with the word waitress replaced: create, wait, ask, shut down."""
+    module = types.ModuleType("webtest_http")
+    exec(inspect.getsource(webtest.http).replace("waitress", "wiverno"), vars(module))
+    threads = threading.active_count()
+    server = module.StopableWSGIServer.create(hello)
+    assert server.wait()
+    with urllib.request.urlopen(server.application_url, timeout=PATIENCE) as response:
+        assert response.read() == b"hello"
+    with urllib.request.urlopen(f"{server.application_url}__application__", timeout=PATIENCE) as response:
+        assert response.read() == b"server started"
+    assert server.shutdown() is True
+    server.runner.join(PATIENCE)
+    assert not server.runner.is_alive()
+    wait_until(lambda: threading.active_count() <= threads)
+    assert server.shutdown() is True, "twice does no harm"
+    gc.collect()
+    with pytest.raises(ConnectionRefusedError):
+        ask((server.adj.host, server.adj.port))
+
+
+@pytest.mark.usefixtures("_logger_level")
+def test_webtest_in_use() -> None:
+    """A test case that starts and stops a server of its own for each test, ten times over."""
+    module = types.ModuleType("webtest_http")
+    exec(inspect.getsource(webtest.http).replace("waitress", "wiverno"), vars(module))
+    for _ in range(10):
+        server = module.StopableWSGIServer.create(hello, threads=1)
+        assert ask((server.adj.host, server.adj.port))[2] == b"hello"
+        server.shutdown()
+        server.runner.join(PATIENCE)
+        assert not server.runner.is_alive()
+
+
+def test_bottle_adapter() -> None:
+    """bottle's adapter, with the word waitress replaced, serves until it is interrupted."""
+    port = free_port()
+    source = inspect.getsource(bottle.WaitressServer).replace("waitress", "wiverno")
+    namespace: dict[str, Any] = {"ServerAdapter": bottle.ServerAdapter}
+    exec(source, namespace)
+    adapter = namespace["WaitressServer"](host=LOOPBACK, port=port, threads=2)
+    adapter.quiet = True
+    threading.Thread(target=adapter.run, args=(hello,), daemon=True).start()
+    assert wait_until(lambda: _answers(port)) == b"hello"
+
+
+def _answers(port: int) -> bytes:
+    try:
+        return ask((LOOPBACK, port))[2]
+    except ConnectionRefusedError:
+        return b""
+
+
+def test_serve_in_a_thread() -> None:
+    """`threading.Thread(target=serve, …)`, as libraries do for their callbacks; nothing touches the main thread."""
+    port = free_port()
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(
+        target=serve, args=(hello,), kwargs={"host": LOOPBACK, "port": port, "_quiet": True}, daemon=True
+    )
+    thread.start()
+    assert wait_until(lambda: _answers(port)) == b"hello"
+    assert thread.is_alive()
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+
+
+def test_import_path() -> None:
+    """`from wiverno.server import …` has every name that `from waitress.server import …` has."""
+    import wiverno.core.server
+    import wiverno.server
+
+    for name in wiverno.server.__all__:
+        assert getattr(wiverno.server, name) is getattr(wiverno.core.server, name)
