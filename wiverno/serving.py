@@ -8,15 +8,26 @@ one has ended it.
 import errno
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import version
 from typing import Any
 
+from wiverno.admin.application import AdminApplication
 from wiverno.config.settings import Adjustments, TcpAddress, UnixAddress
-from wiverno.core.server import BaseWSGIServer, build_server, create_server
+from wiverno.config.sources import environment
+from wiverno.core.listeners import Listener
+from wiverno.core.server import build_server, check_application, create_server
+from wiverno.core.status import Control
+from wiverno.workers.alone import Alone
+from wiverno.workers.notify import Notifier
+from wiverno.workers.plan import Plan
+from wiverno.workers.supervisor import Supervisor
 
 logger = logging.getLogger("wiverno")
 
 SERVING = "Serving on http://{}:{}"
+# Settings that concern the whole process, or make it several.
+MAIN_PROCESS = ("workers", "admin_listen", "pid_file", "user", "group", "umask")
 SORT_ORDER = ("cumulative", "calls", "time")
 
 
@@ -38,6 +49,9 @@ def serve(app: Any, **kw: Any) -> None:
     is_quiet, is_profiled = kw.pop("_quiet", False), kw.pop("_profile", False)
     if not is_quiet:
         be_heard()
+    if make_server is create_server and any(kw.get(name) for name in MAIN_PROCESS):
+        run_server(app, Adjustments.from_keywords(**kw), is_quiet=is_quiet)
+        return
     server = make_server(app, **kw)
     try:
         if not is_quiet:
@@ -72,32 +86,83 @@ def serve_paste(app: Any, global_conf: Mapping[str, str] | None, **kw: str) -> i
     return 0
 
 
-def run_server(application: Any, adjustments: Adjustments) -> None:
-    """Listen, say where, and serve until a signal ends it.
+def run_server(application: Any, adjustments: Adjustments, *, is_quiet: bool = False) -> None:
+    """Listen, say where, and serve an application that is loaded already until a signal ends it.
 
     Raises:
         OSError: an address cannot be listened on; `why_not_started` has words for it.
+        StartFailedError: no worker could begin to serve.
     """
-    be_heard()
-    server = build_server(application, adjustments)
+    check_application(application)
+    run_plan(Plan(adjustments, lambda: application, is_renewable=False), is_quiet=is_quiet)
+
+
+def run_plan(plan: Plan, configure: Callable[[], Plan] | None = None, *, is_quiet: bool = False) -> None:
+    """Serve what `plan` says, in this process or under a supervisor, until a signal ends it.
+
+    Args:
+        plan: the settings, and how the application is come by.
+        configure: reads the configuration anew, for a reload.
+        is_quiet: leave logging alone and do not say where the server listens.
+
+    Raises:
+        OSError: an address cannot be listened on; `why_not_started` has words for it.
+        StartFailedError: no worker could begin to serve.
+    """
+    if not is_quiet:
+        be_heard()
+    settings = plan.adjustments
+    say = _say_nothing if is_quiet else _announce
+    notifier = Notifier(environment().variables)
+    if settings.workers:
+        _supervise(plan, configure, notifier, say)
+        return
+    server = build_server(plan.application(), settings)
     try:
-        if adjustments.mode == "simple":
-            _announce_as_run_server(server)
+        if notifier or any(getattr(settings, name) for name in MAIN_PROCESS):
+            alone = Alone(server, notifier=notifier, version=version("wiverno"))
+            alone.run(_admin(alone, settings), lambda: say(settings, server.listeners))
         else:
-            server.print_listen(SERVING)
-        server.run()
+            say(settings, server.listeners)
+            server.run()
     finally:
         server.close()
 
 
-def _announce_as_run_server(server: BaseWSGIServer) -> None:
-    """Say what RunServer says, word for word, whatever else is configured."""
+def _supervise(
+    plan: Plan, configure: Callable[[], Plan] | None, notifier: Notifier, say: Callable[..., None]
+) -> None:
+    settings = plan.adjustments
+    supervisor = Supervisor(plan, configure, notifier=notifier, version=version("wiverno"))
+    try:
+        supervisor.run(_admin(supervisor, settings), lambda: say(settings, supervisor.listeners))
+    finally:
+        supervisor.close()
+
+
+def _admin(control: Control, settings: Adjustments) -> AdminApplication:
+    return AdminApplication(control, is_public=settings.admin_public)
+
+
+def _say_nothing(settings: Adjustments, listeners: Iterable[Listener]) -> None:
+    pass
+
+
+def _announce(settings: Adjustments, listeners: Iterable[Listener]) -> None:
+    """Say where the server listens; in mode simple what RunServer says, word for word."""
+    scheme = "http"
     log = logging.getLogger("wiverno.core.server").info
-    for host, port in server.effective_listen:
-        shown = f"[{host}]" if ":" in host else host
-        log("Wiverno server started on http://%s:%s", shown, port)
-    log("Request queue size: %s", server.adj.backlog)
-    log("Press Ctrl+C to stop the server")
+    for listener in listeners:
+        host = f"[{listener.host}]" if ":" in listener.host and not listener.is_unix else listener.host
+        if settings.mode == "simple":
+            log("Wiverno server started on %s://%s:%s", scheme, host, listener.port)
+        elif listener.is_unix:
+            logger.info("Serving on unix:%s", listener.host)
+        else:
+            logger.info("Serving on %s://%s:%s", scheme, host, listener.port)
+    if settings.mode == "simple":
+        log("Request queue size: %s", settings.backlog)
+        log("Press Ctrl+C to stop the server")
 
 
 def be_heard() -> None:

@@ -1,7 +1,7 @@
 """`wiverno run`: from a configuration, an application's name, or the framework's run.py to a server that answers."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from wiverno.cli.options import SettingsCommand, given, with_settings
 from wiverno.config.errors import Origin
 from wiverno.config.loader import AppSpec, LoadedConfig, activate, load
 from wiverno.config.settings import SETTINGS
-from wiverno.paste import Application, application, application_of, set_up_logging
-from wiverno.serving import run_server, why_not_started
+from wiverno.paste import application, application_of, set_up_logging
+from wiverno.serving import run_plan, why_not_started
+from wiverno.workers.plan import Plan
+from wiverno.workers.supervisor import StartFailedError
 
 MODULE, ATTRIBUTE = "run", "app"
 """The application of `wiverno run dev` and `prod` unless --app-module and --app-name say otherwise."""
@@ -61,28 +63,44 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
         return
     app_name = kw["app_name"] or "main"
     spec = _named(target, kw)
-    loaded = load(
-        kw["config_file"], options=given(kw), server_name=kw["section"], variables=variables,
-        app_name="main" if spec else app_name, mode="simple" if target == "prod" else None,
-    )  # fmt: skip
+
+    def read() -> LoadedConfig:
+        return load(
+            kw["config_file"], options=given(kw), server_name=kw["section"], variables=variables,
+            app_name="main" if spec else app_name, mode="simple" if target == "prod" else None,
+        )  # fmt: skip
+
+    loaded = read()
     warn(loaded.warnings)
     if spec is None and loaded.app is None and loaded.path is None:
         end("nothing to serve: name an application (wiverno run shop.wsgi:application) or a file (--config)", MISTAKE)
-    set_up_logging(loaded)
-    activate(loaded)
-    app = application(spec) if spec else application_of(loaded, variables)
+    _prepare(loaded)
+
+    def plan(loaded: LoadedConfig) -> Plan:
+        made = lambda: application(spec) if spec else application_of(loaded, variables)  # noqa: E731
+        return Plan(loaded.adjustments, made, lambda: _prepare(loaded))
+
     if kw["check"]:
+        plan(loaded).application()
         click.echo(f"ok: {_summary(loaded, spec)}")
         return
-    start(app, loaded)
+    start(plan(loaded), lambda: plan(read()))
 
 
-def start(app: Application, loaded: LoadedConfig) -> None:
+def _prepare(loaded: LoadedConfig) -> None:
+    """Do what has to be done in a process before the application is loaded."""
+    set_up_logging(loaded)
+    activate(loaded)
+
+
+def start(plan: Plan, configure: Callable[[], Plan] | None = None) -> None:
     """Serve until a signal ends it; what cannot be listened on ends the program with one line and status 1."""
     try:
-        run_server(app, loaded.adjustments)
+        run_plan(plan, configure)
     except OSError as error:
-        end(why_not_started(error, loaded.adjustments), FAILURE)
+        end(why_not_started(error, plan.adjustments), FAILURE)
+    except StartFailedError as error:
+        end(str(error), FAILURE)
 
 
 def _understood(words: tuple[str, ...]) -> tuple[str | None, dict[str, str]]:

@@ -20,6 +20,7 @@ from wiverno.config.settings import SETTINGS, Adjustments
 from wiverno.config.sources import with_descriptors
 from wiverno.paste import application
 from wiverno.serving import be_heard
+from wiverno.workers.plan import Plan
 
 
 class WaitressCommand(SettingsCommand):
@@ -54,7 +55,7 @@ def serve(target: str | None, app: str | None, call: bool, **kw: Any) -> None:
     be_heard()
     loaded = LoadedConfig(adjustments)
     activate(loaded)
-    start(application(AppSpec(name, call, {}, Origin("keyword"))), loaded)
+    start(Plan(adjustments, lambda: application(AppSpec(name, call, {}, Origin("keyword")))))
 
 
 def _adjusted(settings: dict[str, object]) -> Adjustments:

@@ -1,4 +1,4 @@
-"""The settings of a service in production: its logs. `Adjustments` continues this class with those of the server.
+"""The settings of a service in production: logs, processes, observation; `Adjustments` continues this class.
 
 They stand in a file of their own because they steer what is around the engine and not the engine; the rules of
 settings.py hold here too.
@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel
 
-from wiverno.config import kinds, production_kinds
+from wiverno.config import kinds, production_kinds, units
 from wiverno.config.declare import setting
 
 
@@ -38,3 +38,62 @@ class ProductionSettings(BaseModel):
     access_log_skip: Annotated[tuple[str, ...], production_kinds.paths()] = setting(
         (), "Paths that are not logged, /static/* standing for all that begin with /static/.", "Logging"
     )
+
+    workers: Annotated[int, kinds.whole(0, 512)] = setting(
+        0,
+        "Processes that serve, under a supervisor that replaces and reloads them; 0 serves in one process without.",
+        "Workers",
+    )
+    preload: Annotated[bool, kinds.flag()] = setting(
+        False,
+        "Load the application once in the supervisor: less memory, but a reload renews settings only, not code.",
+        "Workers",
+    )
+    worker_timeout: Annotated[float, production_kinds.long_duration(5)] = setting(
+        60.0,
+        "Time without a sign of life after which a worker is taken for hung and replaced. With threads = 1 that is a "
+        "limit on every request.",
+        "Workers",
+    )
+    max_requests: Annotated[int, kinds.whole(0)] = setting(
+        0, "Requests after which a worker is replaced; 0 is never.", "Workers"
+    )
+    max_requests_jitter: Annotated[int, kinds.whole(0)] = setting(
+        0, "Up to how many more each worker serves, at random, so that not all are replaced at once.", "Workers"
+    )
+    max_rss: Annotated[int, kinds.size()] = setting(
+        0, "Resident memory above which a worker is replaced; 0 is no limit.", "Workers"
+    )
+    drain_delay: Annotated[float, kinds.duration("at once")] = setting(
+        0.0,
+        "Time between saying not ready (/readyz) and refusing connections, in which balancers turn away.",
+        "Workers",
+    )
+
+    admin_listen: Annotated[str | None, production_kinds.address()] = setting(
+        None,
+        "Address of /healthz, /readyz, /metrics, /status and wiverno ctl: host:port, or unix:/path (mode 600).",
+        "Administration",
+    )
+    admin_public: Annotated[bool, kinds.flag()] = setting(
+        False, "Let admin_listen be an address that other machines can reach; there it only answers.", "Administration"
+    )
+    pid_file: Annotated[str | None, kinds.optional_text("a path", examples=("/run/wiverno.pid",))] = setting(
+        None, "File that holds the main process's id while the server runs.", "Administration"
+    )
+    user: Annotated[str | None, kinds.optional_text("a user's name or number", examples=("www-data",))] = setting(
+        None,
+        "User that serves, when the server is started by root; sockets and files are opened before.",
+        "Administration",
+    )
+    group: Annotated[str | None, kinds.optional_text("a group's name or number", examples=("www-data",))] = setting(
+        None, "Group that serves; without it the user's own groups.", "Administration"
+    )
+    umask: Annotated[int | None, production_kinds.optional_mode()] = setting(
+        None, "Permissions that files created by the application never have.", "Administration"
+    )
+
+    @property
+    def admin_address(self) -> units.Address | None:
+        """The address that `admin_listen` names."""
+        return None if self.admin_listen is None else units.read_address(self.admin_listen)

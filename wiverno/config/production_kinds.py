@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
 
+from wiverno.config import units
 from wiverno.config.errors import BadValue, did_you_mean
-from wiverno.config.kinds import Kind, list_of, text
+from wiverno.config.kinds import Kind, duration, list_of, mode, optional_text, text
 
 NAMED_FORMATS: Final = ("common", "combined", "json")
 
@@ -76,3 +79,55 @@ def paths() -> Kind:
         return word
 
     return list_of("a list of paths such as /healthz or /static/*", item, metavar="PATH", examples=("/static/*",))
+
+
+def _checked(kind: Kind, check: Callable[[Any], None], **changed: Any) -> Kind:
+    """Return a kind that refuses some values more."""
+
+    def from_text(raw: str) -> Any:
+        value = kind.from_text(raw)
+        check(value)
+        return value
+
+    def from_native(raw: object) -> Any:
+        value = kind.from_native(raw)
+        check(value)
+        return value
+
+    return replace(kind, from_text=from_text, from_native=from_native, **changed)
+
+
+def long_duration(least: float) -> Kind:
+    """Return the kind of a duration of at least some seconds; 0 is no limit."""
+    kind = duration()
+
+    def check(seconds: float) -> None:
+        if 0 < seconds < least:
+            raise BadValue(f"must be at least {least:g} seconds, or 0 for no limit")
+
+    return _checked(kind, check, accepts=f"{kind.accepts}; at least {least:g}s")
+
+
+def address() -> Kind:
+    """Return the kind of one address to listen on, or none."""
+
+    def check(word: str | None) -> None:
+        if word is not None and isinstance(units.read_address(word), units.FdAddress):
+            raise BadValue("expected host:port or unix:/path")
+
+    accepts = "host:port, [v6]:port or unix:/path"
+    examples = ("127.0.0.1:9090", "unix:/run/wiverno-admin.sock")
+    return _checked(optional_text(accepts, examples=examples), check, metavar="ADDRESS")
+
+
+def optional_mode() -> Kind:
+    """Return the kind of a file mode that may be absent."""
+    kind = mode()
+    return replace(
+        kind,
+        from_text=lambda raw: kind.from_text(raw) if raw.strip() else None,
+        from_native=lambda raw: None if raw is None else kind.from_native(raw),
+        text=lambda value: "" if value is None else kind.text(value),
+        native=lambda value: "" if value is None else kind.native(value),
+        examples=("027", "077"),
+    )

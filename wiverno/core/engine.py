@@ -23,7 +23,7 @@ from wiverno.core.counters import Counters
 from wiverno.core.crew import Crew
 from wiverno.core.listeners import Listener
 from wiverno.core.loop import Loop
-from wiverno.core.observer import new_observer
+from wiverno.core.observer import Observer, new_observer
 from wiverno.core.poller import READ, new_poller
 from wiverno.core.pulse import Pulse
 from wiverno.core.service import new_service
@@ -47,7 +47,6 @@ class Engine:
         listeners: list[Listener],
         *,
         threads: int,
-        counters: Counters | None = None,
         is_shared: bool = False,
     ) -> None:
         """Take what is to be served, and where.
@@ -57,18 +56,17 @@ class Engine:
             adjustments: the settings.
             listeners: bound; they are the engine's from here on.
             threads: 0 to run the application in the thread that calls `run`.
-            counters: where responses are counted, with gauges and a heartbeat.
             is_shared: other processes accept from the same sockets.
         """
         self._is_shared = is_shared
         self._threads = threads
-        self._counters = counters
+        self._counters: Counters | None = None
         self._pulse: Pulse | None = None
         self.on_beat: Callable[[], None] | None = None
         self._adjustments = adjustments
         self._listeners = listeners
         try:
-            self._observer = observer = new_observer(adjustments, counters)
+            self._observer = observer = new_observer(adjustments)
         except OSError:
             for listener in listeners:
                 listener.close()
@@ -80,7 +78,7 @@ class Engine:
         self._limit = ConnectionLimit(adjustments.connection_limit, self.loop)
         self._service = new_service(application, adjustments, is_threaded=bool(threads), observer=observer)
         if observer is not None:
-            self.loop.on_pause = observer.flush if counters is None else self._pause
+            self.loop.on_pause = observer.flush
         self.loop.on_room = self._limit.check
         self.loop.on_wait = None
         self._is_asked_to_stop = False
@@ -100,6 +98,15 @@ class Engine:
         self._service = replace(self._service, application=application)
         for acceptor in self._limit.acceptors:
             acceptor.service = self._service
+
+    def count(self, counters: Counters) -> None:
+        """Count responses, write gauges and a heartbeat from now on; to be called before `run`."""
+        self._counters = counters
+        if self._observer is None:
+            self._observer = Observer(None)
+        self._observer.count_into(counters)
+        self._service = replace(self._service, observer=self._observer)
+        self.loop.on_pause = self._pause
 
     # ---------------------------------------------------------------- running
 
@@ -186,12 +193,15 @@ class Engine:
     def take_signal(self, number: signal.Signals) -> None:
         """Do what a signal asks for; called by its handler."""
         if number in REFRESH_SIGNALS:
-            self.loop.ask(self._refresh)
+            self.refresh()
         else:
             self.stop(force=self.is_stopping)
 
+    def refresh(self) -> None:
+        """Have the leader open log files anew; from any thread and from signal handlers."""
+        self.loop.ask(self._refresh)
+
     def _refresh(self) -> None:
-        """Open log files anew (leader)."""
         if self._observer is not None:
             self._observer.reopen()
         else:
@@ -260,6 +270,14 @@ class Engine:
             self._release()
         else:
             self.stop()
+
+    def abandon(self) -> None:
+        """Let go of everything in a child process after a fork, where it stays the parent's."""
+        for listener in self._listeners:
+            listener.socket.close()
+        for connection in self.loop.connections:
+            connection.sock.close()
+        self.loop.poller.close()
 
     def wait_ended(self, timeout: float) -> bool:
         """Wait up to `timeout` seconds until everything is closed; tell whether it is."""

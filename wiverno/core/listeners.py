@@ -10,12 +10,12 @@ import os
 import socket
 import stat
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from wiverno.config.settings import Adjustments, FdAddress, TcpAddress, UnixAddress
+from wiverno.config.settings import Address, Adjustments, FdAddress, TcpAddress, UnixAddress
 
 HAS_UNIX: Final = hasattr(socket, "AF_UNIX")
 
@@ -44,6 +44,11 @@ class Listener:
     is_listening: bool = False
     identity: tuple[int, int] = (0, 0)
 
+    def __str__(self) -> str:
+        if self.is_unix:
+            return f"unix:{self.host}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
     def listen(self, backlog: int) -> None:
         """Let clients connect; `backlog` is how many may wait for accept (listen(2))."""
         if not self.is_listening:
@@ -70,19 +75,27 @@ def open_listeners(adjustments: Adjustments) -> list[Listener]:
     try:
         listeners.extend(adopt(sock) for sock in adjustments.sockets)
         for address in adjustments.addresses:
-            if isinstance(address, UnixAddress):
-                listeners.append(bind_unix(address.path, adjustments.unix_socket_perms))
-            elif isinstance(address, FdAddress):
-                listeners.append(adopt(inherited(address.name)))
-            else:
-                # Two spellings may stand for one address: "localhost:80 127.0.0.1:80".
-                bound = {(listener.host, listener.port) for listener in listeners if not listener.is_unix}
-                listeners.extend(bind_tcp(address, ipv4=adjustments.ipv4, ipv6=adjustments.ipv6, without=bound))
+            listeners.extend(open_address(address, adjustments, listeners))
     except BaseException:
         for listener in listeners:
             listener.close()
         raise
     return listeners
+
+
+def open_address(address: Address, adjustments: Adjustments, others: Iterable[Listener] = ()) -> list[Listener]:
+    """Bind one address, apart from what `others` are bound to already.
+
+    Raises:
+        OSError: as `open_listeners`.
+    """
+    if isinstance(address, UnixAddress):
+        return [bind_unix(address.path, adjustments.unix_socket_perms)]
+    if isinstance(address, FdAddress):
+        return [adopt(inherited(address.name))]
+    # Two spellings may stand for one address: "localhost:80 127.0.0.1:80".
+    bound = {(listener.host, listener.port) for listener in others if not listener.is_unix}
+    return bind_tcp(address, ipv4=adjustments.ipv4, ipv6=adjustments.ipv6, without=bound)
 
 
 def bind_tcp(

@@ -41,13 +41,12 @@ class Observer:
     def __init__(
         self,
         access_log: AccessLog | None,
-        counters: Counters | None = None,
         *,
         with_ids: bool = False,
         is_timed: bool = True,
     ) -> None:
         """`access_log` is closed by `close`."""
-        self._counters = counters
+        self._counters: Counters | None = None
         self.with_ids = with_ids
         self.is_timed = is_timed
         self._access_log = access_log
@@ -56,6 +55,11 @@ class Observer:
         self._lock = threading.Lock()
         self._prefix = secrets.token_hex(4)
         self._numbers = itertools.count(1)
+
+    def count_into(self, counters: Counters) -> None:
+        """Count what is noted from now on."""
+        self._counters = counters
+        self.is_timed = True
 
     def request_id(self, environ: Environ, *, trusted: bool) -> str:
         """Return the id that a trusted proxy gave the request, or a new one."""
@@ -108,22 +112,17 @@ class Refusal:
     code: int
 
 
-def new_observer(settings: Adjustments, counters: Counters | None = None) -> Observer | None:
-    """Return what is to be noted of responses, None if that is nothing.
-
-    Args:
-        settings: say what the access log wants.
-        counters: where responses are counted.
+def new_observer(settings: Adjustments) -> Observer | None:
+    """Return what is to be noted of responses for the access log, None if there is none.
 
     Raises:
         OSError: the access log can't be opened.
     """
     form = settings.access_log_format
     if not settings.access_log:
-        return None if counters is None else Observer(None, counters)
+        return None
     log = AccessLog(settings.access_log, form, sample=settings.access_log_sample, skip=settings.access_log_skip)
-    is_timed = counters is not None or needs_times(form)
-    return Observer(log, counters, with_ids=needs_request_id(form), is_timed=is_timed)
+    return Observer(log, with_ids=needs_request_id(form), is_timed=needs_times(form))
 
 
 class ObservedGateway(Gateway):

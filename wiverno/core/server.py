@@ -97,6 +97,16 @@ class BaseWSGIServer:
         return self._listeners[0].socket
 
     @property
+    def engine(self) -> Engine:
+        """What serves."""
+        return self._engine
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """What it listens on."""
+        return self._listeners
+
+    @property
     def effective_host(self) -> str:
         """The host of the first listener; a Unix socket's path."""
         return self._listeners[0].host

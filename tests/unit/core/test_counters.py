@@ -15,7 +15,8 @@ ENVIRON: dict[str, Any] = {"REQUEST_METHOD": "GET"}
 def test_responses_are_counted() -> None:
     """By class, by bucket, with sums; the server's own refusals have no place in the histograms."""
     counters = Counters()
-    observer = Observer(None, counters)
+    observer = Observer(None)
+    observer.count_into(counters)
     for code, seconds in ((200, 0.0004), (204, 0.002), (404, 1.0), (500, 100.0)):
         observer.note((ENVIRON, "GET", Refusal(code), 10, 1.0, 1.5, 1.5 + seconds))
     observer.note((ENVIRON, "GET", None, 0, 2.0, 2.0, 2.5))
@@ -50,7 +51,10 @@ def test_sums() -> None:
     """The sum over processes; of one that has ended the totals stay and the gauges go."""
     counters = Counters()
     counters.set("connections", 7)
-    Observer(None, counters).note_refusal(ENVIRON, 400)
+    observer = Observer(None)
+    observer.count_into(counters)
+    observer.note_refusal(ENVIRON, 400)
+    observer.flush()
     one = counters.read()
     both = one + one
     assert both.gauges["connections"] == 14

@@ -1,0 +1,1 @@
+"""More than one process: a supervisor, its workers, and what a main process owes to its system."""

@@ -1,0 +1,88 @@
+"""One process without a supervisor: the served engine in the main thread, the admin listener in one beside it."""
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from wiverno.core.counters import Counters
+from wiverno.core.server import BaseWSGIServer
+from wiverno.core.status import LEAVING, READY, STARTING, STOPPING, RefusedError, ServiceStatus, WorkerStatus
+from wiverno.workers.main_process import Admin, Sampler, admin_engine, beside, pid_file
+from wiverno.workers.notify import Notifier
+from wiverno.workers.privileges import drop_privileges
+
+
+class Alone:
+    """A server of one process, as the admin room sees it."""
+
+    def __init__(self, server: BaseWSGIServer, *, notifier: Notifier, version: str) -> None:
+        """Observe `server`, which does not run yet."""
+        self._server = server
+        self._notifier = notifier
+        self._version = version
+        self._counters = Counters()
+        self._counters.set("pid", os.getpid())
+        self._started = time.monotonic()
+        self._is_begun = False
+        server.engine.count(self._counters)
+        server.engine.on_beat = self._on_beat
+
+    def run(self, admin: Admin, announce: Callable[[], None]) -> None:
+        """Serve until a signal ends it; `admin` answers on the admin listener, `announce` says that clients may come.
+
+        Raises:
+            OSError: the admin address can't be bound, the pid file not written, or the user not changed.
+        """
+        settings = self._server.adj
+        with ExitStack() as stack:
+            stack.enter_context(pid_file(settings.pid_file))
+            if settings.admin_listen is not None:
+                engine = admin_engine(settings, admin)
+                engine.loop.ask(Sampler(engine, admin.sample).expire)
+                stack.enter_context(beside(engine))
+            if settings.umask is not None:
+                os.umask(settings.umask)
+            drop_privileges(settings.user, settings.group)
+            announce()
+            self._server.run()
+
+    def _on_beat(self) -> None:
+        if self._server.engine.is_stopping:
+            self._notifier.stopping("finishing what is under way")
+        elif not self._is_begun:
+            self._is_begun = True
+            self._notifier.ready("serving")
+        if self._notifier.watchdog:
+            self._notifier.alive()
+
+    def status(self) -> ServiceStatus:
+        """Return what is so now."""
+        now = time.monotonic()
+        counts = self._counters.read()
+        is_stopping = self._server.engine.is_stopping
+        state = STOPPING if is_stopping else READY if counts.gauges["beat"] else STARTING
+        worker = LEAVING if is_stopping else state
+        silence = now - (counts.gauges["beat"] or self._started)
+        return ServiceStatus(
+            state=state,
+            pid=os.getpid(),
+            version=self._version,
+            age=now - self._started,
+            addresses=tuple(map(str, self._server.listeners)),
+            workers=(WorkerStatus(os.getpid(), worker, 1, now - self._started, silence, counts),),
+            wanted=1,
+        )
+
+    def ask(self, action: str) -> str:
+        """Do what one process can do."""
+        engine = self._server.engine
+        if action == "stop":
+            engine.stop()
+            return "stopping: what is under way is finished"
+        if action == "reopen":
+            engine.refresh()
+            return "log files are opened anew"
+        if action == "reload":
+            raise RefusedError("one process can't replace itself: set workers = 1 or more to be able to reload")
+        raise RefusedError("there is one process and no supervisor: set workers")

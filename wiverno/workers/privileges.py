@@ -1,0 +1,51 @@
+"""Giving up root: the user and group that serve. Sockets and certificates have been opened before."""
+
+import os
+
+if os.name == "posix":
+    import grp
+    import pwd
+
+
+def drop_privileges(user: str | None, group: str | None) -> None:
+    """Become another user and group for good; nothing happens where both are None or already so.
+
+    Raises:
+        OSError: there is no such user or group, or this process may not become it.
+    """
+    if user is None and group is None:
+        return
+    if os.name != "posix":
+        raise OSError("user and group can only be changed on POSIX systems")
+    uid, gid, name = os.geteuid(), os.getegid(), ""
+    if user is not None:
+        entry = _user(user)
+        uid, gid, name = entry.pw_uid, entry.pw_gid, entry.pw_name
+    if group is not None:
+        gid = _group(group)
+    if (uid, gid) == (os.geteuid(), os.getegid()):
+        return
+    try:
+        # Groups first: afterwards this process would not be allowed to.
+        if name:
+            os.initgroups(name, gid)
+        else:
+            os.setgroups([gid])
+        os.setgid(gid)
+        os.setuid(uid)
+    except PermissionError as error:
+        raise OSError(error.errno, f"only root can become user {user or uid}, group {group or gid}") from error
+
+
+def _user(name: str) -> "pwd.struct_passwd":
+    try:
+        return pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
+    except KeyError:
+        raise OSError(f"user: there is no user {name!r} on this system") from None
+
+
+def _group(name: str) -> int:
+    try:
+        return int(name) if name.isdigit() else grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise OSError(f"group: there is no group {name!r} on this system") from None

@@ -1,0 +1,140 @@
+"""The workers of a service, of whatever generation: started, counted, watched, buried. Decides nothing."""
+
+import logging
+import mmap
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from wiverno.core.counters import CELL, WIDTH, Counters, Counts
+from wiverno.core.engine import Engine
+from wiverno.core.listeners import Listener
+from wiverno.core.status import LEAVING, READY, STARTING, WorkerStatus
+from wiverno.workers.plan import Plan
+from wiverno.workers.process import WorkerProcess
+from wiverno.workers.sockets import copies
+from wiverno.workers.worker import Inheritance, live
+from wiverno.wsgi.gateway import Application
+
+logger = logging.getLogger("wiverno")
+
+ROWS: Final = 1200  # processes that can be counted at a time: two generations of 512 workers and some
+GRACE: Final = 3.0  # seconds that a worker gets beyond graceful_timeout
+LAST_WORDS: Final = 1.0  # seconds that a hung worker gets to print its stacks
+
+
+class Generation:
+    """A plan that workers serve.
+
+    Attributes:
+        number: 1 for the configuration of the start.
+        wanted: how many workers there should be.
+        application: loaded already, or None if each worker loads it.
+    """
+
+    __slots__ = ("application", "listeners", "number", "plan", "wanted")
+
+    def __init__(self, number: int, plan: Plan, listeners: list[Listener]) -> None:
+        """Load the application here if that is wanted.
+
+        Raises:
+            Exception: whatever the application raises while it is loaded.
+        """
+        self.number = number
+        self.plan = plan
+        self.listeners = listeners
+        self.wanted = max(plan.adjustments.workers, 1)
+        is_loaded_here = plan.adjustments.preload or not plan.is_renewable
+        self.application: Application | None = plan.application() if is_loaded_here else None
+
+    @property
+    def grace(self) -> float:
+        """Seconds after which a leaving worker is killed, 0 for never."""
+        timeout = self.plan.adjustments.graceful_timeout
+        return timeout + GRACE if timeout else 0.0
+
+
+class Staff:
+    """All worker processes, the memory they count in, and the pipe by which they know that the supervisor lives."""
+
+    def __init__(self, on_report: Callable[[WorkerProcess, dict[str, Any]], None]) -> None:
+        self.workers: list[WorkerProcess] = []
+        self.ended = Counts()
+        self._on_report = on_report
+        self._memory = memoryview(mmap.mmap(-1, ROWS * WIDTH * CELL)).cast("d")
+        self._free = list(range(ROWS))
+        self._life, self._life_end = os.pipe()
+
+    def fork(self, generation: Generation, engine: Engine) -> None:
+        """Start a worker; `engine` is the supervisor's own."""
+        row = self._free.pop(0)
+        counters = Counters(self._memory[row * WIDTH : (row + 1) * WIDTH])
+        counters.clear()
+        worker = WorkerProcess(generation.number, counters, row, engine.loop, self._on_report)
+        self.workers.append(worker)
+
+        def become(report: int) -> None:
+            os.close(self._life_end)
+            for other in self.workers:
+                if other.pid and other.fd >= 0:
+                    os.close(other.fd)
+            engine.abandon()
+            listeners = copies(generation.listeners)
+            live(Inheritance(generation.plan, generation.application, listeners, counters, report, self._life))
+
+        worker.fork(become)
+
+    def of(self, generation: Generation) -> list[WorkerProcess]:
+        """Return the workers of a generation that have not been told to leave."""
+        return [one for one in self.workers if one.generation == generation.number and one.state != LEAVING]
+
+    def serving(self, generation: Generation) -> list[WorkerProcess]:
+        """Return those of them that serve and are to stay."""
+        return [one for one in self.of(generation) if one.state == READY and not one.worn]
+
+    def statuses(self) -> tuple[WorkerStatus, ...]:
+        """Return what can be said of each."""
+        return tuple(worker.status() for worker in self.workers if worker.pid)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send all of them a signal."""
+        for worker in self.workers:
+            worker.send(number)
+
+    def bury(self, now: float) -> list[tuple[WorkerProcess, int, str]]:
+        """Kill what is overdue, and return what has ended: the worker, its process id, the reason."""
+        gone = []
+        for worker in list(self.workers):
+            if worker.stop_by <= now:
+                if worker.worn != "hung":
+                    logger.warning("worker %d has not finished in time and is killed", worker.pid)
+                worker.stop_by = float("inf")
+                worker.send(signal.SIGKILL)
+            pid, reason = worker.pid, worker.reap()
+            if reason is not None:
+                self.workers.remove(worker)
+                self.ended += worker.counters.read().without_gauges()
+                self._free.append(worker.row)
+                gone.append((worker, pid, worker.fault or reason))
+        return gone
+
+    def look_for_hung(self, limit: float, now: float) -> None:
+        """Have those that gave no sign of life for `limit` seconds print their stacks, and then killed."""
+        for worker in self.workers:
+            if not limit or worker.worn == "hung" or worker.state == STARTING or worker.silence(now) <= limit:
+                continue
+            worker.worn = "hung"
+            worker.fault = f"it gave no sign of life for {limit:g} s (worker_timeout)"
+            logger.error("worker %d gave no sign of life for %g s; its threads' stacks follow", worker.pid, limit)
+            worker.send(signal.SIGUSR2)
+            worker.stop_by = min(worker.stop_by, time.monotonic() + LAST_WORDS)
+
+    def close(self) -> None:
+        """Kill what is left."""
+        self.send(signal.SIGKILL)
+        for worker in self.workers:
+            worker.wait()
+        for fd in (self._life, self._life_end):
+            os.close(fd)

@@ -1,0 +1,350 @@
+"""The supervisor: keeps as many workers serving as are wanted, and changes them for others without losing a request.
+
+It binds the sockets, forks, and never touches a request. Its own loop is an engine with one thread that serves nothing
+but the admin application, so it answers whatever the workers do. Everything here runs in the main thread; signal
+handlers and the pipes of the workers only ask for a look at how things stand.
+
+    a worker dies            → another one at once; after a second death in short time, later and later
+    a worker gives no sign   → its stacks are printed, it is killed, another one
+    a worker is worn         → (max_requests, max_rss, stuck requests) another one first, then it leaves
+    reload                   → settings are read and checked, new workers load the application; when all of them serve,
+                               the old ones leave; if one of them fails, the new ones go and nothing has happened
+    stop                     → not ready, after drain_delay no new connections, then the end; a second signal forces it
+
+A worker that leaves drains as any engine does (engine.py).
+"""
+
+import logging
+import os
+import signal
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from types import FrameType
+from typing import Any, Final
+
+from wiverno.config.settings import ConfigError
+from wiverno.core.engine import Engine
+from wiverno.core.listeners import Listener
+from wiverno.core.status import READY, STARTING, STOPPING, RefusedError, ServiceStatus
+from wiverno.workers.main_process import Admin, Sampler, admin_engine, pid_file
+from wiverno.workers.notify import Notifier
+from wiverno.workers.plan import Plan, difference
+from wiverno.workers.process import WorkerProcess
+from wiverno.workers.sockets import SharedSockets
+from wiverno.workers.staff import Generation, Staff
+
+logger = logging.getLogger("wiverno")
+
+FORCED: Final = 1.0  # seconds that a worker gets when the end is forced
+SETTLED: Final = 10.0  # seconds after which a worker's death is no sign that the next will die too
+LONGEST_PAUSE: Final = 30.0  # seconds between two attempts to start a worker that dies at once
+
+
+class StartFailedError(Exception):
+    """No worker could begin to serve; the text says why."""
+
+
+class Supervisor:
+    """One service of several processes."""
+
+    def __init__(
+        self, plan: Plan, configure: Callable[[], Plan] | None = None, *, notifier: Notifier, version: str = ""
+    ) -> None:
+        """Bind the sockets, and load the application if it is to be loaded before the workers.
+
+        Args:
+            plan: what to serve.
+            configure: reads the configuration anew for a reload; None serves the same plan again.
+            notifier: the service manager.
+            version: wiverno's.
+
+        Raises:
+            OSError: an address can't be bound.
+        """
+        if not hasattr(os, "fork"):
+            raise OSError("workers need fork(), which this system does not have: leave workers at 0")
+        self._configure = configure
+        self._notifier = notifier
+        self._version = version
+        self._staff = Staff(self._on_report)
+        self._sockets = SharedSockets()
+        self._restarts: Counter[str] = Counter()
+        self._reloads = [0, 0]
+        self._last_failure = ""
+        self._fatal = ""
+        self._failures = 0
+        self._not_before = 0.0
+        self._started = time.monotonic()
+        self._stop_at = float("inf")
+        self._is_stopping = self._is_draining = self._is_announced = False
+        self._numbers = 1
+        self._next: Generation | None = None
+        self._current = Generation(1, plan, self._sockets.open(plan.adjustments))
+        self._engine: Engine
+
+    # ---------------------------------------------------------------- running
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """Where clients are accepted."""
+        return self._current.listeners
+
+    def run(self, admin: Admin, announce: Callable[[], None]) -> None:
+        """Serve until a signal ends it; `admin` answers on the admin listener, `announce` says that clients may come.
+
+        Raises:
+            StartFailedError: the application could not be loaded.
+            OSError: the admin address can't be bound, or the pid file not written.
+        """
+        settings = self._current.plan.adjustments
+        with ExitStack() as stack:
+            stack.enter_context(pid_file(settings.pid_file))
+            self._engine = engine = admin_engine(settings, admin)
+            stack.callback(engine.close)
+            self._take_signals(stack)
+            announce()
+
+            def tick() -> None:
+                self.look()
+                admin.sample()
+                if self._notifier.watchdog:
+                    self._notifier.alive()
+
+            engine.loop.ask(Sampler(engine, tick).expire)
+            engine.run()
+        if self._fatal:
+            raise StartFailedError(self._fatal)
+
+    def close(self) -> None:
+        """Kill what is left of the workers, and close the sockets."""
+        self._staff.close()
+        self._sockets.close()
+
+    def _take_signals(self, stack: ExitStack) -> None:
+        actions: dict[int, Callable[[], object]] = {
+            signal.SIGHUP: self._reload,
+            signal.SIGTERM: self._stop,
+            signal.SIGINT: self._stop,
+            signal.SIGQUIT: self._force,
+            signal.SIGUSR1: self._reopen,
+            signal.SIGTTIN: lambda: self._change(1),
+            signal.SIGTTOU: lambda: self._change(-1),
+            signal.SIGCHLD: lambda: None,
+        }
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            self._engine.loop.ask(lambda: self._act(actions[number]))
+
+        for number in actions:
+            stack.callback(signal.signal, number, signal.signal(number, handle))
+
+    def _act(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except RefusedError as error:
+            logger.warning("%s", error)
+        self.look()
+
+    # ---------------------------------------------------------------- what it can be asked to do
+
+    def ask(self, action: str) -> str:
+        """Do what the admin room asks for."""
+        if self._is_stopping and action != "stop":
+            raise RefusedError("the server is stopping")
+        act, words = {
+            "reload": (self._reload, "reloading; wiverno ctl status tells how it went"),
+            "stop": (self._stop, "stopping: what is under way is finished"),
+            "reopen": (self._reopen, "log files are opened anew"),
+            "more": (lambda: self._change(1), f"{self._current.wanted + 1} workers wanted"),
+            "fewer": (lambda: self._change(-1), f"{max(self._current.wanted - 1, 1)} workers wanted"),
+        }[action]
+        # Not now: the answer to this request goes out first.
+        self._engine.loop.ask(lambda: self._act(act))
+        return words
+
+    def _reload(self) -> None:
+        """Change to the configuration and the code as they are now, once that is known to work."""
+        if self._is_stopping:
+            raise RefusedError("no reload: the server is stopping")
+        if self._next is not None:
+            self._give_up_next("another reload has been asked for")
+        self._notifier.reloading()
+        try:
+            plan = self._configure() if self._configure is not None else self._current.plan
+            listeners = self._sockets.open(plan.adjustments)
+            self._numbers += 1
+            generation = Generation(self._numbers, plan, listeners)
+        except Exception as error:  # noqa: BLE001 - with preload the application's own code runs here
+            is_plain = isinstance(error, ConfigError | OSError)
+            self._reload_failed(str(error) if is_plain else "".join(traceback.format_exception(error)))
+            return
+        changes = difference(self._current.plan.adjustments, plan.adjustments)
+        logger.info("reloading: %s", "; ".join(changes) or "no setting has changed")
+        if generation.application is not None:
+            logger.warning("reloading: the application's code stays as it is, since it was loaded before the workers")
+        self._next = generation
+
+    def _stop(self) -> None:
+        """Let everything finish and end; the second time, end at once."""
+        if self._is_stopping:
+            self._force()
+            return
+        self._is_stopping = True
+        if self._next is not None:
+            self._give_up_next("the server is stopping")
+        delay = self._current.plan.adjustments.drain_delay
+        self._stop_at = time.monotonic() + delay
+        logger.info("stopping: not ready any more%s", f"; serving for another {delay:g} s" if delay else "")
+        self._notifier.stopping("stopping")
+
+    def _force(self) -> None:
+        """End at once."""
+        logger.warning("stopping at once: %d worker(s) are cut off", len(self._staff.workers))
+        self._is_stopping = self._is_draining = True
+        for worker in self._staff.workers:
+            worker.leave(FORCED)
+            worker.stop_by = min(worker.stop_by, time.monotonic() + FORCED)
+        self._staff.send(signal.SIGQUIT)
+        self._sockets.close()
+
+    def _reopen(self) -> None:
+        """Have every process open its log files anew."""
+        self._staff.send(signal.SIGUSR1)
+        self._engine.refresh()
+
+    def _change(self, by: int) -> None:
+        """Want more workers, or fewer."""
+        self._current.wanted = max(self._current.wanted + by, 1)
+        logger.info("%d worker(s) wanted", self._current.wanted)
+
+    # ---------------------------------------------------------------- how things stand
+
+    def status(self) -> ServiceStatus:
+        """Return what can be said now."""
+        return ServiceStatus(
+            state=STOPPING if self._is_stopping else READY if self._is_announced else STARTING,
+            pid=os.getpid(),
+            version=self._version,
+            age=time.monotonic() - self._started,
+            addresses=tuple(map(str, self._current.listeners)),
+            workers=self._staff.statuses(),
+            wanted=self._current.wanted,
+            ended=self._staff.ended,
+            restarts=dict(self._restarts),
+            reloads=(self._reloads[0], self._reloads[1]),
+            last_failure=self._last_failure,
+        )
+
+    def look(self) -> None:
+        """See how things stand and do what is to be done about it."""
+        now = time.monotonic()
+        self._staff.look_for_hung(self._current.plan.adjustments.worker_timeout, now)
+        for worker, pid, reason in self._staff.bury(now):
+            self._mourn(worker, pid, reason, now)
+        if self._is_stopping:
+            self._look_after_stop(now)
+            return
+        for generation in (self._current, self._next):
+            if generation is not None:
+                self._man(generation, now)
+        if self._next is not None and len(self._staff.serving(self._next)) >= self._next.wanted:
+            self._change_over(self._next)
+        if not self._is_announced and len(self._staff.serving(self._current)) >= self._current.wanted:
+            self._is_announced = True
+            logger.info("%d worker(s) serve", self._current.wanted)
+            self._notifier.ready(f"{self._current.wanted} worker(s) serve")
+
+    def _man(self, generation: Generation, now: float) -> None:
+        """Start what is missing, and let go what is too many or worn."""
+        staff, limit = self._staff, generation.plan.adjustments.max_rss
+        for one in staff.of(generation):
+            if limit and not one.worn and one.counters.get("resident") > limit:
+                one.worn = "max_rss"
+        lively = [one for one in staff.of(generation) if not one.worn]
+        missing = generation.wanted - len(lively)
+        if missing > 0 and now >= self._not_before:
+            for _ in range(missing):
+                staff.fork(generation, self._engine)
+        for one in lively[: max(-missing, 0)]:
+            one.leave(generation.grace)
+        if len(staff.serving(generation)) < generation.wanted:
+            return
+        for one in staff.of(generation):
+            if one.worn and one.worn != "hung":
+                logger.info("worker %d leaves, another one has taken its place: %s", one.pid, one.worn)
+                self._restarts[one.worn] += 1
+                one.leave(generation.grace)
+
+    def _on_report(self, worker: WorkerProcess, words: Mapping[str, Any]) -> None:
+        if words.get("ready") and worker.state == STARTING:
+            worker.state = READY
+        if "worn" in words and not worker.worn:
+            worker.worn = str(words["worn"])
+        if "failed" in words:
+            worker.fault = str(words["failed"])
+        self._engine.loop.ask(self.look)
+
+    # ---------------------------------------------------------------- ends
+
+    def _mourn(self, worker: WorkerProcess, pid: int, reason: str, now: float) -> None:
+        """Decide what an end means."""
+        if worker.is_told_to_leave:
+            return
+        if self._next is not None and worker.generation == self._next.number:
+            self._give_up_next("a new worker could not begin")
+            self._reload_failed(reason)
+            return
+        if self._is_stopping:
+            return
+        self._restarts[worker.worn or "died"] += 1
+        if not self._is_announced and worker.state == STARTING:
+            self._fatal = f"a worker could not begin to serve: {reason}"
+            self._is_stopping = True
+            self._stop_at = now
+            return
+        self._failures = 0 if now - worker.started > SETTLED else self._failures + 1
+        pause = min(2.0 ** (self._failures - 2), LONGEST_PAUSE) if self._failures > 1 else 0.0
+        self._not_before = now + pause
+        logger.error("worker %d is gone: %s; another one starts %s", pid, reason, f"in {pause:g} s" if pause else "now")
+
+    def _change_over(self, generation: Generation) -> None:
+        """The new generation serves: the old one leaves."""
+        old, self._current, self._next = self._current, generation, None
+        for worker in self._staff.workers:
+            if worker.generation != generation.number:
+                worker.leave(old.grace)
+        self._sockets.keep_only(generation.listeners)
+        self._reloads[0] += 1
+        self._last_failure = ""
+        self._failures = 0
+        logger.info("reloaded: %d new worker(s) serve, the old ones finish", generation.wanted)
+        self._notifier.ready(f"{generation.wanted} worker(s) serve since the last reload")
+
+    def _give_up_next(self, reason: str) -> None:
+        generation, self._next = self._next, None
+        assert generation is not None
+        logger.warning("the reload is given up: %s", reason)
+        for worker in self._staff.of(generation):
+            worker.leave(FORCED)
+        self._sockets.keep_only(self._current.listeners)
+
+    def _reload_failed(self, reason: str) -> None:
+        self._reloads[1] += 1
+        self._last_failure = reason
+        logger.error("the reload failed, the old configuration stays in force:\n%s", reason)
+        self._notifier.ready("the last reload failed, the old configuration serves")
+
+    def _look_after_stop(self, now: float) -> None:
+        staff = self._staff
+        if now >= self._stop_at and not self._is_draining:
+            self._is_draining = True
+            logger.info("stopping: no new connections; %d worker(s) finish what is under way", len(staff.workers))
+            for worker in staff.workers:
+                worker.leave(self._current.grace)
+            self._sockets.close()
+        if not staff.workers:
+            logger.info("stopped")
+            self._engine.stop(force=True)

@@ -1,0 +1,188 @@
+"""The life of a worker: from the fork to the end of the process.
+
+A worker has its own engine on the supervisor's sockets. It hears the supervisor through signals (TERM drains, a second
+TERM or QUIT ends at once, USR1 opens log files anew, USR2 prints all stacks) and through the life line: a pipe whose
+other end only the supervisor holds, so that its end is seen even after kill -9. It answers through another pipe, in
+lines of JSON, and through its counters.
+"""
+
+import atexit
+import faulthandler
+import json
+import logging
+import os
+import random
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Final
+
+from wiverno.config.settings import ConfigError
+from wiverno.core.counters import Counters
+from wiverno.core.engine import Engine
+from wiverno.core.listeners import Listener
+from wiverno.core.loop import Loop
+from wiverno.core.poller import READ
+from wiverno.core.server import check_application
+from wiverno.workers.endings import FAILED_TO_LOAD
+from wiverno.workers.plan import Plan
+from wiverno.workers.privileges import drop_privileges
+from wiverno.wsgi.gateway import Application
+
+logger = logging.getLogger("wiverno")
+
+MAX_REPORT: Final = 32768  # bytes of a report: less than a pipe holds, so that writing one never waits
+
+
+@dataclass(frozen=True, slots=True)
+class Inheritance:
+    """What a worker gets from the supervisor.
+
+    Attributes:
+        plan: what to serve.
+        application: loaded already, or None to load it here.
+        listeners: where to accept.
+        counters: where to count.
+        report: descriptor to write reports to.
+        life: descriptor that ends with the supervisor.
+    """
+
+    plan: Plan
+    application: Application | None
+    listeners: list[Listener]
+    counters: Counters
+    report: int
+    life: int
+
+
+class LifeLine:
+    """Watches the supervisor's pipe; nothing ever comes through it but its end."""
+
+    __slots__ = ("_loop", "_on_end", "fd", "tick")
+
+    def __init__(self, fd: int, loop: Loop, on_end: Callable[[], None]) -> None:
+        self.fd = fd
+        self.tick = 0
+        self._loop = loop
+        self._on_end = on_end
+        loop.handlers[fd] = self
+        loop.poller.register(fd, READ)
+
+    def ready(self, events: int) -> None:
+        """The supervisor is gone."""
+        self._loop.poller.unregister(self.fd)
+        del self._loop.handlers[self.fd]
+        self._on_end()
+
+    def deadline(self) -> float:
+        """Return infinity: supervisors may live long."""
+        return float("inf")
+
+    def expire(self) -> None:
+        """Do nothing."""
+
+
+class Worker:
+    """One process's service; everything runs in its main thread, except for the application."""
+
+    def __init__(self, inheritance: Inheritance) -> None:
+        self._inheritance = inheritance
+        self._engine: Engine | None = None
+        self._is_ready = False
+        settings = inheritance.plan.adjustments
+        jitter = random.randint(0, settings.max_requests_jitter) if settings.max_requests else 0
+        self._limit = settings.max_requests + jitter
+
+    def live(self) -> int:
+        """Serve until told to end; return the exit status."""
+        self._take_signals()
+        inherited = self._inheritance
+        settings = inherited.plan.adjustments
+        try:
+            if settings.umask is not None:
+                os.umask(settings.umask)
+            drop_privileges(settings.user, settings.group)
+            inherited.plan.prepare()
+            application = inherited.application or inherited.plan.application()
+            check_application(application)
+            threads = 0 if settings.mode == "simple" or settings.threads == 1 else settings.threads
+            engine = Engine(application, settings, inherited.listeners, threads=threads, is_shared=True)
+            engine.count(inherited.counters)
+            self._engine = engine
+        except (ConfigError, OSError) as error:
+            self._report(failed=str(error))
+            return FAILED_TO_LOAD
+        except Exception:  # noqa: BLE001 - an application may raise anything while it is imported
+            self._report(failed=traceback.format_exc())
+            return FAILED_TO_LOAD
+        LifeLine(inherited.life, engine.loop, self._on_orphaned)
+        engine.on_beat = self._on_beat
+        engine.run()
+        return 0
+
+    def _take_signals(self) -> None:
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
+            signal.signal(number, signal.SIG_IGN)
+        for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
+            signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        faulthandler.register(signal.SIGUSR2, all_threads=True)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        engine = self._engine
+        if engine is None:
+            if number != signal.SIGUSR1:
+                raise SystemExit(0)
+        elif number == signal.SIGQUIT:
+            engine.stop(force=True)
+        else:
+            engine.take_signal(signal.Signals(number))
+
+    def _on_orphaned(self) -> None:
+        logger.warning("worker %d: the supervisor is gone; finishing what is under way, then ending", os.getpid())
+        assert self._engine is not None
+        self._engine.stop()
+
+    def _on_beat(self) -> None:
+        if not self._is_ready:
+            self._is_ready = True
+            self._report(ready=True)
+        counters = self._inheritance.counters
+        if self._limit and counters.get("requests") >= self._limit:
+            self._limit = 0
+            self._report(worn="max_requests")
+
+    def _report(self, **words: Any) -> None:
+        text = words.get("failed", "")
+        if len(text) > MAX_REPORT // 4:
+            words["failed"] = text[: MAX_REPORT // 16] + "\n[…]\n" + text[-MAX_REPORT // 8 :]
+        try:
+            os.write(self._inheritance.report, json.dumps(words).encode() + b"\n")
+        except OSError:
+            pass  # the supervisor is gone
+
+
+def live(inheritance: Inheritance) -> None:
+    """Live in a process that was just forked, with all signals blocked; never returns."""
+    status = 1
+    try:
+        if inheritance.application is None:
+            atexit._clear()  # what the supervisor wants at its own end
+        status = Worker(inheritance).live()
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else 1
+    except BaseException:
+        logger.exception("worker %d failed", os.getpid())
+    finally:
+        try:
+            atexit._run_exitfuncs()
+            logging.shutdown()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except BaseException:  # noqa: BLE001 - nothing may keep the process from ending here
+            pass
+        os._exit(status)
