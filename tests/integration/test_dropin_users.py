@@ -1,4 +1,4 @@
-"""Programs that run waitress, with wiverno in its place and the real frameworks: Pyramid, Plone, Flask, Django, webtest."""
+"""Programs that run waitress, with wiverno in its place and the real frameworks and libraries installed."""
 
 import gc
 import inspect

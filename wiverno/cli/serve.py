@@ -47,15 +47,26 @@ def serve(target: str | None, app: str | None, call: bool, **kw: Any) -> None:
     name = target or app
     if name is None or (target and app):
         end("specify one application: wiverno serve [OPTIONS] MODULE:OBJECT", FAILURE)
-    settings = given(kw)
-    if "listen" in settings:
-        settings["listen"] = with_descriptors(settings["listen"])
-    adjustments = _adjusted(settings)
+    adjustments = _adjusted(_addressed(given(kw)))
     sys.path.append(str(Path.cwd()))
     be_heard()
     loaded = LoadedConfig(adjustments)
     activate(loaded)
     start(Plan(adjustments, lambda: application(AppSpec(name, call, {}, Origin("keyword")))))
+
+
+def _addressed(settings: dict[str, object]) -> dict[str, object]:
+    """Return the settings with systemd's names resolved, and a Unix socket beside --listen as one more address.
+
+    A file may not say both: there `listen = unix:/path 127.0.0.1:80` says it in one place.
+    """
+    if "listen" not in settings:
+        return settings
+    found = {**settings, "listen": with_descriptors(settings["listen"])}
+    path = found.get("unix_socket")
+    if path and isinstance(found["listen"], list):
+        found["listen"] = [f"unix:{found.pop('unix_socket')}", *found["listen"]]
+    return found
 
 
 def _adjusted(settings: dict[str, object]) -> Adjustments:
