@@ -214,7 +214,8 @@ def profile(
 
     profiler = cProfile.Profile()
     try:
-        profiler.runctx(cmd, globals, dict(locals))
+        # What the statement assigns is seen by the caller where locals are a real namespace, as in the profile module.
+        profiler.runctx(cmd, globals, locals if isinstance(locals, dict) else dict(locals))
     except SystemExit:
         pass
     statistics = pstats.Stats(profiler, stream=sys.stdout).strip_dirs().sort_stats(*(sort_order or SORT_ORDER))

@@ -196,6 +196,24 @@ def test_serve_in_a_thread() -> None:
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
 
 
+PROFILED = """
+from tests.support.dropin import hello
+from wiverno import serve
+serve(hello, listen="127.0.0.1:0", _profile=True)
+print("served", flush=True)
+"""
+
+
+def test_profile_of_a_server() -> None:
+    """serve(…, _profile=True) serves as ever, and prints a profile of its main thread when a signal has ended it."""
+    with Child(["-c", PROFILED], cwd=ROOT) as child:
+        assert ask(child.address())[2] == b"hello"
+        assert child.stop(signal.SIGINT) == 0
+        assert "Ordered by: cumulative time, call count, internal time" in child.output
+        assert "server.py" in child.output
+        assert child.output.endswith("served\n")
+
+
 def test_import_path() -> None:
     """`from wiverno.server import …` has every name that `from waitress.server import …` has."""
     import wiverno.core.server

@@ -125,6 +125,14 @@ def test_profile(capsys: pytest.CaptureFixture[str], callers: bool, order: tuple
     assert words in capsys.readouterr().out
 
 
+def test_profile_assigns(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the command assigns is in the given locals afterwards."""
+    names: dict[str, object] = {}
+    profile("answer = 6 * 7", {}, names)
+    assert names["answer"] == 42
+    assert "function calls" in capsys.readouterr().out
+
+
 def test_profile_after_exit(capsys: pytest.CaptureFixture[str]) -> None:
     """A command that exits is profiled all the same; other exceptions pass through."""
     profile("raise SystemExit(3)", {}, {})
