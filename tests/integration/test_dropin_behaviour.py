@@ -467,7 +467,7 @@ def test_messages_about_proxies() -> None:
         ),
         (
             answering([], [b"abcd"], "204 No Content"),
-            "application-written content was ignored due to HTTP response that may not contain a message-body: (204",
+            "application-written content was ignored due to HTTP response that may not contain a message-body: (204 No Content)",
         ),
     ],
     ids=["too much", "too little", "no content"],

@@ -54,15 +54,17 @@ class ResponseHead:
         has_date: the application sent Date itself.
         has_server: the application sent Server itself.
         code: status code.
+        status: the status as the application gave it.
     """
 
-    __slots__ = ("code", "declared", "has_body", "has_date", "has_server", "prefix")
+    __slots__ = ("code", "declared", "has_body", "has_date", "has_server", "prefix", "status")
 
     def __init__(self, status: str, headers: Headers) -> None:
         if type(status) is not str or not is_status(status):
             raise ResponseError("status must be a str such as '200 OK': a final status code, no control characters")
         if len(status) == 3:
             status += " "  # RFC 9112 §4: the space stands even where the reason is empty
+        self.status = status
         self.code = int(status[:3])
         self.has_body = self.code not in (204, 304)
         self.declared = -1

@@ -287,7 +287,7 @@ class Gateway:
             logger.warning(
                 "application-written content was ignored due to HTTP response that may not contain a "
                 "message-body: (%s)",
-                head.code,
+                head.status,
             )
             return b""
         logger.warning(
