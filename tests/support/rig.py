@@ -35,6 +35,13 @@ def service_for(application: App = hello, *, threads: bool = True, **settings: A
     return new_service(application, Adjustments.from_keywords(**settings), is_threaded=threads)
 
 
+def variables() -> Environ:
+    """Return a listener's part of the environ."""
+    return listener_variables(
+        server_name="a", server_port="80", software="test", scheme="http", prefix="", threads=True, processes=False
+    )
+
+
 class PairClient(RawClient):
     """The far end of a socket pair, or of anything that is connected already."""
 
@@ -66,10 +73,7 @@ class Rig:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
             theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         ours.setblocking(False)
-        variables = listener_variables(
-            server_name="a", server_port="80", software="test", scheme="http", prefix="", threads=True, processes=False
-        )
-        connection = Connection(ours, variables, self.service, self.loop, trusted=False, received=received)
+        connection = Connection(ours, variables(), self.service, self.loop, trusted=False, received=received)
         self.loop.handlers[connection.fd] = connection
         self.loop.connections.add(connection)
         self.loop.watch(connection, connection.deadline())

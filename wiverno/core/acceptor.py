@@ -128,7 +128,8 @@ class Acceptor:
     def expire(self) -> None:
         """End a pause."""
         self._retry_at = float("inf")
-        self._loop.poller.arm(self.fd, READ)
+        if not self._loop.limit_reached:  # else it is armed when there is room again
+            self._loop.poller.arm(self.fd, READ)
 
 
 class ConnectionLimit:

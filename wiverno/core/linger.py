@@ -5,6 +5,7 @@ So the sending side is closed first, what still comes is thrown away for a momen
 """
 
 import socket
+import time
 from typing import Final
 
 from wiverno.core.loop import Loop
@@ -30,7 +31,7 @@ class Lingering:
         self._sock = sock
         self._loop = loop
         self._discarded = 0
-        self._until = loop.now + LINGER_TIME
+        self._until = time.monotonic() + LINGER_TIME
         self.fd = sock.fileno()
         self.tick = 0
         loop.handlers[self.fd] = self
@@ -40,6 +41,7 @@ class Lingering:
             loop.poller.arm(self.fd, READ)
         else:
             loop.poller.register(self.fd, READ)
+        loop.poller.wake()  # the leader, which may be another thread, waits until a later deadline perhaps
 
     def ready(self, events: int) -> None:
         """Throw away what comes; close at the end of the stream."""

@@ -93,11 +93,12 @@ class Loop:
             timeout = min(MAX_WAIT, soonest - self.now)
             timeout = max(timeout, 0.0)
         self.ready.extend(self.poller.wait(timeout))
-        self.now = now = time.monotonic()
+        before, self.now = self.now, time.monotonic()
+        now = self.now
         while self.posted:
             self.ready.append((self.posted.popleft(), 0))
         if deadlines.soonest <= now:
-            self._expire(now)
+            self._expire(before, now)
         if self.limit_reached and self.on_room is not None:
             self.on_room()
         if self.on_wait is not None:
@@ -105,15 +106,19 @@ class Loop:
         while self.errands:
             self.errands.popleft()()
 
-    def _expire(self, now: float) -> None:
+    def _expire(self, before: float, now: float) -> None:
+        """Deal with deadlines that have passed since the wait `before`, or even earlier."""
+        has_come = {fd for fd, _ in self.ready}
         for item in self.deadlines.due(now):
             handler: Handler = item  # type: ignore[assignment]
             try:
                 when = handler.deadline()
-                if when <= now:
-                    handler.expire()
-                else:
+                if when > now:
                     self.watch(handler, when)
+                elif when > before and handler.fd in has_come:
+                    self.watch(handler, now)  # perhaps in time, and the loop was late: what came goes first, once
+                else:
+                    handler.expire()
             except Exception:
                 logger.exception("Error in the engine, at a deadline")  # the lead is worth more than one connection
 

@@ -148,7 +148,7 @@ class SelectorsPoller:
 
     def unregister(self, fd: int) -> None:
         """Stop watching."""
-        # At once as well: the descriptor's number may be given out again before the queue is worked off.
+        # In order with the others: the descriptor's number may be given out and registered again meanwhile.
         self._change(lambda: self._set(fd, NOTHING))
 
     def _set(self, fd: int, interest: int) -> None:
