@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -223,13 +224,30 @@ def test_check(tmp_path: Path) -> None:
 
 
 def test_routes() -> None:
-    """`wiverno routes` lists methods, paths and names."""
+    """`wiverno routes` lists methods, paths, names and handlers."""
     done = run([WIVERNO, "routes", "run:app"], cwd=DATA)
     assert done.returncode == 0, done.stderr
     assert [line.split() for line in done.stdout.splitlines()] == [
-        ["GET", "/", "home"],
-        ["GET", "/users/{id:int}", "user"],
+        ["METHODS", "PATH", "NAME", "HANDLER"],
+        ["GET", "/", "home", "run.home"],
+        ["GET", "/users/{id:int}", "user", "run.user"],
     ]
+
+
+def test_init(tmp_path: Path) -> None:
+    """`wiverno init` writes a project whose tests pass and whose routes can be listed; it overwrites nothing."""
+    done = run([WIVERNO, "init", "shop"], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "run.py" in done.stdout
+    tests = run([sys.executable, "-m", "unittest"], cwd=tmp_path / "shop")
+    assert tests.returncode == 0, tests.stderr
+    assert "/hello/{name}" in run([WIVERNO, "routes", "run:app"], cwd=tmp_path / "shop").stdout
+    again = run([WIVERNO, "init", "shop"], cwd=tmp_path)
+    assert (again.returncode, again.stderr.splitlines()) == (
+        2,
+        ["error: shop exists and is not an empty folder; nothing was written"],
+    )
+    assert run([WIVERNO, "init", "9 x"], cwd=tmp_path).returncode == 2
 
 
 def test_unix_and_tcp_at_once(tmp_path: Path) -> None:

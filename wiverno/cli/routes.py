@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -10,6 +9,7 @@ from wiverno.cli.failures import MISTAKE, end, reported, warn
 from wiverno.config.errors import Origin
 from wiverno.config.loader import AppSpec, load
 from wiverno.paste import application, application_of
+from wiverno.web.listing import format_routes, routes_table
 
 
 @click.command()
@@ -30,12 +30,8 @@ def routes(app: str | None, config_file: str | None, factory: bool) -> None:
         if loaded.path is None:
             end("nothing to list: name an application (wiverno routes shop:app) or a file (--config)", MISTAKE)
         found = application_of(loaded)
-    registered: list[Any] | None = getattr(found, "routes", None)
-    if not isinstance(registered, list):
-        end(f"a {type(found).__name__} is no wiverno application, so its routes are not known", MISTAKE)
-    rows = [(", ".join(route.methods), route.pattern.text, route.name) for route in registered]
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
-    for methods, path, name in rows:
-        click.echo(f"{methods:<{widths[0]}}  {path:<{widths[1]}}  {name}")
-    if not rows:
-        click.echo("no routes", err=True)
+    try:
+        rows = routes_table(found)
+    except TypeError as error:
+        end(str(error), MISTAKE)
+    click.echo(format_routes(rows))

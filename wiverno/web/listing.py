@@ -19,7 +19,7 @@ class RouteRow:
     place: str
 
 
-def routes_table(app: Router) -> list[RouteRow]:
+def routes_table(app: object) -> list[RouteRow]:
     """Return the routes of an application or router, sorted by path.
 
     Raises:
