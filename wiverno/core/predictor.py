@@ -15,6 +15,7 @@ plain dict used by all threads; a lost update costs one lesson.
 from typing import Any, Final
 
 MAX_PATHS: Final = 4096
+MAX_KEY: Final = 256  # characters of method and path; longer paths of one beginning share a memory
 MEMORY: Final = 64  # requests
 
 
@@ -59,7 +60,7 @@ class Predictor:
 def _key(environ: dict[str, Any]) -> str:
     path: str = environ["PATH_INFO"]
     method: str = environ["REQUEST_METHOD"]
-    return path if method == "GET" else method + path
+    return (path if method == "GET" else method + path)[:MAX_KEY]
 
 
 def _prefix(key: str) -> str:

@@ -15,6 +15,7 @@ from wiverno.http.grammar import is_authority, is_field_value, is_token
 
 MAX_NAMES: Final = 1024
 MAX_LINES: Final = 4096
+MAX_INTERNED_NAME: Final = 64  # characters; strangers choose the names, so the table is bounded in both directions
 MAX_INTERNED_LINE: Final = 256  # characters
 
 # Fields that somebody has to act upon: framing.decide(), whoever decides what a proxy may say, and "", which stands for
@@ -97,9 +98,10 @@ def variable_name(name: str) -> str:
         variable = ""
     elif variable not in ("CONTENT_LENGTH", "CONTENT_TYPE"):
         variable = "HTTP_" + variable
-    if len(_names) >= MAX_NAMES:
-        _names.clear()
-    _names[name] = variable
+    if len(name) <= MAX_INTERNED_NAME:
+        if len(_names) >= MAX_NAMES:
+            _names.clear()
+        _names[name] = variable
     return variable
 
 

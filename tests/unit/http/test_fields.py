@@ -110,3 +110,10 @@ def test_combine() -> None:
         with pytest.raises(ProtocolError) as raised:
             fields.combine(variable, "a", "a")
         assert (raised.value.status, raised.value.message) == (400, f"more than one {name} header")
+
+
+def test_long_names_are_not_kept() -> None:
+    """A stranger's header name of many bytes is parsed and forgotten: the table is bounded in bytes, not only entries."""
+    name = "X-" + "y" * 100_000
+    assert fields.parse_line(f"{name}: 1") == ("HTTP_" + name.upper().replace("-", "_"), "1")
+    assert name not in fields._names
