@@ -113,7 +113,7 @@ def test_combine() -> None:
 
 
 def test_long_names_are_not_kept() -> None:
-    """A stranger's header name of many bytes is parsed and forgotten: the table is bounded in bytes, not only entries."""
+    """A stranger's header name of many bytes is parsed and forgotten: the table is bounded in bytes, too."""
     name = "X-" + "y" * 100_000
     assert fields.parse_line(f"{name}: 1") == ("HTTP_" + name.upper().replace("-", "_"), "1")
     assert name not in fields._names
