@@ -107,7 +107,7 @@ def test_more_and_fewer(tmp_path: Path) -> None:
         [left] = wait_for_workers(served, 1)
         assert left in both
         served.child.send(signal.SIGTTOU)
-        served.child.wait_for(r"1 worker\(s\) wanted\n.*1 worker\(s\) wanted")
+        wait_until(lambda: len(log_lines(served, "1 worker.s. wanted")) == 2)
         assert wait_for_workers(served, 1) == {left}
 
 

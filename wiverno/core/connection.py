@@ -304,7 +304,7 @@ class Connection(Outgoing):
 
     def _proceed(self, *, keep: bool, posted: bool = False) -> None:
         """Close, or wait for the next request; `posted`: the calling thread does not lead."""
-        if not keep or not (self._loop.persist or self._partial):
+        if not keep:
             self.close()
             return
         self.since = time.monotonic()  # the loop's own clock stands still while the leader waits or runs a request
@@ -366,9 +366,9 @@ class Connection(Outgoing):
         self._close_socket()
         self.base.clear()  # breaks the cycle through the callables in it
 
-    def drain(self) -> None:
-        """Close if nothing is under way; what runs or is being sent goes on."""
-        if self.phase in (IDLE, HEAD) and not self.has_input():
+    def drain(self, before: float = float("inf")) -> None:
+        """Close if nothing has been under way since `before`, in monotonic seconds; what runs or is sent goes on."""
+        if self.phase in (IDLE, HEAD) and self.since <= before and not self.has_input():
             self.close()
 
     # ---------------------------------------------------------------- deadlines (leader)

@@ -20,7 +20,7 @@ BOUNDS: Final = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 )  # fmt: skip
 
-GAUGES: Final = ("pid", "beat", "connections", "busy", "threads", "queued", "resident", "draining")
+GAUGES: Final = ("pid", "beat", "connections", "busy", "threads", "queued", "resident", "draining", "patience")
 TOTALS: Final = ("requests", "refused", "bytes", "seconds", "waited", "stuck")
 CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
 

@@ -34,6 +34,7 @@ from wiverno.wsgi.gateway import Application
 logger = logging.getLogger("wiverno")
 
 FORCED_WAIT = 0.5  # seconds that threads get to end when the server is forced to stop
+SWEEP = 0.1  # seconds between two looks at idle connections
 IDLE_GRACE = 0.25  # seconds a kept-alive connection may still use for a request that is on its way when draining begins
 
 
@@ -63,6 +64,7 @@ class Engine:
         self._counters: Counters | None = None
         self._pulse: Pulse | None = None
         self.on_beat: Callable[[], None] | None = None
+        self.idle_grace = IDLE_GRACE
         self._adjustments = adjustments
         self._listeners = listeners
         try:
@@ -72,9 +74,7 @@ class Engine:
                 listener.close()
             raise
         self.loop = Loop(new_poller(adjustments.poller))
-        self.crew = Crew(
-            self.loop, threads, queue_size=adjustments.queue_size, queue_timeout=adjustments.queue_timeout
-        )
+        self.crew = Crew(self.loop, threads, queue_size=adjustments.queue_size, queue_timeout=adjustments.queue_timeout)
         self._limit = ConnectionLimit(adjustments.connection_limit, self.loop)
         self._service = new_service(application, adjustments, is_threaded=bool(threads), observer=observer)
         if observer is not None:
@@ -221,7 +221,7 @@ class Engine:
         loop = self.loop
         if loop.now >= loop.wake_at:
             self._close_idle()
-            loop.wake_at = self._deadline
+            loop.wake_at = min(loop.now + SWEEP, self._deadline)
         if not loop.connections and not self.crew.queued:
             self.crew.end()
         elif loop.now >= self._deadline:
@@ -247,12 +247,17 @@ class Engine:
         for connection in list(loop.connections):  # at once: threads take theirs out meanwhile
             if isinstance(connection, Connection):
                 connection.gateway.persist = False  # the response under way is the last one, and says so if it can
-        loop.wake_at = loop.now + IDLE_GRACE
+        loop.wake_at = min(loop.now + self.idle_grace, self._deadline)
+        logger.info(
+            "draining: no new connections; %d connection(s) open, %d request(s) queued",
+            len(loop.connections), self.crew.queued,
+        )  # fmt: skip
 
     def _close_idle(self) -> None:
-        """Close what is still without a whole request a moment after draining began."""
+        """Close what has been without a whole request for a moment."""
+        before = self.loop.now - self.idle_grace
         for connection in list(self.loop.connections):
-            connection.drain()
+            connection.drain(before)
 
     def _finish(self) -> None:
         """Close everything that is left."""

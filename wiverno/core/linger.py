@@ -69,6 +69,6 @@ class Lingering:
         self._loop.poller.unregister(self.fd)
         self._sock.close()
 
-    def drain(self) -> None:
+    def drain(self, before: float = float("inf")) -> None:
         """Close: the server has waited long enough."""
         self.close()

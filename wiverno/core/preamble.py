@@ -73,7 +73,7 @@ class PreambleReader:
         """Give up."""
         self.close()
 
-    def drain(self) -> None:
+    def drain(self, before: float = float("inf")) -> None:
         """Close: no request has begun."""
         self.close()
 

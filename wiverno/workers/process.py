@@ -112,9 +112,15 @@ class WorkerProcess:
             except ProcessLookupError:
                 pass
 
-    def leave(self, grace: float) -> None:
-        """Have it finish; it is killed when `grace` seconds are over, 0 for never."""
+    def leave(self, grace: float, *, patience: float = 0.0) -> None:
+        """Have it finish.
+
+        Args:
+            grace: seconds after which it is killed, 0 for never.
+            patience: seconds that its idle connections may stay for one more request, if more than usual.
+        """
         if self.state != LEAVING:
+            self.counters.set("patience", patience)
             self.state = LEAVING
             self.stop_by = time.monotonic() + grace if grace else float("inf")
             self.send(signal.SIGTERM)

@@ -39,6 +39,14 @@ class SharedSockets:
         self._open |= fresh
         return found
 
+    def let_go(self, kept: Iterable[Listener]) -> None:
+        """Close this process's copies of all others, in a child after a fork."""
+        numbers = {listener.socket.fileno() for listener in kept}
+        for listeners in self._open.values():
+            for listener in listeners:
+                if listener.socket.fileno() not in numbers:
+                    listener.socket.close()
+
     def keep_only(self, wanted: Iterable[Listener]) -> None:
         """Close what is not wanted any more."""
         kept = {id(listener) for listener in wanted}

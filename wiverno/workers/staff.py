@@ -14,7 +14,7 @@ from wiverno.core.listeners import Listener
 from wiverno.core.status import LEAVING, READY, STARTING, WorkerStatus
 from wiverno.workers.plan import Plan
 from wiverno.workers.process import WorkerProcess
-from wiverno.workers.sockets import copies
+from wiverno.workers.sockets import SharedSockets, copies
 from wiverno.workers.worker import Inheritance, live
 from wiverno.wsgi.gateway import Application
 
@@ -59,7 +59,8 @@ class Generation:
 class Staff:
     """All worker processes, the memory they count in, and the pipe by which they know that the supervisor lives."""
 
-    def __init__(self, on_report: Callable[[WorkerProcess, dict[str, Any]], None]) -> None:
+    def __init__(self, sockets: SharedSockets, on_report: Callable[[WorkerProcess, dict[str, Any]], None]) -> None:
+        self._sockets = sockets
         self.workers: list[WorkerProcess] = []
         self.ended = Counts()
         self._on_report = on_report
@@ -81,6 +82,7 @@ class Staff:
                 if other.pid and other.fd >= 0:
                     os.close(other.fd)
             engine.abandon()
+            self._sockets.let_go(generation.listeners)
             listeners = copies(generation.listeners)
             live(Inheritance(generation.plan, generation.application, listeners, counters, report, self._life))
 

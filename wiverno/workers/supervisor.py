@@ -38,6 +38,9 @@ from wiverno.workers.staff import Generation, Staff
 
 logger = logging.getLogger("wiverno")
 
+# Seconds that a kept-alive connection of a leaving worker may take to send its next request, as long as others serve:
+# nobody waits for the end of that worker, and a client whose request crosses the close has lost it.
+PATIENCE: Final = 3.0
 FORCED: Final = 1.0  # seconds that a worker gets when the end is forced
 SETTLED: Final = 10.0  # seconds after which a worker's death is no sign that the next will die too
 LONGEST_PAUSE: Final = 30.0  # seconds between two attempts to start a worker that dies at once
@@ -69,8 +72,8 @@ class Supervisor:
         self._configure = configure
         self._notifier = notifier
         self._version = version
-        self._staff = Staff(self._on_report)
         self._sockets = SharedSockets()
+        self._staff = Staff(self._sockets, self._on_report)
         self._restarts: Counter[str] = Counter()
         self._reloads = [0, 0]
         self._last_failure = ""
@@ -269,14 +272,14 @@ class Supervisor:
             for _ in range(missing):
                 staff.fork(generation, self._engine)
         for one in lively[: max(-missing, 0)]:
-            one.leave(generation.grace)
+            one.leave(generation.grace, patience=PATIENCE)
         if len(staff.serving(generation)) < generation.wanted:
             return
         for one in staff.of(generation):
             if one.worn and one.worn != "hung":
                 logger.info("worker %d leaves, another one has taken its place: %s", one.pid, one.worn)
                 self._restarts[one.worn] += 1
-                one.leave(generation.grace)
+                one.leave(generation.grace, patience=PATIENCE)
 
     def _on_report(self, worker: WorkerProcess, words: Mapping[str, Any]) -> None:
         if words.get("ready") and worker.state == STARTING:
@@ -315,7 +318,7 @@ class Supervisor:
         old, self._current, self._next = self._current, generation, None
         for worker in self._staff.workers:
             if worker.generation != generation.number:
-                worker.leave(old.grace)
+                worker.leave(old.grace, patience=PATIENCE)
         self._sockets.keep_only(generation.listeners)
         self._reloads[0] += 1
         self._last_failure = ""

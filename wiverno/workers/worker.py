@@ -140,6 +140,7 @@ class Worker:
         elif number == signal.SIGQUIT:
             engine.stop(force=True)
         else:
+            engine.idle_grace = max(engine.idle_grace, self._inheritance.counters.get("patience"))
             engine.take_signal(signal.Signals(number))
 
     def _on_orphaned(self) -> None:

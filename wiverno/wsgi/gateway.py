@@ -61,6 +61,7 @@ class Gateway:
         "_iterator",
         "_known",
         "_left",
+        "_outcome",
         "_signature",
         "_sink",
         "_start",
@@ -94,6 +95,7 @@ class Gateway:
         self._is_cut = False
         self._left = -1
         self._known = -1
+        self._outcome = KEEP
         self._body: Any = None
         self._iterator: Iterator[bytes] | None = None
         self._environ: Environ = {}
@@ -160,7 +162,7 @@ class Gateway:
         self._environ = _NOTHING
         if self._left > self.sent:
             return self._too_short(self.sent, "app_iter")
-        return KEEP if self.persist else CLOSE
+        return self._outcome
 
     def _stream(self, body: Iterable[bytes]) -> int:
         if isinstance(body, FileWrapper):
@@ -210,7 +212,7 @@ class Gateway:
         self._release()
         if short:
             return self._too_short(sent, "app_iter")
-        return KEEP if self.persist else CLOSE
+        return self._outcome
 
     def _send_piece(self, piece: bytes) -> bool:
         if type(piece) is not bytes:
@@ -267,7 +269,7 @@ class Gateway:
         self._body = None  # the sink closes it from here on
         self._sink.write_file(body, offset, count)
         self._environ = _NOTHING
-        return KEEP if self.persist else CLOSE
+        return self._outcome
 
     def _lower_declared(self, remaining: int) -> None:
         """Lower a declared length that goes beyond the file's end, `remaining` bytes away: it could never be kept."""
@@ -329,7 +331,9 @@ class Gateway:
                 framing = b"Transfer-Encoding: chunked\r\n"
             else:
                 self.persist = False  # RFC 9112 §9.3: without a length only the end of the connection tells
-        if not self.persist:
+        keeps = self.persist  # read once: whoever begins to drain may change it at any time
+        self._outcome = KEEP if keeps else CLOSE
+        if not keeps:
             framing += b"Connection: close\r\n"
         elif not self.minor:
             framing += b"Connection: Keep-Alive\r\n"

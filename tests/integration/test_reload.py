@@ -1,0 +1,183 @@
+"""Reloads: the new configuration and code serve, nothing is lost, and what does not work changes nothing."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.sockets import RawClient
+from tests.support.waiting import PATIENCE, wait_until
+from tests.support.workers import APPLICATION, Service, ask, is_alive, service, wait_for_workers
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class Load:
+    """Clients that ask without a pause, some on connections that are kept, some on a new one each time."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.address = address
+        self.answers = 0
+        self.failures: list[str] = []
+        self.versions: set[bytes] = set()
+        self._is_over = False
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def running(self, kept: int, fresh: int) -> Iterator[None]:
+        """Ask for the length of the block."""
+        threads = [threading.Thread(target=self._keep) for _ in range(kept)]
+        threads += [threading.Thread(target=self._renew) for _ in range(fresh)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._is_over = True
+            for thread in threads:
+                thread.join(PATIENCE)
+
+    def _ask(self, client: RawClient) -> bool:
+        """Make a request; return whether the connection goes on."""
+        client.send(REQUEST)
+        status, fields, body = client.response()
+        with self._lock:
+            self.answers += 1
+            self.versions.add(body.split()[1])
+            if status != 200:
+                self.failures.append(f"status {status}")
+        return fields.get("connection") != "close"
+
+    def _keep(self) -> None:
+        while not self._is_over:
+            try:
+                with RawClient(self.address) as client:
+                    while self._ask(client) and not self._is_over:
+                        pass
+            except (OSError, EOFError) as error:
+                self.failures.append(repr(error))
+
+    def _renew(self) -> None:
+        while not self._is_over:
+            try:
+                with RawClient(self.address) as client:
+                    self._ask(client)
+            except (OSError, EOFError) as error:
+                self.failures.append(repr(error))
+
+
+def reload(served: Service, count: int) -> None:
+    """Reload and wait until the new workers serve and the old ones are gone."""
+    before = served.status()["reloads"]["succeeded"]
+    served.child.send(signal.SIGHUP)
+    wait_until(lambda: served.status()["reloads"]["succeeded"] == before + 1, PATIENCE * 2, what="the reload")
+    wait_until(lambda: len(served.status()["workers"]) == count, PATIENCE * 2, what="the old workers' end")
+
+
+def test_nothing_is_lost(tmp_path: Path) -> None:
+    """New code and a new setting come into force under load, several times, without one failed request."""
+    with service(tmp_path, settings="workers = 2\nthreads = 2") as served:
+        first = wait_for_workers(served, 2)
+        load = Load(served.address)
+        with load.running(kept=4, fresh=2):
+            for version in range(2, 5):
+                served.write("shop.py", APPLICATION.replace("VERSION = 1", f"VERSION = {version}"))
+                reload(served, 2)
+                seen = load.answers
+                wait_until(lambda seen=seen: load.answers > seen + 20)  # type: ignore[misc]
+        assert load.failures == []
+        assert load.versions == {b"1", b"2", b"3", b"4"}
+        assert load.answers > 100
+        assert not any(map(is_alive, first))
+        assert served.child.stop() == 0
+
+
+def test_settings_that_change_are_named(tmp_path: Path) -> None:
+    with service(tmp_path, settings="workers = 1\nthreads = 2") as served:
+        wait_for_workers(served, 1)
+        text = (tmp_path / "wiverno.toml").read_text().replace("threads = 2", 'threads = 3\nchannel_timeout = "9s"')
+        served.write("wiverno.toml", text.replace("workers = 1", "workers = 2"))
+        reload(served, 2)
+        served.child.wait_for(r"reloading: .*threads: 2 → 3")
+        served.child.wait_for(r"channel_timeout: 2m → 9s")
+        assert served.status()["workers"][0]["threads"] == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("wiverno.toml", "threads = 0", r"wiverno\.toml:\d+: threads: must be at least 1"),
+        ("wiverno.toml", "thread = 3", r'unknown setting.*\n(.*\n)*.*did you mean "threads"\?'),
+        ("shop.py", "def app(:\n", r'shop\.py", line 1(.*\n)+.*SyntaxError'),
+        ("shop.py", "raise RuntimeError('on purpose')\n", "RuntimeError: on purpose"),
+        ("shop.py", "import os; os._exit(9)\n", "exit status 9"),
+        ("shop.py", "other = 1\n", "app"),
+    ],
+)
+def test_what_does_not_work_changes_nothing(tmp_path: Path, name: str, text: str, words: str) -> None:
+    """The old workers go on, the log says where the mistake is, and the next reload may succeed."""
+    with service(tmp_path, settings="workers = 2") as served:
+        before = wait_for_workers(served, 2)
+        good = (tmp_path / name).read_text()
+        served.write(name, good.replace("workers = 2", f"workers = 2\n{text}") if name.endswith("toml") else text)
+        served.child.send(signal.SIGHUP)
+        served.child.wait_for("the reload failed, the old configuration stays in force")
+        served.child.wait_for(words)
+        assert served.get()[0] == 200
+        wait_until(lambda: len(served.status()["workers"]) == 2)
+        assert served.workers() == before
+        assert served.status()["reloads"]["failed"] == 1
+        served.write(name, good)
+        reload(served, 2)
+        assert not served.workers() & before
+
+
+def test_a_new_address_is_bound_and_an_old_one_closed(tmp_path: Path) -> None:
+    with service(tmp_path, settings="workers = 1") as served:
+        wait_for_workers(served, 1)
+        path = tmp_path / "web.sock"
+        text = (
+            (tmp_path / "wiverno.toml").read_text().replace('host = "127.0.0.1"\nport = 0', f'unix_socket = "{path}"')
+        )
+        served.write("wiverno.toml", text)
+        reload(served, 1)
+        assert ask(str(path), "/")[0] == 200
+        with pytest.raises(ConnectionError):
+            served.get()
+
+
+def test_an_address_that_cannot_be_bound_changes_nothing(tmp_path: Path) -> None:
+    with service(tmp_path, settings="workers = 1") as served:
+        before = wait_for_workers(served, 1)
+        text = (
+            (tmp_path / "wiverno.toml").read_text().replace('host = "127.0.0.1"\nport = 0', 'unix_socket = "/no/where"')
+        )
+        served.write("wiverno.toml", text)
+        served.child.send(signal.SIGHUP)
+        served.child.wait_for("the reload failed(.*\n)+.*No such file or directory: /no/where")
+        assert served.workers() == before
+
+
+def test_a_stop_during_a_reload_ends_both(tmp_path: Path) -> None:
+    with service(tmp_path, settings="workers = 1") as served:
+        wait_for_workers(served, 1)
+        served.write("shop.py", "import time\ntime.sleep(60)\n" + APPLICATION)
+        served.child.send(signal.SIGHUP)
+        wait_until(lambda: len(served.status()["workers"]) == 2)
+        assert served.child.stop() == 0
+
+
+def test_one_process_says_that_it_cannot(tmp_path: Path) -> None:
+    """Without a supervisor there is nobody to change over to; what to do about it is said."""
+    with service(tmp_path) as served:
+        status, body = served.admin("/reload", "POST")
+        assert (status, body) == (
+            409, b"one process can't replace itself: set workers = 1 or more to be able to reload\n"
+        )  # fmt: skip
+        served.child.send(signal.SIGHUP)
+        assert served.get()[0] == 200
