@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.dropin import GET, Messages, ask, hello, open_descriptors, running
+from tests.support.processes import ROOT, Child
 from tests.support.serving import Recorder, serving
 from tests.support.sockets import LOOPBACK, RawClient
 from tests.support.waiting import PATIENCE, wait_until
@@ -467,7 +468,8 @@ def test_messages_about_proxies() -> None:
         ),
         (
             answering([], [b"abcd"], "204 No Content"),
-            "application-written content was ignored due to HTTP response that may not contain a message-body: (204 No Content)",
+            "application-written content was ignored due to HTTP response that may not contain a message-body: "
+            "(204 No Content)",
         ),
     ],
     ids=["too much", "too little", "no content"],
@@ -562,6 +564,31 @@ def test_messages_at_a_forced_end() -> None:
     texts = [text for name, level, text in messages.found if (name, level) == ("wiverno", "WARNING")]
     assert any(text == "2 thread(s) still running" for text in texts), texts
     assert any(text.startswith("Canceling ") and text.endswith(" pending task(s)") for text in texts), texts
+
+
+FEW_DESCRIPTORS = """
+import logging, os, resource
+from tests.support.dropin import hello
+from wiverno import serve
+used = len(os.listdir("/proc/self/fd"))
+resource.setrlimit(resource.RLIMIT_NOFILE, (used + 12, used + 12))
+serve(hello, listen="127.0.0.1:0")
+"""
+
+
+@needs_proc
+def test_message_about_accept() -> None:
+    """Descriptors used up: a WARNING, no spinning, and service again when there are some."""
+    with Child(["-c", FEW_DESCRIPTORS], cwd=ROOT) as child:
+        address = child.address()
+        clients = [RawClient(address) for _ in range(20)]
+        child.wait_for("WARNING:wiverno:server accept[(][)] threw an exception: .*Too many open files")
+        for client in clients[:-1]:
+            client.close()
+        clients[-1].send(GET)
+        assert clients[-1].response()[2] == b"hello"
+        clients[-1].close()
+        assert child.output.count("threw an exception") < 10
 
 
 def test_file_wrapper() -> None:

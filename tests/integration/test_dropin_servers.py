@@ -16,7 +16,7 @@ from tests.support.dropin import GET, ask, hello, open_descriptors, running
 from tests.support.processes import Child, run
 from tests.support.sockets import LOOPBACK, RawClient, busy_port, free_port
 from tests.support.waiting import PATIENCE, wait_until
-from wiverno import create_server
+from wiverno import RunServer, create_server
 from wiverno.config.settings import Adjustments
 from wiverno.core.server import BaseWSGIServer, MultiSocketServer, TcpWSGIServer, UnixWSGIServer, WSGIServer
 
@@ -132,7 +132,7 @@ def test_a_host_that_does_not_resolve() -> None:
 
 WATCHED = """
 import os, sys
-from wiverno import create_server
+from wiverno import RunServer, create_server
 path, mode = sys.argv[1:]
 os.umask(0)
 seen = []
@@ -462,7 +462,7 @@ def test_with_statement() -> None:
 
 OWN_HANDLER = """
 import signal, sys, threading, time
-from wiverno import create_server
+from wiverno import RunServer, create_server
 entered = threading.Event()
 def application(environ, start_response):
     print("entered", flush=True)
@@ -616,3 +616,16 @@ def test_no_application(application: Any, message: str) -> None:
     for make in (create_server, TcpWSGIServer):
         with pytest.raises(ValueError, match=message):
             make(application, host=LOOPBACK, port=0)
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.0005, 0.001, 0.005])
+def test_run_server_stopped_while_it_starts(pause: float) -> None:
+    """stop() that comes while start() is binding is not lost; start() afterwards serves again."""
+    server = RunServer(hello, LOOPBACK, 0)
+    server.stop()
+    for _ in range(2):
+        thread = threading.Thread(target=server.start, daemon=True)
+        thread.start()
+        wait_until(lambda: thread.ident)
+        time.sleep(pause)  # not to wait for something, but to come at another moment
+        wait_until(lambda t=thread: server.stop() or not t.is_alive())  # type: ignore[misc]

@@ -311,6 +311,7 @@ class RunServer:
             ValueError: the application can't be called, or host or port is none.
         """
         check_application(self.application)
+        self._is_stopped = False
         try:
             settings = Adjustments.from_keywords(
                 mode="simple", host=self.host, port=self.port, backlog=self.request_queue_size
@@ -333,11 +334,11 @@ class RunServer:
             raise
         finally:
             self._server = None
-            self._is_stopped = False
         logger.info("Server stopped successfully.")
 
     def stop(self) -> None:
         """Let the request under way finish and make `start` return; harmless if the server does not run."""
+        self._is_stopped = True  # seen by a `start` that is binding just now
         server = self._server
         if server is not None:
             server.close()
