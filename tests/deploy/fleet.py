@@ -38,14 +38,14 @@ class Fleet:
     """Three processes of the service, each restarted on its own port.
 
     Args:
-        proxy_protocol: whether the balancer announces clients by the PROXY protocol.
+        variables: for deploy/wiverno.toml, as the balancer's file says.
     """
 
-    def __init__(self, folder: Path, *, proxy_protocol: bool) -> None:
+    def __init__(self, folder: Path, variables: dict[str, str]) -> None:
         self.folder = folder
         self.ports = [free_port() for _ in range(3)]
         self.admin_ports = [free_port() for _ in range(3)]
-        self._variables = {"PROXY_PROTOCOL": "on" if proxy_protocol else "off", "PYTHONPATH": str(ROOT)}
+        self._variables: dict[str, str | None] = {"PYTHONPATH": str(ROOT), **variables}
         self.children: list[Child] = []
         self.ended: list[Child] = []
         shutil.copy(DEPLOY / "wiverno.toml", folder)

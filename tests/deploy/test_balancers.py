@@ -15,6 +15,9 @@ from tests.deploy.fleet import BALANCERS, Fleet, Load, fetch
 from tests.support.waiting import wait_until
 
 Balancer = Callable[..., AbstractContextManager[int]]
+VARIABLES = {"haproxy": {"PROXY_PROTOCOL": "on"}, "nginx": {"DRAIN_DELAY": "0"}}
+"""What each balancer's file says to start the processes with."""
+
 SHORT = {
     "haproxy": ("timeout server 60s", "timeout server 2s"),
     "nginx": ("proxy_read_timeout 60s", "proxy_read_timeout 2s"),
@@ -31,7 +34,7 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def fleet(name: str, tmp_path: Path) -> Iterator[Fleet]:
     """Three processes that serve."""
-    with Fleet(tmp_path, proxy_protocol=name == "haproxy") as running:
+    with Fleet(tmp_path, VARIABLES[name]) as running:
         yield running
 
 

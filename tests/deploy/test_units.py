@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ def exec_start(site: Path) -> list[str]:
 
 
 def environment(site: Path) -> dict[str, str]:
-    return {"PYTHONPATH": f"{site}:{ROOT}", "HOME": str(site)}
+    variables = {"PYTHONPATH": f"{site}:{ROOT}", "HOME": str(site)}
+    return {**variables, "ADMIN_PORT": str(free_port()), "DRAIN_DELAY": "0"}
 
 
 def test_units_are_valid(tmp_path: Path) -> None:
@@ -115,6 +117,30 @@ def test_restart_refuses_nobody(site: Path) -> None:
     assert len(load.answered) == 4
 
 
+def test_tells_systemd(site: Path) -> None:
+    """Type=notify is kept: ready only when it serves, signs of life for WatchdogSec, and the end announced."""
+    address = str(site / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        manager.settimeout(20)
+        variables = {
+            **environment(site),
+            "NOTIFY_SOCKET": address,
+            "WATCHDOG_USEC": "400000",
+            "WIVERNO_LISTEN": "127.0.0.1:0",
+        }
+        command = [part for part in exec_start(site) if part not in ("--listen", "fd:http")]
+        with Child(command, cwd=site, env=variables) as child:
+            said = ""
+            while "WATCHDOG=1" not in said:
+                said += manager.recv(4096).decode() + "\n"
+            assert "READY=1" in said
+            child.send(signal.SIGTERM)
+            while "STOPPING=1" not in said:
+                said += manager.recv(4096).decode() + "\n"
+            assert child.wait() == 0, child.output
+
+
 def manifest() -> list[dict[str, Any]]:
     return list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))
 
@@ -162,9 +188,18 @@ def test_manifest_starts(site: Path) -> None:
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     (site / "wiverno.toml").write_text(config["data"]["wiverno.toml"])
     command = [part.replace("/etc/shop", str(site)) for part in container["command"]]
-    with Child([script(command[0]), *command[1:]], cwd=site, env={"WIVERNO_LISTEN": "0.0.0.0:0"}) as child:
+    admin = free_port()
+    variables = {"WIVERNO_LISTEN": "0.0.0.0:0", "WIVERNO_ADMIN_LISTEN": f"0.0.0.0:{admin}"}
+    with Child([script(command[0]), *command[1:]], cwd=site, env=variables) as child:
         _, port = child.address()
-        assert fetch(port, container["readinessProbe"]["httpGet"]["path"])["process"] == child.process.pid
+        assert fetch(port)["process"] == child.process.pid
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            url = f"http://{LOOPBACK}:{admin}{container[probe]['httpGet']['path']}"
+            # The kubelet names the pod's address as Host.
+            with urllib.request.urlopen(
+                urllib.request.Request(url, headers={"Host": "10.1.2.3:9000"}), timeout=5
+            ) as answer:
+                assert answer.status == 200
         assert child.stop(signal.SIGTERM) == 0, child.output
 
 
@@ -174,11 +209,13 @@ def test_dockerfile(site: Path) -> None:
     instructions = dict(re.findall(r"^([A-Z]+) (.*)$", text, re.MULTILINE))
     variables = dict(part.split("=", 1) for part in shlex.split(instructions["ENV"]))
     port = free_port()
+    admin = free_port()
     variables["WIVERNO_LISTEN"] = variables["WIVERNO_LISTEN"].replace("8000", str(port))
+    variables["WIVERNO_ADMIN_LISTEN"] = variables["WIVERNO_ADMIN_LISTEN"].replace("9000", str(admin))
     program_name, *rest = json.loads(instructions["CMD"])
     with Child([script(program_name), *rest], cwd=site, env=variables) as child:
         assert child.address()[1] == port
-        check = json.loads(instructions["HEALTHCHECK"].split("CMD ", 1)[1].replace("8000", str(port)))
+        check = json.loads(instructions["HEALTHCHECK"].split("CMD ", 1)[1].replace("9000", str(admin)))
         assert check[0] == "python"
         assert run(check[1:]).returncode == 0
         assert child.stop(signal.SIGTERM) == 0, child.output
