@@ -455,6 +455,11 @@ def test_messages_about_proxies() -> None:
 # ---------------------------------------------------------------- messages, by name
 
 
+IGNORED = (
+    "application-written content was ignored due to HTTP response that may not contain a message-body: (204 No Content)"
+)
+
+
 @pytest.mark.parametrize(
     ("application", "message"),
     [
@@ -468,8 +473,7 @@ def test_messages_about_proxies() -> None:
         ),
         (
             answering([], [b"abcd"], "204 No Content"),
-            "application-written content was ignored due to HTTP response that may not contain a message-body: "
-            "(204 No Content)",
+            IGNORED,
         ),
     ],
     ids=["too much", "too little", "no content"],
