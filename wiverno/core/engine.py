@@ -83,6 +83,7 @@ class Engine:
         self.loop.on_wait = None
         self._is_asked_to_stop = False
         self._is_draining = False
+        self._drain_at: float | None = None
         self._deadline = float("inf")
         # Whoever takes this one thing, run() or close(), is the one that closes everything: list.pop is atomic.
         self._untouched = [True]
@@ -216,9 +217,17 @@ class Engine:
         """Begin to drain, and end when that is done (leader, after every wait)."""
         if not self._is_asked_to_stop:
             return
-        if not self._is_draining:
-            self._begin_drain()
         loop = self.loop
+        if not self._is_draining:
+            # A supervisor lets the delay pass before it tells its workers.
+            delay = 0.0 if self._is_shared else self._adjustments.drain_delay
+            if self._drain_at is None:
+                self._drain_at = loop.wake_at = loop.now + delay
+                if delay:
+                    logger.info("stopping: not ready any more; serving for another %g s", delay)
+            if loop.now < self._drain_at:
+                return
+            self._begin_drain()
         if loop.now >= loop.wake_at:
             self._close_idle()
             loop.wake_at = min(loop.now + SWEEP, self._deadline)
