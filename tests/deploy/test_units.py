@@ -126,7 +126,8 @@ def test_tells_systemd(site: Path) -> None:
         variables = {
             **environment(site),
             "NOTIFY_SOCKET": address,
-            "WATCHDOG_USEC": "400000",
+            "WATCHDOG_USEC": "4000000",
+            "DRAIN_DELAY": "1500ms",  # an end that takes no time is not announced
             "WIVERNO_LISTEN": "127.0.0.1:0",
         }
         command = [part for part in exec_start(site) if part not in ("--listen", "fd:http")]
