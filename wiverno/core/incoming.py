@@ -55,10 +55,11 @@ class IncomingBody:
             self.rest = data[wanted:]
             self.is_complete = buffer.received == self._length
             return
-        for piece in self._decoder.feed(data):
-            buffer.append(piece)
-            if buffer.received >= self._limit:
-                raise ProtocolError(413, f"exceeds max_body of {self._limit}")
+        content = b"".join(self._decoder.feed(data))
+        if content:
+            buffer.append(content)
+        if buffer.received >= self._limit:
+            raise ProtocolError(413, f"exceeds max_body of {self._limit}")
         self.is_complete = self._decoder.is_done
         self.rest = self._decoder.rest
 

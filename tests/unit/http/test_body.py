@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.request_tables import InvalidRequest, ValidRequest, invalid_requests, valid_requests
+from wiverno.http import body
 from wiverno.http.body import LAST_CHUNK, MAX_CHUNK_LINE, MAX_EXTENSIONS, MAX_TRAILERS, ChunkedDecoder, chunk_prefix
 from wiverno.http.errors import ProtocolError
 
@@ -111,3 +112,25 @@ def test_a_chunk_larger_than_the_memory_is_only_counted() -> None:
     decoder = ChunkedDecoder()
     assert decoder.feed(b"ffffffffffffffff\r\nabc") == [b"abc"]
     assert not decoder.is_done
+
+
+def test_known_sizes_are_bounded() -> None:
+    """However many sizes strangers use, few are remembered, and remembering changes no result."""
+    for _ in range(2):
+        for size in range(1, body.MAX_SIZES + 50):
+            data = b"%x\r\n" % size + b"x" * size + b"\r\n0\r\n\r\n"
+            assert decode(data) == (b"x" * size, b"")
+    assert len(body._sizes) <= body.MAX_SIZES
+
+
+@pytest.mark.parametrize("end", [b"x\r\n", b"\n\r\n", b"\r\r\n", b"", b"\r"])
+def test_known_size_with_a_wrong_end(end: bytes) -> None:
+    """A size line that is known does not excuse what follows its data."""
+    assert decode(b"3\r\nabc\r\n0\r\n\r\n") == (b"abc", b"")
+    decoder = ChunkedDecoder()
+    if end in (b"", b"\r"):
+        assert decoder.feed(b"3\r\nabc" + end) == [b"abc"]
+        assert not decoder.is_done
+        return
+    with pytest.raises(ProtocolError):
+        decoder.feed(b"3\r\nabc" + end)
