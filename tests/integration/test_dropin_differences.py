@@ -69,6 +69,7 @@ ANSWERS: dict[str, tuple[str, list[tuple[str, str]], Callable[[], Iterable[bytes
     "/304": ("304 Not Modified", [], list),
     "/stream": ("200 OK", [], lambda: iter([b"a", b"", b"b"])),
     "/empty": ("200 OK", [], list),
+    "/list": ("200 OK", [], lambda: [b"a", b"b"]),
     "/hop": ("200 OK", [("Connection", "close")], lambda: [b"x"]),
     "/split": ("200 OK", [("X-A", "a\r\nb: c")], lambda: [b"x"]),
     "/server": ("200 OK", [("Server", "mine")], lambda: [b"x"]),
@@ -128,6 +129,7 @@ REFUSED: dict[str, bytes] = {
     "no colon": ask_for("/", "abc"),
     "space in the target": ask_for("/a b"),
     "chunk size": ask_for("/", "Transfer-Encoding: chunked", method="POST", body="zz\r\nabc\r\n0\r\n\r\n"),
+    "chunk extension": ask_for("/", "Transfer-Encoding: chunked", method="POST", body="1;\r\na\r\n0\r\n\r\n"),
     "large body": ask_for("/", "Content-Length: 1000", method="POST"),
     "large head": ask_for("/", "X: " + "a" * 5000),
 }
@@ -150,6 +152,7 @@ DIFFERENT: dict[str, tuple[bytes, tuple[int, bool], tuple[int, bool]]] = {
     "other expectations than 100-continue": (ask_for("/", "Expect: tea"), (200, True), (417, False)),
     "Connection lists": (ask_for("/", "Connection: foo, close"), (200, True), (200, False)),
     "keep-alive": (ask_for("/stream"), (200, False), (200, True)),
+    "a list of several parts": (ask_for("/list"), (200, False), (200, True)),
     "an empty list as body": (ask_for("/empty"), (200, False), (200, True)),
 }  # fmt: skip
 
