@@ -50,27 +50,9 @@ class Gateway:
     """The server side of PEP 3333 for one connection. Belongs to the thread that owns the connection."""
 
     __slots__ = (
-        "_application",
-        "_body",
-        "_chunked",
-        "_environ",
-        "_expose",
-        "_head_sent",
-        "_ident",
-        "_is_cut",
-        "_iterator",
-        "_known",
-        "_left",
-        "_outcome",
-        "_signature",
-        "_sink",
-        "_start",
-        "head",
-        "method",
-        "minor",
-        "persist",
-        "sent",
-    )
+        "_application", "_body", "_chunked", "_environ", "_expose", "_head_sent", "_ident", "_is_cut", "_iterator",
+        "_known", "_left", "_outcome", "_signature", "_sink", "_start", "head", "method", "minor", "persist", "sent",
+    )  # fmt: skip
 
     def __init__(self, application: Application, sink: Sink, signature: Signature, ident: str, *, expose: bool) -> None:
         """`expose` puts the traceback into the body of a 500."""
