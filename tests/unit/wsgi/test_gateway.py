@@ -204,6 +204,7 @@ def test_write(exchange: Exchange) -> None:
         assert exchange.head == [OK, CHUNKED]
         write(b"he")
         assert exchange.content == b"2\r\nhe\r\n"
+        write(b"")
         return [b"llo"]
 
     assert exchange.run(application) == KEEP
