@@ -7,9 +7,11 @@ settings. Each finding names the setting where it is to be mended.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from wiverno.config.errors import Origin, Problem
+from wiverno.config.units import TcpAddress
 
 if TYPE_CHECKING:
     from wiverno.config.settings import Adjustments
@@ -58,9 +60,35 @@ def contradictions(settings: Adjustments) -> list[Problem]:
         )
     if settings.trusted_proxies and not headers and settings.trusted_proxy is None and not settings.proxy_protocol:
         found.append(problem("trusted_proxies", "has no effect without trusted_proxy_headers or proxy_protocol"))
+    found += _about_production(settings)
     if not settings.ipv4 and not settings.ipv6 and not settings.sockets:
         found.append(problem("ipv6", "ipv4 and ipv6 are both off, so there is nothing to listen on"))
     return found
+
+
+def _about_production(settings: Adjustments) -> list[Problem]:
+    """Return what is wrong with who may look after the server."""
+    found = []
+    address = settings.admin_address
+    if isinstance(address, TcpAddress) and not is_loopback(address.host) and not settings.admin_public:
+        found.append(
+            problem(
+                "admin_listen",
+                f"{address} can be reached by other machines, and tells them how the server is",
+                "listen on 127.0.0.1 or a Unix socket, or set admin_public = true",
+            )
+        )
+    if settings.max_requests_jitter and not settings.max_requests:
+        found.append(problem("max_requests_jitter", "has no meaning without max_requests"))
+    return found
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches a host to listen on."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def deprecations(settings: Adjustments, inert: Iterable[str]) -> list[str]:

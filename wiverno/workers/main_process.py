@@ -1,5 +1,6 @@
 """What a main process owes to its surroundings, with or without workers: pid file, admin listener, service manager."""
 
+import logging
 import os
 import threading
 import time
@@ -12,6 +13,8 @@ from wiverno.config.settings import Adjustments, TcpAddress, UnixAddress
 from wiverno.core.engine import Engine
 from wiverno.core.listeners import Listener, bind_tcp, bind_unix
 from wiverno.core.status import Control
+
+logger = logging.getLogger("wiverno")
 
 ADMIN_MODE: Final = 0o600
 SAMPLE: Final = 0.05  # seconds; deadlines come due with whole seconds of the clock, so this is once a second
@@ -38,8 +41,11 @@ def admin_engine(settings: Adjustments, admin: Admin) -> Engine:
         threads=1, connection_limit=64, channel_timeout=60, header_timeout=5, body_timeout=5, graceful_timeout=1,
         max_request_body_size=65536, ident=settings.ident, ipv4=settings.ipv4, ipv6=settings.ipv6,
     )  # fmt: skip
-    engine = Engine(admin, own, _admin_listeners(settings), threads=0)
+    listeners = _admin_listeners(settings)
+    engine = Engine(admin, own, listeners, threads=0)
     engine.listen()  # from now on clients wait for an answer instead of being refused
+    for listener in listeners:
+        logger.info("administration on %s%s", "" if listener.is_unix else "http://", listener)
     return engine
 
 

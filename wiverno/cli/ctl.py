@@ -1,0 +1,155 @@
+"""`wiverno ctl`: ask a running service how it is, or to do something, through its admin address.
+
+The address is the one in the configuration that the service was started with (`admin_listen`), or given by --admin.
+Exit status: 0 done, 1 refused or failed, 2 a mistake in the call or the configuration.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import click
+
+from wiverno.cli.failures import FAILURE, MISTAKE, end, reported
+from wiverno.config.loader import load
+from wiverno.workers.client import AdminClient, NoAnswerError
+
+PATIENCE: Final = 300.0  # seconds that a reload may take: applications may be slow to load
+
+Command = Callable[..., None]
+
+
+@click.group()
+@click.option("--config", "config_file", metavar="FILE", type=click.Path(), help=(
+    "The file with admin_listen [WIVERNO_CONFIG; default ./wiverno.toml if it is there]"
+))  # fmt: skip
+@click.option("--server-name", "section", metavar="NAME", default="main", help="Use the file's table [server:NAME]")
+@click.option("--admin", metavar="ADDRESS", help="The admin address itself, in place of the file's")
+@click.pass_context
+@reported()
+def ctl(ctx: click.Context, config_file: str | None, section: str, admin: str | None) -> None:
+    """Ask a running service how it is, reload it or stop it."""
+    options = {"admin_listen": admin} if admin else None
+    settings = load(config_file, options=options, server_name=section).adjustments
+    if settings.admin_address is None:
+        end("no admin address: set admin_listen in the configuration (and restart), or give --admin", MISTAKE)
+    ctx.obj = AdminClient(settings.admin_address)
+
+
+@ctl.command()
+@click.option("--json", "as_json", is_flag=True, help="Everything, as JSON")
+@click.pass_obj
+def status(client: AdminClient, as_json: bool) -> None:
+    """Tell how the service is; status 1 if it is not ready."""
+    found = _asked(client.status)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        _show(found)
+    if not found["ready"]:
+        raise SystemExit(FAILURE)
+
+
+@ctl.command()
+@click.option("--more", "change", flag_value="more", help="Start one more")
+@click.option("--fewer", "change", flag_value="fewer", help="Let one go")
+@click.pass_obj
+def workers(client: AdminClient, change: str | None) -> None:
+    """List the processes that serve, or have more or fewer of them."""
+    if change is not None:
+        _act(client, change)
+        return
+    _table(_asked(client.status)["workers"])
+
+
+@ctl.command()
+@click.option("--wait/--no-wait", default=True, help="Wait until the new workers serve [default wait]")
+@click.pass_obj
+def reload(client: AdminClient, wait: bool) -> None:
+    """Change to the configuration and the code as they are now; status 1 and the reason if they do not work."""
+    before = _asked(client.status)["reloads"]
+    _act(client, "reload", quiet=wait)
+    deadline = time.monotonic() + PATIENCE
+    while wait:
+        now = _asked(client.status)["reloads"]
+        if now["failed"] > before["failed"]:
+            end(f"the reload failed, the old configuration stays in force:\n{now['last_failure']}", FAILURE)
+        if now["succeeded"] > before["succeeded"]:
+            click.echo("reloaded: the new workers serve")
+            return
+        if time.monotonic() > deadline:
+            end(f"the reload is not over after {PATIENCE:g} s; wiverno ctl status tells how it goes", FAILURE)
+        time.sleep(0.1)
+
+
+@ctl.command()
+@click.pass_obj
+def stop(client: AdminClient) -> None:
+    """Let requests under way finish and end the service."""
+    _act(client, "stop")
+
+
+@ctl.command()
+@click.pass_obj
+def reopen(client: AdminClient) -> None:
+    """Open log files anew, after they were moved away."""
+    _act(client, "reopen")
+
+
+def _asked(question: Callable[[], Any]) -> Any:
+    try:
+        return question()
+    except NoAnswerError as error:
+        end(f"{error}; is the service running, and was it started with this configuration?", FAILURE)
+
+
+def _act(client: AdminClient, action: str, *, quiet: bool = False) -> None:
+    begun, words = _asked(lambda: client.ask(action))
+    if not begun:
+        end(words, FAILURE)
+    if not quiet:
+        click.echo(words)
+
+
+def _show(found: dict[str, Any]) -> None:
+    total, gauges = found["total"], found["total"]["gauges"]
+    state = "ready" if found["ready"] else found["state"]
+    click.echo(f"{click.style(state, fg='green' if found['ready'] else 'red', bold=True)}  "
+               f"process {found['pid']}, up {_span(found['age'])}, wiverno {found['version']}, "
+               f"{', '.join(found['addresses'])}")  # fmt: skip
+    classes = ", ".join(f"{count} {name}" for name, count in total["classes"].items() if count)
+    click.echo(f"requests     {int(total['totals']['requests'])} ({classes or 'none yet'})")
+    click.echo(f"threads      {int(gauges['busy'])} of {int(gauges['threads'])} held up, "
+               f"{int(gauges['queued'])} request(s) queued")  # fmt: skip
+    click.echo(f"connections  {int(gauges['connections'])}")
+    reloads, restarts = found["reloads"], found["restarts"]
+    click.echo(f"reloads      {reloads['succeeded']} succeeded, {reloads['failed']} failed")
+    if restarts:
+        click.echo("replaced     " + ", ".join(f"{count} {reason}" for reason, count in restarts.items()))
+    click.echo()
+    _table(found["workers"])
+    if reloads["last_failure"]:
+        click.echo(f"\nthe last reload failed:\n{reloads['last_failure']}")
+
+
+def _table(found: list[dict[str, Any]]) -> None:
+    head = ("process", "state", "generation", "age", "requests", "connections", "busy", "queued", "memory")
+    rows = [
+        (
+            str(worker["pid"]), worker["state"], str(worker["generation"]), _span(worker["age"]),
+            str(worker["requests"]), str(worker["connections"]), f"{worker['busy']}/{worker['threads']}",
+            str(worker["queued"]), f"{worker['resident'] / 2**20:.0f} MiB",
+        )
+        for worker in found
+    ]  # fmt: skip
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    for row in (head, *rows):
+        click.echo("  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)))
+
+
+def _span(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
