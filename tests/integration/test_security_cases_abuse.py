@@ -161,6 +161,32 @@ def test_case_29_dribbled_head(mode: dict[str, Any]) -> None:
     assert recorder.paths == ["/hello"]
 
 
+def resident(pid: int) -> int:
+    """Return the kilobytes that a process has in memory (proc(5): VmRSS of status)."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(status.partition("VmRSS:")[2].split()[0])
+
+
+def test_case_29_a_crowd_of_dribbling_clients(child: Child) -> None:
+    """500 clients that send a byte now and then neither slow a normal client nor hold memory."""
+    address, pid = child.address(), child.process.pid
+    ask(address, "/")
+    before = resident(pid)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(address)) for _ in range(500)]
+        for number, client in enumerate(clients):
+            client.send(CHUNKED + b"5;" if number % 3 == 0 else b"GET / HTTP/1.1\r\nX-Slow: ")
+        slowest = 0.0
+        for number in range(500 * 4):
+            clients[number % 500].send(b"x")
+            if number % 100 == 0:
+                begin = time.monotonic()
+                assert ask(address, "/") == b"hello"
+                slowest = max(slowest, time.monotonic() - begin)
+        assert slowest < 0.5
+        assert resident(pid) - before < 500 * 16  # 16 KiB each
+
+
 def test_case_30_dribbled_body(mode: dict[str, Any]) -> None:
     """A body below the minimum rate gets a 408; a crowd of such clients holds no thread."""
     recorder = Recorder()

@@ -470,3 +470,23 @@ def test_large_bodies_both_ways(mode: dict[str, Any], chunked: bool) -> None:
         sender.join()
     assert fields["x-digest"] == digest
     assert hashlib.sha256(body).hexdigest() == digest
+
+
+def test_idle_connections_are_closed(mode: dict[str, Any]) -> None:
+    """channel_timeout closes a connection that waits for nothing, before and after a request; not a busy one."""
+
+    def application(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/long":
+            assert not threading.Event().wait(2)
+        start_response("200 OK", [])
+        return [b"hello"]
+
+    with serving(application, channel_timeout=1, cleanup_interval=1, **mode) as served:
+        with served.client() as fresh, served.client() as used:
+            used.send(GET)
+            assert used.response()[2] == b"hello"
+            assert used.is_closed()
+            assert fresh.is_closed()
+        with served.client() as busy:
+            busy.send(b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert busy.response()[2] == b"hello"

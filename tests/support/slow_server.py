@@ -46,6 +46,6 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 
 
 if __name__ == "__main__":
-    server = create_server(application, host="127.0.0.1", port=0, threads=sys.argv[1])
+    server = create_server(application, host="127.0.0.1", port=0, threads=sys.argv[1], connection_limit=2000)
     print(f"Serving on http://127.0.0.1:{server.effective_port}", flush=True)
     server.run()
