@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpbin  # type: ignore[import-untyped]
 import pytest
 import requests
 import urllib3
@@ -25,6 +24,7 @@ SIZE = 50_000_000
 
 @pytest.fixture(params=MODES, scope="module")
 def base(request: pytest.FixtureRequest) -> Iterator[str]:
+    httpbin = pytest.importorskip("httpbin", reason="httpbin is installed for tests only before Python 3.12")
     with serving(httpbin.app, **MODES[request.param]) as served:
         yield f"http://{served.address[0]}:{served.address[1]}"
 
