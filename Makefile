@@ -5,7 +5,7 @@
 #   make test-long   also those that take minutes
 #   make check       style, types, and whether generated files are in step
 #   make bench       wiverno beside its peers             make bench-quick            two loads in a minute
-#   make docs        write the generated pages of docs/
+#   make docs        write the generated pages, and the site from docs/ into build/docs
 #   make lock        choose newer versions: writes constraints.txt
 #   make clean       remove whatever these targets made
 #
@@ -53,6 +53,8 @@ bench-quick: $(VENV)/.installed-run
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/python -m wiverno.config.page $(GENERATED)
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
+	@echo "Open build/docs/index.html"
 
 clean:
 	rm -rf $(VENV) benchmarks/.venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
