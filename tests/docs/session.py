@@ -72,7 +72,7 @@ class Session:
         self.executed += 1
         if block.language == "console":
             typed = commands(text)
-            if any(self._is_server(command.text) for command in typed):
+            if any(self._is_server(command) for command in typed):
                 self.close()
             for command in typed:
                 self.type(command)
@@ -133,7 +133,7 @@ class Session:
         expected = [line for line in command.expected if line != "^C"]
         with contextlib.ExitStack() as stack:
             child = stack.enter_context(Child(["bash", "-c", text], cwd=folder, env=variables))
-            if not self._is_server(command.text):
+            if not self._is_server(command):
                 status = child.wait(60)
                 self._compare(expected, child, text)
                 should_fail = any(re.match(r"error\b|\d+ errors?;", line, re.IGNORECASE) for line in expected)
@@ -148,8 +148,9 @@ class Session:
             stack.pop_all()
             self.servers.append((child, text))
 
-    def _is_server(self, text: str) -> bool:
-        return bool(SERVERS.match(text)) or self._serves(text)
+    def _is_server(self, command: Command) -> bool:
+        fails = any(line.startswith("error") for line in command.expected)
+        return not fails and (bool(SERVERS.match(command.text)) or self._serves(command.text))
 
     def _serves(self, text: str) -> bool:
         """Whether it is `python FILE` with a script that serves."""
