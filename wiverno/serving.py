@@ -154,6 +154,7 @@ def _announce(settings: Adjustments, listeners: Iterable[Listener]) -> None:
     log = logging.getLogger("wiverno.core.server").info
     for listener in listeners:
         host = f"[{listener.host}]" if ":" in listener.host and not listener.is_unix else listener.host
+        scheme = "https" if settings.certfile is not None and not listener.is_unix else "http"
         if settings.mode == "simple":
             log("Wiverno server started on %s://%s:%s", scheme, host, listener.port)
         elif listener.is_unix:

@@ -18,7 +18,7 @@ from tests.support.waiting import PATIENCE, wait_until
 ROOT = Path(__file__).resolve().parents[2]
 """The top of the working tree."""
 
-SERVING = re.compile(r"(?:Serving on|server started on) http://(?:\[(?P<v6>[^]]+)]|(?P<host>[^:\s/]+)):(?P<port>\d+)")
+SERVING = re.compile(r"(?:Serving on|server started on) https?://(?:\[(?P<v6>[^]]+)]|(?P<host>[^:\s/]+)):(?P<port>\d+)")
 
 
 def script(name: str) -> str:

@@ -70,6 +70,24 @@ class ProductionSettings(BaseModel):
         "Workers",
     )
 
+    certfile: Annotated[str | None, kinds.optional_text("a path", examples=("/etc/ssl/shop.pem",))] = setting(
+        None,
+        "PEM file with the certificate and its chain; TCP listeners then speak TLS, Unix sockets do not.",
+        "TLS",
+    )
+    keyfile: Annotated[str | None, kinds.optional_text("a path", examples=("/etc/ssl/private/shop.key",))] = setting(
+        None, "PEM file with the private key, if it is not in certfile.", "TLS"
+    )
+    ca_certs: Annotated[str | None, kinds.optional_text("a path", examples=("/etc/ssl/clients.pem",))] = setting(
+        None, "PEM file with the authorities whose certificates clients may show.", "TLS"
+    )
+    client_cert: Annotated[str, kinds.choice("none", "optional", "required")] = setting(
+        "none", "Whether clients are asked for a certificate: none, optional or required.", "TLS"
+    )
+    tls_min_version: Annotated[str, kinds.choice("1.2", "1.3")] = setting(
+        "1.2", "The oldest version of TLS that is spoken.", "TLS"
+    )
+
     admin_listen: Annotated[str | None, production_kinds.address()] = setting(
         None,
         "Address of /healthz, /readyz, /metrics, /status and wiverno ctl: host:port, or unix:/path (mode 600).",

@@ -78,6 +78,15 @@ def _about_production(settings: Adjustments) -> list[Problem]:
                 "listen on 127.0.0.1 or a Unix socket, or set admin_public = true",
             )
         )
+    found.extend(
+        problem(name, "has no meaning without certfile")
+        for name in ("keyfile", "ca_certs")
+        if getattr(settings, name) is not None and settings.certfile is None
+    )
+    if settings.client_cert != "none" and settings.ca_certs is None:
+        found.append(problem("client_cert", "needs ca_certs: the authorities whose certificates are accepted"))
+    if settings.certfile is not None and settings.proxy_protocol:
+        found.append(problem("proxy_protocol", "can't be combined with certfile: let the proxy speak TLS"))
     if settings.max_requests_jitter and not settings.max_requests:
         found.append(problem("max_requests_jitter", "has no meaning without max_requests"))
     return found

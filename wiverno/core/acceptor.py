@@ -83,6 +83,9 @@ class Acceptor:
             host, port = peer[0], str(peer[1])
         variables["REMOTE_ADDR"] = variables["REMOTE_HOST"] = host
         variables["REMOTE_PORT"] = port
+        if self.service.tls is not None and not self._listener.is_unix:
+            self._secure(sock, variables, host)
+            return
         if not self.service.proxy_protocol:
             self._begin(sock, variables, host, b"")
             return
@@ -98,6 +101,16 @@ class Acceptor:
             self._begin(sock, variables, host, rest)
 
         self._enter(PreambleReader(sock, self._loop, self.service.header_timeout, on_preamble), READ)
+
+    def _secure(self, sock: socket.socket, variables: Environ, host: str) -> None:
+        """Have the client shake hands before the connection begins."""
+        from wiverno.core.tls import Handshake  # OpenSSL is loaded by those who need it
+
+        def on_secured(secure: Any, facts: Environ) -> None:
+            variables.update(facts)
+            self._begin(secure, variables, host, b"")
+
+        self._enter(Handshake(sock, self.service, self._loop, on_secured), READ)
 
     def _begin(self, sock: socket.socket, variables: Environ, host: str, received: bytes) -> None:
         """Make the connection; `received` came after the PROXY protocol's preamble."""

@@ -148,9 +148,9 @@ class FileSegment:
 
         Args:
             sock: where to.
-            plain: whether the kernel may copy (sendfile(2)); not through TLS.
+            plain: whether the kernel may copy (sendfile(2)); it can't through TLS, whose sockets have `pending`.
         """
-        if plain and hasattr(os, "sendfile"):
+        if plain and hasattr(os, "sendfile") and not hasattr(sock, "pending"):
             sent = os.sendfile(sock.fileno(), self.fd, self.offset, min(self.count, MAX_FLUSH))
         else:
             data = _read_at(self.fd, min(self.count, SEND_SIZE), self.offset)

@@ -240,6 +240,8 @@ class Connection(Outgoing):
                 return self._end_body()
             else:
                 self.since = self._loop.now
+                if self._decrypted is not None:
+                    self.rearm()
         except ProtocolError as error:
             self.answer(error.status, error.message)
         except OSError as error:

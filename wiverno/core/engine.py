@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from wiverno.config.settings import Adjustments
 from wiverno.core.acceptor import Acceptor, ConnectionLimit
@@ -30,6 +31,9 @@ from wiverno.core.service import new_service
 from wiverno.core.signals import REFRESH_SIGNALS
 from wiverno.wsgi.environ import Environ, listener_variables
 from wiverno.wsgi.gateway import Application
+
+if TYPE_CHECKING:
+    from wiverno.core.tls import Certificates
 
 logger = logging.getLogger("wiverno")
 
@@ -49,6 +53,7 @@ class Engine:
         *,
         threads: int,
         is_shared: bool = False,
+        certificates: "Certificates | None" = None,
     ) -> None:
         """Take what is to be served, and where.
 
@@ -58,6 +63,7 @@ class Engine:
             listeners: bound; they are the engine's from here on.
             threads: 0 to run the application in the thread that calls `run`.
             is_shared: other processes accept from the same sockets.
+            certificates: read already, by a process that was allowed to.
         """
         self._is_shared = is_shared
         self._threads = threads
@@ -68,6 +74,7 @@ class Engine:
         self._adjustments = adjustments
         self._listeners = listeners
         try:
+            tls = certificates or new_certificates(adjustments)
             self._observer = observer = new_observer(adjustments)
         except OSError:
             for listener in listeners:
@@ -77,6 +84,7 @@ class Engine:
         self.crew = Crew(self.loop, threads, queue_size=adjustments.queue_size, queue_timeout=adjustments.queue_timeout)
         self._limit = ConnectionLimit(adjustments.connection_limit, self.loop)
         self._service = new_service(application, adjustments, is_threaded=bool(threads), observer=observer)
+        self._service = replace(self._service, tls=tls)
         if observer is not None:
             self.loop.on_pause = observer.flush
         self.loop.on_room = self._limit.check
@@ -157,6 +165,10 @@ class Engine:
             loop.handlers[acceptor.fd] = acceptor
             loop.poller.register(acceptor.fd, READ)
         loop.on_wait = self._look_after_stop
+        if self._service.tls is not None:
+            from wiverno.core.tls import CertificateWatch
+
+            CertificateWatch(self._service.tls, loop)
         if self._counters is not None:
             self._pulse = Pulse(loop, self.crew, self._counters, self._threads or 1, self.on_beat)
 
@@ -176,7 +188,7 @@ class Engine:
             server_name=name,
             server_port=str(listener.port),
             software=settings.ident,
-            scheme=settings.url_scheme,
+            scheme="https" if self._service.tls is not None and not listener.is_unix else settings.url_scheme,
             prefix=settings.url_prefix,
             threads=threads,
             processes=self._is_shared,
@@ -199,10 +211,12 @@ class Engine:
             self.stop(force=self.is_stopping)
 
     def refresh(self) -> None:
-        """Have the leader open log files anew; from any thread and from signal handlers."""
+        """Have the leader open log files and certificates anew; from any thread and from signal handlers."""
         self.loop.ask(self._refresh)
 
     def _refresh(self) -> None:
+        if self._service.tls is not None:
+            self._service.tls.renew()
         if self._observer is not None:
             self._observer.reopen()
         else:
@@ -306,3 +320,16 @@ class Engine:
         if self._observer is not None:
             self._observer.close()
         self._ended.set()
+
+
+def new_certificates(settings: Adjustments) -> "Certificates | None":
+    """Return what the settings say of TLS, None if nothing.
+
+    Raises:
+        OSError: a file can't be read or used.
+    """
+    if settings.certfile is None:
+        return None
+    from wiverno.core.tls import Certificates  # OpenSSL is loaded by those who need it
+
+    return Certificates(settings)

@@ -10,6 +10,7 @@ import logging
 import select
 import socket
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from wiverno.core.buffers import FileSegment, Pending
@@ -50,7 +51,8 @@ class Outgoing:
     """
 
     __slots__ = (
-        "_armed", "_loop", "_must_linger", "_send", "_service", "fd", "pending", "phase", "since", "sock", "unsettled",
+        "_armed", "_decrypted", "_loop", "_must_linger", "_send", "_service", "fd", "pending", "phase", "since", "sock",
+        "unsettled",
     )
 
     def __init__(self, sock: socket.socket, service: Service, loop: Loop) -> None:
@@ -64,6 +66,7 @@ class Outgoing:
         self._service = service
         self._loop = loop
         self._send = sock.send
+        self._decrypted: Callable[[], int] | None = getattr(sock, "pending", None)
         self._must_linger = False
         self.since = loop.now
 
@@ -177,6 +180,8 @@ class Outgoing:
             interest = NOTHING
         else:
             interest = READ
+        if interest == READ and self._decrypted is not None and self._decrypted():
+            self._loop.post(self.fd)  # TLS holds bytes that no poller tells of
         if interest == self._armed:
             return
         if self._armed == UNREGISTERED:
@@ -241,7 +246,7 @@ class Outgoing:
 
     def has_input(self) -> bool:
         """Tell whether something was sent that has not been read yet."""
-        return is_readable(self.fd)
+        return is_readable(self.fd) or bool(self._decrypted is not None and self._decrypted())
 
     def is_disconnected(self) -> bool:
         """Tell the application whether the client is gone: environ["wiverno.client_disconnected"]."""

@@ -10,6 +10,7 @@ from wiverno.wsgi.proxy import ProxyPolicy
 
 if TYPE_CHECKING:
     from wiverno.core.observer import Observer
+    from wiverno.core.tls import Certificates
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Service:
     body_timeout: float
     min_rate: float
     observer: "Observer | None" = None
+    tls: "Certificates | None" = None
 
 
 def new_service(

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from wiverno.config.settings import ConfigError
 from wiverno.core.counters import Counters
-from wiverno.core.engine import Engine
+from wiverno.core.engine import Engine, new_certificates
 from wiverno.core.listeners import Listener
 from wiverno.core.loop import Loop
 from wiverno.core.poller import READ
@@ -104,12 +104,15 @@ class Worker:
         try:
             if settings.umask is not None:
                 os.umask(settings.umask)
+            certificates = new_certificates(settings)  # before: the key may be root's alone
             drop_privileges(settings.user, settings.group)
             inherited.plan.prepare()
             application = inherited.application or inherited.plan.application()
             check_application(application)
             threads = 0 if settings.mode == "simple" or settings.threads == 1 else settings.threads
-            engine = Engine(application, settings, inherited.listeners, threads=threads, is_shared=True)
+            engine = Engine(
+                application, settings, inherited.listeners, threads=threads, is_shared=True, certificates=certificates
+            )
             engine.count(inherited.counters)
             self._engine = engine
         except (ConfigError, OSError) as error:

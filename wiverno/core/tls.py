@@ -1,0 +1,339 @@
+"""TLS: certificate files → a context that can be renewed, handshakes that hold nobody up, and a socket to serve on.
+
+    accept → Handshake (in the loop, with a deadline) → TlsSocket → Connection
+
+A `TlsSocket` behaves as a plain socket that does not block: where OpenSSL wants to wait it raises BlockingIOError. Two
+things are different, and whoever uses it has to know them: bytes that are decrypted already wait inside of it
+(`pending`), of which no poller tells; and the kernel can't send files through it.
+
+A client that speaks plain HTTP to the port gets a readable 400.
+"""
+
+import contextlib
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from wiverno.config.settings import Adjustments
+from wiverno.core.linger import Lingering
+from wiverno.core.loop import Loop
+from wiverno.core.poller import READ, WRITE
+from wiverno.core.service import Service
+from wiverno.http.response import error_response
+
+logger = logging.getLogger("wiverno")
+
+# TLS 1.2 with forward secrecy and authenticated encryption only (RFC 9325 §4.2); 1.3 has no other ciphers.
+CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+RECORD: Final = 16384  # bytes: the largest TLS record (RFC 8446 §5.1)
+HANDSHAKE_RECORD: Final = 22  # first byte of a client that speaks TLS (RFC 8446 §5.1)
+LOOK_INTERVAL: Final = 2.0  # seconds between two looks at the certificate files
+
+_VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+_CLIENTS: Final = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
+_MISDIRECTED: Final = "this port speaks TLS, and the request came without: use https:// in its address"
+
+
+class Certificates:
+    """The context that new connections are served with; `renew` belongs to the leader."""
+
+    def __init__(self, settings: Adjustments) -> None:
+        """Read the files.
+
+        Raises:
+            OSError: one of them can't be read or used; the message names it.
+        """
+        self._settings = settings
+        self._seen = self._state()
+        self.context = self._made()
+
+    def _made(self) -> ssl.SSLContext:
+        settings = self._settings
+        assert settings.certfile is not None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = _VERSIONS[settings.tls_min_version]
+        context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_SINGLE_ECDH_USE
+        context.set_ciphers(CIPHERS)
+        context.set_alpn_protocols(["http/1.1"])
+        key = settings.keyfile or settings.certfile
+        try:
+            # An encrypted key would ask for its password on the terminal, which nobody watches.
+            context.load_cert_chain(settings.certfile, settings.keyfile, password=lambda: b"")
+        except (OSError, ValueError) as error:
+            names = f"{settings.certfile}" if key == settings.certfile else f"{settings.certfile}, keyfile {key}"
+            raise OSError(f"certfile {names}: {_reason(error)}") from error
+        if settings.ca_certs is not None:
+            try:
+                context.load_verify_locations(settings.ca_certs)
+            except OSError as error:
+                raise OSError(f"ca_certs {settings.ca_certs}: {_reason(error)}") from error
+        context.verify_mode = _CLIENTS[settings.client_cert]
+        return context
+
+    def _state(self) -> tuple[object, ...]:
+        """Return what changes when a file does."""
+        state: list[object] = []
+        for name in (self._settings.certfile, self._settings.keyfile, self._settings.ca_certs):
+            if name is not None:
+                with contextlib.suppress(OSError):
+                    found = Path(name).stat()
+                    state.append((name, found.st_mtime_ns, found.st_size, found.st_ino))
+        return tuple(state)
+
+    def renew(self, *, only_if_changed: bool = False) -> None:
+        """Read the files again; connections that are open keep what they have. A mistake is logged, no more."""
+        state = self._state()
+        if only_if_changed and state == self._seen:
+            return
+        self._seen = state
+        try:
+            self.context = self._made()
+        except OSError as error:
+            logger.error("the certificates stay as they are: %s", error)
+        else:
+            logger.info("certificates read from %s", self._settings.certfile)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        words = (error.reason or "").lower().replace("_", " ")
+        return {
+            "key values mismatch": "the key does not belong to the certificate",
+            "no start line": "no PEM certificate or key in it",
+            "bad decrypt": "the key is encrypted; decrypt it: openssl pkey -in key.pem -out plain.pem",
+            "bad password read": "the key is encrypted; decrypt it: openssl pkey -in key.pem -out plain.pem",
+        }.get(words, words or "no PEM certificate or key in it")
+    return getattr(error, "strerror", None) or str(error)
+
+
+class CertificateWatch:
+    """Stands among the loop's deadlines and looks whether certificate files have changed."""
+
+    __slots__ = ("_certificates", "_loop", "_next", "fd", "tick")
+
+    def __init__(self, certificates: Certificates, loop: Loop) -> None:
+        self.fd = -1
+        self.tick = 0
+        self._certificates = certificates
+        self._loop = loop
+        self._next = 0.0
+        self.expire()
+
+    def ready(self, events: int) -> None:
+        """Do nothing: it has no descriptor."""
+
+    def deadline(self) -> float:
+        """Return when to look next."""
+        return self._next
+
+    def expire(self) -> None:
+        """Look."""
+        self._certificates.renew(only_if_changed=True)
+        self._next = time.monotonic() + LOOK_INTERVAL
+        self._loop.watch(self, self._next)
+
+
+class TlsSocket:
+    """A connection's socket after the handshake; the methods that connections use, in their meaning."""
+
+    __slots__ = ("_socket", "pending")
+
+    def __init__(self, sock: ssl.SSLSocket) -> None:
+        self._socket = sock
+        self.pending = sock.pending
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._socket.fileno()
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Receive at least what is decrypted already, so that nothing waits unseen; b"" at the end."""
+        if flags:
+            raise BlockingIOError  # nothing can be peeked at here
+        sock = self._socket
+        try:
+            data = sock.recv(size)
+            while waiting := sock.pending():
+                data += sock.recv(waiting)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise BlockingIOError from None
+        except ssl.SSLEOFError:
+            return b""
+        return data
+
+    def recv_into(self, buffer: Any, size: int = 0) -> int:
+        """Receive into a buffer, no more than it holds or `size` bytes; the rest is `pending`."""
+        try:
+            return self._socket.recv_into(buffer, size or len(buffer))
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise BlockingIOError from None
+        except ssl.SSLEOFError:
+            return 0
+
+    def send(self, data: Any) -> int:
+        """Send record by record until nothing is left or the client takes no more."""
+        view = memoryview(data)
+        sent = 0
+        try:
+            # A record that OpenSSL could not send must be offered again as it was: it begins where `sent` ends.
+            while sent < len(view):
+                sent += self._socket.send(view[sent : sent + RECORD])
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            if not sent:
+                raise BlockingIOError from None
+        return sent
+
+    def shutdown(self, how: int) -> None:
+        """Say that nothing more is sent; what comes from then on is of no meaning."""
+        self._say_end()
+        self._socket.shutdown(how)
+
+    def _say_end(self) -> None:
+        """Send close_notify, by which the client knows that nobody has cut the connection (RFC 8446 §6.1)."""
+        with contextlib.suppress(OSError, ValueError):
+            self._socket.unwrap()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._say_end()
+        self._socket.close()
+
+
+# Called with the socket and what the environ says of the connection.
+OnSecured = Callable[[TlsSocket, dict[str, Any]], None]
+
+
+class Handshake:
+    """Stands in the loop until a client has shaken hands, in the time that the head of a request has."""
+
+    __slots__ = (
+        "__weakref__", "_armed", "_deadline", "_loop", "_on_secured", "_plain", "_secure", "_service", "fd", "tick",
+    )  # fmt: skip
+
+    def __init__(self, sock: socket.socket, service: Service, loop: Loop, on_secured: OnSecured) -> None:
+        self._plain: socket.socket | None = sock
+        self._secure: ssl.SSLSocket | None = None
+        self._service = service
+        self._loop = loop
+        self._on_secured = on_secured
+        self._deadline = loop.now + service.header_timeout if service.header_timeout else float("inf")
+        self._armed = 0
+        self.fd = sock.fileno()
+        self.tick = 0
+
+    def ready(self, events: int) -> None:
+        """Go on with the handshake."""
+        try:
+            if self._secure is None and not self._begin():
+                return
+            assert self._secure is not None
+            self._secure.do_handshake()
+        except (ssl.SSLWantReadError, BlockingIOError, InterruptedError):
+            self._arm(READ)
+        except ssl.SSLWantWriteError:
+            self._arm(WRITE)
+        except (OSError, ValueError) as error:
+            # Scanners do this all day: it concerns nobody but the client.
+            logger.debug("TLS handshake failed: %s", error)
+            self.close()
+        else:
+            self._leave_loop()
+            secure, self._secure = self._secure, None
+            self._on_secured(TlsSocket(secure), described(secure))
+
+    def _begin(self) -> bool:
+        """Wrap the socket if the client speaks TLS; False if it does not."""
+        assert self._plain is not None
+        assert self._service.tls is not None
+        first = self._plain.recv(1, socket.MSG_PEEK)
+        if not first:
+            self.close()
+            return False
+        if first[0] != HANDSHAKE_RECORD:
+            self._refuse()
+            return False
+        plain, self._plain = self._plain, None
+        context = self._service.tls.context
+        self._secure = context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+        return True
+
+    def _refuse(self) -> None:
+        """Answer a client that speaks plain HTTP."""
+        service = self._service
+        sock, self._plain = self._plain, None
+        assert sock is not None
+        if service.observer is not None:
+            service.observer.note_refusal({"REMOTE_ADDR": _peer(sock)}, 400)
+        with contextlib.suppress(OSError):
+            sock.send(error_response(400, _MISDIRECTED, service.signature, service.ident))
+        is_registered = bool(self._armed)
+        self._loop.forget(self)
+        try:
+            Lingering(sock, self._loop, is_registered=is_registered)
+        except OSError:
+            self._plain = sock
+            self.close()
+
+    def _arm(self, interest: int) -> None:
+        if not self._armed:
+            self._loop.poller.register(self.fd, interest)
+        elif self._armed != interest:
+            self._loop.poller.arm(self.fd, interest)
+        self._armed = interest
+
+    def _leave_loop(self) -> None:
+        self._loop.forget(self)
+        if self._armed:
+            self._loop.poller.unregister(self.fd)
+            self._armed = 0
+
+    def deadline(self) -> float:
+        """Return when the handshake must be over."""
+        return self._deadline
+
+    def expire(self) -> None:
+        """Give up."""
+        self.close()
+
+    def drain(self, before: float = float("inf")) -> None:
+        """Close: no request has begun."""
+        self.close()
+
+    @property
+    def sock(self) -> Any:
+        """The socket, as connections have it."""
+        return self._secure or self._plain
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._leave_loop()
+        for sock in (self._plain, self._secure):
+            if sock is not None:
+                sock.close()
+
+
+def described(sock: ssl.SSLSocket) -> dict[str, Any]:
+    """Return the variables about a connection, by mod_ssl's names, and the client's certificate if it gave one."""
+    cipher = sock.cipher()
+    certificate = sock.getpeercert()
+    found: dict[str, Any] = {
+        "HTTPS": "on", "SSL_PROTOCOL": sock.version() or "", "SSL_CIPHER": cipher[0] if cipher else "",
+        "SSL_CLIENT_VERIFY": "SUCCESS" if certificate else "NONE",
+    }  # fmt: skip
+    if certificate:
+        names: Any = certificate.get("subject", ())
+        found["SSL_CLIENT_S_DN"] = ",".join(f"{key}={value}" for name in names for key, value in name)
+        found["wiverno.client_certificate"] = certificate
+    return found
+
+
+def _peer(sock: socket.socket) -> str:
+    try:
+        peer = sock.getpeername()
+    except OSError:
+        return "-"
+    return str(peer[0]) if isinstance(peer, tuple) else "localhost"
