@@ -64,6 +64,11 @@ class ProductionSettings(BaseModel):
     max_rss: Annotated[int, kinds.size()] = setting(
         0, "Resident memory above which a worker is replaced; 0 is no limit.", "Workers"
     )
+    stuck_requests: Annotated[str, kinds.choice("log", "recycle")] = setting(
+        "log",
+        "What happens after request_timeout: the request is logged with its thread's stack; recycle replaces its worker.",
+        "Workers",
+    )
     drain_delay: Annotated[float, kinds.duration("at once")] = setting(
         0.0,
         "Time between saying not ready (/readyz) and refusing connections, in which balancers turn away.",

@@ -29,6 +29,7 @@ from wiverno.core.poller import READ, new_poller
 from wiverno.core.pulse import Pulse
 from wiverno.core.service import new_service
 from wiverno.core.signals import REFRESH_SIGNALS
+from wiverno.core.stuck import StuckWatch
 from wiverno.wsgi.environ import Environ, listener_variables
 from wiverno.wsgi.gateway import Application
 
@@ -70,6 +71,7 @@ class Engine:
         self._counters: Counters | None = None
         self._pulse: Pulse | None = None
         self.on_beat: Callable[[], None] | None = None
+        self.on_stuck: Callable[[], None] | None = None
         self.idle_grace = IDLE_GRACE
         self._adjustments = adjustments
         self._listeners = listeners
@@ -169,8 +171,21 @@ class Engine:
             from wiverno.core.tls import CertificateWatch
 
             CertificateWatch(self._service.tls, loop)
+        if self._adjustments.request_timeout:
+            watch = StuckWatch(self._adjustments.request_timeout, self._on_stuck)
+            if self._threads:
+                watch.watch_in(loop)
+            else:
+                watch.watch_beside(self._ended)
         if self._counters is not None:
             self._pulse = Pulse(loop, self.crew, self._counters, self._threads or 1, self.on_beat)
+
+    def _on_stuck(self) -> None:
+        """Count a request that has outlasted request_timeout, and tell the worker."""
+        if self._counters is not None:
+            self._counters.increase("stuck")
+        if self.on_stuck is not None:
+            self.on_stuck()
 
     def _pause(self) -> None:
         """Write what was noted and what is so now (leader, before every wait)."""

@@ -123,6 +123,8 @@ class Worker:
             return FAILED_TO_LOAD
         LifeLine(inherited.life, engine.loop, self._on_orphaned)
         engine.on_beat = self._on_beat
+        if settings.stuck_requests == "recycle":
+            engine.on_stuck = lambda: self._report(worn="stuck")
         engine.run()
         return 0
 
