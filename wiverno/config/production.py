@@ -66,7 +66,7 @@ class ProductionSettings(BaseModel):
     )
     stuck_requests: Annotated[str, kinds.choice("log", "recycle")] = setting(
         "log",
-        "What happens after request_timeout: the request is logged with its thread's stack; recycle replaces its worker.",
+        "What happens after request_timeout: log tells of the request with its stack, recycle replaces its worker too.",
         "Workers",
     )
     drain_delay: Annotated[float, kinds.duration("at once")] = setting(
