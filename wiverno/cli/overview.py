@@ -6,6 +6,7 @@ COMMANDS = {
     "config": ("wiverno.cli.config:config", "Check, show, explain and convert configuration files."),
     "init": ("wiverno.cli.init:init", "Write a new project that runs and whose tests pass."),
     "ctl": ("wiverno.cli.ctl:ctl", "Ask a running service how it is, reload it, stop it."),
+    "service": ("wiverno.cli.service:service", "Print a unit, manifest or balancer's section for it."),
     "routes": ("wiverno.cli.routes:routes", "List the routes of a wiverno application."),
 }
 """Name → (where the command is, one line of help), in the order in which help lists them."""

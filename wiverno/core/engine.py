@@ -72,6 +72,7 @@ class Engine:
         self._pulse: Pulse | None = None
         self.on_beat: Callable[[], None] | None = None
         self.on_stuck: Callable[[], None] | None = None
+        self.on_stop: Callable[[], None] | None = None
         self.idle_grace = IDLE_GRACE
         self._adjustments = adjustments
         self._listeners = listeners
@@ -252,6 +253,8 @@ class Engine:
             delay = 0.0 if self._is_shared else self._adjustments.drain_delay
             if self._drain_at is None:
                 self._drain_at = loop.wake_at = loop.now + delay
+                if self.on_stop is not None:
+                    self.on_stop()
                 if delay:
                     logger.info("stopping: not ready any more; serving for another %g s", delay)
             if loop.now < self._drain_at:

@@ -27,6 +27,7 @@ class Alone:
         self._is_begun = False
         server.engine.count(self._counters)
         server.engine.on_beat = self._on_beat
+        server.engine.on_stop = lambda: notifier.stopping("finishing what is under way")
 
     def run(self, admin: Admin, announce: Callable[[], None]) -> None:
         """Serve until a signal ends it; `admin` answers on the admin listener, `announce` says that clients may come.
@@ -48,9 +49,7 @@ class Alone:
             self._server.run()
 
     def _on_beat(self) -> None:
-        if self._server.engine.is_stopping:
-            self._notifier.stopping("finishing what is under way")
-        elif not self._is_begun:
+        if not self._is_begun:
             self._is_begun = True
             self._notifier.ready("serving")
         if self._notifier.watchdog:
