@@ -46,36 +46,37 @@ def row(name: str, seen: Soak) -> str:
     return "| " + " | ".join([name, f"{last.requests:,}", str(len(seen.failures)), *held]) + " |"
 
 
+INTRODUCTION = """\
+Each fault lasts while an ordinary client asks on a new connection every 10 ms, for {seconds:.0f} seconds; a request not
+answered within {wait:.0f} seconds is lost. The last figure is the growth of the server's memory. Every server has one
+process and 16 threads.
+"""
+
+SOAKING = """\
+Soak: {minutes:.0f} minutes of 20 kept connections, 5 that connect anew and 50 that reset their connections; GET,
+POST and chunked requests, a quarter of them 50 ms long. Memory (MiB), descriptors and threads after a tenth of the time
+and at the end.
+"""
+
+
 def page(seconds: float) -> str:
     """Return everything between the markers."""
     soaked = [row(name, soak(name, seconds)) for name in SUBJECTS]
-    return "\n".join(
-        [
-            "",
-            f"Each fault lasts while an ordinary client asks on a new connection every 10 ms, for {SECONDS:.0f} seconds; a "
-            f"request not answered within {ORDINARY_WAIT:.0f} seconds is lost. The last figure is the growth of the server's "
-            "memory. Every server has one process and 16 threads.",
-            "",
-            *faults(),
-            "",
-            f"Soak: {seconds / 60:.0f} minutes of 20 kept connections, 5 clients that connect anew, 10 kinds of resets; GET, POST and "
-            "chunked requests, a quarter of them 50 ms long. Memory (MiB), descriptors and threads after a tenth of the time "
-            "and at the end.",
-            "",
-            "| | requests | failed | memory | descriptors | threads |",
-            "|---|---:|---:|---|---|---|",
-            *soaked,
-            "",
-        ]
-    )
+    heading = ["| | requests | failed | memory | descriptors | threads |", "|---|---:|---:|---|---|---|"]
+    introduction = INTRODUCTION.format(seconds=SECONDS, wait=ORDINARY_WAIT)
+    soaking = SOAKING.format(minutes=seconds / 60)
+    return "\n".join(["", introduction, *faults(), "", soaking, *heading, *soaked, ""])
+
+
+def filled(text: str, block: str) -> str:
+    """Return the page with a new block between its markers."""
+    return BLOCK.sub(lambda match: match[1] + block + "\n" + match[2], text)
 
 
 def main(seconds: str = "1800") -> None:
     """Write the page."""
-    text = page(float(seconds))
-    PAGE.write_text(
-        BLOCK.sub(lambda match: match[1] + text + "\n" + match[2], PAGE.read_text(encoding="utf-8")), encoding="utf-8"
-    )
+    block = page(float(seconds))
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), block), encoding="utf-8")
 
 
 if __name__ == "__main__":
