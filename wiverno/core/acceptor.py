@@ -7,6 +7,7 @@ backlog, and they are served as soon as others leave.
 import errno
 import logging
 import socket
+from collections.abc import Callable
 from typing import Any, Final
 
 from wiverno.core.connection import Connection
@@ -47,9 +48,12 @@ class Acceptor:
         self._limit = limit
         self._retry_at = float("inf")
         self.burst = BURST
+        self.yields: Callable[[], bool] | None = None
 
     def ready(self, events: int) -> None:
         """Accept what waits, up to a burst."""
+        if self.yields is not None and self.yields():
+            return
         for _ in range(self.burst):
             if self._limit.is_reached():
                 return

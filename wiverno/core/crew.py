@@ -138,6 +138,11 @@ class Crew:
             return max(len(self._members) - len(self._idle) - leading, 0)
 
     @property
+    def is_saturated(self) -> bool:
+        """Whether no thread is free, so that the lookout leads and requests are queued."""
+        return self._lead_is_mine
+
+    @property
     def queued(self) -> int:
         """Requests that wait for a thread."""
         return len(self._tasks)

@@ -21,6 +21,7 @@ from wiverno.core.acceptor import Acceptor, ConnectionLimit
 from wiverno.core.access_log import reopen_log_files
 from wiverno.core.connection import Connection
 from wiverno.core.counters import Counters
+from wiverno.core.courtesy import Courtesy
 from wiverno.core.crew import Crew
 from wiverno.core.listeners import Listener
 from wiverno.core.loop import Loop
@@ -90,6 +91,7 @@ class Engine:
         self._service = replace(self._service, tls=tls)
         if observer is not None:
             self.loop.on_pause = observer.flush
+        self._courtesy = Courtesy(self.loop, self.crew, self._limit.acceptors)
         self.loop.on_room = self._limit.check
         self.loop.on_wait = None
         self._is_asked_to_stop = False
@@ -164,6 +166,7 @@ class Engine:
             acceptor = Acceptor(listener, variables, self._service, loop, self._limit)
             if self._is_shared:
                 acceptor.burst = 1  # the next client may find another process with less to do
+                acceptor.yields = self._courtesy.yields
             self._limit.acceptors.append(acceptor)
             loop.handlers[acceptor.fd] = acceptor
             loop.poller.register(acceptor.fd, READ)
@@ -245,6 +248,8 @@ class Engine:
 
     def _look_after_stop(self) -> None:
         """Begin to drain, and end when that is done (leader, after every wait)."""
+        if self._courtesy.is_away:
+            self._courtesy.look()
         if not self._is_asked_to_stop:
             return
         loop = self.loop
