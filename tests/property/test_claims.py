@@ -1,0 +1,176 @@
+"""The lead changes hands in every order that threads can be interleaved in, and nobody is ever forgotten.
+
+A state machine chooses which thread makes its next step at each shared access of the real Crew; how that is done is
+told in tests/support/stepping.py. What it asserts is the contract at the top of wiverno/core/crew.py.
+"""
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.support.stepping import SteppedTime, World
+from wiverno.core import crew as crew_module
+
+CLIENTS = 5
+PLACES = (
+    "put a claim", "take a claim", "look for claims", "read _is_parked", "write _is_parked", "read _lead_is_mine",
+    "write _lead_is_mine", "look", "lock", "wait", "the application",
+)  # fmt: skip
+
+
+class Lead(RuleBasedStateMachine):
+    """Clients ask, requests block and are let go, and threads step in the order that hypothesis wants."""
+
+    world: World | None = None
+
+    @initialize(threads=st.integers(1, 3))
+    def begin(self, threads: int) -> None:
+        self.world = World(threads, CLIENTS)
+
+    @precondition(lambda self: self.world is not None and self.world.idle_clients())
+    @rule(chance=st.integers(0, CLIENTS - 1), blocks=st.booleans(), path=st.sampled_from(["/a", "/b", "/r/1", "/r/2"]))
+    def ask(self, chance: int, blocks: bool, path: str) -> None:
+        assert self.world is not None
+        idle = self.world.idle_clients()
+        self.world.ask(idle[chance % len(idle)], path, blocks=blocks)
+
+    @precondition(lambda self: self.world is not None and self.world.blocked)
+    @rule(chance=st.integers(0, CLIENTS - 1))
+    def let_go(self, chance: int) -> None:
+        assert self.world is not None
+        blocked = sorted(self.world.blocked)
+        self.world.let_go.add(blocked[chance % len(blocked)])
+
+    @rule(choices=st.lists(st.integers(0, 4), min_size=1, max_size=25))
+    def step(self, choices: list[int]) -> None:
+        """Let threads make single steps in an order of hypothesis' choice."""
+        assert self.world is not None
+        for choice in choices:
+            self.world.go_on(1, lambda able, choice=choice: able[choice % len(able)])  # type: ignore[misc]
+
+    @rule(choice=st.integers(0, 4), count=st.integers(1, 30))
+    def run_one(self, choice: int, count: int) -> None:
+        """Let one thread run far ahead of the others."""
+        assert self.world is not None
+        able = self.world.stage.able()
+        for actor in able[choice % len(able) :][:1] if able else []:
+            for _ in range(count):
+                if not actor.has_ended and actor.is_able():
+                    self.world.stage.step(actor)
+
+    @rule(choice=st.integers(0, 4), place=st.sampled_from(PLACES))
+    def run_one_to(self, choice: int, place: str) -> None:
+        """Let one thread run until it is about to do a certain thing, and keep it there."""
+        assert self.world is not None
+        able = self.world.stage.able()
+        for actor in able[choice % len(able) :][:1] if able else []:
+            for _ in range(30):
+                if actor.has_ended or not actor.is_able():
+                    break
+                self.world.stage.step(actor)
+                if actor.place == place:
+                    break
+
+    @rule()
+    def everybody_gets_on(self) -> None:
+        assert self.world is not None
+        self.world.check_progress()
+
+    @invariant()
+    def nothing_is_broken(self) -> None:
+        if self.world is not None:
+            assert not self.world.stage.failures, self.world.stage.failures
+
+    def teardown(self) -> None:
+        if self.world is not None:
+            self.world.finish()
+
+
+@pytest.fixture(autouse=True)
+def _quick_to_park(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock stands still, and the lookout parks after one look at nothing: the races are around that."""
+    monkeypatch.setattr(crew_module, "time", SteppedTime())
+    monkeypatch.setattr(crew_module, "QUIET_LOOKS", 0)
+
+
+def explore(examples: int, steps: int) -> None:
+    limits = settings(
+        max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    run_state_machine_as_test(Lead, settings=limits)
+
+
+def test_the_lead_in_every_order() -> None:
+    explore(150, 40)
+
+
+# What happens together: requests (client, path, whether it blocks), and None for letting all blocked ones go.
+Part = list[tuple[int, str, bool] | None]
+QUICK, STALL, OTHER = (0, "/a", False), (1, "/b", True), (2, "/c", False)
+SCENARIOS: dict[str, tuple[int, list[Part]]] = {
+    "a stall, then another request": (2, [[STALL], [OTHER]]),
+    "a quick one and a stall, then another": (2, [[QUICK, STALL], [OTHER]]),
+    "a stall with one thread, and another waits": (1, [[STALL], [OTHER], [None], [QUICK]]),
+    "a stall ends as another request comes": (1, [[STALL], [None, OTHER], [QUICK]]),
+    "a predicted stall": (2, [[STALL], [None], [STALL, OTHER]]),
+    "a predicted stall with one thread": (1, [[STALL], [None], [STALL], [OTHER], [None]]),
+    "all threads stalled, all let go": (2, [[STALL, (0, "/a", True)], [OTHER], [None, (3, "/d", True)]]),
+}
+
+
+def play(threads: int, parts: list[Part], switched: int, switches: dict[int, int]) -> int:
+    """Play a scenario with threads switched in one of its parts; return how many steps that part took."""
+    world = World(threads, CLIENTS)
+    taken = 0
+    try:
+        world.run_on({}, 500)
+        for number, part in enumerate(parts):
+            for step in part:
+                if step is None:
+                    world.let_go.update(world.blocked)
+                else:
+                    world.ask(step[0], step[1], blocks=step[2])
+            count = world.run_on(switches if number == switched else {}, 500)
+            taken = count if number == switched else taken
+        world.check_progress()
+    finally:
+        world.finish()
+    return taken
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_single_switch(name: str) -> None:
+    """Each thread in turn is stopped before each of its steps, once, while another one runs until it has to wait."""
+    threads, parts = SCENARIOS[name]
+    for part in range(len(parts)):
+        length = play(threads, parts, part, {})
+        for moment in range(length):
+            for other in range(threads + 1):
+                play(threads, parts, part, {moment: other})
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_pair_of_switches(name: str) -> None:
+    """The same with two such stops, wherever they are."""
+    threads, parts = SCENARIOS[name]
+    for part in range(len(parts)):
+        length = play(threads, parts, part, {})
+        for first in range(length):
+            for second in range(first + 1, length + 10):
+                for other in range(threads + 1):
+                    for third in range(threads + 1):
+                        play(threads, parts, part, {first: other, second: third})
+
+
+@pytest.mark.long
+def test_the_lead_in_very_many_orders() -> None:
+    explore(3000, 60)

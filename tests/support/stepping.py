@@ -1,0 +1,440 @@
+"""The real Crew, its threads stepped one at a time: whoever runs next is chosen by the test at every shared access.
+
+Each thread runs until it touches something that threads share (a claim, the mark that the lookout is parked, the list
+of the waiting, a lock, the loop's wait, the application) and stops there. So every interleaving of those accesses can
+be had, and had again. Two leaders, a request that runs twice, or a moment in which everybody waits although there is
+something to do, are found where they happen.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from wiverno.core.crew import Crew, Member
+from wiverno.wsgi.gateway import KEEP
+
+PATIENCE = 20.0  # seconds in which a thread reaches its next stop
+
+
+IDLE_LOOKS = 4  # looks of the lookout, with everybody else waiting, after which nothing more will happen
+
+
+class Broken(BaseException):
+    """An invariant does not hold; not an Exception, for those the crew survives."""
+
+
+class Actor:
+    """A thread and what it waits for: `is_able` tells whether it can go on."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.baton = threading.Semaphore(0)
+        self.is_able: Callable[[], bool] = lambda: True
+        self.place = "start"
+        self.is_polite = False  # at a place where it may stop for ever without harm: a look at nothing
+        self.has_ended = False
+
+
+class Stage:
+    """Lets one actor run at a time; `step` is the test's, the other methods are the actors'."""
+
+    def __init__(self) -> None:
+        self.actors: list[Actor] = []
+        self.failures: list[str] = []
+        self._stopped = threading.Semaphore(0)
+        self._local = threading.local()
+
+    def start(self, name: str, run: Callable[[], None]) -> threading.Thread:
+        actor = Actor(name)
+
+        def body() -> None:
+            self._local.actor = actor
+            actor.baton.acquire()
+            try:
+                run()
+            except BaseException as error:  # a broken invariant, raised where it was broken
+                self.failures.append(f"{actor.name}: {type(error).__name__}: {error}")
+            actor.has_ended = True
+            self._stopped.release()
+
+        thread = threading.Thread(target=body, name=name, daemon=True)
+        self.actors.append(actor)
+        thread.start()
+        return thread
+
+    def stop(self, place: str, is_able: Callable[[], bool] = lambda: True, *, is_polite: bool = False) -> None:
+        """Stop the calling actor until it is chosen, which may be when `is_able` holds."""
+        actor: Actor | None = getattr(self._local, "actor", None)
+        if actor is None:
+            return  # the test itself
+        actor.place, actor.is_able, actor.is_polite = place, is_able, is_polite
+        self._stopped.release()
+        actor.baton.acquire()
+
+    def able(self, *, polite: bool = True) -> list[Actor]:
+        """Return the actors that could go on; without those that would only look at nothing, if not `polite`."""
+        return [
+            actor
+            for actor in self.actors
+            if not actor.has_ended and (polite or not actor.is_polite) and actor.is_able()
+        ]
+
+    def step(self, actor: Actor) -> None:
+        """Let one actor run to its next stop."""
+        actor.baton.release()
+        assert self._stopped.acquire(timeout=PATIENCE), f"{actor.name} does not come back from {actor.place}"
+        assert not self.failures, self.failures
+
+
+class SteppedLock:
+    """A lock whose every acquire is a stop."""
+
+    def __init__(self, stage: Stage, name: str, *, is_taken: bool = False) -> None:
+        self._stage = stage
+        self._name = name
+        self.is_taken = is_taken
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        if timeout >= 0:
+            self._stage.stop(f"timed {self._name}", is_polite=True)
+            if self.is_taken:
+                return False
+        else:
+            self._stage.stop(self._name, lambda: not self.is_taken)
+        self.is_taken = True
+        return True
+
+    def release(self) -> None:
+        if not self.is_taken:
+            raise RuntimeError("release unlocked lock")
+        self.is_taken = False
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class SteppedClaims(dict[int, Any]):
+    """The claims: putting, taking and looking are stops."""
+
+    stage: Stage
+
+    def __setitem__(self, turn: int, claim: Any) -> None:
+        self.stage.stop("put a claim")
+        super().__setitem__(turn, claim)
+
+    def pop(self, turn: int, *default: Any) -> Any:
+        self.stage.stop("take a claim")
+        return super().pop(turn, *default)
+
+    def __bool__(self) -> bool:
+        self.stage.stop("look for claims")
+        return len(self) > 0
+
+
+class Environ(dict[str, Any]):
+    """A request: its number, and how it will behave."""
+
+
+class FakeGateway:
+    """The application: stops in a request that is to block until the test lets it go on."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+
+    def respond(self, environ: Environ) -> int:
+        return self._world.respond(environ)
+
+
+class FakeConnection:
+    """A client that has at most one request under way, as far as the crew can see."""
+
+    def __init__(self, world: "World", fd: int) -> None:
+        self.fd = fd
+        self.unsettled = False
+        self.gateway = FakeGateway(world)
+        self._world = world
+        self.request: Environ | None = None
+        self.is_detached = False
+
+    def ready(self, events: int) -> Environ | None:
+        with self._world.leading(f"ready {self.fd}"):
+            self._world.stage.stop("read a request")
+            request, self.request = self.request, None
+            if self.is_detached:
+                raise Broken(f"connection {self.fd} belongs to a thread and is read by the leader")
+            return request
+
+    def detach(self) -> None:
+        self._world.stage.stop("detach")
+        self.is_detached = True
+
+    def detach_armed(self) -> None:
+        self.is_detached = True
+
+    def settle(self, outcome: int) -> None:
+        self._world.stage.stop("settle")
+        if not self.is_detached:
+            raise Broken(f"connection {self.fd} is settled by a thread that it was not given to")
+        self.is_detached = False
+
+    def answer(self, status: int, detail: str, retry_after: int = 0) -> None:
+        raise Broken(f"{status} {detail}")
+
+    def close(self) -> None:
+        raise Broken("closed because of an exception")
+
+
+class FakeLoop:
+    """Events that the test makes; waiting is a stop."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.ready: deque[tuple[int, int]] = deque()
+        self.handlers: dict[int, FakeConnection] = {}
+        self.arming = SteppedLock(world.stage, "arming")
+        self.now = 0.0
+        self.come: list[int] = []
+        self.is_woken = False
+        self.poller = self
+
+    def wait(self) -> None:
+        with self._world.leading("wait"):
+            self._world.stage.stop("wait", lambda: self.is_woken or bool(self._armed()))
+            self.is_woken = False
+            for fd in self._armed():
+                self.ready.append((fd, 1))
+                self.come.remove(fd)
+
+    def _armed(self) -> list[int]:
+        """Return whose events a poller would tell: not of those that a thread works for."""
+        return [fd for fd in self.come if not self.handlers[fd].is_detached]
+
+    def wake(self) -> None:
+        self.is_woken = True
+
+    def watch(self, handler: object, when: float) -> None:
+        pass
+
+
+class Leading:
+    """What only the leader does; two at a time is the end of the test."""
+
+    def __init__(self, world: "World", what: str) -> None:
+        self._world = world
+        self._what = what
+
+    def __enter__(self) -> None:
+        others = self._world.doing_leaders_work
+        others.append(f"{threading.current_thread().name} in {self._what}")
+        if len(others) > 1:
+            raise Broken(f"two threads lead: {others}")
+
+    def __exit__(self, *_: object) -> None:
+        self._world.doing_leaders_work.pop()
+
+
+class SteppedCrew(Crew):
+    """A crew whose shared marks are stops: properties in the place of attributes."""
+
+    world: "World"
+
+    def _start(self) -> None:
+        for number in range(self._count):
+            member = Member()
+            member.park = SteppedLock(self.world.stage, f"park {number}", is_taken=True)  # type: ignore[assignment]
+            self._members.append(member)
+            self._idle.append(member)
+            self.world.stage.start(f"crew {number}", lambda member=member: self._serve(member))  # type: ignore[misc]
+        self._give_lead()
+
+
+def _shared(name: str) -> property:
+    hidden = "stepped" + name
+
+    def read(self: SteppedCrew) -> Any:
+        self.world.stage.stop(f"read {name}")
+        return self.__dict__[hidden]
+
+    def write(self: SteppedCrew, value: Any) -> None:
+        if hasattr(self, "world"):
+            self.world.stage.stop(f"write {name}")
+        self.__dict__[hidden] = value
+
+    return property(read, write)
+
+
+for _name in ("_is_parked", "_lead_is_mine"):
+    setattr(SteppedCrew, _name, _shared(_name))
+
+
+class World:
+    """A crew on a stage, clients, and an application whose requests block until they are let go."""
+
+    def __init__(self, threads: int, clients: int, crew: type[SteppedCrew] = SteppedCrew) -> None:
+        self.stage = Stage()
+        self.doing_leaders_work: list[str] = []
+        self.loop = FakeLoop(self)
+        self.threads = threads
+        self.blocked: dict[int, Environ] = {}  # by number, in the application until let go
+        self.let_go: set[int] = set()
+        self.running: dict[int, str] = {}
+        self.calls: dict[int, int] = {}
+        self.asked: dict[int, int] = {}  # client → number of its request under way
+        self.answered: set[int] = set()
+        self._count = 0
+        for fd in range(clients):
+            self.loop.handlers[fd] = FakeConnection(self, fd)
+        loop: Any = self.loop
+        made = crew(loop, threads, queue_size=0, queue_timeout=0.0)
+        claims = SteppedClaims()
+        claims.stage = self.stage
+        made._claims = claims
+        made._look = SteppedLock(self.stage, "look", is_taken=True)  # type: ignore[assignment]
+        made._lock = SteppedLock(self.stage, "lock")  # type: ignore[assignment]
+        made.world = self
+        self.crew = made
+        self.lookout = self.stage.start("lookout", made.run)
+
+    def leading(self, what: str) -> Leading:
+        """Stand around what only the leader may do."""
+        return Leading(self, what)
+
+    # ---------------------------------------------------------------- what clients do
+
+    def ask(self, fd: int, path: str, *, blocks: bool) -> None:
+        """Have an idle client send a request."""
+        self._count += 1
+        request = Environ(PATH_INFO=path, REQUEST_METHOD="GET", number=self._count, fd=fd, blocks=blocks)
+        self.loop.handlers[fd].request = request
+        self.asked[fd] = self._count
+        self.loop.come.append(fd)
+
+    def idle_clients(self) -> list[int]:
+        return [fd for fd in self.loop.handlers if fd not in self.asked]
+
+    # ---------------------------------------------------------------- what the application does
+
+    def respond(self, environ: Environ) -> int:
+        number, fd = environ["number"], environ["fd"]
+        self.calls[number] = self.calls.get(number, 0) + 1
+        if fd in self.running:
+            raise Broken(f"connection {fd} is run by two threads")
+        self.running[fd] = threading.current_thread().name
+        if environ["blocks"]:
+            self.blocked[number] = environ
+            self.stage.stop("the application", lambda: number in self.let_go)
+            del self.blocked[number]
+        else:
+            self.stage.stop("the application")
+        del self.running[fd]
+        self.answered.add(number)
+        connection = self.loop.handlers[fd]
+        connection.unsettled = False
+        del self.asked[fd]
+        return KEEP
+
+    # ---------------------------------------------------------------- the course of things
+
+    def go_on(self, rounds: int, choose: Callable[[list[Actor]], Actor] | None = None) -> None:
+        """Step everybody in turn, `rounds` times; or whom `choose` chooses."""
+        for _ in range(rounds):
+            if choose is None:
+                for actor in self.stage.able():
+                    if not actor.has_ended and actor.is_able():
+                        self.stage.step(actor)
+            elif able := self.stage.able():
+                self.stage.step(choose(able))
+
+    def run_on(self, switches: dict[int, int], limit: int) -> int:
+        """Let one thread run until it has to wait, then the next; but at given steps switch to another one.
+
+        Args:
+            switches: step → which of those able to goes on there instead of the one that would.
+            limit: steps at most, of all threads together.
+
+        Returns:
+            How many steps it took until everybody only waited or looked at nothing.
+        """
+        current: Actor | None = None
+        looks = patience = 0
+        for count in range(limit):
+            able = self.stage.able()
+            if count in switches and able:
+                current = able[switches[count] % len(able)]
+                patience = IDLE_LOOKS
+            elif current is not None and current.is_polite and current.is_able() and patience:
+                patience -= 1  # whoever was switched to may look some times before the others go on
+            elif current is None or current.has_ended or current.is_polite or not current.is_able():
+                patience = 0
+                busy = [actor for actor in able if not actor.is_polite]
+                looks = 0 if busy else looks + 1
+                if not able or looks > IDLE_LOOKS:
+                    return count
+                current = (busy or able)[0]
+            self.stage.step(current)
+        return limit
+
+    def check_progress(self) -> None:
+        """With everybody stepping fairly, each request gets into the application that a thread is free for.
+
+        Raises:
+            AssertionError: requests wait although threads are free; or all wait for something that never comes.
+        """
+        for _ in range(60):
+            if self._is_served():
+                break
+            self.go_on(8)
+        assert self._is_served(), self.describe()
+        assert all(count == 1 for count in self.calls.values()), self.calls
+
+    def _is_served(self) -> bool:
+        """Everything asked is answered, or blocks in the application, or waits because all threads are blocked."""
+        waiting = [number for number in self.asked.values() if number not in self.blocked]
+        return not waiting or len(self.blocked) == self.threads
+
+    def describe(self) -> str:
+        places = ", ".join(f"{actor.name}: {actor.place}" for actor in self.stage.actors if not actor.has_ended)
+        return f"asked {self.asked}, blocked {sorted(self.blocked)}, of {self.threads} threads; {places}"
+
+    def finish(self) -> None:
+        """Let all requests go, see them answered, end the crew, and see every thread end.
+
+        Raises:
+            AssertionError: a request is not answered exactly once, or a thread does not end.
+        """
+        try:
+            self.let_go.update(range(self._count + 1))
+            for _ in range(100):
+                if not self.asked:
+                    break
+                self.go_on(8)
+            assert not self.asked, self.describe()
+            assert self.calls == dict.fromkeys(range(1, self._count + 1), 1)
+        finally:
+            self.crew.end()
+            for _ in range(100):
+                self.go_on(5)
+                self._end_idle()
+                if all(actor.has_ended for actor in self.stage.actors):
+                    break
+        assert all(actor.has_ended for actor in self.stage.actors), self.describe()
+        assert not dict.__len__(self.crew._claims)
+
+    def _end_idle(self) -> None:
+        """Do what Crew.join does, without waiting."""
+        if not self.crew._lock.is_taken:  # type: ignore[attr-defined]
+            self.crew.join(0.0)
+
+
+class SteppedTime:
+    """A clock by which no look is late."""
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    def process_time(self) -> float:
+        return 0.0
