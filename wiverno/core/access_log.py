@@ -37,7 +37,8 @@ LOGGER: Final = "wiverno.access"
 ERRORS: Final = 500  # status from which on a response is logged even if it is not in the sample
 
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_PRINTABLE: Final = bytes(range(32, 127))
+# Changes what is neither printable nor the end of a line: translate() gives the very same object back if nothing is.
+_CLEAN: Final = bytes(byte if 32 <= byte < 127 or byte == 10 else 63 for byte in range(256))
 _UNSAFE: Final = re.compile(r"[^\x20-\x7e]")
 _FIELD: Final = re.compile(r"\{([^{}]*)\}")
 
@@ -87,19 +88,27 @@ class AccessLog:
         if second != self._second:
             self._second = second
             self._stamp = stamp(second)
-        lines = self._format(batch, self._stamp)
+        try:
+            lines = self._format(batch, self._stamp)
+        except KeyError:
+            lines = self._escaped(batch)
         if self._logger is not None:
-            for line in lines if self._is_clean("\n".join(lines), len(lines)) else self._escaped(batch):
+            text = "\n".join(lines)
+            for line in lines if self._is_clean(text, len(batch) - 1, len(batch)) else self._escaped(batch):
                 self._logger.info("%s", line)
             return
+        lines.append("")
         text = "\n".join(lines)
-        if not self._is_clean(text, len(lines)):
-            text = "\n".join(self._escaped(batch))
-        self._write(text.encode("ascii") + b"\n")
+        if not self._is_clean(text, len(batch), len(batch)):
+            text = "\n".join([*self._escaped(batch), ""])
+        self._write(text.encode("ascii"))
 
-    def _is_clean(self, text: str, count: int) -> bool:
-        """Tell whether nothing in these lines needs escaping."""
-        if not text.isascii() or text.encode("ascii").translate(None, _PRINTABLE) != b"\n" * (count - 1):
+    def _is_clean(self, text: str, lines: int, count: int) -> bool:
+        """Tell whether nothing needs escaping in a text with so many ends of lines about `count` responses."""
+        if not text.isascii() or text.count("\n") != lines:
+            return False
+        data = text.encode("ascii")
+        if data.translate(_CLEAN) is not data:
             return False
         return self._quotes < 0 or (text.count('"') == self._quotes * count and "\\" not in text)
 
@@ -174,6 +183,9 @@ class _Escaped(dict[str, Any]):
         value = super().get(key)
         return default if value is None else escaped(value)
 
+    def __getitem__(self, key: str) -> Any:
+        return self.get(key, "-")  # an application may have taken it out
+
 
 # -------------------------------------------------------------------- formats
 
@@ -194,8 +206,8 @@ def format_of(form: str) -> tuple[Format, int]:
 
 def _common(batch: Sequence[Record], stamp: str) -> list[str]:
     return [
-        f"{environ.get('REMOTE_ADDR')} - {environ.get('REMOTE_USER', '-')} [{stamp}] "
-        f'"{method} {environ.get("REQUEST_URI")} {environ.get("SERVER_PROTOCOL")}" '
+        f"{environ['REMOTE_ADDR']} - {environ.get('REMOTE_USER', '-')} [{stamp}] "
+        f'"{method} {environ["REQUEST_URI"]} {environ["SERVER_PROTOCOL"]}" '
         f"{500 if head is None else head.code} {sent}"
         for environ, method, head, sent, _, _, _ in batch
     ]
@@ -203,8 +215,8 @@ def _common(batch: Sequence[Record], stamp: str) -> list[str]:
 
 def _combined(batch: Sequence[Record], stamp: str) -> list[str]:
     return [
-        f"{environ.get('REMOTE_ADDR')} - {environ.get('REMOTE_USER', '-')} [{stamp}] "
-        f'"{method} {environ.get("REQUEST_URI")} {environ.get("SERVER_PROTOCOL")}" '
+        f"{environ['REMOTE_ADDR']} - {environ.get('REMOTE_USER', '-')} [{stamp}] "
+        f'"{method} {environ["REQUEST_URI"]} {environ["SERVER_PROTOCOL"]}" '
         f"{500 if head is None else head.code} {sent} "
         f'"{environ.get("HTTP_REFERER", "-")}" "{environ.get("HTTP_USER_AGENT", "-")}"'
         for environ, method, head, sent, _, _, _ in batch

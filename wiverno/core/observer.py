@@ -35,7 +35,7 @@ class Observer:
     Attributes:
         note: takes a Record; it is written by the next `flush`.
         with_ids: every request gets an id.
-        is_timed: records need times.
+        is_plain: records need neither times nor ids.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Observer:
         """`access_log` is closed by `close`."""
         self._counters: Counters | None = None
         self.with_ids = with_ids
-        self.is_timed = is_timed
+        self.is_plain = not is_timed and not with_ids
         self._access_log = access_log
         self._records: deque[Record] = deque()
         self.note = self._records.append
@@ -59,7 +59,7 @@ class Observer:
     def count_into(self, counters: Counters) -> None:
         """Count what is noted from now on."""
         self._counters = counters
-        self.is_timed = True
+        self.is_plain = False
 
     def request_id(self, environ: Environ, *, trusted: bool) -> str:
         """Return the id that a trusted proxy gave the request, or a new one."""
@@ -151,19 +151,22 @@ class ObservedGateway(Gateway):
         """Run one request as the gateway does, and note its response."""
         observer = self._observer
         connection: Any = self._sink
-        since = started = ended = 0.0
-        if observer.with_ids:
-            environ["wiverno.request_id"] = observer.request_id(environ, trusted=self._trusted)
-        if observer.is_timed:
+        if observer.is_plain:
+            outcome = _respond(self, environ)
+            if outcome == SUSPENDED:
+                self._noted = (environ, 0.0, 0.0)
+                return outcome
+            observer.note((environ, self.method, self.head, self.sent, 0.0, 0.0, 0.0))
+        else:
+            if observer.with_ids:
+                environ["wiverno.request_id"] = observer.request_id(environ, trusted=self._trusted)
             since = connection.since
             started = time.monotonic()
-        outcome = _respond(self, environ)
-        if outcome == SUSPENDED:
-            self._noted = (environ, since, started)
-            return outcome
-        if started:
-            ended = time.monotonic()
-        observer.note((environ, self.method, self.head, self.sent, since, started, ended))
+            outcome = _respond(self, environ)
+            if outcome == SUSPENDED:
+                self._noted = (environ, since, started)
+                return outcome
+            observer.note((environ, self.method, self.head, self.sent, since, started, time.monotonic()))
         if connection.phase == RUNNING:
             # This thread does not lead: nobody may be about to flush.
             observer.flush()

@@ -192,3 +192,12 @@ def test_formats_that_are_refused(form: str, message: str) -> None:
 def test_format_names_in_any_case() -> None:
     assert access_format().read("JSON") == "json"
     assert format_of(access_format().read("{status}"))[1] == 0
+
+
+@pytest.mark.parametrize("form", ["common", "combined", "json", "{request}"])
+def test_an_application_that_empties_its_environ(tmp_path: Path, form: str) -> None:
+    """What is missing is a dash, and the lines of others are untouched."""
+    lines = written(tmp_path, form, environ(), {"REQUEST_METHOD": "GET"}, environ())
+    assert len(lines) == 3
+    assert "/a?b=c" in lines[0]
+    assert "/a?b=c" not in lines[1]
