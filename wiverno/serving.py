@@ -20,7 +20,7 @@ from wiverno.core.server import build_server, check_application, create_server
 from wiverno.core.status import Control
 from wiverno.workers.alone import Alone
 from wiverno.workers.notify import Notifier
-from wiverno.workers.plan import Plan
+from wiverno.workers.plan import Plan, set_log_level
 from wiverno.workers.supervisor import Supervisor
 
 logger = logging.getLogger("wiverno")
@@ -112,6 +112,7 @@ def run_plan(plan: Plan, configure: Callable[[], Plan] | None = None, *, is_quie
     if not is_quiet:
         be_heard()
     settings = plan.adjustments
+    set_log_level(settings)
     say = _say_nothing if is_quiet else _announce
     notifier = Notifier(environment().variables)
     if settings.workers:

@@ -218,3 +218,22 @@ def test_a_busy_worker_leaves_clients_to_others(tmp_path: Path) -> None:
         served.child.send(signal.SIGQUIT)
         for client in clients:
             client.close()
+
+
+@pytest.mark.parametrize("processes", ["workers = 0", "workers = 1"])
+def test_log_level(tmp_path: Path, processes: str) -> None:
+    """The server's own messages can be silenced and made more, in every process."""
+    with service(tmp_path, settings=f'{processes}\nrequest_timeout = "1s"') as served:
+        served.child.stop()
+    directory = tmp_path / "quiet"
+    directory.mkdir()
+    (directory / "shop.py").write_text(APPLICATION)
+    options = ["--host", "127.0.0.1", "--port", "0", "--workers", processes[-1], "--log-level", "error"]
+    path = f"{directory}/admin.sock"
+    with Child(
+        [script("wiverno"), "run", "shop:app", *options, "--admin-listen", f"unix:{path}"], cwd=directory
+    ) as child:
+        wait_until(lambda: Path(path).exists())
+        wait_until(lambda: ask(path, "/readyz")[0] == 200)
+        assert child.stop() == 0
+        assert child.output == ""

@@ -130,10 +130,7 @@ def kubernetes(loaded: LoadedConfig, name: str) -> str:
     """Return a Deployment and a Service."""
     settings = loaded.adjustments
     admin, port = _admin_port(settings), _first(settings).port
-
-    def probe(path: str) -> str:
-        return f"httpGet: {{path: {path}, port: {admin}}}" if admin is not None else f"tcpSocket: {{port: {port}}}"
-
+    ready, alive = _kubernetes_probe("/readyz", admin, port), _kubernetes_probe("/healthz", admin, port)
     command = ", ".join(f'"{word}"' for word in ["wiverno", *_command(loaded, Path("/etc/wiverno/wiverno.toml"))])
     return f"""\
 # kubectl create configmap {name} --from-file=wiverno.toml={loaded.path or "wiverno.toml"}
@@ -160,15 +157,15 @@ spec:
           ports:
             - containerPort: {port}
           startupProbe:
-            {probe("/readyz")}
+            {ready}
             periodSeconds: 1
             failureThreshold: 60
           readinessProbe:
-            {probe("/readyz")}
+            {ready}
             periodSeconds: 2
             failureThreshold: 1
           livenessProbe:
-            {probe("/healthz")}
+            {alive}
             periodSeconds: 10
             failureThreshold: 3
           lifecycle:
@@ -179,6 +176,20 @@ spec:
       volumes:
         - name: configuration
           configMap: {{name: {name}}}
+{_kubernetes_service(name, port)}"""
+
+
+def _kubernetes_probe(path: str, admin: int | None, port: int) -> str:
+    return f"httpGet: {{path: {path}, port: {admin}}}" if admin is not None else f"tcpSocket: {{port: {port}}}"
+
+
+def _kubernetes_service(name: str, port: int) -> str:
+    return f"""\
+{_kubernetes_service(name, port)}"""
+
+
+def _kubernetes_service(name: str, port: int) -> str:
+    return f"""\
 ---
 apiVersion: v1
 kind: Service

@@ -84,7 +84,7 @@ def from_gunicorn(values: Mapping[str, object]) -> Translated:
             result.app = str(value)
         elif key in _HOOKS:
             result.notes.append((key, "wiverno calls no hooks"))
-        elif key not in ("threads", "workers"):
+        elif key != "threads":
             result.notes.append((key, _DROPPED.get(key, "wiverno has no such setting")))
     _threads(values, result)
     _trust(result)
@@ -92,19 +92,12 @@ def from_gunicorn(values: Mapping[str, object]) -> Translated:
 
 
 def _threads(values: Mapping[str, object], result: Translated) -> None:
-    """Carry threads; without worker processes here, workers × threads is what one process serves at once."""
-    used = [key for key in ("workers", "threads") if key in values and key not in result.settings]
-    if not used:
-        return
-    product = 1
-    for key in used:
+    """Carry threads: each of gunicorn's workers has one unless it says otherwise, here it has four."""
+    if "threads" in values:
         try:
-            product *= max(int(str(values[key])), 1)
+            result.settings["threads"] = (max(int(str(values["threads"])), 1), "threads")
         except ValueError:
-            result.notes.append((key, "is no number"))
-    result.settings["threads"] = (product, used[-1])
-    if "workers" in used and product > 1:
-        result.notes.append(("workers", "became threads of one process"))
+            result.notes.append(("threads", "is no number"))
 
 
 def _trust(result: Translated) -> None:

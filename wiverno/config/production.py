@@ -39,6 +39,10 @@ class ProductionSettings(BaseModel):
         (), "Paths that are not logged, /static/* standing for all that begin with /static/.", "Logging"
     )
 
+    log_level: Annotated[str, kinds.choice("debug", "info", "warning", "error", "critical")] = setting(
+        "info", "From which level on the server's own messages are logged, where [logging] says nothing.", "Logging"
+    )
+
     workers: Annotated[int, kinds.whole(0, 512)] = setting(
         0,
         "Processes that serve, under a supervisor that replaces and reloads them; 0 serves in one process without.",

@@ -1,5 +1,6 @@
 """What is to be served: settings, and how the application is come by."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,6 +10,12 @@ from wiverno.wsgi.gateway import Application
 
 def _nothing() -> None:
     pass
+
+
+def set_log_level(settings: Adjustments) -> None:
+    """Give the server's logger the level of the settings, if they name one."""
+    if "log_level" in settings.model_fields_set:
+        logging.getLogger("wiverno").setLevel(settings.log_level.upper())
 
 
 @dataclass(frozen=True, slots=True)

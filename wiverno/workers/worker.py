@@ -28,7 +28,7 @@ from wiverno.core.loop import Loop
 from wiverno.core.poller import READ
 from wiverno.core.server import check_application
 from wiverno.workers.endings import FAILED_TO_LOAD
-from wiverno.workers.plan import Plan
+from wiverno.workers.plan import Plan, set_log_level
 from wiverno.workers.privileges import drop_privileges
 from wiverno.wsgi.gateway import Application
 
@@ -107,6 +107,7 @@ class Worker:
             certificates = new_certificates(settings)  # before: the key may be root's alone
             drop_privileges(settings.user, settings.group)
             inherited.plan.prepare()
+            set_log_level(settings)
             application = inherited.application or inherited.plan.application()
             check_application(application)
             threads = 0 if settings.mode == "simple" or settings.threads == 1 else settings.threads

@@ -120,12 +120,12 @@ def test_gunicorns_section_is_translated() -> None:
         "forwarded_allow_ips = 10.0.0.1,10.0.0.2\ntimeout = 30\ncertfile = x\nnonsense = 1\n",
     )
     assert table["server"] == {
-        "listen": ["127.0.0.1:80", "unix:/x"], "threads": 8, "request_timeout": "30s",
+        "listen": ["127.0.0.1:80", "unix:/x"], "workers": 4, "threads": 2, "request_timeout": "30s", "certfile": "x",
         "trusted_proxies": ["10.0.0.1", "10.0.0.2"], "trusted_proxy_headers": ["x-forwarded-proto"],
     }  # fmt: skip
-    assert [note.split(": ", 2)[1] for note in found] == ["timeout", "certfile", "nonsense", "workers"]
+    assert [note.split(": ", 2)[1] for note in found] == ["timeout", "nonsense"]
     Path("b.toml").write_text(convert("a.ini").text)
-    assert load("b.toml", environ={}).adjustments.threads == 8
+    assert load("b.toml", environ={}).adjustments.workers == 4
 
 
 def test_a_gunicorn_conf_py_is_run_as_gunicorn_does() -> None:
@@ -137,12 +137,11 @@ def test_a_gunicorn_conf_py_is_run_as_gunicorn_does() -> None:
     assert table == {
         "app": {"use": "a:b"},
         "server": {
-            "listen": ["0.0.0.0:8000", "fd:3"], "threads": 4, "trusted_proxy": "*",
+            "listen": ["0.0.0.0:8000", "fd:3"], "workers": 4, "trusted_proxy": "*",
             "trusted_proxy_headers": ["x-forwarded-proto"], "channel_timeout": "5s",
         },
     }  # fmt: skip
     assert sorted(found) == [
-        "gunicorn.conf.py:3: workers: became threads of one process",
         "gunicorn.conf.py:6: post_fork: wiverno calls no hooks",
         "gunicorn.conf.py:8: worker_class: wiverno has one engine: threads, or mode = simple",
     ]
@@ -157,9 +156,9 @@ def test_a_gunicorn_conf_py_that_raises_is_a_configuration_error() -> None:
 
 
 def test_gunicorns_oddities() -> None:
-    found = from_gunicorn({"workers": "x", "threads": 3, "forwarded_allow_ips": "", "worker_connections": 50})
-    assert found.settings == {"threads": (3, "threads"), "connection_limit": (50, "worker_connections")}
-    assert found.notes == [("workers", "is no number"), ("workers", "became threads of one process")]
+    found = from_gunicorn({"threads": "x", "workers": 3, "forwarded_allow_ips": "", "worker_connections": 50})
+    assert found.settings == {"workers": (3, "workers"), "connection_limit": (50, "worker_connections")}
+    assert found.notes == [("threads", "is no number")]
     assert from_gunicorn({"bind": "a:1"}).settings == {"listen": (["a:1"], "bind")}
 
 
