@@ -37,6 +37,7 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "server_name": st.from_regex(r"\A[a-z0-9.-]{1,20}\Z"),
     "url_scheme": st.sampled_from(["http", "https", "x+y"]),
     "url_prefix": st.from_regex(r"\A(/[a-z0-9%$]{1,5}){0,2}\Z"),
+    "workers": st.integers(0, 512),
     "trusted_proxy": st.sampled_from(["127.0.0.1", "*", "localhost"]),
     "trusted_proxies": st.lists(NETWORKS, min_size=1, max_size=3),
     "trusted_proxy_headers": st.sets(st.sampled_from(PROXY_HEADERS[1:]), min_size=1),
@@ -77,7 +78,22 @@ def drawn(draw: st.DrawFn) -> dict[str, Any]:
         chosen.add("trusted_proxy_headers")
     if {"ipv4", "ipv6"} <= chosen:
         chosen.remove("ipv6")
-    return {name: draw(values_of(name, SETTINGS[name].kind)) for name in names if name in chosen}
+    if "certfile" not in chosen:
+        chosen -= {"keyfile", "ca_certs"}
+    else:
+        chosen.discard("proxy_protocol")
+    if "ca_certs" not in chosen:
+        chosen.discard("client_cert")
+    if "max_requests" not in chosen:
+        chosen.discard("max_requests_jitter")
+    values = {name: draw(values_of(name, SETTINGS[name].kind)) for name in names if name in chosen}
+    if not values.get("workers"):
+        values.pop("stuck_requests", None)
+    if not values.get("max_requests"):
+        values.pop("max_requests_jitter", None)
+    if "admin_listen" in values:
+        values["admin_public"] = True
+    return values
 
 
 GIVEN = st.composite(drawn)()

@@ -289,7 +289,7 @@ def run(*, threads: int, poller: str, seconds: float, interval: float | None = N
     before = descriptors()
     application = Application(violations)
     settings: dict[str, Any] = {"threads": threads, "poller": poller, "log_socket_errors": False}
-    server = create_server(application, host=LOOPBACK, port=0, inbuf_overflow=50_000, **settings)
+    server: Any = create_server(application, host=LOOPBACK, port=0, inbuf_overflow=50_000, **settings)
     watch = Watch(server._engine.crew, violations)
     runner = threading.Thread(target=server.run, name="server under stress", daemon=True)
     with switch_interval(interval):
@@ -312,7 +312,7 @@ def _nothing_is_left(server: Any, application: Application, clients: Clients, vi
     crew = server._engine.crew
     assert not crew._claims
     assert not crew.queued
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("wiverno-")]
+    assert not [member.thread for member in crew._members if member.thread is not None and member.thread.is_alive()]
     twice = [name for name, count in application.calls.items() if count != 1]
     assert not twice, twice
     assert len(set(clients.answered)) == len(clients.answered)

@@ -27,7 +27,7 @@ def routes_table(app: object) -> list[RouteRow]:
     """
     if not isinstance(app, Router):
         raise TypeError(
-            f"{type(app).__qualname__} is not a wiverno application; only its own framework knows its routes"
+            f"{type(app).__qualname__} is no wiverno application; only its own framework knows its routes"
         )
     rows = [
         RouteRow(", ".join(route.methods), route.pattern.text, route.name, _name(route.handler), _place(route.handler))
