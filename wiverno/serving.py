@@ -16,7 +16,7 @@ from wiverno.admin.application import AdminApplication
 from wiverno.config.settings import Adjustments, TcpAddress, UnixAddress
 from wiverno.config.sources import environment
 from wiverno.core.listeners import Listener
-from wiverno.core.server import build_server, check_application, create_server
+from wiverno.core.server import MAIN_PROCESS, build_server, check_application, create_server
 from wiverno.core.status import Control
 from wiverno.workers.alone import Alone
 from wiverno.workers.notify import Notifier
@@ -26,8 +26,6 @@ from wiverno.workers.supervisor import Supervisor
 logger = logging.getLogger("wiverno")
 
 SERVING = "Serving on http://{}:{}"
-# Settings that concern the whole process, or make it several.
-MAIN_PROCESS = ("workers", "admin_listen", "pid_file", "user", "group", "umask")
 SORT_ORDER = ("cumulative", "calls", "time")
 
 

@@ -237,3 +237,11 @@ def test_log_level(tmp_path: Path, processes: str) -> None:
         wait_until(lambda: ask(path, "/readyz")[0] == 200)
         assert child.stop() == 0
         assert child.output == ""
+
+
+def test_create_server_is_one_server_in_a_program() -> None:
+    """What concerns the whole process is refused there instead of ignored."""
+    from wiverno.core.server import create_server
+
+    with pytest.raises(ValueError, match=r"workers, admin_listen: not for one server among others"):
+        create_server(lambda environ, start_response: [], workers=2, admin_listen="127.0.0.1:0")

@@ -19,6 +19,9 @@ from wiverno.core.listeners import Listener, adopt, open_listeners
 from wiverno.core.signals import stop_signals
 from wiverno.wsgi.gateway import Application
 
+# Settings that concern the whole process, or make it several.
+MAIN_PROCESS = ("workers", "admin_listen", "pid_file", "user", "group", "umask")
+
 logger = logging.getLogger(__name__)
 channel_logger = logging.getLogger("wiverno")
 
@@ -230,7 +233,14 @@ def create_server(
         OSError: an address can't be bound.
     """
     check_application(application)
-    return build_server(application, Adjustments.from_keywords(**kw), start=_start, sock=_sock, map=map)
+    adjustments = Adjustments.from_keywords(**kw)
+    alien = [name for name in MAIN_PROCESS if getattr(adjustments, name)]
+    if alien:
+        raise ValueError(
+            f"{', '.join(alien)}: not for one server among others in a program; serve(), wiverno run and pserve have "
+            "the whole process to themselves"
+        )
+    return build_server(application, adjustments, start=_start, sock=_sock, map=map)
 
 
 def build_server(
