@@ -6,6 +6,7 @@ page's lines in their order; `...` stands for anything, and so does a time of da
 """
 
 import contextlib
+import http.client
 import os
 import re
 import signal
@@ -34,6 +35,9 @@ SERVERS = re.compile(
 SERVING = re.compile(
     r"^\s*(\w+\.)?(serve|RunServer|create_server|DevServer)\(.*\)(\.(start|run|serve)\(.*\))?$", re.MULTILINE
 )
+
+
+SERVING_ON = re.compile(r"http://[\w.\-\[\]]+:(\d+)")
 
 
 class Session:
@@ -145,6 +149,8 @@ class Session:
             if "^C" in command.expected:
                 assert stopped(child, signal.SIGINT) == 0, child.output
                 return
+            if found := SERVING_ON.search(child.output):
+                wait_until(lambda: has_answered(int(found[1])), 20, what=f"an answer\n{child.output}")
             stack.pop_all()
             self.servers.append((child, text))
 
@@ -189,6 +195,19 @@ def as_pattern(line: str) -> str:
     pattern = re.sub(r"\d{4}\\-\d\d\\-\d\d", r"\\d{4}-\\d\\d-\\d\\d", pattern)
     pattern = re.sub(r"\d\d:\d\d:\d\d(,\d+)?", r"\\d\\d:\\d\\d:\\d\\d(,\\d+)?", pattern)
     return pattern.replace(r"\.\.\.", ".*?").replace("\\ ", r"\s+")
+
+
+def has_answered(port: int) -> bool:
+    """Whether an HTTP request is answered, with whatever status; a reader's first request is."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
+    try:
+        connection.request("GET", "/favicon.ico")
+        connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
 
 
 def answers(port: int) -> bool:
