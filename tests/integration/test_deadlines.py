@@ -27,7 +27,7 @@ from tests.support.waiting import PATIENCE, wait_until
 EARLY, LATE = 0.9, 4.0  # seconds: a deadline of one second is kept between these, on a busy machine too
 
 
-@pytest.fixture(params=[(mode, poller) for mode in MODES for poller in POLLERS], ids="-".join)
+@pytest.fixture(params=[("threads", "auto"), ("simple", "selectors")], ids="-".join)
 def settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     mode, poller = request.param
     return {**MODES[mode], "poller": poller}
@@ -259,8 +259,10 @@ def test_five_hundred_that_dribble() -> None:
             growth = resident(server.pid) - before
         assert sorted(times)[len(times) // 2] < 0.05
         assert growth < 500 * 10_000
-        wait_until(lambda: descriptors(server.pid) < 50, what="the dribbling clients to be cut off")
-        assert all(b" 408 " in client.rest() or b" 400 " in client.buffer for client in crowd[:20])
+        for client in crowd:
+            assert client.response()[0] in (400, 408)  # GGGG… and time out
+            client.close()
+        wait_until(lambda: descriptors(server.pid) < 50, what="the descriptors to be given back")
 
 
 def processor_time(pid: int) -> float:

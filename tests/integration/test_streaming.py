@@ -1,0 +1,115 @@
+"""Bodies of any size both ways in little memory, to slow clients too, and what happens when they leave.
+
+`make test-long` does the same with a gigabyte (tests/long/test_gigabyte.py).
+"""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import volume
+from tests.support.descriptors import resident, temporary_files
+from tests.support.engine_child import EngineChild, engine_child, get
+from tests.support.engine_server import PIECE
+from tests.support.volume import GROWTH, MIB
+from tests.support.waiting import wait_until
+
+SIZE = 200 * MIB
+
+
+@pytest.fixture(scope="module", params=[(4, "auto"), (1, "selectors")], ids=["threads", "simple"])
+def server(request: pytest.FixtureRequest) -> Iterator[EngineChild]:
+    threads, poller = request.param
+    with engine_child(threads=threads, poller=poller) as child:
+        child.ask("/hello")
+        yield child
+
+
+def test_a_large_download(server: EngineChild) -> None:
+    """A generator's bytes arrive, and the memory does not grow with them."""
+    assert volume.measured(server, lambda: volume.download(server, f"/stream/{SIZE}", SIZE)) < GROWTH
+    volume.nothing_is_left(server)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_large_upload(server: EngineChild, chunked: bool) -> None:
+    """A body goes to a temporary file, which is gone with its request."""
+    assert volume.measured(server, lambda: volume.upload(server, SIZE, chunked=chunked)) < GROWTH
+    volume.nothing_is_left(server)
+
+
+def test_a_large_file(server: EngineChild, tmp_path: Path) -> None:
+    """The kernel sends it: next to no memory."""
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        for _ in range(SIZE // len(PIECE)):
+            file.write(PIECE)
+    assert volume.measured(server, lambda: volume.download(server, f"/file{path}", SIZE)) < GROWTH
+
+
+def test_a_slow_reader(server: EngineChild) -> None:
+    """A client that reads more slowly than the application produces costs no more than the marks allow."""
+    size = 60 * MIB
+    growth = volume.measured(server, lambda: volume.download(server, f"/stream/{size}", size, pause=0.005))
+    assert growth < GROWTH
+    volume.nothing_is_left(server)
+
+
+def test_the_disk_a_slow_reader_takes_is_bounded(server: EngineChild) -> None:
+    """No more waits than the high-water mark, wherever it is kept."""
+    with server.client() as client:
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.send(get(f"/stream/{SIZE}"))
+        client.until(b"\r\n\r\n")
+        count = len(client.buffer)
+        while count < 80 * MIB:
+            count += len(client.socket.recv(MIB))
+        assert sum(temporary_files(server.pid)) < 60 * MIB
+    volume.nothing_is_left(server)
+
+
+def test_a_client_that_leaves_in_the_middle(server: EngineChild) -> None:
+    """The response is closed, its thread is free, its files are gone, and the memory comes back."""
+    before = int(server.ask("/closed"))
+    for _ in range(8):
+        volume.leave_in_the_middle(server, f"/stream/{SIZE}", 3 * MIB)
+    wait_until(lambda: int(server.ask("/closed")) == before + 8, what="the responses to be closed")
+    volume.nothing_is_left(server)
+
+
+def test_an_upload_that_breaks_off(server: EngineChild) -> None:
+    """A body that never becomes complete reaches no application and leaves no file."""
+    for chunked in (False, True):
+        framing = b"Transfer-Encoding: chunked\r\n\r\nfffffff\r\n" if chunked else b"Content-Length: 100000000\r\n\r\n"
+        with server.client() as client:
+            client.send(b"POST /upload HTTP/1.1\r\nHost: a\r\n" + framing)
+            for _ in range(10):
+                client.send(b"x" * MIB)
+            wait_until(lambda: temporary_files(server.pid))
+        volume.nothing_is_left(server)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_memory_with_many_slow_readers(threads: int) -> None:
+    """Forty clients that take nothing of a long response keep a bounded piece of it each."""
+    settings: dict[str, Any] = {"outbuf_overflow": 65536, "outbuf_high_watermark": 1 << 20}
+    with engine_child(threads=threads, **settings) as child:
+        child.ask("/hello")
+        before = resident(child.pid)
+        clients = [child.client() for _ in range(40)]
+        for client in clients:
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.send(get(f"/stream/{SIZE}"))
+        if threads == 1:
+            for client in clients:
+                client.until(b"\r\n\r\n")
+            assert child.ask("/hello") == b"hello"
+        else:
+            wait_until(lambda: len(temporary_files(child.pid)) == threads)
+        assert resident(child.pid) - before < 40 * 200_000
+        for client in clients:
+            client.close()
+        wait_until(lambda: int(child.ask("/closed")) >= threads)
