@@ -62,7 +62,11 @@ class Fleet:
         """End one process well and start it anew."""
         old = self.children[index]
         assert old.stop(signal.SIGTERM) == 0, old.output
-        self.ended.append(old)
+        self.replace(index)
+
+    def replace(self, index: int) -> None:
+        """Start a process that has ended anew."""
+        self.ended.append(self.children[index])
         self.children[index] = self.start(index)
 
     def __enter__(self) -> "Fleet":

@@ -7,7 +7,6 @@ counted, and must be no more than what it had been given and nobody else may rep
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 import pytest
 
@@ -25,16 +24,16 @@ SHORT = {
 """Shorter than shipped, where a test waits for it."""
 
 
-@pytest.fixture(params=sorted(BALANCERS))
+@pytest.fixture(params=sorted(BALANCERS), scope="module")
 def name(request: pytest.FixtureRequest) -> str:
     """Which balancer."""
     return str(request.param)
 
 
-@pytest.fixture
-def fleet(name: str, tmp_path: Path) -> Iterator[Fleet]:
-    """Three processes that serve."""
-    with Fleet(tmp_path, VARIABLES[name]) as running:
+@pytest.fixture(scope="module")
+def fleet(name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Three processes that serve; a test that kills one starts it again."""
+    with Fleet(tmp_path_factory.mktemp(name), VARIABLES[name]) as running:
         yield running
 
 
@@ -75,10 +74,12 @@ def test_killed(name: str, fleet: Fleet) -> None:
     with BALANCERS[name](fleet) as port, Load(port, methods=("GET",)) as load:
         load.more(200)
         fleet.children[0].send(signal.SIGKILL)
-        fleet.children[0].wait()
+        killed = fleet.children[0]
+        killed.wait()
         load.more(600)
+    fleet.replace(0)
     assert load.failures == []
-    assert load.answered[fleet.children[0].process.pid] > 0
+    assert load.answered[killed.process.pid] > 0
 
 
 def test_hung(name: str, fleet: Fleet) -> None:
