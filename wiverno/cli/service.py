@@ -185,11 +185,6 @@ def _kubernetes_probe(path: str, admin: int | None, port: int) -> str:
 
 def _kubernetes_service(name: str, port: int) -> str:
     return f"""\
-{_kubernetes_service(name, port)}"""
-
-
-def _kubernetes_service(name: str, port: int) -> str:
-    return f"""\
 ---
 apiVersion: v1
 kind: Service
