@@ -101,7 +101,7 @@ def test_a_web_page_cannot_steer_it(tmp_path: Path) -> None:
         port = int(served.child.wait_for(r"administration on http://127\.0\.0\.1:(\d+)").group(1))
         address = ("127.0.0.1", port)
         assert ask(address, "/stop", method="POST")[0] == 403
-        assert ask(address, "/readyz")[0] == 200
+        wait_until(lambda: ask(address, "/readyz")[0] == 200)
         for host in ("attacker.example", "attacker.example:80", "1.2.3.4.attacker.example"):
             with RawClient(address) as client:
                 client.send(f"GET /status HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
