@@ -73,7 +73,8 @@ async def ordinary(port: int, notice: Notice) -> None:
     while True:
         begun = time.monotonic()
         try:
-            good = await asyncio.wait_for(ask(port), ORDINARY_WAIT)
+            async with asyncio.timeout(ORDINARY_WAIT):
+                good = await ask(port)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             good = False
         if good:
@@ -230,18 +231,24 @@ async def _beside(port: int, fault: Fault, seconds: float, notice: Notice) -> No
     await asyncio.sleep(1.2)  # the crowd is there
     client = asyncio.ensure_future(ordinary(port, notice))
     await asyncio.sleep(seconds)
-    for task in (client, harm):
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    await ended(client, harm)
+
+
+async def ended(*tasks: asyncio.Future[None]) -> None:
+    """Cancel tasks until they are over; a cancellation may get lost where a connection is just being made."""
+    while waiting := [task for task in tasks if not task.done()]:
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting, timeout=0.5)
 
 
 async def _recovers(port: int, deadline: float) -> bool:
     end = time.monotonic() + deadline
     while time.monotonic() < end:
         with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
-            if await asyncio.wait_for(ask(port), 2):
-                return True
+            async with asyncio.timeout(2):
+                if await ask(port):
+                    return True
         await asyncio.sleep(0.05)
     return False
 

@@ -13,7 +13,7 @@ from tests.long.subjects import SUBJECTS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 BLOCK = re.compile(r"(<!-- figures: begin -->\n).*?(<!-- figures: end -->)", re.DOTALL)
-SECONDS = 6.0
+SECONDS = 5.0
 
 
 def cell(seen: Notice) -> str:

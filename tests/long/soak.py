@@ -4,12 +4,11 @@ python -m tests.long.soak SECONDS [SUBJECT]    prints a sample every tenth of th
 """
 
 import asyncio
-import contextlib
 import sys
 import time
 from dataclasses import dataclass
 
-from tests.long.faults import ask, connected, reset
+from tests.long.faults import ask, connected, ended, reset
 from tests.long.subjects import Subject, subject
 
 REQUESTS = (
@@ -82,9 +81,7 @@ class Soak:
         for task in tasks:
             if task.done() and not task.cancelled() and task.exception():
                 self.failures.append(repr(task.exception()))
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+        await ended(*tasks)
 
 
 def soak(name: str, seconds: float, *, harm: bool = True) -> Soak:
