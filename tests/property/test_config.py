@@ -37,6 +37,7 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "server_name": st.from_regex(r"\A[a-z0-9.-]{1,20}\Z"),
     "url_scheme": st.sampled_from(["http", "https", "x+y"]),
     "url_prefix": st.from_regex(r"\A(/[a-z0-9%$]{1,5}){0,2}\Z"),
+    "worker_timeout": st.one_of(st.just(0.0), st.floats(5, LONGEST, allow_nan=False)),
     "workers": st.integers(0, 512),
     "trusted_proxy": st.sampled_from(["127.0.0.1", "*", "localhost"]),
     "trusted_proxies": st.lists(NETWORKS, min_size=1, max_size=3),

@@ -117,5 +117,3 @@ def describe_body(environ: Environ, length: int, body: Any) -> None:
     environ["wsgi.input"] = body
     environ["CONTENT_LENGTH"] = str(length)
     environ.pop("HTTP_TRANSFER_ENCODING", None)
-
-
