@@ -220,7 +220,7 @@ CASES = {
     "storm": Case(storm, "50 clients that connect and hang up at full speed"),
     "descriptors": Case(idle, "1,000 idle connections, 256 descriptors", {"NOFILE": 256}, is_hard=True),
     "memory": Case(
-        upload, "20 uploads of 8 MiB at a time, 400 MiB of address space beyond the threads'", {"AS": 1600 * MIB}
+        upload, "20 uploads of 8 MiB at a time, no more than 1,600 MiB of address space", {"AS": 1600 * MIB}
     ),
     "disk": Case(upload, "20 uploads of 8 MiB at a time, no file may grow beyond 1 MiB (a full disk)", {"FSIZE": MIB}),
 }
