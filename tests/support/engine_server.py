@@ -6,10 +6,12 @@
 /file/PATH     a file through wsgi.file_wrapper
 /upload        how many bytes the body had, and their crc32
 /hold          waits until somebody asks for /release
+/signal        after a moment, sends SIGTERM to a thread of its own instead of to the process
 /closed        how many responses of /stream have been closed
 """
 
 import json
+import signal
 import sys
 import threading
 import zlib
@@ -65,6 +67,8 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         return [upload(environ["wsgi.input"])]
     if kind == "hold":
         released.wait()
+    elif kind == "signal":
+        threading.Timer(0.2, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
     elif kind == "release":
         released.set()
     elif kind == "closed":

@@ -118,6 +118,10 @@ class Crew:
         self._unpark()
         self._loop.poller.wake()
 
+    def attend(self) -> None:
+        """Have the thread in `run`, where signal handlers run, go on for a moment; from any thread."""
+        self._unpark()
+
     def join(self, deadline: float) -> int:
         """Wait for idle threads to end until `deadline` (monotonic seconds); return how many still run."""
         with self._lock:

@@ -29,7 +29,7 @@ from wiverno.core.observer import Observer, new_observer
 from wiverno.core.poller import READ, new_poller
 from wiverno.core.pulse import Pulse
 from wiverno.core.service import new_service
-from wiverno.core.signals import REFRESH_SIGNALS
+from wiverno.core.signals import REFRESH_SIGNALS, signals_wake
 from wiverno.core.stuck import StuckWatch
 from wiverno.wsgi.environ import Environ, listener_variables
 from wiverno.wsgi.gateway import Application
@@ -136,7 +136,8 @@ class Engine:
         try:
             self.listen()
             self._enter_loop()
-            self._run_crew()
+            with signals_wake(self.loop.poller.hear_signals(self.crew.attend)):
+                self._run_crew()
         finally:
             self._finish()
 

@@ -41,6 +41,9 @@ class Poller(Protocol):
     def wake(self) -> None:
         """Make a `wait` in progress, or else the next one, return."""
 
+    def hear_signals(self, on_signal: Callable[[], None]) -> int:
+        """Return a descriptor that signals may write to; a `wait` that one ends calls `on_signal`."""
+
     def close(self) -> None:
         """Give the descriptors back."""
 
@@ -48,17 +51,23 @@ class Poller(Protocol):
 class WakeUp:
     """A socket pair that makes a wait return; a socket pair because Windows can select nothing else."""
 
-    __slots__ = ("_is_set", "_reader", "_writer")
+    __slots__ = ("_is_set", "_on_signal", "_reader", "_writer")
 
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
         self._is_set = False
+        self._on_signal: Callable[[], None] | None = None
 
     def fileno(self) -> int:
         """Return the descriptor to watch for reading."""
         return self._reader.fileno()
+
+    def hear_signals(self, on_signal: Callable[[], None]) -> int:
+        """Return the descriptor that signals write to; `clear` calls `on_signal` if one has."""
+        self._on_signal = on_signal
+        return self._writer.fileno()
 
     def set(self) -> None:
         """Make the descriptor readable; safe in signal handlers and from any thread."""
@@ -70,9 +79,12 @@ class WakeUp:
     def clear(self) -> None:
         """Take the mark away; called by the thread that waited."""
         # Drained first: a mark set in between would otherwise lose its byte and keep every later one from being sent.
+        data = b""
         with contextlib.suppress(OSError):
-            self._reader.recv(4096)
+            data = self._reader.recv(4096)
         self._is_set = False
+        if self._on_signal is not None and data.strip(b"\0"):  # a signal writes its number, `set` writes zero
+            self._on_signal()
 
     def close(self) -> None:
         """Close both ends."""
@@ -113,6 +125,10 @@ class EpollPoller:
     def wake(self) -> None:
         """Make `wait` return."""
         self._wake_up.set()
+
+    def hear_signals(self, on_signal: Callable[[], None]) -> int:
+        """Return a descriptor for signals."""
+        return self._wake_up.hear_signals(on_signal)
 
     def close(self) -> None:
         """Give the descriptors back."""
@@ -181,6 +197,10 @@ class SelectorsPoller:
     def wake(self) -> None:
         """Make `wait` return."""
         self._wake_up.set()
+
+    def hear_signals(self, on_signal: Callable[[], None]) -> int:
+        """Return a descriptor for signals."""
+        return self._wake_up.hear_signals(on_signal)
 
     def close(self) -> None:
         """Give the descriptors back."""

@@ -18,6 +18,23 @@ _DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
 
 
 @contextmanager
+def signals_wake(descriptor: int) -> Iterator[None]:
+    """Have each signal write its number to a socket inside the block, whichever thread the system gives it to.
+
+    Without that the main thread, which runs the handlers, would not notice a signal that comes a moment before it
+    begins to wait, or that another thread was interrupted by.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old = signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(old)
+
+
+@contextmanager
 def stop_signals(on_signal: Callable[[signal.Signals], None]) -> Iterator[None]:
     """Call `on_signal` for SIGINT, SIGTERM and those that refresh, inside the block."""
     if threading.current_thread() is not threading.main_thread():

@@ -1,5 +1,6 @@
 """Both pollers over real sockets: the same promises, kept by epoll and by selectors."""
 
+import os
 import select
 import socket
 import sys
@@ -199,6 +200,21 @@ def test_wakes_from_many_threads_leave_the_poller_awake(poller: Poller) -> None:
     started = time.monotonic()
     poller.wait(PATIENCE)
     assert time.monotonic() - started < PATIENCE / 2
+
+
+def test_signals_are_told_from_wakes(poller: Poller) -> None:
+    """A number written by a signal ends a wait and is told; a wake is not taken for one."""
+    heard: list[int] = []
+    descriptor = poller.hear_signals(lambda: heard.append(1))
+    poller.wake()
+    poller.wait(PATIENCE)
+    assert not heard
+    os.write(descriptor, b"\x0f")
+    poller.wake()
+    started = time.monotonic()
+    assert poller.wait(PATIENCE) == []
+    assert time.monotonic() - started < PATIENCE / 2
+    assert heard == [1]
 
 
 class Interrupted:

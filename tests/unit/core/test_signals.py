@@ -2,10 +2,11 @@
 
 import os
 import signal
+import socket
 import threading
 
-from tests.support.waiting import wait_until
-from wiverno.core.signals import REFRESH_SIGNALS, STOP_SIGNALS, stop_signals
+from tests.support.waiting import PATIENCE, wait_until
+from wiverno.core.signals import REFRESH_SIGNALS, STOP_SIGNALS, signals_wake, stop_signals
 
 
 def test_signals_are_handed_on_and_old_handlers_come_back() -> None:
@@ -55,3 +56,34 @@ def test_handlers_come_back_after_an_exception() -> None:
     except RuntimeError:
         pass
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_signals_write_to_a_socket_and_the_old_one_comes_back() -> None:
+    """Whichever thread gets it, a signal is readable on the descriptor."""
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        writer.setblocking(False)
+        reader.settimeout(PATIENCE)
+        before = signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(before)
+        with signals_wake(writer.fileno()), stop_signals(lambda number: None):
+            thread = threading.Thread(target=lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM))
+            thread.start()
+            assert reader.recv(1) == bytes([signal.SIGTERM])
+            thread.join()
+        after = signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(after)
+        assert after == before
+
+
+def test_other_threads_leave_the_descriptor_for_signals_alone() -> None:
+    done: list[int] = []
+
+    def run() -> None:
+        with signals_wake(12345):
+            done.append(1)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert done == [1]
