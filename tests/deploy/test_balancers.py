@@ -14,8 +14,8 @@ from tests.deploy.fleet import BALANCERS, Fleet, Load, fetch
 from tests.support.waiting import wait_until
 
 Balancer = Callable[..., AbstractContextManager[int]]
-VARIABLES = {"haproxy": {"PROXY_PROTOCOL": "on"}, "nginx": {"DRAIN_DELAY": "0"}}
-"""What each balancer's file says to start the processes with."""
+VARIABLES = {"haproxy": {"PROXY_PROTOCOL": "on", "DRAIN_DELAY": "1200ms"}, "nginx": {"DRAIN_DELAY": "0"}}
+"""What each balancer's file says to start the processes with; less delay than shipped, but more than two checks."""
 
 SHORT = {
     "haproxy": ("timeout server 60s", "timeout server 2s"),
