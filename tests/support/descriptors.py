@@ -37,3 +37,8 @@ def context_switches(pid: int) -> int:
             if line.startswith("voluntary_ctxt_switches:"):
                 total += int(line.split()[1])
     return total
+
+
+def processor_time(pid: int) -> int:
+    """Return the nanoseconds that the threads of a process have run (the first number of schedstat)."""
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir())
