@@ -122,8 +122,7 @@ def run_plan(plan: Plan, configure: Callable[[], Plan] | None = None, *, is_quie
             alone = Alone(server, notifier=notifier, version=version("wiverno"))
             alone.run(_admin(alone, settings), lambda: say(settings, server.listeners))
         else:
-            say(settings, server.listeners)
-            server.run()
+            server.serve(lambda: say(settings, server.listeners))
     finally:
         server.close()
 

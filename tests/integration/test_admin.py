@@ -201,6 +201,16 @@ def test_ctl_needs_an_address(tmp_path: Path) -> None:
     done = run([script("wiverno"), "ctl", "status"], cwd=tmp_path)
     assert done.returncode == 2
     assert "set admin_listen in the configuration" in done.stderr
+    assert run([script("wiverno"), "ctl", "status", "--help"], cwd=tmp_path).returncode == 0
+
+
+def test_ctl_takes_its_options_behind_the_command(tmp_path: Path) -> None:
+    with service(tmp_path) as served:
+        wait_until(lambda: served.status()["ready"])
+        file = str(served.directory / "wiverno.toml")
+        done = run([script("wiverno"), "ctl", "status", "--config", file], cwd=tmp_path.parent)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("ready  process ")
 
 
 # pid file

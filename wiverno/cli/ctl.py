@@ -4,6 +4,7 @@ The address is the one in the configuration that the service was started with (`
 Exit status: 0 done, 1 refused or failed, 2 a mistake in the call or the configuration.
 """
 
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -20,26 +21,52 @@ PATIENCE: Final = 300.0  # seconds that a reload may take: applications may be s
 Command = Callable[..., None]
 
 
+def _places(command: Command) -> Command:
+    """Give a command the options that say where the service is; they may stand before or after its name."""
+    for option in (
+        click.option("--admin", metavar="ADDRESS", help="The admin address itself, in place of the file's"),
+        click.option("--server-name", "section", metavar="NAME", help="Use the file's table [server:NAME]"),
+        click.option("--config", "config_file", metavar="FILE", type=click.Path(), help=(
+            "The file with admin_listen [WIVERNO_CONFIG; default ./wiverno.toml if it is there]"
+        )),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def asking(command: Command) -> Command:
+    """Hand a command the client of the service that its options, or the group's, name."""
+
+    @_places
+    @click.pass_context
+    @reported()
+    @functools.wraps(command)
+    def wrapper(
+        ctx: click.Context, /, config_file: str | None, section: str | None, admin: str | None, **kw: Any
+    ) -> None:
+        common = ctx.obj
+        address = admin or common["admin"]
+        options = {"admin_listen": address} if address else None
+        section = section or common["section"] or "main"
+        settings = load(config_file or common["config_file"], options=options, server_name=section).adjustments
+        if settings.admin_address is None:
+            end("no admin address: set admin_listen in the configuration (and restart), or give --admin", MISTAKE)
+        command(AdminClient(settings.admin_address), **kw)
+
+    return wrapper
+
+
 @click.group()
-@click.option("--config", "config_file", metavar="FILE", type=click.Path(), help=(
-    "The file with admin_listen [WIVERNO_CONFIG; default ./wiverno.toml if it is there]"
-))  # fmt: skip
-@click.option("--server-name", "section", metavar="NAME", default="main", help="Use the file's table [server:NAME]")
-@click.option("--admin", metavar="ADDRESS", help="The admin address itself, in place of the file's")
+@_places
 @click.pass_context
-@reported()
-def ctl(ctx: click.Context, config_file: str | None, section: str, admin: str | None) -> None:
+def ctl(ctx: click.Context, /, **places: str | None) -> None:
     """Ask a running service how it is, reload it or stop it."""
-    options = {"admin_listen": admin} if admin else None
-    settings = load(config_file, options=options, server_name=section).adjustments
-    if settings.admin_address is None:
-        end("no admin address: set admin_listen in the configuration (and restart), or give --admin", MISTAKE)
-    ctx.obj = AdminClient(settings.admin_address)
+    ctx.obj = places
 
 
 @ctl.command()
 @click.option("--json", "as_json", is_flag=True, help="Everything, as JSON")
-@click.pass_obj
+@asking
 def status(client: AdminClient, as_json: bool) -> None:
     """Tell how the service is; status 1 if it is not ready."""
     found = _asked(client.status)
@@ -54,7 +81,7 @@ def status(client: AdminClient, as_json: bool) -> None:
 @ctl.command()
 @click.option("--more", "change", flag_value="more", help="Start one more")
 @click.option("--fewer", "change", flag_value="fewer", help="Let one go")
-@click.pass_obj
+@asking
 def workers(client: AdminClient, change: str | None) -> None:
     """List the processes that serve, or have more or fewer of them."""
     if change is not None:
@@ -65,7 +92,7 @@ def workers(client: AdminClient, change: str | None) -> None:
 
 @ctl.command()
 @click.option("--wait/--no-wait", default=True, help="Wait until the new workers serve [default wait]")
-@click.pass_obj
+@asking
 def reload(client: AdminClient, wait: bool) -> None:
     """Change to the configuration and the code as they are now; status 1 and the reason if they do not work."""
     before = _asked(client.status)["reloads"]
@@ -84,14 +111,14 @@ def reload(client: AdminClient, wait: bool) -> None:
 
 
 @ctl.command()
-@click.pass_obj
+@asking
 def stop(client: AdminClient) -> None:
     """Let requests under way finish and end the service."""
     _act(client, "stop")
 
 
 @ctl.command()
-@click.pass_obj
+@asking
 def reopen(client: AdminClient) -> None:
     """Open log files anew, after they were moved away."""
     _act(client, "reopen")

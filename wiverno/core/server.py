@@ -8,7 +8,7 @@ import contextlib
 import logging
 import signal
 import socket as sockets
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -142,9 +142,15 @@ class BaseWSGIServer:
         """Serve until `close`, SIGINT or SIGTERM; returns when requests have finished."""
         self.serve()
 
-    def serve(self) -> None:
-        """Do what `run` does, where a subclass has a `run` of its own."""
+    def serve(self, say: Callable[[], None] = lambda: None) -> None:
+        """Do what `run` does, where a subclass has a `run` of its own.
+
+        Args:
+            say: called when signals are taken and before anything is served: whoever reads that the server listens may
+                stop it at once.
+        """
         with stop_signals(self._on_signal):
+            say()
             # A second SystemExit or KeyboardInterrupt, while requests finish after the first, ends it at once.
             with contextlib.suppress(SystemExit, KeyboardInterrupt):
                 self._engine.run()
