@@ -290,6 +290,8 @@ class Crew:
         counters = predictor.counters
         while True:
             if not ready:
+                if self.has_ended:
+                    return  # while this thread was inside the application; the poller may be closed by now
                 loop.wait()
                 if self.has_ended:
                     return
