@@ -290,10 +290,7 @@ class Crew:
         counters = predictor.counters
         while True:
             if not ready:
-                if self.has_ended:
-                    return  # while this thread was inside the application; the poller may be closed by now
-                loop.wait()
-                if self.has_ended:
+                if not self._wait():
                     return
                 continue
             fd, events = ready.popleft()
@@ -331,6 +328,12 @@ class Crew:
                 return
             if outcome != KEEP or connection.unsettled:
                 self._settle(connection, outcome)
+
+    def _wait(self) -> bool:
+        """Wait for events; False after the end, which may have come while this thread was inside the application."""
+        if not self.has_ended:
+            self._loop.wait()
+        return not self.has_ended
 
     def _leave_lead(self) -> None:
         """Give the lead to a waiting thread, or to the lookout if all are busy."""
