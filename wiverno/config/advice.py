@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
 
 from wiverno.config.settings import Adjustments, TcpAddress
+from wiverno.config.units import size_text
+
+SMALLEST_WORKER: Final = 32 * 2**20  # bytes; Python, the server and a small framework's application
+_CGROUP_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
 
 
 def risks(settings: Adjustments) -> list[str]:
@@ -34,6 +41,13 @@ def risks(settings: Adjustments) -> list[str]:
         found.append(
             "graceful_timeout = 0 sets no deadline, so one stuck request keeps the server from stopping; "
             "set it below what the service manager waits"
+        )
+    memory = _machine_memory()
+    each = settings.max_rss or SMALLEST_WORKER
+    if memory is not None and settings.workers * each > memory:
+        found.append(
+            f"workers = {settings.workers} processes of {size_text(each)} (max_rss, or what a small application takes) "
+            f"need more than the {size_text(memory)} of memory that there is; lower workers or max_rss"
         )
     limit = _descriptor_limit()
     if limit is not None and settings.connection_limit >= limit - 16:
@@ -69,3 +83,15 @@ def _descriptor_limit() -> int | None:
         return None
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return None if soft == resource.RLIM_INFINITY else soft
+
+
+def _machine_memory() -> int | None:
+    """Return the bytes of memory that this process may use, or None where that is not known."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return None
+    try:
+        return min(memory, int(_CGROUP_LIMIT.read_text()))
+    except (OSError, ValueError):  # no control group, or "max"
+        return memory
