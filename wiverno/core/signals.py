@@ -31,7 +31,10 @@ def signals_wake(descriptor: int) -> Iterator[None]:
     try:
         yield
     finally:
-        signal.set_wakeup_fd(old)
+        try:
+            signal.set_wakeup_fd(old)
+        except (OSError, ValueError):  # whoever set it, in a parent process perhaps, has closed it meanwhile
+            signal.set_wakeup_fd(-1)
 
 
 @contextmanager
