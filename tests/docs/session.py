@@ -133,7 +133,7 @@ class Session:
         if re.match(r"wiverno run (dev|prod)\b(?!.*--port)", text):  # their port is 8000 unless somebody says otherwise
             variables["WIVERNO_PORT"] = str(self.ports.setdefault("8000", free_port()))
         if text == "make run":  # what it installs first is there
-            text = run(["make", "--no-print-directory", "-n", "run"], cwd=self.root).stdout.splitlines()[-1]
+            text = run(["make", "--no-print-directory", "-n", "run", "ARGS="], cwd=self.root).stdout.splitlines()[-1]
         expected = [line for line in command.expected if line != "^C"]
         with contextlib.ExitStack() as stack:
             child = stack.enter_context(Child(["bash", "-c", text], cwd=folder, env=variables))
