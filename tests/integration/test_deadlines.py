@@ -264,10 +264,9 @@ def test_five_hundred_that_dribble() -> None:
         wait_until(lambda: descriptors(server.pid) < 50, what="the descriptors to be given back")
 
 
-@pytest.mark.parametrize("poller", POLLERS)
-def test_a_full_descriptor_table(poller: str) -> None:
+def test_a_full_descriptor_table() -> None:
     """Clients that can't be accepted wait without heating the processor, and are served when others have gone."""
-    with engine_child(descriptors=40, threads=2, poller=poller, connection_limit=1000) as server, ExitStack() as stack:
+    with engine_child(descriptors=40, threads=2, connection_limit=1000) as server, ExitStack() as stack:
         server.ask("/hello")
         crowd = [stack.enter_context(server.client()) for _ in range(60)]
         server.child.wait_for(r"accept\(\) threw an exception.*; trying again in 0.5 s")

@@ -16,6 +16,7 @@ from tests.support.waiting import wait_until
 
 COUNT = 1000
 EACH = 4096  # bytes of process memory that an idle connection may take
+SCAN = 60  # microseconds that looking at each of a thousand connections would take at the least
 
 
 @pytest.mark.parametrize("threads", [1, 4])
@@ -25,24 +26,23 @@ def test_idle_connections(threads: int) -> None:
         descriptor_limit(3 * COUNT),
         engine_child(threads=threads, connection_limit=2 * COUNT, backlog=1024) as server,
     ):
-        alone = cost(server, COUNT)
+        alone = cost(server, 2 * COUNT)
         before = resident(server.pid)
         open_before = descriptors(server.pid)
         with idle_clients(server, COUNT):
             assert (resident(server.pid) - before) / COUNT <= EACH
-            assert cost(server, COUNT) < 2 * alone  # a scan of all connections would cost much more
+            assert cost(server, 2 * COUNT) < alone + SCAN
         wait_until(lambda: descriptors(server.pid) <= open_before, what="the connections to be closed")
 
 
-@pytest.mark.parametrize("poller", POLLERS)
-@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize(("threads", "poller"), [(1, "auto"), (4, "auto"), (4, "selectors")])
 def test_an_idle_server_sleeps(threads: int, poller: str) -> None:
     """With and without idle connections, nothing wakes up but for their deadlines, which are bucketed by the second."""
     with engine_child(threads=threads, poller=poller, channel_timeout=600) as server:
         assert server.ask("/hello") == b"hello"
         with idle_clients(server, 20):
             wait_until(lambda: wake_ups(server, 0.2) == 0, what="the lookout to park")
-            assert wake_ups(server, 2.0) <= 1
+            assert wake_ups(server, 1.2) <= 1
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="no strace; on Debian: apt-get install strace")
@@ -51,7 +51,7 @@ def test_an_idle_server_makes_no_system_call() -> None:
     with engine_child(threads=4) as server:
         assert server.ask("/hello") == b"hello"
         wait_until(lambda: wake_ups(server, 0.2) == 0, what="the lookout to park")
-        command = ["timeout", "--signal=INT", "2", "strace", "-f", "-q", "-q", "-e", "trace=all", "-p", str(server.pid)]
+        command = ["timeout", "--signal=INT", "1", "strace", "-f", "-q", "-q", "-e", "trace=all", "-p", str(server.pid)]
         traced = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
         lines = [line for line in traced.stderr.splitlines() if "<detached" not in line and "resumed" not in line]
         calls = [line for line in lines if "unfinished" not in line and "(" in line]

@@ -30,5 +30,5 @@ def test_idle_connections(threads: int, poller: str) -> None:
             beside = cost(server, COUNT)
         print(f"{each:.0f} bytes each; {alone:.1f} µs a request alone, {beside:.1f} beside them")
         assert each <= EACH
-        assert beside < 1.5 * alone
+        assert beside < alone + 60  # looking at each of them would take ten times as long
         wait_until(lambda: descriptors(server.pid) <= open_before, 30, what="the connections to be closed")

@@ -109,7 +109,7 @@ def explore(examples: int, steps: int) -> None:
 
 
 def test_the_lead_in_every_order() -> None:
-    explore(150, 40)
+    explore(80, 40)
 
 
 # What happens together: requests (client, path, whether it blocks), and None for letting all blocked ones go.

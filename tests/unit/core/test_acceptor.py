@@ -133,7 +133,7 @@ def test_errors_of_one_client_pass(number: int) -> None:
         assert failing.calls >= 3
 
 
-@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM])
+@pytest.mark.parametrize(("poller", "number"), [("selectors", errno.EMFILE), (tuple(POLLERS)[-1], errno.ENOMEM)])
 def test_a_shortage_makes_it_pause(poller: str, number: int, caplog: pytest.LogCaptureFixture) -> None:
     """A client that can't be accepted does not make the loop turn; it is tried again, and the log says why."""
     with accepting(poller) as (made, stack):

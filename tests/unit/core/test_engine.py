@@ -175,25 +175,17 @@ def test_what_does_not_end_is_cut_off(how: str, caplog: pytest.LogCaptureFixture
         assert client.is_closed()
         assert "1 thread(s) still running" in caplog.text
         made.application.go_on.set()
-        wait_until(lambda: not crew_threads(made))
-
-
-def crew_threads(made: Any) -> list[threading.Thread]:
-    """Return the engine's own threads that still run; other tests of the process may have left theirs."""
-    members = [member.thread for member in made.engine.crew._members]
-    return [thread for thread in members if thread is not None and thread.is_alive()]
+        wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("wiverno-")])
 
 
 def test_everything_is_given_back(threads: int) -> None:
     before = descriptors()
-    engines = []
     for _ in range(3):
         with running(threads) as made, made.client() as client:
             client.send(GET)
             assert client.response()[0] == 200
-            engines.append(made)
     wait_until(lambda: descriptors() <= before)
-    wait_until(lambda: not any(crew_threads(made) for made in engines))
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("wiverno-")])
 
 
 def test_an_engine_runs_once() -> None:
