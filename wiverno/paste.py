@@ -13,14 +13,16 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
 from wiverno.config.errors import ConfigError, Origin, Problem
-from wiverno.config.loader import AppSpec, LoadedConfig, activate, load, load_section
+from wiverno.config.loader import AppSpec, LoadedConfig, activate, load, load_section, section_reader
+from wiverno.config.settings import Adjustments
 from wiverno.config.toml_file import TomlFile, read_toml
 from wiverno.importer import ImportTargetError, load_object
-from wiverno.serving import run_server, why_not_started
+from wiverno.serving import end_with_one_line, run_server, why_not_started
+from wiverno.workers.rerun import hired, this_program
+from wiverno.workers.supervisor import StartFailedError
 
 Application = Callable[..., Any]
 Runner = Callable[[Application], int]
@@ -29,21 +31,17 @@ Result = TypeVar("Result")
 PASTE_SCHEMES = ("egg:", "call:", "config:")
 
 
-class NotStartedError(Exception):
-    """The server could not start; `str(error)` is the one line that a person needs."""
-
-
 # Entry points of PasteDeploy
 
 
 def server_factory(global_conf: Mapping[str, str] | None, **kw: str) -> Runner:
     """Return the server of `use = egg:wiverno#main`; a mistake in its section ends the process with status 2."""
-    return _runner(_or_exit(lambda: load_section(global_conf or {}, kw)))
+    return _section_runner(global_conf or {}, kw)
 
 
 def simple_factory(global_conf: Mapping[str, str] | None, **kw: str) -> Runner:
     """Return the server of `use = egg:wiverno#simple`: RunServer, one request at a time."""
-    return _runner(_or_exit(lambda: load_section(global_conf or {}, kw, mode="simple")))
+    return _section_runner(global_conf or {}, kw, "simple")
 
 
 def app_factory(global_conf: Mapping[str, str], app: str, factory: str = "false", **settings: str) -> Application:
@@ -233,31 +231,55 @@ def _global_conf(loaded: LoadedConfig, variables: Mapping[str, str] | None) -> d
 # Running, with pserve around
 
 
-def server_of(loaded: LoadedConfig, variables: Mapping[str, str] | None = None) -> Runner:
+def _section_runner(global_conf: Mapping[str, str], keys: Mapping[str, str], mode: str | None = None) -> Runner:
+    loaded = _or_exit(lambda: load_section(global_conf, keys, mode=mode))
+    return _runner(loaded, section_reader(global_conf, keys, mode=mode) if loaded.adjustments.workers else None)
+
+
+def server_of(
+    loaded: LoadedConfig, variables: Mapping[str, str] | None = None, reread: Callable[[], LoadedConfig] | None = None
+) -> Runner:
     """Return the server that a configuration asks for: this one, or another whose table is handed over as it stands.
+
+    Args:
+        loaded: the configuration.
+        variables: pserve's arguments.
+        reread: loads the configuration as it is in the file then, for a reload.
 
     Raises:
         ConfigError: the other server is not installed.
     """
     if loaded.is_own_server:
-        return _runner(loaded)
+        return _runner(loaded, reread)
     origin = Origin("file", str(loaded.path))
     spec = AppSpec(str(loaded.server_use), True, loaded.server_settings, origin)
     server: Runner = _by_paste("SERVER", spec, _global_conf(loaded, variables))
     return server
 
 
-def _runner(loaded: LoadedConfig) -> Runner:
+def _runner(loaded: LoadedConfig, reread: Callable[[], LoadedConfig] | None = None) -> Runner:
     """Return what PasteDeploy calls a server: a function that serves an application until it ends."""
-    for warning in loaded.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    if not hired():
+        for warning in loaded.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+    this_program()  # before the application is imported, which may change the environment
+
+    def renewed() -> Adjustments:
+        assert reread is not None
+        fresh = reread()
+        if not fresh.is_own_server:
+            where = Origin("file", str(fresh.path))
+            raise ConfigError([Problem("is another server, which only a restart can begin", where, "use")])
+        return fresh.adjustments
 
     def run(app: Application) -> int:
         activate(loaded)
         try:
-            run_server(app, loaded.adjustments)
+            run_server(app, loaded.adjustments, renewed if reread else None)
         except OSError as error:
-            _end_with_one_line(why_not_started(error, loaded.adjustments))
+            end_with_one_line(why_not_started(error, loaded.adjustments))
+        except StartFailedError as error:
+            end_with_one_line(str(error))
         return 0
 
     return run
@@ -271,26 +293,11 @@ def _or_exit(action: Callable[[], Result]) -> Result:
     try:
         return action()
     except ConfigError as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(2) from None
-
-
-def _end_with_one_line(message: str) -> NoReturn:
-    """End the process with status 1 and one line.
-
-    pserve swallows SystemExit from a running server and would end with status 0. An exception arrives; the hook
-    keeps its traceback, which says nothing about the mistake, off the screen.
-    """
-    earlier = sys.excepthook
-
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if kind is NotStartedError:
-            print(f"error: {error}", file=sys.stderr)
+        if hiring := hired():
+            hiring.failed(str(error))
         else:
-            earlier(kind, error, trace)
-
-    sys.excepthook = hook
-    raise NotStartedError(message) from None
+            print(error, file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 class TomlLoader:
@@ -348,7 +355,8 @@ class TomlLoader:
         """Return the server [server], or ["server:NAME"]; another server's table is handed over as it stands."""
         server_name = name or self._fragment("server")
         loaded = self._load(defaults, server_name=server_name)
-        return _or_exit(lambda: server_of(loaded, defaults))
+        reread = lambda: load(self.uri.path, variables=self._variables(defaults), server_name=server_name)  # noqa: E731
+        return _or_exit(lambda: server_of(loaded, defaults, reread))
 
     def _file(self) -> TomlFile:
         return _or_exit(lambda: read_toml(self.uri.path))
@@ -356,8 +364,11 @@ class TomlLoader:
     def _load(
         self, defaults: Mapping[str, str] | None = None, *, app_name: str = "main", server_name: str = "main"
     ) -> LoadedConfig:
-        variables = {**dict(self.uri.options or {}), **(defaults or {})}
+        variables = self._variables(defaults)
         return _or_exit(lambda: load(self.uri.path, variables=variables, app_name=app_name, server_name=server_name))
+
+    def _variables(self, defaults: Mapping[str, str] | None) -> dict[str, str]:
+        return {**dict(self.uri.options or {}), **(defaults or {})}
 
     def _fragment(self, kind: str) -> str:
         """Return the URL's fragment if the file has a table of that name, so that #NAME need not name both."""

@@ -9,8 +9,10 @@ import errno
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
+from types import TracebackType
+from typing import Any, NoReturn
 
 from wiverno.admin.application import AdminApplication
 from wiverno.config.settings import Adjustments, TcpAddress, UnixAddress
@@ -21,12 +23,17 @@ from wiverno.core.status import Control
 from wiverno.workers.alone import Alone
 from wiverno.workers.notify import Notifier
 from wiverno.workers.plan import Plan, set_log_level
+from wiverno.workers.rerun import hired, this_program
 from wiverno.workers.supervisor import Supervisor
 
 logger = logging.getLogger("wiverno")
 
 SERVING = "Serving on http://{}:{}"
 SORT_ORDER = ("cumulative", "calls", "time")
+
+
+class NotStartedError(Exception):
+    """The server could not start; `str(error)` is the one line that a person needs."""
 
 
 def serve(app: Any, **kw: Any) -> None:
@@ -76,23 +83,42 @@ def serve_paste(app: Any, global_conf: Mapping[str, str] | None, **kw: str) -> i
     Raises:
         ConfigError: see `serve`; each mistake is named with its line.
     """
-    from wiverno.config.loader import activate, load_section
+    from wiverno.config.loader import activate, load_section, section_reader
 
     loaded = load_section(global_conf or {}, kw)
     activate(loaded)
-    run_server(app, loaded.adjustments)
+    reader = section_reader(global_conf or {}, kw) if loaded.adjustments.workers else None
+    run_server(app, loaded.adjustments, (lambda: reader().adjustments) if reader else None)
     return 0
 
 
-def run_server(application: Any, adjustments: Adjustments, *, is_quiet: bool = False) -> None:
+def run_server(
+    application: Any, adjustments: Adjustments, reread: Callable[[], Adjustments] | None = None, *,
+    is_quiet: bool = False,
+) -> None:  # fmt: skip
     """Listen, say where, and serve an application that is loaded already until a signal ends it.
+
+    Args:
+        application: the WSGI application.
+        adjustments: the settings.
+        reread: returns the settings as they are in the file now. A reload takes them, and workers with the code as it
+            is then, by running this program again. Without it a reload changes nothing.
+        is_quiet: leave logging alone and do not say where the server listens.
 
     Raises:
         OSError: an address cannot be listened on; `why_not_started` has words for it.
         StartFailedError: no worker could begin to serve.
     """
     check_application(application)
-    run_plan(Plan(adjustments, lambda: application, is_renewable=False), is_quiet=is_quiet)
+    if hiring := hired():
+        be_heard()
+        hiring.work(application)
+    plan = Plan(adjustments, lambda: application, is_renewable=False)
+    configure = None
+    if reread is not None:
+        program = this_program()
+        configure = lambda: replace(plan, adjustments=reread(), program=program)  # noqa: E731
+    run_plan(plan, configure, is_quiet=is_quiet)
 
 
 def run_plan(plan: Plan, configure: Callable[[], Plan] | None = None, *, is_quiet: bool = False) -> None:
@@ -190,6 +216,24 @@ def why_not_started(error: OSError, adjustments: Adjustments) -> str:
         case errno.ENOENT | errno.EACCES | errno.EPERM | errno.ENOTDIR if has_path:
             return f"{reason}; the socket's directory must exist and be writable by this user"
     return reason
+
+
+def end_with_one_line(message: str) -> NoReturn:
+    """End the process with status 1 and one line, under pserve too.
+
+    pserve swallows SystemExit from a running server and would end with status 0. An exception arrives; the hook
+    keeps its traceback, which says nothing about the mistake, off the screen.
+    """
+    earlier = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if kind is NotStartedError:
+            print(f"error: {error}", file=sys.stderr)
+        else:
+            earlier(kind, error, trace)
+
+    sys.excepthook = hook
+    raise NotStartedError(message) from None
 
 
 def profile(

@@ -8,7 +8,7 @@ Losers are kept, for those who ask where a value comes from.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ from wiverno.config.contents import AppSpec, Contents, Expander, own_server
 from wiverno.config.errors import DEFAULT, ConfigError, Origin, Problem
 from wiverno.config.expand import Lookup
 from wiverno.config.ini_file import IniFile
-from wiverno.config.section import located
+from wiverno.config.section import located, read_section, section_of
 from wiverno.config.settings import SETTINGS, Adjustments
 from wiverno.config.sources import APP_VARIABLE, Environment, Layer, chosen_file, environment, with_descriptors
 from wiverno.config.sources import options as option_layer
 from wiverno.config.toml_file import TomlFile, read_text, read_toml
 
-__all__ = ["AppSpec", "Chain", "LoadedConfig", "activate", "active", "load", "load_section"]
+__all__ = ["AppSpec", "Chain", "LoadedConfig", "activate", "active", "load", "load_section", "section_reader"]
 
 Chain = tuple[tuple[object, Origin], ...]
 
@@ -275,6 +275,28 @@ def load_section(
     path = Path(name) if name else None
     contents = Contents(files=(path,) if path else (), layers=(layer, *below), warnings=tuple(traps))
     return assemble(contents, [env.layer], env, expander, path)
+
+
+def section_reader(
+    global_conf: Mapping[str, str] | None, settings: Mapping[str, object], *, mode: str | None = None
+) -> Callable[[], LoadedConfig] | None:
+    """Return what loads the same section from the file as it is then; None if it can't be told which section it is.
+
+    Args:
+        global_conf: as for `load_section`.
+        settings: as for `load_section`.
+        mode: as for `load_section`.
+    """
+    known = dict(global_conf or {})
+    name = _from_here(known.get("__file__"))
+    place = section_of(name, settings, known)
+    if name is None or place is None:
+        return None
+
+    def read() -> LoadedConfig:
+        return load_section(*read_section(name, *place), mode=mode)
+
+    return read
 
 
 def _from_here(file: str | None) -> str | None:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from wiverno.config.contents import own_server
 from wiverno.config.errors import ConfigError, Origin, Problem
 from wiverno.config.ini_file import IniFile, trap_warning
 from wiverno.config.settings import ALIASES, SETTINGS
 from wiverno.config.sources import Layer
 from wiverno.config.toml_file import read_text
+
+_PLACE = ("__file__", "here")
 
 
 def located(file: str | None, settings: Mapping[str, object], known: Mapping[str, str]) -> tuple[Layer, list[str]]:
@@ -45,6 +48,57 @@ def located(file: str | None, settings: Mapping[str, object], known: Mapping[str
     return layer, traps
 
 
+def section_of(
+    file: str | None, settings: Mapping[str, object], known: Mapping[str, str]
+) -> tuple[str, dict[str, str]] | None:
+    """Return the name of the section that holds these keys, and the arguments beside [DEFAULT]; None if none does."""
+    source = _reread(file, known)
+    if source is None or file is None:
+        return None
+    bare = IniFile(file, source.text, {})
+    arguments = {
+        key: value for key, value in known.items()
+        if key not in _PLACE and not (key in bare.default_names and bare.variables_in_reach.get(key) == value)
+    }  # fmt: skip
+    found = []
+    for name in source.names("server").values():
+        section = source.section(name, [])
+        use = section.get("use", ("", None))[0]
+        if _holds(section, settings) and not (use and own_server(use) is None):
+            found.append((sum(not _is_for_paste(key) for key in section), name))
+    # What PasteDeploy has dropped is missing among the settings, so the section with the fewest others is meant.
+    return (min(found)[1], arguments) if found else None
+
+
+def read_section(file: str, section: str, arguments: Mapping[str, str]) -> tuple[dict[str, str], dict[str, object]]:
+    """Read a section as PasteDeploy hands it over: what is global, and the section's own keys.
+
+    Raises:
+        ConfigError: the file can't be read, or the section is not there any more, or is another server's.
+    """
+    source = IniFile(file, read_text(file), arguments)
+    problems: list[Problem] = []
+    if not source.parser.has_section(section):
+        raise ConfigError([Problem(f"there is no [{section}] any more", Origin("file", file))])
+    found = source.section(section, problems)
+    use, origin = found.get("use", ("", Origin("file", file)))
+    if use and own_server(use) is None:
+        problems.append(Problem("is another server, which only a restart can begin", origin, "use", use))
+    if problems:
+        raise ConfigError(problems)
+    path = source.path
+    known = {**source.variables_in_reach, "__file__": str(path), "here": str(path.parent)}
+    dropped = {*source.default_names, *arguments}
+    return known, {
+        key: value for key, (value, _) in found.items() if not _is_for_paste(key) and key not in dropped
+    }  # fmt: skip
+
+
+def _is_for_paste(key: str) -> bool:
+    """Tell whether PasteDeploy itself uses a key of a server's section."""
+    return key == "use" or key.startswith("paste.")
+
+
 def _holds(section: Mapping[str, tuple[str, Origin]], settings: Mapping[str, object]) -> bool:
     return all(key in section and section[key][0] == value for key, value in settings.items())
 
@@ -58,7 +112,7 @@ def _reread(file: str | None, known: Mapping[str, str]) -> IniFile | None:
     """Return the INI file that PasteDeploy has read, for its places; None if it cannot be read again."""
     if not file:
         return None
-    arguments = {key: value for key, value in known.items() if key not in ("__file__", "here")}
+    arguments = {key: value for key, value in known.items() if key not in _PLACE}
     try:
         return IniFile(file, read_text(file), arguments)
     except ConfigError:

@@ -81,6 +81,11 @@ def _unknown(variable: str) -> str:
     return f"{variable} is no setting of wiverno and was ignored{hint}"
 
 
+def take_variable(name: str) -> str | None:
+    """Return a variable of this process and remove it, so that its children do not find it; None if it is not set."""
+    return os.environ.pop(name, None)
+
+
 def inherited(variables: Mapping[str, str], process: int) -> dict[str, list[int]]:
     """Return the descriptors of the sockets that systemd handed over, by name; several sockets may share one.
 

@@ -3,9 +3,13 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from wiverno.config.settings import SETTINGS, Adjustments
 from wiverno.wsgi.gateway import Application
+
+if TYPE_CHECKING:
+    from wiverno.workers.rerun import Program
 
 
 def _nothing() -> None:
@@ -27,12 +31,14 @@ class Plan:
         application: makes or imports the application; called in each worker, or once in the supervisor with `preload`.
         prepare: called in each worker before that: sets up logging.
         is_renewable: calling `application` in a new process gives the code as it is on disk then.
+        program: run again for each worker, where `application` does not do that.
     """
 
     adjustments: Adjustments
     application: Callable[[], Application]
     prepare: Callable[[], None] = _nothing
     is_renewable: bool = True
+    program: "Program | None" = None
 
 
 # A reload gives these no effect: they belong to the main process.

@@ -1,17 +1,20 @@
 """A worker as its supervisor sees it: the fork, the pipe of its reports, its counters, its end."""
 
 import json
+import logging
 import os
 import signal
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from wiverno.core.counters import Counters, Counts
 from wiverno.core.loop import Loop
 from wiverno.core.poller import READ
 from wiverno.core.status import LEAVING, READY, STARTING, WorkerStatus
 from wiverno.workers.endings import ending, oom_kills
+
+logger = logging.getLogger("wiverno")
 
 REPORT_READ: Final = 65536
 
@@ -54,8 +57,7 @@ class WorkerProcess:
         try:
             pid = os.fork()
             if not pid:
-                os.close(self.fd)
-                child(self._writer)
+                self._live(child)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
         self.pid = pid
@@ -64,6 +66,16 @@ class WorkerProcess:
         os.set_blocking(self.fd, False)
         self._loop.handlers[self.fd] = self
         self._loop.poller.register(self.fd, READ)
+
+    def _live(self, child: Callable[[int], None]) -> NoReturn:
+        """Be the child; whatever happens, it never comes back to do the supervisor's work a second time."""
+        try:
+            os.close(self.fd)
+            child(self._writer)
+        except BaseException:
+            logger.exception("worker %d could not begin", os.getpid())
+        finally:
+            os._exit(1)
 
     # ---------------------------------------------------------------- reports
 

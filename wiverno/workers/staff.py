@@ -14,6 +14,7 @@ from wiverno.core.listeners import Listener
 from wiverno.core.status import LEAVING, READY, STARTING, WorkerStatus
 from wiverno.workers.plan import Plan
 from wiverno.workers.process import WorkerProcess
+from wiverno.workers.rerun import memory_file
 from wiverno.workers.sockets import SharedSockets, copies
 from wiverno.workers.worker import Inheritance, live
 from wiverno.wsgi.gateway import Application
@@ -46,7 +47,7 @@ class Generation:
         self.plan = plan
         self.listeners = listeners
         self.wanted = max(plan.adjustments.workers, 1)
-        is_loaded_here = plan.adjustments.preload or not plan.is_renewable
+        is_loaded_here = plan.adjustments.preload or (not plan.is_renewable and plan.program is None)
         self.application: Application | None = plan.application() if is_loaded_here else None
 
     @property
@@ -64,7 +65,9 @@ class Staff:
         self.workers: list[WorkerProcess] = []
         self.ended = Counts()
         self._on_report = on_report
-        self._memory = memoryview(mmap.mmap(-1, ROWS * WIDTH * CELL)).cast("d")
+        self._memory_file = memory_file()
+        os.ftruncate(self._memory_file, ROWS * WIDTH * CELL)
+        self._memory = memoryview(mmap.mmap(self._memory_file, 0)).cast("d")
         self._free = list(range(ROWS))
         self._life, self._life_end = os.pipe()
 
@@ -84,7 +87,11 @@ class Staff:
             engine.abandon()
             self._sockets.let_go(generation.listeners)
             listeners = copies(generation.listeners)
-            live(Inheritance(generation.plan, generation.application, listeners, counters, report, self._life))
+            inherited = Inheritance(generation.plan, generation.application, listeners, counters, report, self._life)
+            if generation.application is None and generation.plan.program is not None:
+                place = slice(row * WIDTH * CELL, (row + 1) * WIDTH * CELL)
+                generation.plan.program.become(inherited, self._memory_file, place)
+            live(inherited)
 
         worker.fork(become)
 
@@ -138,5 +145,5 @@ class Staff:
         self.send(signal.SIGKILL)
         for worker in self.workers:
             worker.wait()
-        for fd in (self._life, self._life_end):
+        for fd in (self._life, self._life_end, self._memory_file):
             os.close(fd)

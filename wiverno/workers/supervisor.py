@@ -46,6 +46,13 @@ SETTLED: Final = 10.0  # seconds after which a worker's death is no sign that th
 LONGEST_PAUSE: Final = 30.0  # seconds between two attempts to start a worker that dies at once
 
 
+def _why_kept(plan: Plan) -> str:
+    """Return why new workers serve the application that is loaded already."""
+    if plan.adjustments.preload:
+        return "it was loaded before the workers (preload); a restart takes what is new"
+    return "it was given to the server ready-made, so only a restart takes new code and settings"
+
+
 class StartFailedError(Exception):
     """No worker could begin to serve; the text says why."""
 
@@ -187,7 +194,7 @@ class Supervisor:
         changes = difference(self._current.plan.adjustments, plan.adjustments)
         logger.info("reloading: %s", "; ".join(changes) or "no setting has changed")
         if generation.application is not None:
-            logger.warning("reloading: the application's code stays as it is, since it was loaded before the workers")
+            logger.warning("reloading: the application's code stays as it is: %s", _why_kept(plan))
         self._next = generation
 
     def _stop(self) -> None:

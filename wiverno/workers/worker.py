@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from wiverno.config.settings import ConfigError
 from wiverno.core.counters import Counters
@@ -164,16 +164,21 @@ class Worker:
             self._report(worn="max_requests")
 
     def _report(self, **words: Any) -> None:
-        text = words.get("failed", "")
-        if len(text) > MAX_REPORT // 4:
-            words["failed"] = text[: MAX_REPORT // 16] + "\n[…]\n" + text[-MAX_REPORT // 8 :]
-        try:
-            os.write(self._inheritance.report, json.dumps(words).encode() + b"\n")
-        except OSError:
-            pass  # the supervisor is gone
+        report(self._inheritance.report, **words)
 
 
-def live(inheritance: Inheritance) -> None:
+def report(fd: int, **words: Any) -> None:
+    """Tell the supervisor something through its pipe: ready, worn, failed."""
+    text = words.get("failed", "")
+    if len(text) > MAX_REPORT // 4:
+        words["failed"] = text[: MAX_REPORT // 16] + "\n[…]\n" + text[-MAX_REPORT // 8 :]
+    try:
+        os.write(fd, json.dumps(words).encode() + b"\n")
+    except OSError:
+        pass  # the supervisor is gone
+
+
+def live(inheritance: Inheritance) -> NoReturn:
     """Live in a process that was just forked, with all signals blocked; never returns."""
     status = 1
     try:
