@@ -227,7 +227,7 @@ def test_case_30_slow_reader(mode: dict[str, Any], streamed: bool) -> None:
             return [b"hello"]
         return Large() if streamed else [b"x" * (800 * 65536)]
 
-    count = 3 if streamed else 8
+    count = 8  # twice as many as there are threads
     with (
         serving(application, channel_timeout=2, outbuf_high_watermark=1 << 20, cleanup_interval=1, **mode) as served,
         ExitStack() as stack,

@@ -3,6 +3,7 @@
 `make test-long` does the same with a gigabyte (tests/long/test_gigabyte.py).
 """
 
+import resource
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support import volume
-from tests.support.descriptors import resident, temporary_files
+from tests.support.descriptors import resident, temporary_files, threads_of
 from tests.support.engine_child import EngineChild, engine_child, get
 from tests.support.engine_server import PIECE
 from tests.support.volume import GROWTH, MIB
@@ -99,18 +100,35 @@ def test_memory_with_many_slow_readers(threads: int) -> None:
     settings: dict[str, Any] = {"outbuf_overflow": 65536, "outbuf_high_watermark": 1 << 20}
     with engine_child(threads=threads, **settings) as child:
         child.ask("/hello")
-        before = resident(child.pid)
+        before, present = resident(child.pid), threads_of(child.pid)
         clients = [child.client() for _ in range(40)]
         for client in clients:
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.send(get(f"/stream/{SIZE}"))
-        if threads == 1:
-            for client in clients:
-                client.until(b"\r\n\r\n")
-            assert child.ask("/hello") == b"hello"
-        else:
-            wait_until(lambda: len(temporary_files(child.pid)) == threads)
-        assert resident(child.pid) - before < 40 * 200_000
+        for client in clients:
+            client.until(b"\r\n\r\n")
+        assert child.ask("/hello") == b"hello"
+        assert resident(child.pid) - before < 40 * 250_000
         for client in clients:
             client.close()
-        wait_until(lambda: int(child.ask("/closed")) >= threads)
+        wait_until(lambda: int(child.ask("/closed")) == 40)
+        wait_until(lambda: threads_of(child.pid) <= present, what="the stand-ins to leave")
+
+
+def test_no_thread_can_stand_in() -> None:
+    """Where the system has no room for another thread, requests wait for held ones, and the log says so."""
+    with engine_child(threads=2, outbuf_high_watermark=1 << 20) as child:
+        child.ask("/hello")
+        room = resident(child.pid, "VmSize") + 6 * MIB  # less than the stack of a thread
+        resource.prlimit(child.pid, resource.RLIMIT_AS, (room, room))
+        clients = [child.client() for _ in range(2)]
+        for client in clients:
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.send(get(f"/stream/{20 * MIB}"))
+            client.until(b"\r\n\r\n")
+        wait_until(lambda: "No thread can stand in" in child.child.output, what="the warning")
+        with child.client() as other:
+            other.send(get("/hello"))
+            clients[0].close()
+            assert other.response()[2] == b"hello"
+        clients[1].close()

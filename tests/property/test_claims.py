@@ -36,11 +36,16 @@ class Lead(RuleBasedStateMachine):
         self.world = World(threads, CLIENTS)
 
     @precondition(lambda self: self.world is not None and self.world.idle_clients())
-    @rule(chance=st.integers(0, CLIENTS - 1), blocks=st.booleans(), path=st.sampled_from(["/a", "/b", "/r/1", "/r/2"]))
-    def ask(self, chance: int, blocks: bool, path: str) -> None:
+    @rule(
+        chance=st.integers(0, CLIENTS - 1),
+        blocks=st.booleans(),
+        is_held=st.booleans(),
+        path=st.sampled_from(["/a", "/b", "/r/1", "/r/2"]),
+    )
+    def ask(self, chance: int, blocks: bool, is_held: bool, path: str) -> None:
         assert self.world is not None
         idle = self.world.idle_clients()
-        self.world.ask(idle[chance % len(idle)], path, blocks=blocks)
+        self.world.ask(idle[chance % len(idle)], path, blocks=blocks, is_held=is_held)
 
     @precondition(lambda self: self.world is not None and self.world.blocked)
     @rule(chance=st.integers(0, CLIENTS - 1))
@@ -112,9 +117,11 @@ def test_the_lead_in_every_order() -> None:
     explore(80, 40)
 
 
-# What happens together: requests (client, path, whether it blocks), and None for letting all blocked ones go.
-Part = list[tuple[int, str, bool] | None]
-QUICK, STALL, OTHER = (0, "/a", False), (1, "/b", True), (2, "/c", False)
+# What happens together: requests (client, path, whether it blocks, whether its client holds the thread), and None for
+# letting all blocked ones go.
+Part = list[tuple[int, str, bool, bool] | None]
+QUICK, STALL, OTHER = (0, "/a", False, False), (1, "/b", True, False), (2, "/c", False, False)
+HELD = (3, "/h", True, True)
 SCENARIOS: dict[str, tuple[int, list[Part]]] = {
     "a stall, then another request": (2, [[STALL], [OTHER]]),
     "a quick one and a stall, then another": (2, [[QUICK, STALL], [OTHER]]),
@@ -122,7 +129,9 @@ SCENARIOS: dict[str, tuple[int, list[Part]]] = {
     "a stall ends as another request comes": (1, [[STALL], [None, OTHER], [QUICK]]),
     "a predicted stall": (2, [[STALL], [None], [STALL, OTHER]]),
     "a predicted stall with one thread": (1, [[STALL], [None], [STALL], [OTHER], [None]]),
-    "all threads stalled, all let go": (2, [[STALL, (0, "/a", True)], [OTHER], [None, (3, "/d", True)]]),
+    "all threads stalled, all let go": (2, [[STALL, (0, "/a", True, False)], [OTHER], [None, (3, "/d", True, False)]]),
+    "a thread is held, others go on": (1, [[HELD], [OTHER], [None, QUICK]]),
+    "one held, one stalled, then a third": (1, [[HELD, STALL], [OTHER], [None], [QUICK]]),
 }
 
 
@@ -137,7 +146,7 @@ def play(threads: int, parts: list[Part], switched: int, switches: dict[int, int
                 if step is None:
                     world.let_go.update(world.blocked)
                 else:
-                    world.ask(step[0], step[1], blocks=step[2])
+                    world.ask(step[0], step[1], blocks=step[2], is_held=step[3])
             count = world.run_on(switches if number == switched else {}, 500)
             taken = count if number == switched else taken
         world.check_progress()

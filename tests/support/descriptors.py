@@ -29,6 +29,11 @@ def resident(pid: int | str = "self", field: str = "VmRSS") -> int:
     raise AssertionError(message)
 
 
+def threads_of(pid: int) -> int:
+    """Count a process's threads."""
+    return sum(1 for _ in Path(f"/proc/{pid}/task").iterdir())
+
+
 def context_switches(pid: int) -> int:
     """Return how often the threads of a process have gone to wait: each wake-up from an idle wait is one."""
     total = 0

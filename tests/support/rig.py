@@ -2,6 +2,7 @@
 
 import select
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from wiverno.config.settings import Adjustments
 from wiverno.core.connection import Connection
 from wiverno.core.loop import Loop
 from wiverno.core.poller import READ, EpollPoller, Poller, SelectorsPoller
+from wiverno.core.roster import Roster
 from wiverno.core.service import Service, new_service
 from wiverno.wsgi.environ import Environ, listener_variables
 from wiverno.wsgi.gateway import KEEP
@@ -62,6 +64,7 @@ class Rig:
     def __init__(self, service: Service, poller: Poller) -> None:
         self.service = service
         self.loop = Loop(poller)
+        self.loop.roster = Roster(0, lambda _: None, threading.Lock())  # its threads have nothing to do
         self.holds = False
         self.held: list[tuple[Connection, Environ]] = []
         self.clients: list[PairClient] = []

@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from wiverno.core.crew import Crew, Member
+from wiverno.core.crew import Crew
+from wiverno.core.roster import Member, Roster
 from wiverno.wsgi.gateway import KEEP
 
 PATIENCE = 20.0  # seconds in which a thread reaches its next stop
@@ -200,6 +201,7 @@ class FakeLoop:
         self.come: list[int] = []
         self.is_woken = False
         self.poller = self
+        self.roster: Roster | None = None
 
     def wait(self) -> None:
         with self._world.leading("wait"):
@@ -242,14 +244,21 @@ class SteppedCrew(Crew):
 
     world: "World"
 
-    def _start(self) -> None:
-        for number in range(self._count):
-            member = Member()
-            member.park = SteppedLock(self.world.stage, f"park {number}", is_taken=True)  # type: ignore[assignment]
-            self._members.append(member)
-            self._idle.append(member)
-            self.world.stage.start(f"crew {number}", lambda member=member: self._serve(member))  # type: ignore[misc]
-        self._give_lead()
+
+class SteppedRoster(Roster):
+    """The crew's threads as actors."""
+
+    stage: Stage
+
+    def _add_member(self) -> Member:
+        member = super()._add_member()
+        member.park = SteppedLock(self.stage, f"park {self._started - 1}", is_taken=True)  # type: ignore[assignment]
+        return member
+
+    def _start_member(self, member: Member) -> None:
+        thread, member.thread = member.thread, None  # nobody joins an actor
+        assert thread is not None
+        self.stage.start(thread.name, lambda: self._serve(member))
 
 
 def _shared(name: str) -> property:
@@ -295,6 +304,9 @@ class World:
         made._claims = claims
         made._look = SteppedLock(self.stage, "look", is_taken=True)  # type: ignore[assignment]
         made._lock = SteppedLock(self.stage, "lock")  # type: ignore[assignment]
+        roster = SteppedRoster(threads, made._serve, made._lock)
+        roster.stage = self.stage
+        made.roster = self.loop.roster = roster
         made.world = self
         self.crew = made
         self.lookout = self.stage.start("lookout", made.run)
@@ -305,10 +317,11 @@ class World:
 
     # ---------------------------------------------------------------- what clients do
 
-    def ask(self, fd: int, path: str, *, blocks: bool) -> None:
-        """Have an idle client send a request."""
+    def ask(self, fd: int, path: str, *, blocks: bool, is_held: bool = False) -> None:
+        """Have an idle client send a request that blocks, perhaps because the client does not read."""
         self._count += 1
         request = Environ(PATH_INFO=path, REQUEST_METHOD="GET", number=self._count, fd=fd, blocks=blocks)
+        request["is_held"] = is_held
         self.loop.handlers[fd].request = request
         self.asked[fd] = self._count
         self.loop.come.append(fd)
@@ -325,9 +338,13 @@ class World:
             raise Broken(f"connection {fd} is run by two threads")
         self.running[fd] = threading.current_thread().name
         if environ["blocks"]:
+            if environ["is_held"]:
+                self.crew.roster.hold()
             self.blocked[number] = environ
             self.stage.stop("the application", lambda: number in self.let_go)
             del self.blocked[number]
+            if environ["is_held"]:
+                self.crew.roster.release()
         else:
             self.stage.stop("the application")
         del self.running[fd]
@@ -392,9 +409,13 @@ class World:
         assert all(count == 1 for count in self.calls.values()), self.calls
 
     def _is_served(self) -> bool:
-        """Everything asked is answered, or blocks in the application, or waits because all threads are blocked."""
+        """Everything asked is answered, or blocks in the application, or waits because all threads are blocked.
+
+        Threads that wait for a client are replaced and do not count.
+        """
         waiting = [number for number in self.asked.values() if number not in self.blocked]
-        return not waiting or len(self.blocked) == self.threads
+        blocked = [number for number, environ in self.blocked.items() if not environ["is_held"]]
+        return not waiting or len(blocked) >= self.threads
 
     def describe(self) -> str:
         places = ", ".join(f"{actor.name}: {actor.place}" for actor in self.stage.actors if not actor.has_ended)

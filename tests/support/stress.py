@@ -312,7 +312,7 @@ def _nothing_is_left(server: Any, application: Application, clients: Clients, vi
     crew = server._engine.crew
     assert not crew._claims
     assert not crew.queued
-    assert not [member.thread for member in crew._members if member.thread is not None and member.thread.is_alive()]
+    assert not crew.roster.alive
     twice = [name for name, count in application.calls.items() if count != 1]
     assert not twice, twice
     assert len(set(clients.answered)) == len(clients.answered)

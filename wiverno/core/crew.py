@@ -30,6 +30,7 @@ from typing import Any, Final
 from wiverno.core.connection import Connection
 from wiverno.core.loop import Loop
 from wiverno.core.predictor import Predictor
+from wiverno.core.roster import END, Member, Roster
 from wiverno.core.waiting import Task, WaitingRequests, refuse
 from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.gateway import CLOSE, KEEP
@@ -42,19 +43,6 @@ QUIET_LOOKS: Final = 20  # looks without a new turn before the lookout parks
 BLOCKED: Final = 0.001  # seconds from which on a call counts as blocking
 
 _LEAD: Final = object()
-_END: Final = object()
-
-
-class Member:
-    """One thread of the crew: waits on `park` and finds in `job` what it was woken for."""
-
-    __slots__ = ("job", "park", "thread")
-
-    def __init__(self) -> None:
-        self.park = threading.Lock()
-        self.park.acquire()
-        self.job: Any = None
-        self.thread: threading.Thread | None = None
 
 
 class Crew:
@@ -76,14 +64,16 @@ class Crew:
         self._count = threads
         self._predictor = Predictor()
         self._tasks = WaitingRequests(loop, threads, size=queue_size, timeout=queue_timeout)
-        self._lock = self._tasks.lock  # guards _idle, _tasks and the hand-over of jobs
-        self._idle: list[Member] = []
-        self._members: list[Member] = []
+        self._lock = self._tasks.lock  # guards who is idle, _tasks and the hand-over of jobs
+        self.roster = Roster(threads, self._serve, self._lock)
+        if threads:
+            loop.roster = self.roster
         self._claims: dict[int, tuple[Connection, Environ]] = {}
         self._turn = 0
         self._is_parked = False
         self._look = threading.Lock()
         self._look.acquire()
+        self._has_started = False
         self._lead_is_mine = False  # the lookout leads
         self.has_ended = False
         """The loop is over: whoever leads returns."""
@@ -99,18 +89,11 @@ class Crew:
             while not self.has_ended:
                 self._lead(is_threaded=False)
             return
-        if not self._members:
-            self._start()
+        if not self._has_started:
+            self._has_started = True
+            self.roster.start()
+            self._give_lead()
         self._lookout()
-
-    def _start(self) -> None:
-        for number in range(self._count):
-            member = Member()
-            member.thread = threading.Thread(target=self._serve, args=(member,), name=f"wiverno-{number}", daemon=True)
-            self._members.append(member)
-            self._idle.append(member)
-            member.thread.start()
-        self._give_lead()
 
     def end(self) -> None:
         """Make `run` return: called by the leader, or by anybody who gives up waiting for it."""
@@ -124,22 +107,12 @@ class Crew:
 
     def join(self, deadline: float) -> int:
         """Wait for idle threads to end until `deadline` (monotonic seconds); return how many still run."""
-        with self._lock:
-            idle, self._idle = self._idle, []
-            for member in idle:
-                member.job = _END
-                member.park.release()
-        for member in self._members:
-            if member.thread is not None and member.thread is not threading.current_thread():
-                member.thread.join(max(deadline - time.monotonic(), 0.0))
-        return sum(member.thread is not None and member.thread.is_alive() for member in self._members)
+        return self.roster.join(deadline)
 
     @property
     def busy(self) -> int:
-        """Threads that run a request outside the lead."""
-        with self._lock:
-            leading = 0 if self._lead_is_mine else 1
-            return max(len(self._members) - len(self._idle) - leading, 0)
+        """Threads that run a request outside the lead, and are not waiting for a client that reads slowly."""
+        return self.roster.busy(0 if self._lead_is_mine else 1)
 
     @property
     def is_saturated(self) -> bool:
@@ -216,12 +189,7 @@ class Crew:
     def _give_lead(self) -> bool:
         """Wake a waiting thread as the leader, the last one that went to wait; False if all are busy."""
         with self._lock:
-            if not self._idle:
-                return False
-            member = self._idle.pop()
-            member.job = _LEAD
-        member.park.release()
-        return True
+            return self.roster.wake_one(_LEAD)
 
     # ---------------------------------------------------------------- the crew
 
@@ -231,23 +199,23 @@ class Crew:
             me.park.acquire()
             job = me.job
             me.job = None
-            if job is _END:
+            if job is END:
                 return
             if job is _LEAD:
                 self._lead(is_threaded=True)
-            else:
+            elif job is not None:
                 self._run_task(*job)
             while (task := self._next_task(me)) is not None:
                 self._run_task(*task)
-            if self.has_ended:
+            if self.has_ended or me.has_left:
                 return  # join() takes no notice of those who leave before it comes
 
     def _next_task(self, me: Member) -> Task | None:
-        """Take a queued request, or go among the waiting; neither after the end."""
+        """Take a queued request, or go among the waiting, or leave if there are too many; neither after the end."""
         with self._lock:
             task = None if self.has_ended else self._tasks.take()
-            if task is None:
-                self._idle.append(me)
+            if task is None and not self.roster.leave(me):
+                self.roster.idle.append(me)
             return task
 
     def _run_task(self, connection: Connection, environ: Environ, queued_at: float) -> None:
@@ -349,7 +317,7 @@ class Crew:
             if not ready:
                 loop.wait()
                 continue
-            if self._idle and not self._tasks and self._hand_back():
+            if self.roster.idle and not self._tasks and self._hand_back():
                 return
             fd, events = ready.popleft()
             connection: Any = loop.handlers.get(fd)
@@ -374,10 +342,7 @@ class Crew:
         connection.detach()
         task = (connection, environ, self._loop.now)
         with self._lock:
-            if self._idle:
-                member = self._idle.pop()
-                member.job = task
-                member.park.release()
+            if self.roster.wake_one(task):
                 return
             has_room = self._tasks.add(task)
         if has_room:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from wiverno.core.deadlines import Deadlines, Expiring
 from wiverno.core.poller import Poller
+from wiverno.core.roster import Roster
 
 logger = logging.getLogger("wiverno")
 
@@ -49,11 +50,12 @@ class Loop:
         on_pause: called before each wait; writes what was noted meanwhile.
         on_wait: called after each wait; looks after stopping.
         on_room: called after each wait while the limit of connections is reached.
+        roster: the threads that run requests; None if the leader is the only one.
     """
 
     __slots__ = (
         "_scratch", "arming", "connections", "deadlines", "errands", "handlers", "limit_reached", "now", "on_pause",
-        "on_room", "on_wait", "persist", "poller", "posted", "ready", "wake_at",
+        "on_room", "on_wait", "persist", "poller", "posted", "ready", "roster", "wake_at",
     )
 
     def __init__(self, poller: Poller) -> None:
@@ -72,6 +74,7 @@ class Loop:
         self.on_pause: Callable[[], None] | None = None
         self.on_wait: Callable[[], None] | None = None
         self.on_room: Callable[[], None] | None = None
+        self.roster: Roster | None = None
         self._scratch: memoryview | None = None
 
     @property

@@ -134,13 +134,26 @@ class Outgoing:
             return True
         if not service.is_threaded:
             return pending is None or pending.size <= service.outbuf_overflow
-        while pending is not None and pending.size > service.high_water:
-            # The lead has been given away by then, or is about to be: somebody else sends meanwhile.
-            pending.wait_below(service.high_water // 2)
-            if pending.is_broken:
-                raise ClientDisconnected
-            pending = self.pending
+        if pending is not None and pending.size > service.high_water:
+            self._wait_for_reader(pending)
         return True
+
+    def _wait_for_reader(self, full: Pending) -> None:
+        """Hold the producing thread up until the client has taken half of what waits; another one stands in for it."""
+        mark = self._service.high_water // 2
+        roster = self._loop.roster
+        assert roster is not None  # a server of one thread never waits
+        roster.hold()
+        try:
+            pending: Pending | None = full
+            while pending is not None and pending.size > mark:
+                # The lead has been given away by then, or is about to be: somebody else sends meanwhile.
+                pending.wait_below(mark)
+                if pending.is_broken:
+                    raise ClientDisconnected
+                pending = self.pending
+        finally:
+            roster.release()
 
     def _keep_segments(self, pieces: "list[Any]") -> None:
         while True:
