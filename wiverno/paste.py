@@ -12,6 +12,7 @@ import logging.config
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -20,7 +21,7 @@ from wiverno.config.loader import AppSpec, LoadedConfig, activate, load, load_se
 from wiverno.config.settings import Adjustments
 from wiverno.config.toml_file import TomlFile, read_toml
 from wiverno.importer import ImportTargetError, load_object
-from wiverno.serving import end_with_one_line, run_server, why_not_started
+from wiverno.serving import end_with_one_line, prepared_metrics, run_server, why_not_started
 from wiverno.workers.rerun import hired, this_program
 from wiverno.workers.supervisor import StartFailedError
 
@@ -262,7 +263,10 @@ def _runner(loaded: LoadedConfig, reread: Callable[[], LoadedConfig] | None = No
     if not hired():
         for warning in loaded.warnings:
             print(f"warning: {warning}", file=sys.stderr)
-    this_program()  # before the application is imported, which may change the environment
+        # Both before the application is imported: it may change the environment, and decides how metrics are kept.
+        with suppress(OSError):  # said again when the server starts
+            _or_exit(lambda: prepared_metrics(loaded.adjustments))
+    this_program()
 
     def renewed() -> Adjustments:
         assert reread is not None

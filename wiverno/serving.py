@@ -15,14 +15,15 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from wiverno.admin.application import AdminApplication
+from wiverno.admin.application_metrics import ApplicationMetrics, application_metrics
 from wiverno.config.settings import Adjustments, TcpAddress, UnixAddress
 from wiverno.config.sources import environment
 from wiverno.core.listeners import Listener
 from wiverno.core.server import MAIN_PROCESS, build_server, check_application, create_server
-from wiverno.core.status import Control
 from wiverno.workers.alone import Alone
 from wiverno.workers.notify import Notifier
 from wiverno.workers.plan import Plan, set_log_level
+from wiverno.workers.privileges import owner
 from wiverno.workers.rerun import hired, this_program
 from wiverno.workers.supervisor import Supervisor
 
@@ -139,14 +140,37 @@ def run_plan(plan: Plan, configure: Callable[[], Plan] | None = None, *, is_quie
     set_log_level(settings)
     say = _say_nothing if is_quiet else _announce
     notifier = Notifier(environment().variables)
-    if settings.workers:
-        _supervise(plan, configure, notifier, say)
-        return
+    metrics = prepared_metrics(settings)
+    try:
+        if settings.workers:
+            _supervise(plan, configure, notifier, metrics, say)
+        else:
+            _serve_alone(plan, notifier, metrics, say)
+    finally:
+        if metrics is not None:
+            metrics.close()
+
+
+def prepared_metrics(settings: Adjustments) -> ApplicationMetrics | None:
+    """Return the application's metrics if the settings want them; to be called before the application is imported.
+
+    Raises:
+        ConfigError: they can't be had.
+        OSError: there is no such user, or the directory can't be used.
+    """
+    return application_metrics(settings, owner(settings.user, settings.group))
+
+
+def _serve_alone(
+    plan: Plan, notifier: Notifier, metrics: ApplicationMetrics | None, say: Callable[..., None]
+) -> None:  # fmt: skip
+    settings = plan.adjustments
     server = build_server(plan.application(), settings)
     try:
         if notifier or any(getattr(settings, name) for name in MAIN_PROCESS):
             alone = Alone(server, notifier=notifier, version=version("wiverno"))
-            alone.run(_admin(alone, settings), lambda: say(settings, server.listeners))
+            admin = AdminApplication(alone, is_public=settings.admin_public, metrics=metrics)
+            alone.run(admin, lambda: say(settings, server.listeners))
         else:
             server.serve(lambda: say(settings, server.listeners))
     finally:
@@ -154,18 +178,17 @@ def run_plan(plan: Plan, configure: Callable[[], Plan] | None = None, *, is_quie
 
 
 def _supervise(
-    plan: Plan, configure: Callable[[], Plan] | None, notifier: Notifier, say: Callable[..., None]
-) -> None:
+    plan: Plan, configure: Callable[[], Plan] | None, notifier: Notifier, metrics: ApplicationMetrics | None,
+    say: Callable[..., None],
+) -> None:  # fmt: skip
     settings = plan.adjustments
-    supervisor = Supervisor(plan, configure, notifier=notifier, version=version("wiverno"))
+    on_gone = metrics.forget if metrics is not None else None
+    supervisor = Supervisor(plan, configure, notifier=notifier, version=version("wiverno"), on_gone=on_gone)
     try:
-        supervisor.run(_admin(supervisor, settings), lambda: say(settings, supervisor.listeners))
+        admin = AdminApplication(supervisor, is_public=settings.admin_public, metrics=metrics)
+        supervisor.run(admin, lambda: say(settings, supervisor.listeners))
     finally:
         supervisor.close()
-
-
-def _admin(control: Control, settings: Adjustments) -> AdminApplication:
-    return AdminApplication(control, is_public=settings.admin_public)
 
 
 def _say_nothing(settings: Adjustments, listeners: Iterable[Listener]) -> None:

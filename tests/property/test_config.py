@@ -83,6 +83,8 @@ def drawn(draw: st.DrawFn) -> dict[str, Any]:
         chosen -= {"keyfile", "ca_certs"}
     else:
         chosen.discard("proxy_protocol")
+    if "admin_listen" not in chosen:
+        chosen.discard("admin_metrics_application")
     if "ca_certs" not in chosen:
         chosen.discard("client_cert")
     if "max_requests" not in chosen:

@@ -1,4 +1,5 @@
-"""The admin room's WSGI application: short answers from counters, never from the served application.
+"""The admin room's WSGI application: short answers from counters, never from the served application
+(but for metrics of its own, where the settings want them).
 
     GET  /healthz   200 as long as the main process is alive
     GET  /readyz    200, or 503 while requests should go elsewhere: starting, stopping, no worker
@@ -21,6 +22,7 @@ from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import parse_qs
 
+from wiverno.admin.application_metrics import ApplicationMetrics
 from wiverno.admin.exposition import CONTENT_TYPE, exposition
 from wiverno.admin.history import COLUMNS, History
 from wiverno.core.status import Control, RefusedError, ServiceStatus, WorkerStatus
@@ -40,8 +42,17 @@ Answer = tuple[str, str, str]  # status, content type, text
 class AdminApplication:
     """The application of the admin listener; called by one thread."""
 
-    def __init__(self, control: Control, *, is_public: bool = False) -> None:
-        """`is_public` says that others than this machine's users can reach it."""
+    def __init__(
+        self, control: Control, *, is_public: bool = False, metrics: ApplicationMetrics | None = None
+    ) -> None:  # fmt: skip
+        """Answer for `control`.
+
+        Args:
+            control: the service.
+            is_public: others than this machine's users can reach it.
+            metrics: the served application's own.
+        """
+        self._own_metrics = metrics
         self.history = History()
         self._control = control
         self._is_public = is_public
@@ -98,7 +109,8 @@ class AdminApplication:
         return _plain("503 Service Unavailable", status.state if status.state != "ready" else "no worker is ready")
 
     def _metrics(self, environ: dict[str, Any]) -> Answer:
-        return "200 OK", CONTENT_TYPE, exposition(self._control.status())
+        more = self._own_metrics.text() if self._own_metrics is not None else ""
+        return "200 OK", CONTENT_TYPE, exposition(self._control.status()) + more
 
     def _status(self, environ: dict[str, Any]) -> Answer:
         found = described(self._control.status())

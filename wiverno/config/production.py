@@ -105,6 +105,11 @@ class ProductionSettings(BaseModel):
     admin_public: Annotated[bool, kinds.flag()] = setting(
         False, "Let admin_listen be an address that other machines can reach; there it only answers.", "Administration"
     )
+    admin_metrics_application: Annotated[bool, kinds.flag()] = setting(
+        False,
+        "Add to /metrics what the application has registered with prometheus_client, of all workers together.",
+        "Administration",
+    )
     pid_file: Annotated[str | None, kinds.optional_text("a path", examples=("/run/wiverno.pid",))] = setting(
         None, "File that holds the main process's id while the server runs.", "Administration"
     )

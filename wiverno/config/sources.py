@@ -86,6 +86,11 @@ def take_variable(name: str) -> str | None:
     return os.environ.pop(name, None)
 
 
+def set_variable(name: str, value: str) -> None:
+    """Set a variable of this process, for itself and its children."""
+    os.environ[name] = value
+
+
 def inherited(variables: Mapping[str, str], process: int) -> dict[str, list[int]]:
     """Return the descriptors of the sockets that systemd handed over, by name; several sockets may share one.
 

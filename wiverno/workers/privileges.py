@@ -7,6 +7,19 @@ if os.name == "posix":
     import pwd
 
 
+def owner(user: str | None, group: str | None) -> tuple[int, int] | None:
+    """Return the ids of the user and group that will serve, None if they are those that there are already.
+
+    Raises:
+        OSError: there is no such user or group.
+    """
+    if os.name != "posix" or (user is None and group is None):
+        return None
+    entry = _user(user) if user is not None else None
+    uid, gid = (entry.pw_uid, entry.pw_gid) if entry is not None else (os.geteuid(), os.getegid())
+    return uid, gid if group is None else _group(group)
+
+
 def drop_privileges(user: str | None, group: str | None) -> None:
     """Become another user and group for good; nothing happens where both are None or already so.
 
@@ -17,12 +30,10 @@ def drop_privileges(user: str | None, group: str | None) -> None:
         return
     if os.name != "posix":
         raise OSError("user and group can only be changed on POSIX systems")
-    uid, gid, name = os.geteuid(), os.getegid(), ""
-    if user is not None:
-        entry = _user(user)
-        uid, gid, name = entry.pw_uid, entry.pw_gid, entry.pw_name
-    if group is not None:
-        gid = _group(group)
+    wanted = owner(user, group)
+    assert wanted is not None
+    uid, gid = wanted
+    name = _user(user).pw_name if user is not None else ""
     if (uid, gid) == (os.geteuid(), os.getegid()):
         return
     try:

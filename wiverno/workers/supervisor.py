@@ -61,8 +61,9 @@ class Supervisor:
     """One service of several processes."""
 
     def __init__(
-        self, plan: Plan, configure: Callable[[], Plan] | None = None, *, notifier: Notifier, version: str = ""
-    ) -> None:
+        self, plan: Plan, configure: Callable[[], Plan] | None = None, *, notifier: Notifier, version: str = "",
+        on_gone: Callable[[int], None] | None = None,
+    ) -> None:  # fmt: skip
         """Bind the sockets, and load the application if it is to be loaded before the workers.
 
         Args:
@@ -70,6 +71,7 @@ class Supervisor:
             configure: reads the configuration anew for a reload; None serves the same plan again.
             notifier: the service manager.
             version: wiverno's.
+            on_gone: called with the process id of each worker that has ended.
 
         Raises:
             OSError: an address can't be bound.
@@ -79,6 +81,7 @@ class Supervisor:
         self._configure = configure
         self._notifier = notifier
         self._version = version
+        self._on_gone = on_gone
         self._sockets = SharedSockets()
         self._staff = Staff(self._sockets, self._on_report)
         self._restarts: Counter[str] = Counter()
@@ -253,6 +256,8 @@ class Supervisor:
         now = time.monotonic()
         self._staff.look_for_hung(self._current.plan.adjustments.worker_timeout, now)
         for worker, pid, reason in self._staff.bury(now):
+            if self._on_gone is not None:
+                self._on_gone(pid)
             self._mourn(worker, pid, reason, now)
         if self._is_stopping:
             self._look_after_stop(now)
