@@ -266,19 +266,41 @@ def test_five_hundred_that_dribble() -> None:
 
 def test_a_full_descriptor_table() -> None:
     """Clients that can't be accepted wait without heating the processor, and are served when others have gone."""
+    begun = get("/hello")[:-2]
     with engine_child(descriptors=40, threads=2, connection_limit=1000) as server, ExitStack() as stack:
         server.ask("/hello")
         crowd = [stack.enter_context(server.client()) for _ in range(60)]
-        server.child.wait_for(r"accept\(\) threw an exception.*; trying again in 0.5 s")
+        for client in crowd:
+            client.send(begun)  # under way: nobody makes way
+        server.child.wait_for(r"accept\(\) threw an exception.* no longer accepting new connections")
         used = processor_time(server.pid)
-        crowd[0].send(get("/hello"))
+        crowd[0].send(b"\r\n")
         assert crowd[0].response()[2] == b"hello"
-        crowd[-1].send(get("/hello"))
+        crowd[0].send(begun)
+        crowd[-1].send(b"\r\n")
         assert not select.select([crowd[-1].socket], [], [], 0.7)[0]
         assert processor_time(server.pid) - used < 0.4e9
         for client in crowd[:-1]:
             client.close()
         assert crowd[-1].response()[2] == b"hello"
+
+
+@pytest.mark.parametrize("settings", [{"descriptors": 40, "connection_limit": 1000}, {"connection_limit": 25}])
+@pytest.mark.parametrize("threads", [1, 4])
+def test_idle_connections_make_way(settings: dict[str, Any], threads: int) -> None:
+    """With a table full of idle connections new clients are served, and so are those with a request under way."""
+    with engine_child(threads=threads, **settings) as server, ExitStack() as stack:
+        begun = stack.enter_context(server.client())
+        begun.send(get("/hello")[:-2])
+        for _ in range(120):
+            stack.enter_context(server.client())
+        for _ in range(20):
+            assert server.ask("/hello") == b"hello"
+        begun.send(b"\r\n")
+        assert begun.response()[2] == b"hello"
+        used = processor_time(server.pid)
+        assert not select.select([begun.socket], [], [], 0.5)[0]
+        assert processor_time(server.pid) - used < 0.2e9
 
 
 @pytest.mark.parametrize("threads", [1, 4])

@@ -1,7 +1,8 @@
 """Listening sockets in the loop: accept in bursts, within the limit of connections.
 
-At the limit the listening sockets go silent instead of accepting and refusing: the kernel keeps the next clients in the
-backlog, and they are served as soon as others leave.
+At the limit, and when the descriptor table is full, idle connections make way (room.py). Only when nobody is idle do
+the listening sockets go silent instead of accepting and refusing: the kernel keeps the next clients in the backlog, and
+they are served as soon as others leave.
 """
 
 import errno
@@ -13,8 +14,9 @@ from typing import Any, Final
 from wiverno.core.connection import Connection
 from wiverno.core.listeners import Listener
 from wiverno.core.loop import Handler, Loop
-from wiverno.core.poller import NOTHING, READ
+from wiverno.core.poller import NOTHING, READ, is_readable
 from wiverno.core.preamble import PreambleReader
+from wiverno.core.room import LOG_INTERVAL, RETRY, Room
 from wiverno.core.service import Service
 from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.preamble import ProxyPreamble
@@ -22,7 +24,10 @@ from wiverno.wsgi.preamble import ProxyPreamble
 logger = logging.getLogger("wiverno")
 
 BURST: Final = 64  # connections accepted before others have their turn
-RETRY: Final = 0.5  # seconds to wait when descriptors or memory are used up
+# Descriptors left to the application and to bodies on their way to a file, once the table has been found full.
+RESERVE: Final = 16
+SHARE_OF_RESERVE: Final = 8  # but no more than one in so many of the connections
+LOWERED: Final = 10.0  # seconds for which a full table keeps the limit low
 
 # accept(2): the connection was gone before it was accepted, or the network had an error that concerns only it.
 _PASSING: Final = frozenset(
@@ -30,6 +35,7 @@ _PASSING: Final = frozenset(
     for name in ("ECONNABORTED", "EPROTO", "EPERM", "ENETDOWN", "EHOSTDOWN", "EHOSTUNREACH", "ENETUNREACH", "EINTR")
     if hasattr(errno, name)
 )
+_TABLE_FULL: Final = (errno.EMFILE, errno.ENFILE)
 
 
 class Acceptor:
@@ -47,6 +53,7 @@ class Acceptor:
         self._loop = loop
         self._limit = limit
         self._retry_at = float("inf")
+        self._next_log = 0.0
         self.burst = BURST
         self.yields: Callable[[], bool] | None = None
 
@@ -55,7 +62,7 @@ class Acceptor:
         if self.yields is not None and self.yields():
             return
         for _ in range(self.burst):
-            if self._limit.is_reached():
+            if self._limit.is_reached(self.fd):
                 return
             if not self.accept():
                 return
@@ -69,6 +76,8 @@ class Acceptor:
         except OSError as error:
             if error.errno in _PASSING:
                 return True
+            if error.errno in _TABLE_FULL and self._limit.lower(error):
+                return not self._limit.is_reached(self.fd)
             self._pause(error)
             return False
         try:
@@ -132,8 +141,10 @@ class Acceptor:
         loop.ready.append((handler.fd, events))
 
     def _pause(self, error: OSError) -> None:
-        """Stop for a moment: a full descriptor table would make the loop spin on the same waiting client."""
-        logger.warning("server accept() threw an exception: %s; trying again in %s s", error, RETRY)
+        """Stop for a moment: a shortage would make the loop spin on the same waiting client."""
+        if self._loop.now >= self._next_log:
+            self._next_log = self._loop.now + LOG_INTERVAL
+            logger.warning("server accept() threw an exception: %s; trying again in %s s", error, RETRY)
         self._loop.poller.arm(self.fd, NOTHING)
         self._retry_at = self._loop.now + RETRY
         self._loop.watch(self, self._retry_at)
@@ -150,38 +161,87 @@ class Acceptor:
 
 
 class ConnectionLimit:
-    """Silences all listening sockets while `limit` clients are connected; listeners and pipes do not count."""
+    """Bounds the clients that are connected; listeners and pipes do not count.
+
+    At the limit idle connections make way; if there are none, all listening sockets are silent until there is room.
+    """
 
     def __init__(self, limit: int, loop: Loop) -> None:
+        self._setting = limit
         self._limit = limit
+        self._lowered_until = 0.0
+        self._reason = f"connection_limit = {limit} is reached"
+        self._next_log = 0.0
+        self._has_warned = False
         self._loop = loop
+        self._room = Room(loop)
         self.acceptors: list[Acceptor] = []
 
-    def is_reached(self) -> bool:
-        """Tell whether no further client may be accepted; says so in the log when that begins."""
+    def is_reached(self, fd: int) -> bool:
+        """Tell whether no further client of a listening socket may be accepted; says in the log when that begins."""
         loop = self._loop
         if len(loop.connections) < self._limit:
             return False
-        if not loop.limit_reached:
-            logger.warning(
-                "total open connections reached the connection limit, no longer accepting new connections "
-                "(connection_limit = %s)",
-                self._limit,
-            )
-            loop.limit_reached = True
-            self._arm(NOTHING)
+        self._restore()
+        if not is_readable(fd):
+            return True  # nobody waits for whom somebody should make way
+        while len(loop.connections) >= self._limit:
+            if not self._room.make(self._reason):
+                self._silence()
+                return True
+        return False
+
+    def lower(self, error: OSError) -> bool:
+        """Take the present number of connections for what the descriptor table holds; False if that is next to none."""
+        loop = self._loop
+        count = len(loop.connections)
+        if count < SHARE_OF_RESERVE:
+            return False
+        self._limit = min(self._limit, count - min(RESERVE, count // SHARE_OF_RESERVE))
+        self._lowered_until = loop.now + LOWERED
+        self._reason = f"server accept() threw an exception: {error}; {count} connections are open"
         return True
 
     def check(self) -> None:
         """Listen again if there is room (called by the loop after each wait while the limit is reached)."""
         loop = self._loop
+        self._restore()
         if len(loop.connections) < self._limit:
-            loop.limit_reached = False
-            logger.info("total open connections dropped below the connection limit, listening again")
-            self._arm(READ)
+            if self._has_warned:
+                logger.info("total open connections dropped below the connection limit, listening again")
+            self._has_warned = False
+        elif not self._room.has_candidates():
+            loop.deadlines.look_at(self._room.next_look)
+            return
+        loop.limit_reached = False
+        self._arm(READ)
+
+    def _silence(self) -> None:
+        loop = self._loop
+        loop.deadlines.look_at(self._room.next_look)
+        if loop.limit_reached:
+            return
+        loop.limit_reached = True
+        self._arm(NOTHING)
+        if loop.now < self._next_log:
+            return
+        self._next_log = loop.now + LOG_INTERVAL
+        self._has_warned = True
+        if self._limit < self._setting:
+            logger.warning("%s, no longer accepting new connections", self._reason)
+            return
+        logger.warning(
+            "total open connections reached the connection limit, no longer accepting new connections "
+            "(connection_limit = %s)",
+            self._limit,
+        )
+
+    def _restore(self) -> None:
+        """Forget that the table was full: whatever else filled it may be gone."""
+        if self._limit < self._setting and self._loop.now >= self._lowered_until:
+            self._limit = self._setting
+            self._reason = f"connection_limit = {self._setting} is reached"
 
     def _arm(self, interest: int) -> None:
         for acceptor in self.acceptors:
             self._loop.poller.arm(acceptor.fd, interest)
-
-

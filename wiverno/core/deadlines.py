@@ -22,12 +22,13 @@ class Expiring(Protocol):
 class Deadlines:
     """Buckets of one second, and a heap of the seconds that have one."""
 
-    __slots__ = ("_buckets", "_lock", "_ticks", "soonest")
+    __slots__ = ("_buckets", "_lock", "_look_at", "_ticks", "soonest")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._buckets: dict[int, dict[int, Expiring]] = {}
         self._ticks: list[int] = []
+        self._look_at: float = math.inf
         self.soonest: float = math.inf
         """When `due` may have something, in monotonic seconds; never too late, perhaps too early."""
 
@@ -47,8 +48,14 @@ class Deadlines:
             if bucket is None:
                 bucket = self._buckets[tick] = {}
                 heapq.heappush(self._ticks, tick)
-                self.soonest = self._ticks[0]
+                self._note_soonest()
             bucket[id(item)] = item
+
+    def look_at(self, when: float) -> None:
+        """Have `due` called at `when` (monotonic seconds) even if nothing is, once; the earliest such moment counts."""
+        with self._lock:
+            self._look_at = min(self._look_at, when)
+            self._note_soonest()
 
     def discard(self, item: Expiring) -> None:
         """Forget `item`; harmless if it is not there."""
@@ -64,6 +71,8 @@ class Deadlines:
         """Take out and return what stands in buckets up to `now`."""
         items: list[Expiring] = []
         with self._lock:
+            if self._look_at <= now:
+                self._look_at = math.inf
             while self._ticks and self._ticks[0] <= now:
                 for item in self._buckets.pop(heapq.heappop(self._ticks)).values():
                     item.tick = 0
@@ -75,4 +84,7 @@ class Deadlines:
         """Forget the soonest buckets as long as nothing is in them: nobody should wake up for those."""
         while self._ticks and not self._buckets[self._ticks[0]]:
             del self._buckets[heapq.heappop(self._ticks)]
-        self.soonest = self._ticks[0] if self._ticks else math.inf
+        self._note_soonest()
+
+    def _note_soonest(self) -> None:
+        self.soonest = min(self._ticks[0], self._look_at) if self._ticks else self._look_at

@@ -22,13 +22,16 @@ OnPreamble = Callable[[ProxyPreamble, bytes], None]
 class PreambleReader:
     """Reads what a balancer says of a connection before the connection begins."""
 
-    __slots__ = ("__weakref__", "_data", "_deadline", "_is_registered", "_loop", "_on_preamble", "_sock", "fd", "tick")
+    __slots__ = (
+        "__weakref__", "_data", "_deadline", "_is_registered", "_loop", "_on_preamble", "_sock", "fd", "since", "tick",
+    )  # fmt: skip
 
     def __init__(self, sock: socket.socket, loop: Loop, timeout: float, on_preamble: OnPreamble) -> None:
         """Read from `sock` for at most `timeout` seconds, 0 for ever."""
         self._sock = sock
         self._loop = loop
         self._data = b""
+        self.since = loop.now
         self._on_preamble = on_preamble
         self._deadline = loop.now + timeout if timeout else float("inf")
         self._is_registered = False

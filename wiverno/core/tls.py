@@ -211,7 +211,8 @@ class Handshake:
     """Stands in the loop until a client has shaken hands, in the time that the head of a request has."""
 
     __slots__ = (
-        "__weakref__", "_armed", "_deadline", "_loop", "_on_secured", "_plain", "_secure", "_service", "fd", "tick",
+        "__weakref__", "_armed", "_deadline", "_loop", "_on_secured", "_plain", "_secure", "_service", "fd", "since",
+        "tick",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, service: Service, loop: Loop, on_secured: OnSecured) -> None:
@@ -222,6 +223,7 @@ class Handshake:
         self._on_secured = on_secured
         self._deadline = loop.now + service.header_timeout if service.header_timeout else float("inf")
         self._armed = 0
+        self.since = loop.now
         self.fd = sock.fileno()
         self.tick = 0
 

@@ -13,9 +13,10 @@ import pytest
 
 from tests.support.rig import POLLERS, Rig, service_for, variables
 from tests.support.sockets import LOOPBACK, RawClient
-from wiverno.core.acceptor import BURST, RETRY, Acceptor, ConnectionLimit
+from wiverno.core.acceptor import BURST, LOWERED, Acceptor, ConnectionLimit
 from wiverno.core.listeners import Listener
 from wiverno.core.poller import READ
+from wiverno.core.room import AGE, RETRY
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -78,27 +79,70 @@ def test_the_limit_silences_and_room_wakes(poller: str, caplog: pytest.LogCaptur
     """At connection_limit nobody is accepted or refused; the next one enters when one goes, and the log says both."""
     with caplog.at_level(logging.INFO, "wiverno"), accepting(poller, limit=3) as (made, stack):
         clients = made.connect(stack, 5)
+        for client in clients:
+            client.send(GET[:-2])  # under way, so that nobody makes way
         made.rig.until(lambda: made.loop.limit_reached)
         made.rig.settle()
         assert len(made.loop.connections) == 3
         assert made.rig.turn() == 0  # the waiting clients do not make the loop turn
-        for client in clients:
-            client.send(GET)
         clients[0].close()
-        for client in clients[1:4]:
+        for client in clients[1:]:
+            assert not has_answer(clients[4])
+            client.send(GET[-2:])
             made.rig.until(lambda client=client: has_answer(client))  # type: ignore[misc]
             assert client.response()[0] == 200
-        assert not has_answer(clients[4])
-        for client in clients[1:4]:
             client.close()
-        made.rig.until(lambda: has_answer(clients[4]))
-        assert clients[4].response()[0] == 200
-        made.rig.until(lambda: len(made.loop.connections) == 1)
+        made.rig.until(lambda: not made.loop.connections)
         assert not made.loop.limit_reached
     reached = [record for record in caplog.records if "reached the connection limit" in record.message]
     assert reached
     assert "(connection_limit = 3)" in reached[0].message
     assert "dropped below the connection limit, listening again" in caplog.text
+
+
+def is_open(client: RawClient) -> bool:
+    """Whether the server has left a client's connection open, on which nothing was asked."""
+    return not has_answer(client)
+
+
+def test_at_the_limit_the_idle_make_way(poller: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever has been idle longest is closed for the next client; requests under way are not, nor the young."""
+    with accepting(poller, limit=4) as (made, stack):
+        used, fresh, begun = made.connect(stack, 3)
+        used.send(GET)
+        made.rig.until(lambda: has_answer(used))
+        assert used.response()[0] == 200
+        begun.send(GET[:10])
+        made.rig.settle()
+        (late,) = made.connect(stack, 1)
+        came = time.monotonic()
+        made.rig.until(lambda: len(made.loop.connections) == 4)
+        guests = made.connect(stack, 3)
+        for guest in guests:
+            guest.send(GET[:-2])
+        made.rig.until(lambda: not is_open(late))  # the three that are idle have made way for three that ask
+        assert time.monotonic() - came >= AGE
+        assert not is_open(used)
+        assert not is_open(fresh)
+        for asking in (begun, *guests):
+            asking.send(GET[10:] if asking is begun else GET[-2:])
+            made.rig.until(lambda asking=asking: has_answer(asking))  # type: ignore[misc]
+            assert asking.response()[0] == 200
+    told = [record.message for record in caplog.records if "idle connections are closed to make room" in record.message]
+    assert told == [
+        "connection_limit = 4 is reached: idle connections are closed to make room for new ones (1 so far)"
+    ]
+
+
+def test_with_nobody_waiting_nobody_makes_way(poller: str) -> None:
+    """The limit alone closes nothing, however long everybody is idle."""
+    with accepting(poller, limit=3) as (made, stack):
+        clients = made.connect(stack, 3)
+        made.rig.until(lambda: len(made.loop.connections) == 3)
+        end = time.monotonic() + 3 * AGE
+        while time.monotonic() < end:
+            made.rig.turn(0.02)
+        assert all(is_open(client) for client in clients)
 
 
 class Failing:
@@ -147,6 +191,35 @@ def test_a_shortage_makes_it_pause(poller: str, number: int, caplog: pytest.LogC
         started = time.monotonic()
         made.rig.until(lambda: made.loop.connections)
         assert time.monotonic() - started < 3
+
+
+def test_a_full_descriptor_table_lowers_the_limit(caplog: pytest.LogCaptureFixture) -> None:
+    """The idle make way, some descriptors are left to the application, and after a while the limit is what it was."""
+    with accepting(limit=1000) as (made, stack):
+        clients = made.connect(stack, 32)
+        made.rig.until(lambda: len(made.loop.connections) == 32)
+        ripe = time.monotonic() + AGE
+        made.rig.until(lambda: time.monotonic() > ripe)
+        replace(made, errno.EMFILE)
+        (guest,) = made.connect(stack, 1)
+        guest.send(GET)
+        made.rig.until(lambda: has_answer(guest))
+        assert guest.response()[0] == 200
+        assert len(made.loop.connections) == 28  # an eighth less than the table held
+        assert sum(not is_open(client) for client in clients) == 5
+        assert "EMFILE; 32 connections are open: idle connections are closed to make room" in caplog.text
+        asking = made.connect(stack, 27)
+        for client in asking:
+            client.send(GET[:-2])
+        made.rig.until(lambda: sum(map(is_open, clients)) == 0)
+        made.connect(stack, 10)
+        ripe = time.monotonic() + 2 * AGE
+        made.rig.until(lambda: time.monotonic() > ripe)
+        assert len(made.loop.connections) == 28
+        monotonic = time.monotonic
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("wiverno.core.loop.time.monotonic", lambda: monotonic() + LOWERED)
+            made.rig.until(lambda: len(made.loop.connections) > 28, 2 * LOWERED)
 
 
 def test_a_pause_that_ends_at_the_limit_stays_silent(poller: str) -> None:

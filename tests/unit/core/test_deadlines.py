@@ -99,3 +99,17 @@ def test_any_thread_may_add_and_discard() -> None:
     found = deadlines.due(100.0)
     assert {id(item) for item in kept} <= {id(item) for item in found}
     assert deadlines.soonest == math.inf
+
+
+def test_a_look_at_a_moment_between_buckets() -> None:
+    """It is made once, the earliest counts, and what comes and goes meanwhile does not make it forgotten."""
+    deadlines = Deadlines()
+    item = Item()
+    deadlines.look_at(10.2)
+    deadlines.look_at(10.1)
+    deadlines.add(item, 20.0)
+    assert deadlines.soonest == 10.1
+    deadlines.discard(item)
+    assert deadlines.soonest == 10.1
+    assert deadlines.due(10.1) == []
+    assert deadlines.soonest == math.inf
