@@ -1,6 +1,6 @@
 """The stall predictor: what it learns, what it forgets, and that it stays small."""
 
-from wiverno.core.predictor import MAX_PATHS, MEMORY, Predictor
+from wiverno.core.predictor import DECAY, MAX_PATHS, MEMORY, Predictor
 
 
 def request(path: str, method: str = "GET") -> dict[str, str]:
@@ -45,19 +45,35 @@ def test_a_varying_segment_is_judged_by_its_kin() -> None:
     assert not predictor.is_blocking(request("/"))
 
 
-def test_what_is_known_of_a_path_itself_counts_more_than_its_kin() -> None:
+def test_kin_share_one_memory() -> None:
+    """However they vary, quick ones wear it down, at the top of the tree too."""
+    for pattern in ("/report/%d", "/item-%d"):
+        predictor = Predictor()
+        predictor.learn(request(pattern % 1), has_blocked=True)
+        for number in range(2, MEMORY + 2):
+            assert predictor.is_blocking(request(pattern % number))
+            predictor.learn(request(pattern % number), has_blocked=False)
+        assert predictor.counters == {}
+
+
+def test_a_path_that_never_comes_again_is_forgotten() -> None:
+    """Others pay for asking about it only for a while; one that goes on blocking stays known."""
     predictor = Predictor()
-    predictor.learn(request("/report/1"), has_blocked=True)
-    predictor.learn(request("/report/2"), has_blocked=True)
-    predictor.counters["/report/2"] = 0
-    assert predictor.is_blocking(request("/report/1"))
-    assert not predictor.is_blocking(request("/report/2"))
+    predictor.learn(request("/once"), has_blocked=True)
+    for _ in range(DECAY * (MEMORY.bit_length() + 1)):
+        predictor.is_blocking(request("/other"))
+    assert predictor.counters == {}
+    for number in range(DECAY * 10):
+        if number % 1000 == 0:
+            predictor.learn(request("/always"), has_blocked=True)
+        predictor.is_blocking(request("/other"))
+    assert predictor.is_blocking(request("/always"))
 
 
 def test_the_table_is_bounded() -> None:
     """Paths without end cost no memory without end."""
     predictor = Predictor()
     for number in range(3 * MAX_PATHS):
-        predictor.learn(request(f"/p/{number}"), has_blocked=True)
-        assert len(predictor.counters) <= MAX_PATHS + 2
-    assert predictor.is_blocking(request(f"/p/{number}"))
+        predictor.learn(request(f"/p{number}/x"), has_blocked=True)
+        assert len(predictor.counters) <= MAX_PATHS
+    assert predictor.is_blocking(request(f"/p{number}/x"))
