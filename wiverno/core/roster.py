@@ -143,10 +143,11 @@ class Roster:
             for member in idle:
                 member.job = END
                 member.park.release()
-        threads = [thread for thread in threads if thread.ident is not None and thread is not threading.current_thread()]
-        for thread in threads:
+        me = threading.current_thread()
+        others = [thread for thread in threads if thread is not me and thread.ident]  # one may not have started
+        for thread in others:
             thread.join(max(deadline - time.monotonic(), 0.0))
-        return sum(thread.is_alive() for thread in threads)
+        return sum(thread.is_alive() for thread in others)
 
     @property
     def alive(self) -> int:
