@@ -8,7 +8,8 @@ import threading
 import types
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import bottle
@@ -17,9 +18,9 @@ import webtest.http
 
 from tests.support.dropin import ask, hello
 from tests.support.processes import ROOT, Child, script
-from tests.support.sockets import LOOPBACK, free_port
+from tests.support.sockets import LOOPBACK
 from tests.support.waiting import PATIENCE, wait_until
-from wiverno import serve
+from wiverno import create_server, serve
 
 DATA = ROOT / "tests" / "data" / "dropin"
 
@@ -164,41 +165,53 @@ def test_webtest_in_use() -> None:
         assert not server.runner.is_alive()
 
 
+@contextmanager
+def served_in_a_thread(run: Callable[..., Any], *args: Any, **options: Any) -> Iterator[tuple[str, int]]:
+    """Have a function that calls serve() do so in a thread for the length of the block; give the address."""
+    made: list[Any] = []
+
+    def make_server(*args: Any, **settings: Any) -> Any:
+        made.append(create_server(*args, **settings))
+        return made[0]
+
+    thread = threading.Thread(target=run, args=args, kwargs={**options, "_server": make_server}, daemon=True)
+    thread.start()
+    (server,) = wait_until(lambda: made, what="the server")
+    try:
+        yield server.effective_host, server.effective_port
+        assert thread.is_alive()
+    finally:
+        server.close()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
 def test_bottle_adapter() -> None:
-    """bottle's adapter, with the word waitress replaced, serves until it is interrupted."""
-    port = free_port()
+    """bottle's adapter, with the word waitress replaced, serves."""
     source = inspect.getsource(bottle.WaitressServer).replace("waitress", "wiverno")
     namespace: dict[str, Any] = {"ServerAdapter": bottle.ServerAdapter}
     exec(source, namespace)
-    adapter = namespace["WaitressServer"](host=LOOPBACK, port=port, threads=2)
-    adapter.quiet = True
-    threading.Thread(target=adapter.run, args=(hello,), daemon=True).start()
-    assert wait_until(lambda: _answers(port)) == b"hello"
 
+    def run(**options: Any) -> None:
+        adapter = namespace["WaitressServer"](host=LOOPBACK, port=0, threads=2, **options)
+        adapter.quiet = True
+        adapter.run(hello)
 
-def _answers(port: int) -> bytes:
-    try:
-        return ask((LOOPBACK, port))[2]
-    except ConnectionRefusedError:
-        return b""
+    with served_in_a_thread(run) as address:
+        assert ask(address)[2] == b"hello"
 
 
 def test_serve_in_a_thread() -> None:
     """`threading.Thread(target=serve, …)`, as libraries do for their callbacks; nothing touches the main thread."""
-    port = free_port()
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    thread = threading.Thread(
-        target=serve, args=(hello,), kwargs={"host": LOOPBACK, "port": port, "_quiet": True}, daemon=True
-    )
-    thread.start()
-    assert wait_until(lambda: _answers(port)) == b"hello"
-    assert thread.is_alive()
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    with served_in_a_thread(serve, hello, host=LOOPBACK, port=0, _quiet=True) as address:
+        assert ask(address)[2] == b"hello"
+        assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
 
 
 PROFILED = """
 from tests.support.dropin import hello
-from wiverno import serve
+from wiverno import create_server, serve
 serve(hello, listen="127.0.0.1:0", _profile=True)
 print("served", flush=True)
 """

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.descriptors import descriptors
+from tests.support.leftovers import engine_threads
 from tests.support.sockets import LOOPBACK, RawClient
 from tests.support.waiting import PATIENCE, wait_until
 from wiverno.config.settings import Adjustments
@@ -163,6 +164,7 @@ def test_clients_in_the_backlog_are_served(threads: int) -> None:
 @pytest.mark.parametrize("how", ["timeout", "force"])
 def test_what_does_not_end_is_cut_off(how: str, caplog: pytest.LogCaptureFixture) -> None:
     """After graceful_timeout, or on a second stop, connections close whatever their threads do."""
+    before = engine_threads()
     with running(graceful_timeout=0.5 if how == "timeout" else 60) as made, made.client() as client:
         client.send(HOLD)
         assert made.application.held.acquire(timeout=PATIENCE)
@@ -175,17 +177,17 @@ def test_what_does_not_end_is_cut_off(how: str, caplog: pytest.LogCaptureFixture
         assert client.is_closed()
         assert "1 thread(s) still running" in caplog.text
         made.application.go_on.set()
-        wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("wiverno-")])
+        wait_until(lambda: engine_threads() <= before)
 
 
 def test_everything_is_given_back(threads: int) -> None:
-    before = descriptors()
+    before, threads_before = descriptors(), engine_threads()
     for _ in range(3):
         with running(threads) as made, made.client() as client:
             client.send(GET)
             assert client.response()[0] == 200
     wait_until(lambda: descriptors() <= before)
-    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("wiverno-")])
+    wait_until(lambda: engine_threads() <= threads_before)
 
 
 def test_an_engine_runs_once() -> None:
