@@ -206,11 +206,15 @@ def test_a_busy_worker_leaves_clients_to_others(tmp_path: Path) -> None:
     with service(tmp_path, settings="workers = 2\nthreads = 3") as served:
         wait_for_workers(served, 2)
         clients = []
+
+        def busy() -> list[int]:
+            return [one["busy"] for one in served.status()["workers"]]
+
         for count in range(1, 7):
             client = RawClient(served.address)
-            client.send(b"GET /sleep/6 HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.send(b"GET /sleep/60 HTTP/1.1\r\nHost: x\r\n\r\n")
             clients.append(client)
-            wait_until(lambda count=count: sum(one["busy"] for one in served.status()["workers"]) == count)  # type: ignore[misc]
+            wait_until(lambda count=count: sum(busy()) == count, what=f"{count} busy threads")  # type: ignore[misc]
         assert [one["queued"] for one in served.status()["workers"]] == [0, 0]
         clients.append(RawClient(served.address))
         clients[-1].send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
