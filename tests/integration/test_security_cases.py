@@ -241,15 +241,15 @@ def test_the_rest_of_the_table(target: Target) -> None:
 
 @pytest.mark.parametrize("size", [64, 1024, 65536, 200000])
 def test_case_28_linear_header_check(target: Target, size: int) -> None:
-    """A long value that turns bad at its very end is a 400 within 50 ms."""
+    """A long value that turns bad at its very end is a 400 within 50 ms of processor time."""
     for value in (b"x" * size + b"\x10", b" " * size + b"\x10", b"\t x" * (size // 3) + b"\x10"):
         block = b"GET / HTTP/1.1\r\nHost: a\r\nfoo: " + value
         times = []
         for _ in range(3):
-            begin = time.perf_counter()
+            begin = time.thread_time()
             with pytest.raises(ProtocolError) as raised:
                 parse_head(block, {}, 16384, 100)
-            times.append(time.perf_counter() - begin)
+            times.append(time.thread_time() - begin)
             assert raised.value.status == 400
         assert min(times) < 0.05
         assert [status for status, _, _ in target.exchange(block + b"\r\n\r\n" + SMUGGLED)] == [400]

@@ -136,6 +136,6 @@ def test_no_pattern_backtracks(text: str) -> None:
         grammar.is_token, grammar.is_method, grammar.is_field_value, grammar.is_target, grammar.is_digits,
         grammar.is_status, grammar.split_authority, grammar.split_absolute, grammar.split_chunk_line,
     ):  # fmt: skip
-        begin = time.perf_counter()
+        begin = time.thread_time()
         rule(text + "\x00")
-        assert time.perf_counter() - begin < 0.5
+        assert time.thread_time() - begin < 0.5
