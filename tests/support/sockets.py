@@ -1,19 +1,49 @@
 """Sockets as tests need them: a free port, a port that is taken, a client that sends exactly these bytes."""
 
+import fcntl
+import itertools
+import os
+import random
 import socket
+import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
 
 LOOPBACK = "127.0.0.1"
 
 
+# Ports for those who cannot take port 0. They lie below the range from which the system chooses, so that neither
+# another server nor an outgoing connection gets one by chance between here and the program that is told it.
+CHOSEN = range(20_000, 30_000)
+_in_turn = itertools.cycle(random.Random(os.getpid()).sample(CHOSEN, len(CHOSEN)))
+_claims = Path(tempfile.gettempdir(), f"wiverno-test-ports-{os.getuid()}").open("wb", 0)  # noqa: SIM115 - see _claim
+
+
+def _claim(port: int) -> bool:
+    """Keep a port from other processes that run tests, until this one ends: the lock is the file's byte at `port`."""
+    try:
+        fcntl.lockf(_claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
+
+
 def free_port(host: str = LOOPBACK) -> int:
-    """Return a port that was free a moment ago; only for programs that cannot be told to take port 0."""
+    """Return a port that no program has and no other test is given; only for programs that cannot take port 0."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    for port in itertools.islice(_in_turn, len(CHOSEN)):
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+            if _claim(port):
+                return port
+    message = "no port is free"
+    raise AssertionError(message)
 
 
 @contextmanager
@@ -33,14 +63,22 @@ class RawClient:
         timeout: seconds that one receive may take.
     """
 
+    everybody: ClassVar["weakref.WeakSet[RawClient]"] = weakref.WeakSet()
+    """Who is connected; after a test that failed, whoever is left is told to hang up (tests/conftest.py)."""
+
     def __init__(self, address: tuple[str, int] | str, timeout: float = 10.0) -> None:
         if isinstance(address, str):
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self.socket.settimeout(timeout)
-            self.socket.connect(address)
+            try:
+                self.socket.connect(address)
+            except OSError:
+                self.socket.close()
+                raise
         else:
             self.socket = socket.create_connection(address, timeout=timeout)
         self.buffer = b""
+        self.everybody.add(self)
 
     def send(self, data: bytes) -> None:
         """Send all of `data`."""
