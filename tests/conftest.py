@@ -1,13 +1,102 @@
-"""What every test gets: an environment without any of wiverno's variables."""
+"""What every test gets: a process in which nothing is left of the tests before it.
+
+The tests run in several processes side by side (pytest-xdist), for most of them wait more than they compute.
+"""
 
 import os
+import signal
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
+
+from tests.support.leftovers import engine_threads
+from tests.support.sockets import RawClient
+from tests.support.turns import Turns
+from tests.support.waiting import wait_until
+from wiverno.config import loader
+
+PROCESSES = 4
+"""Side by side when the whole suite runs, on two processors and more."""
+
+hypothesis.settings.register_profile("always the same", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("new ones", deadline=None, print_blob=True)
+
+_turns = pytest.StashKey[Turns]()
+_folder = pytest.StashKey["tempfile.TemporaryDirectory[str]"]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A selection is faster in one process: each process first collects everything."""
+    asked = any(config.getoption(name, None) for name in ("keyword", "lf", "collectonly"))
+    return 0 if asked or any(".py" in text for text in config.args) else PROCESSES
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have hypothesis look for new examples only in runs of minutes; processes that share a run take turns."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in a shell's background: children would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    hypothesis.settings.load_profile("always the same" if config.option.markexpr == "not long" else "new ones")
+    if hasattr(config, "workerinput"):
+        config.stash[_turns] = Turns(Path(config.workerinput["turns"]))
+    elif getattr(config.option, "numprocesses", None):
+        config.stash[_folder] = tempfile.TemporaryDirectory(prefix="wiverno-test-turns-")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of the run where the others are."""
+    node.workerinput["turns"] = node.config.stash[_folder].name
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove what pytest_configure made."""
+    if (turns := config.stash.get(_turns, None)) is not None:
+        turns.close()
+    if (folder := config.stash.get(_folder, None)) is not None:
+        folder.cleanup()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave those that run alone to the end, where the others wait least for them."""
+    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run a test, its fixtures included, when it is its turn."""
+    turns = item.config.stash.get(_turns, None)
+    if turns is None:
+        return (yield)
+    with turns.turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture(autouse=True)
-def _no_wiverno_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variables of the person who runs the tests steer no test."""
+def _as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the variables of who runs the tests, nor what an earlier test was started with, steer a test."""
     for name in list(os.environ):
         if name.startswith("WIVERNO_"):
             monkeypatch.delenv(name)
+    monkeypatch.setattr(loader, "_started", [])
+
+
+@pytest.fixture(autouse=True)
+def _no_client_is_left() -> Iterator[None]:
+    """Clients of a test that failed hang up: collected as garbage, they would be held against some later test."""
+    before = set(RawClient.everybody)
+    yield
+    for client in set(RawClient.everybody) - before:
+        client.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_engine_is_left() -> Iterator[None]:
+    """A module ends the engines that it began: what they still did would be counted as some later test's."""
+    before = engine_threads()
+    yield
+    wait_until(lambda: engine_threads() <= before, what="the threads of this module's engines to end")

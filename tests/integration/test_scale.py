@@ -19,6 +19,7 @@ EACH = 4096  # bytes of process memory that an idle connection may take
 SCAN = 60  # microseconds that looking at each of a thousand connections would take at the least
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("threads", [1, 4])
 def test_idle_connections(threads: int) -> None:
     """Each takes little memory, none slows a request down, and all are given back."""
@@ -35,6 +36,7 @@ def test_idle_connections(threads: int) -> None:
         wait_until(lambda: descriptors(server.pid) <= open_before, what="the connections to be closed")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("threads", "poller"), [(1, "auto"), (4, "auto"), (4, "selectors")])
 def test_an_idle_server_sleeps(threads: int, poller: str) -> None:
     """With and without idle connections, nothing wakes up but for their deadlines, which are bucketed by the second."""
@@ -45,6 +47,7 @@ def test_an_idle_server_sleeps(threads: int, poller: str) -> None:
             assert wake_ups(server, 1.2) <= 1
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(shutil.which("strace") is None, reason="no strace; on Debian: apt-get install strace")
 def test_an_idle_server_makes_no_system_call() -> None:
     """strace sees nothing at all for a while (test_an_idle_server_sleeps counts the same by other means)."""

@@ -11,6 +11,7 @@ SOAK_SECONDS = float(os.environ.get("SOAK_SECONDS", "1800"))
 """How long `make test-long` soaks; SOAK_SECONDS=60 for less."""
 
 
+@pytest.mark.alone
 @pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_fault(name: str) -> None:
@@ -32,6 +33,7 @@ def test_fault_in_short() -> None:
     assert seen.answered > 5
 
 
+@pytest.mark.alone
 @pytest.mark.long
 def test_soak() -> None:
     """After half an hour of load and resets the process holds what it held after three minutes."""

@@ -13,7 +13,7 @@ from tests.support.waiting import wait_until
 COUNT = 10_000
 EACH = 4096  # bytes of process memory
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.alone]
 
 
 @pytest.mark.parametrize("poller", POLLERS)

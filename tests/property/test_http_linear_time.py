@@ -20,11 +20,13 @@ def test_sizes() -> None:
     assert [len(head_of(size)) for size in HEADS] == HEADS
 
 
+@pytest.mark.alone
 def test_time_is_linear() -> None:
     """Heads of 256 KiB and 10^5 one-byte chunks cost what 64 KiB and 10^4 let expect."""
     assert_linear(CHUNKS[:-1])
 
 
+@pytest.mark.alone
 @pytest.mark.long
 def test_time_is_linear_up_to_a_million_chunks() -> None:
     """10^6 one-byte chunks cost ten times what 10^5 do."""

@@ -27,8 +27,9 @@ def script(name: str) -> str:
 
 
 def environment(extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
-    """Return this process's variables without any of wiverno's, and with `extra` (None removes)."""
-    variables = {name: text for name, text in os.environ.items() if not name.startswith(("WIVERNO_", "COV_"))}
+    """Return this process's variables without wiverno's and pytest's, and with `extra` (None removes)."""
+    without = ("WIVERNO_", "COV_", "PYTEST_")
+    variables = {name: text for name, text in os.environ.items() if not name.startswith(without)}
     variables["PYTHONUNBUFFERED"] = "1"
     for name, text in (extra or {}).items():
         if text is None:

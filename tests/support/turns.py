@@ -1,0 +1,48 @@
+"""Tests that measure have the machine for themselves, though the others run side by side.
+
+A readers' and writers' lock between the processes that run tests: each test holds it shared, one with the mark `alone`
+exclusively. Whoever waits for it stands in the door meanwhile, so that others who come later cannot keep him waiting.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+class Turns:
+    """The lock.
+
+    Args:
+        folder: the same one for every process of a run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._door = (folder / "door").open("wb", 0)
+        self._room = (folder / "room").open("wb", 0)
+
+    @contextmanager
+    def turn(self, *, alone: bool) -> Iterator[None]:
+        """Be in the room for the length of the block, with others or alone."""
+        with locked(self._door, fcntl.LOCK_EX):
+            fcntl.flock(self._room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._room, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._door.close()
+        self._room.close()
+
+
+@contextmanager
+def locked(file: IO[bytes], how: int) -> Iterator[None]:
+    """Hold a lock on a file for the length of the block."""
+    fcntl.flock(file, how)
+    try:
+        yield
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)
