@@ -9,7 +9,7 @@ from wiverno.http.errors import ProtocolError
 from wiverno.http.framing import CHUNKED
 
 CHUNKED_READ: Final = 65536  # bytes received at a time of a chunked body
-MAX_RECEIVES: Final = 16  # receives in a row before others have their turn
+TURN: Final = 262144  # bytes received from one client before others have their turn
 
 
 class IncomingBody:
@@ -74,12 +74,13 @@ class IncomingBody:
             OSError: the connection broke, or the disk is full.
             ProtocolError: as in `take`.
         """
+        left = TURN
         try:
-            for _ in range(MAX_RECEIVES):
-                if not self._receive(sock, scratch):
+            while left > 0 and not self.is_complete:
+                count = self._receive(sock, scratch[:left])
+                if not count:
                     return False
-                if self.is_complete:
-                    break
+                left -= count
         except (BlockingIOError, InterruptedError):
             pass
         return True

@@ -1,11 +1,14 @@
 """Request bodies from a real socket: framing, limit and buffer, however the bytes are split."""
 
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
 
-from wiverno.core.incoming import MAX_RECEIVES, IncomingBody
+from tests.support.waiting import wait_until
+from wiverno.core.incoming import TURN, IncomingBody
+from wiverno.core.poller import is_readable
 from wiverno.http.errors import ProtocolError
 from wiverno.http.framing import CHUNKED
 
@@ -96,21 +99,21 @@ def test_an_empty_socket_is_no_end(pair: Pair) -> None:
 
 def test_a_burst_has_an_end() -> None:
     """A client that sends as fast as it is read from does not keep the others waiting."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
+    sender = threading.Thread(target=lambda: theirs.sendall(bytes(4 * TURN)))
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as theirs:
+        theirs.connect(listening.getsockname())
+        ours = listening.accept()[0]
+        sender.start()
         ours.setblocking(False)
-        theirs.setblocking(False)
-        size = 100
-        sent = 0
-        try:
-            while True:
-                sent += theirs.send(b"x" * 65536)
-        except BlockingIOError:
-            pass
-        body = IncomingBody(sent, limit=1 << 40, overflow=0)
-        view = memoryview(bytearray(size))
-        assert body.receive_burst(ours, view)
-        assert body.received == MAX_RECEIVES * size
+        body = IncomingBody(4 * TURN, limit=1 << 40, overflow=0)
+        view = memoryview(bytearray(50000))
+        with ours:
+            while not body.is_complete:
+                before = body.received
+                wait_until(lambda: is_readable(ours.fileno()))
+                assert body.receive_burst(ours, view)
+                assert 0 < body.received - before <= TURN
+        sender.join()
         body.close()
 
 
