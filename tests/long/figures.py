@@ -16,13 +16,15 @@ BLOCK = re.compile(r"(<!-- figures: begin -->\n).*?(<!-- figures: end -->)", re.
 SECONDS = 5.0
 
 
-def cell(seen: Notice) -> str:
-    """Say in a few words what the ordinary client noticed."""
+def cell(seen: Notice, unit: str = "") -> str:
+    """Say in a few words what the ordinary client noticed; `unit` is what those who do harm are counted by."""
     if not seen.answered:
         text = f"**none answered**, {seen.lost} lost"
     else:
         lost = f"**{seen.lost} lost**" if seen.lost else "0 lost"
         text = f"{seen.answered} answered, {lost}, p99 {seen.quantile(0.99) * 1000:.0f} ms"
+    if unit:
+        text += f", {seen.harm_rate:,.0f} {unit}/s"
     text += f", {seen.growth / MIB:+.0f} MiB"
     return text if seen.is_alive else text + ", **does not answer afterwards**"
 
@@ -31,7 +33,7 @@ def faults(seconds: float = SECONDS) -> list[str]:
     """Return the table of faults."""
     lines = ["| " + " | ".join(["what is done", *SUBJECTS]) + " |", "|---" * (len(SUBJECTS) + 1) + "|"]
     for case in CASES.values():
-        cells = [cell(measure(name, case, seconds)) for name in SUBJECTS]
+        cells = [cell(measure(name, case, seconds), case.unit) for name in SUBJECTS]
         lines.append("| " + " | ".join([case.meaning, *cells]) + " |")
     return lines
 

@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from tests.long.faults import ask, connected, ended, reset
+from tests.long.harm import ask, connected, ended, reset
 from tests.long.subjects import Subject, subject
 
 REQUESTS = (
