@@ -1,4 +1,4 @@
-"""The application's prometheus_client metrics under /metrics: of one process, of all workers, over deaths and reloads."""
+"""The application's prometheus_client metrics: of one process, of all workers, after deaths and reloads."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -143,6 +144,29 @@ def test_the_service_manager_is_told(tmp_path: Path, manager: tuple[str, list[st
             wait_until(lambda: "STATUS=1 worker(s) serve since the last reload" in facts)
         assert child.stop() == 0
         assert "STOPPING=1" in facts
+
+
+@pytest.mark.parametrize(
+    ("options", "number"),
+    [
+        ((), signal.SIGTERM),
+        (("--admin-listen", "127.0.0.1:0"), signal.SIGTERM),
+        (("--workers", "1"), signal.SIGTERM),
+        (("--workers", "1"), signal.SIGQUIT),
+    ],
+)
+def test_a_stop_at_once_is_told(
+    tmp_path: Path, manager: tuple[str, list[str]], options: tuple[str, ...], number: signal.Signals
+) -> None:
+    """However short the end is, the manager hears of it, and the log tells of each phase once."""
+    address, facts = manager
+    (tmp_path / "shop.py").write_text(APPLICATION)
+    command = [script("wiverno"), "run", "shop:app", "--listen", "127.0.0.1:0", *options]
+    with Child(command, cwd=tmp_path, env={"NOTIFY_SOCKET": address}) as child:
+        wait_until(lambda: "READY=1" in facts)
+        assert child.stop(number) == 0
+        assert "STOPPING=1" in facts
+        assert child.output.count("draining") <= 1
 
 
 # user, group, umask

@@ -94,7 +94,7 @@ class Engine:
         self._courtesy = Courtesy(self.loop, self.crew, self._limit.acceptors)
         self.loop.on_room = self._limit.check
         self.loop.on_wait = None
-        self._is_asked_to_stop = False
+        self._is_asked_to_stop = self._is_forced = False
         self._is_draining = False
         self._drain_at: float | None = None
         self._deadline = float("inf")
@@ -218,6 +218,7 @@ class Engine:
 
     def stop(self, *, force: bool = False) -> None:
         """Drain and end, or end at once. From any thread and from signal handlers."""
+        self._is_forced = self._is_forced or force
         self._is_asked_to_stop = True
         self.loop.poller.wake()
         if force:
@@ -295,10 +296,11 @@ class Engine:
             if isinstance(connection, Connection):
                 connection.gateway.persist = False  # the response under way is the last one, and says so if it can
         loop.wake_at = min(loop.now + self.idle_grace, self._deadline)
-        logger.info(
-            "draining: no new connections; %d connection(s) open, %d request(s) queued",
-            len(loop.connections), self.crew.queued,
-        )  # fmt: skip
+        if not self._is_forced:
+            logger.info(
+                "draining: no new connections; %d connection(s) open, %d request(s) queued",
+                len(loop.connections), self.crew.queued,
+            )  # fmt: skip
 
     def _close_idle(self) -> None:
         """Close what has been without a whole request for a moment."""

@@ -24,10 +24,10 @@ class Alone:
         self._counters = Counters()
         self._counters.set("pid", os.getpid())
         self._started = time.monotonic()
-        self._is_begun = False
+        self._is_begun = self._is_leaving = False
         server.engine.count(self._counters)
         server.engine.on_beat = self._on_beat
-        server.engine.on_stop = lambda: notifier.stopping("finishing what is under way")
+        server.engine.on_stop = self._on_stop
 
     def run(self, admin: Admin, announce: Callable[[], None]) -> None:
         """Serve until a signal ends it; `admin` answers on the admin listener, `announce` says that clients may come.
@@ -45,8 +45,13 @@ class Alone:
             if settings.umask is not None:
                 os.umask(settings.umask)
             drop_privileges(settings.user, settings.group)
-            announce()
-            self._server.run()
+            self._server.serve(announce)
+            self._on_stop()  # a stop that was forced at once
+
+    def _on_stop(self) -> None:
+        if not self._is_leaving:
+            self._is_leaving = True
+            self._notifier.stopping("finishing what is under way")
 
     def _on_beat(self) -> None:
         if not self._is_begun:

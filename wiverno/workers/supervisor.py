@@ -216,6 +216,8 @@ class Supervisor:
     def _force(self) -> None:
         """End at once."""
         logger.warning("stopping at once: %d worker(s) are cut off", len(self._staff.workers))
+        if not self._is_stopping:
+            self._notifier.stopping("stopping at once")
         self._is_stopping = self._is_draining = True
         for worker in self._staff.workers:
             worker.leave(FORCED)
