@@ -130,6 +130,7 @@ class Worker:
         return 0
 
     def _take_signals(self) -> None:
+        signal.set_wakeup_fd(-1)  # the supervisor's, closed here: the next file would have its number
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
             signal.signal(number, signal.SIG_IGN)
         for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):

@@ -1,0 +1,78 @@
+"""SIGTERM while a service is still beginning: it ends, says nothing frightening, and leaves no process behind."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import Child, script
+from tests.support.waiting import wait_until
+from tests.support.workers import is_alive
+
+MODULE = """
+print("importing", flush=True)
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Length", "0")])
+    return []
+def main(global_config):
+    return app
+"""
+LISTEN = "127.0.0.1:0"
+DOORS = {
+    "run": [script("wiverno"), "run", "shop:app", "--listen", LISTEN, "--workers", "2"],
+    "preload": [script("wiverno"), "run", "shop:app", "--listen", LISTEN, "--workers", "2", "--preload"],
+    "alone": [script("wiverno"), "run", "shop:app", "--listen", LISTEN, "--admin-listen", "unix:admin.sock"],
+    "pserve": [script("pserve"), "site.ini"],
+    "serve": ["program.py"],
+}
+
+
+def children_of(pid: int) -> list[int]:
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def members(session: int) -> list[int]:
+    """Return the processes of a session that live."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if entry.name.isdigit() and int(fields[3]) == session and is_alive(int(entry.name)):
+            found.append(int(entry.name))
+    return found
+
+
+STAGES: dict[str, Callable[[Child], object]] = {
+    "importing": lambda child: "importing" in child.output,
+    "announced": lambda child: "Serving on" in child.output,
+    "forked": lambda child: children_of(child.process.pid),
+    "both forked": lambda child: len(children_of(child.process.pid)) == 2,
+}
+
+
+@pytest.mark.parametrize(
+    ("door", "stage"),
+    [(door, stage) for door in DOORS for stage in STAGES if door != "alone" or "forked" not in stage],
+)
+def test_a_signal_that_comes_early(tmp_path: Path, door: str, stage: str) -> None:
+    (tmp_path / "shop.py").write_text(MODULE)
+    (tmp_path / "program.py").write_text(f"import wiverno, shop\nwiverno.serve(shop.app, listen='{LISTEN}', workers=2)")
+    (tmp_path / "site.ini").write_text(
+        f"[app:main]\nuse = call:shop:main\n[server:main]\nuse = egg:wiverno\nlisten = {LISTEN}\nworkers = 2\n"
+    )
+    environment = {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    for _ in range(2):
+        with Child(DOORS[door], cwd=tmp_path, env=environment) as child:
+            wait_until(lambda child=child: STAGES[stage](child), what=stage)  # type: ignore[misc]
+            status = child.stop()
+            assert status == 0 or (stage == "importing" and status == -signal.SIGTERM), child.output
+            assert "Traceback" not in child.output
+            wait_until(lambda child=child: not members(child.process.pid), what="the last process to end")  # type: ignore[misc]
