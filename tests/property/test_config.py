@@ -81,8 +81,6 @@ def drawn(draw: st.DrawFn) -> dict[str, Any]:
         chosen.remove("ipv6")
     if "certfile" not in chosen:
         chosen -= {"keyfile", "ca_certs"}
-    else:
-        chosen.discard("proxy_protocol")
     if "admin_listen" not in chosen:
         chosen.discard("admin_metrics_application")
     if "ca_certs" not in chosen:

@@ -85,8 +85,6 @@ def _about_production(settings: Adjustments) -> list[Problem]:
     )
     if settings.client_cert != "none" and settings.ca_certs is None:
         found.append(problem("client_cert", "needs ca_certs: the authorities whose certificates are accepted"))
-    if settings.certfile is not None and settings.proxy_protocol:
-        found.append(problem("proxy_protocol", "can't be combined with certfile: let the proxy speak TLS"))
     if settings.admin_metrics_application and settings.admin_listen is None:
         found.append(problem("admin_metrics_application", "needs admin_listen, where /metrics is"))
     if settings.stuck_requests == "recycle" and not settings.workers:

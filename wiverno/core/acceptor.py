@@ -96,11 +96,10 @@ class Acceptor:
             host, port = peer[0], str(peer[1])
         variables["REMOTE_ADDR"] = variables["REMOTE_HOST"] = host
         variables["REMOTE_PORT"] = port
-        if self.service.tls is not None and not self._listener.is_unix:
-            self._secure(sock, variables, host)
-            return
+        is_secure = self.service.tls is not None and not self._listener.is_unix
+        begin = self._secure if is_secure else self._begin
         if not self.service.proxy_protocol:
-            self._begin(sock, variables, host, b"")
+            begin(sock, variables, host, b"")
             return
         policy = self.service.policy
         if policy is None or not policy.trusts(host):
@@ -111,19 +110,20 @@ class Acceptor:
             if preamble.source is not None:
                 variables["REMOTE_ADDR"] = variables["REMOTE_HOST"] = preamble.source[0]
                 variables["REMOTE_PORT"] = str(preamble.source[1])
-            self._begin(sock, variables, host, rest)
+            begin(sock, variables, host, rest)
 
-        self._enter(PreambleReader(sock, self._loop, self.service.header_timeout, on_preamble), READ)
+        timeout = self.service.header_timeout
+        self._enter(PreambleReader(sock, self._loop, timeout, on_preamble, takes_rest=not is_secure), READ)
 
-    def _secure(self, sock: socket.socket, variables: Environ, host: str) -> None:
-        """Have the client shake hands before the connection begins."""
+    def _secure(self, sock: socket.socket, variables: Environ, host: str, received: bytes) -> None:
+        """Have the client shake hands before the connection begins; nothing of it has been received."""
         from wiverno.core.tls import Handshake  # OpenSSL is loaded by those who need it
 
         def on_secured(secure: Any, facts: Environ) -> None:
             variables.update(facts)
             self._begin(secure, variables, host, b"")
 
-        self._enter(Handshake(sock, self.service, self._loop, on_secured), READ)
+        self._enter(Handshake(sock, self.service, self._loop, variables["REMOTE_ADDR"], on_secured), READ)
 
     def _begin(self, sock: socket.socket, variables: Environ, host: str, received: bytes) -> None:
         """Make the connection; `received` came after the PROXY protocol's preamble."""

@@ -2,6 +2,9 @@
 
 The reader stands in the loop until the preamble is complete and then makes room for the connection, which is told the
 address that the balancer gave. A peer that is not trusted gets no further than this (security case 41).
+
+The preamble comes in clear, also where TLS follows. OpenSSL reads from the socket itself, so nothing of the handshake
+may be taken out of it: there the reader looks first, and takes the preamble's own bytes only.
 """
 
 import socket
@@ -23,12 +26,24 @@ class PreambleReader:
     """Reads what a balancer says of a connection before the connection begins."""
 
     __slots__ = (
-        "__weakref__", "_data", "_deadline", "_is_registered", "_loop", "_on_preamble", "_sock", "fd", "since", "tick",
+        "__weakref__", "_data", "_deadline", "_is_registered", "_loop", "_on_preamble", "_sock", "_takes_rest", "fd",
+        "since", "tick",
     )  # fmt: skip
 
-    def __init__(self, sock: socket.socket, loop: Loop, timeout: float, on_preamble: OnPreamble) -> None:
-        """Read from `sock` for at most `timeout` seconds, 0 for ever."""
+    def __init__(
+        self, sock: socket.socket, loop: Loop, timeout: float, on_preamble: OnPreamble, *, takes_rest: bool = True
+    ) -> None:
+        """Read from a socket that does not block.
+
+        Args:
+            sock: the connection.
+            loop: where the reader stands.
+            timeout: seconds, 0 for ever.
+            on_preamble: called when the preamble is complete.
+            takes_rest: what follows may be read too, and is handed over; else it stays in the socket.
+        """
         self._sock = sock
+        self._takes_rest = takes_rest
         self._loop = loop
         self._data = b""
         self.since = loop.now
@@ -41,16 +56,20 @@ class PreambleReader:
     def ready(self, events: int) -> None:
         """Take what has come; hand over when the preamble is complete, close when it is none."""
         try:
-            data = self._sock.recv(MAX_PREAMBLE)
+            data = self._sock.recv(MAX_PREAMBLE, 0 if self._takes_rest else socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
             self._wait()
             return
         except OSError:
             data = b""
+        before = len(self._data)
         self._data += data
         try:
             preamble = read_proxy_preamble(self._data) if data else None
-        except ProtocolError:
+            if data and not self._takes_rest:
+                # As long as the preamble is not complete, all that is there belongs to it.
+                self._sock.recv(preamble.consumed - before if preamble is not None else len(data))
+        except (ProtocolError, OSError):
             self.close()
             return
         if preamble is not None:

@@ -1,6 +1,6 @@
 """TLS: certificate files → a context that can be renewed, handshakes that hold nobody up, and a socket to serve on.
 
-    accept → Handshake (in the loop, with a deadline) → TlsSocket → Connection
+    accept (→ preamble) → Handshake (in the loop, with a deadline) → TlsSocket → Connection
 
 A `TlsSocket` behaves as a plain socket that does not block: where OpenSSL wants to wait it raises BlockingIOError. Two
 things are different, and whoever uses it has to know them: bytes that are decrypted already wait inside of it
@@ -211,11 +211,15 @@ class Handshake:
     """Stands in the loop until a client has shaken hands, in the time that the head of a request has."""
 
     __slots__ = (
-        "__weakref__", "_armed", "_deadline", "_loop", "_on_secured", "_plain", "_secure", "_service", "fd", "since",
-        "tick",
+        "__weakref__", "_armed", "_client", "_deadline", "_loop", "_on_secured", "_plain", "_secure", "_service", "fd",
+        "since", "tick",
     )  # fmt: skip
 
-    def __init__(self, sock: socket.socket, service: Service, loop: Loop, on_secured: OnSecured) -> None:
+    def __init__(
+        self, sock: socket.socket, service: Service, loop: Loop, client: str, on_secured: OnSecured
+    ) -> None:  # fmt: skip
+        """Begin with a socket that does not block; `client` is its address, for the access log."""
+        self._client = client
         self._plain: socket.socket | None = sock
         self._secure: ssl.SSLSocket | None = None
         self._service = service
@@ -269,7 +273,7 @@ class Handshake:
         sock, self._plain = self._plain, None
         assert sock is not None
         if service.observer is not None:
-            service.observer.note_refusal({"REMOTE_ADDR": _peer(sock)}, 400)
+            service.observer.note_refusal({"REMOTE_ADDR": self._client}, 400)
         with contextlib.suppress(OSError):
             sock.send(error_response(400, _MISDIRECTED, service.signature, service.ident))
         is_registered = bool(self._armed)
@@ -331,11 +335,3 @@ def described(sock: ssl.SSLSocket) -> dict[str, Any]:
         found["SSL_CLIENT_S_DN"] = ",".join(f"{key}={value}" for name in names for key, value in name)
         found["wiverno.client_certificate"] = certificate
     return found
-
-
-def _peer(sock: socket.socket) -> str:
-    try:
-        peer = sock.getpeername()
-    except OSError:
-        return "-"
-    return str(peer[0]) if isinstance(peer, tuple) else "localhost"

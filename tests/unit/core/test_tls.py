@@ -84,7 +84,6 @@ def test_authorities_that_cannot_be_read(files: Path) -> None:
         ({"keyfile": "x"}, "keyfile: has no meaning without certfile"),
         ({"certfile": "x", "client_cert": "required"}, "client_cert: needs ca_certs"),
         ({"certfile": "x", "tls_min_version": "1.1"}, "tls_min_version: expected '1.2' or '1.3'"),
-        ({"certfile": "x", "proxy_protocol": True, "trusted_proxy": "127.0.0.1"}, "can't be combined with certfile"),
     ],
 )
 def test_settings_that_contradict(values: dict[str, Any], words: str) -> None:
