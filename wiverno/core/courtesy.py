@@ -2,9 +2,11 @@
 
 The kernel wakes every process for a client, and a process whose lookout leads is the quickest to accept: it runs no
 application. Without courtesy it would queue clients while threads of another process wait for work. So it looks away
-for a moment; clients that are still there afterwards nobody else has had room for, and it takes them.
+for a moment; clients that are still there afterwards nobody else has had room for, and it takes them. If nobody is
+there, the next one to come is again left to others first.
 """
 
+import select
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -49,11 +51,18 @@ class Courtesy:
         if self._crew.is_saturated and loop.now < loop.wake_at:
             return
         self.is_away = False
-        self._open_until = loop.now + PAUSE
+        if self._somebody_waits():
+            self._open_until = loop.now + PAUSE
         if loop.persist:
             loop.wake_at = float("inf")
         if not loop.limit_reached:
             self._arm(READ)
+
+    def _somebody_waits(self) -> bool:
+        listening = select.poll()
+        for acceptor in self._acceptors:
+            listening.register(acceptor.fd, select.POLLIN)
+        return bool(listening.poll(0))
 
     def _arm(self, interest: int) -> None:
         for acceptor in self._acceptors:
