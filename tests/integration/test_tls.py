@@ -220,6 +220,29 @@ def test_certificates_are_renewed(tmp_path: Path, processes: str, signalled: boo
         assert served.child.stop() == 0
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_session_is_resumed_by_any_worker(tmp_path: Path, version: ssl.TLSVersion) -> None:
+    """A client that comes back has a short handshake, whichever process accepts it."""
+    settings = f'workers = 2\ncertfile = "{DATA}/first.pem"\nkeyfile = "{DATA}/first.key"'
+    context = trusting()
+    context.minimum_version = context.maximum_version = version
+    session: ssl.SSLSession | None = None
+    seen: set[bytes] = set()
+    with service(tmp_path, settings=settings) as served:
+        wait_for_workers(served, 2)
+        for count in range(500):
+            with socket.create_connection(served.address, timeout=PATIENCE) as plain:
+                with context.wrap_socket(plain, server_hostname="localhost", session=session) as secure:
+                    secure.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                    answer = b"".join(iter(lambda secure=secure: secure.recv(65536), b""))  # type: ignore[misc]
+                    assert secure.session_reused is (count > 0)
+                    session = session or secure.session
+            seen.add(answer.rpartition(b"\r\n\r\n")[2].split()[0])
+            if len(seen) == 2:
+                break
+        assert len(seen) == 2
+
+
 def test_a_missing_file_ends_the_start(tmp_path: Path) -> None:
     from tests.support.processes import run, script
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from wiverno.core.counters import CELL, WIDTH, Counters, Counts
-from wiverno.core.engine import Engine
+from wiverno.core.engine import Engine, new_certificates
 from wiverno.core.listeners import Listener
 from wiverno.core.status import LEAVING, READY, STARTING, WorkerStatus
 from wiverno.workers.plan import Plan
@@ -33,16 +33,20 @@ class Generation:
         number: 1 for the configuration of the start.
         wanted: how many workers there should be.
         application: loaded already, or None if each worker loads it.
+        certificates: read by whoever started the server, who may be the only one allowed to. Workers that have them
+            from one process take one another's session tickets: a client resumes its TLS session wherever it comes to.
     """
 
-    __slots__ = ("application", "listeners", "number", "plan", "wanted")
+    __slots__ = ("application", "certificates", "listeners", "number", "plan", "wanted")
 
     def __init__(self, number: int, plan: Plan, listeners: list[Listener]) -> None:
         """Load the application here if that is wanted.
 
         Raises:
+            OSError: the certificates can't be read or used.
             Exception: whatever the application raises while it is loaded.
         """
+        self.certificates = new_certificates(plan.adjustments)
         self.number = number
         self.plan = plan
         self.listeners = listeners
@@ -73,6 +77,8 @@ class Staff:
 
     def fork(self, generation: Generation, engine: Engine) -> None:
         """Start a worker; `engine` is the supervisor's own."""
+        if generation.certificates is not None:
+            generation.certificates.renew(only_if_changed=True)  # the worker itself may not be allowed to
         row = self._free.pop(0)
         counters = Counters(self._memory[row * WIDTH : (row + 1) * WIDTH])
         counters.clear()
@@ -87,7 +93,10 @@ class Staff:
             engine.abandon()
             self._sockets.let_go(generation.listeners)
             listeners = copies(generation.listeners)
-            inherited = Inheritance(generation.plan, generation.application, listeners, counters, report, self._life)
+            inherited = Inheritance(
+                generation.plan, generation.application, listeners, counters, report, self._life,
+                generation.certificates,
+            )  # fmt: skip
             if generation.application is None and generation.plan.program is not None:
                 place = slice(row * WIDTH * CELL, (row + 1) * WIDTH * CELL)
                 generation.plan.program.become(inherited, self._memory_file, place)

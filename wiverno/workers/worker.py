@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from wiverno.config.settings import ConfigError
 from wiverno.core.counters import Counters
@@ -31,6 +31,9 @@ from wiverno.workers.endings import FAILED_TO_LOAD
 from wiverno.workers.plan import Plan, set_log_level
 from wiverno.workers.privileges import drop_privileges
 from wiverno.wsgi.gateway import Application
+
+if TYPE_CHECKING:
+    from wiverno.core.tls import Certificates
 
 logger = logging.getLogger("wiverno")
 
@@ -48,6 +51,7 @@ class Inheritance:
         counters: where to count.
         report: descriptor to write reports to.
         life: descriptor that ends with the supervisor.
+        certificates: read already, or None to read them here if the settings name any.
     """
 
     plan: Plan
@@ -56,6 +60,7 @@ class Inheritance:
     counters: Counters
     report: int
     life: int
+    certificates: "Certificates | None" = None
 
 
 class LifeLine:
@@ -104,7 +109,7 @@ class Worker:
         try:
             if settings.umask is not None:
                 os.umask(settings.umask)
-            certificates = new_certificates(settings)  # before: the key may be root's alone
+            certificates = inherited.certificates or new_certificates(settings)  # before: the key may be root's alone
             drop_privileges(settings.user, settings.group)
             inherited.plan.prepare()
             set_log_level(settings)
