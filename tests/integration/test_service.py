@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -172,9 +173,17 @@ def test_a_stop_at_once_is_told(
 # user, group, umask
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody can enter; pytest keeps its own to its user."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("processes", ["workers = 0", "workers = 1"])
-def test_privileges_are_dropped(tmp_path: Path, processes: str) -> None:
+def test_privileges_are_dropped(open_folder: Path, processes: str) -> None:
     """The application runs as the user, with the user's groups and the umask; it can't become root again."""
     told = """
 import os
@@ -189,11 +198,8 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
 """
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
     settings = f'{processes}\nuser = "nobody"\ngroup = "nogroup"\numask = "027"'
-    with service(tmp_path, settings=settings, application=told) as served:
+    with service(open_folder, settings=settings, application=told) as served:
         if "1" in processes:
             wait_for_workers(served, 1)
         assert re.fullmatch(rb"65534 65534 \[65534\] 27 for good", served.get()[1])
