@@ -160,6 +160,26 @@ def test_preload_loads_once(tmp_path: Path) -> None:
         assert f"loaded by {served.child.process.pid}\n" in served.child.output
 
 
+def test_collections_leave_the_shared_memory_alone(tmp_path: Path) -> None:
+    """A worker's garbage collection does not look at what it shares with the supervisor, which would copy it."""
+    application = """
+import gc, os
+def app(environ, start_response):
+    before = private()
+    gc.collect()
+    body = b"%d %d" % (gc.get_freeze_count(), private() - before)
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+def private():
+    with open("/proc/self/smaps_rollup") as file:
+        return sum(int(line.split()[1]) for line in file if line.startswith("Private_Dirty:"))
+"""
+    with service(tmp_path, "--workers", "1", application=application) as served:
+        frozen, copied = map(int, served.get()[1].split())
+    assert frozen > 10_000  # objects
+    assert copied < 2_000  # KiB
+
+
 def test_one_worker_is_under_a_supervisor(tmp_path: Path) -> None:
     with service(tmp_path, settings="workers = 1\nthreads = 1") as served:
         assert served.pid() != served.child.process.pid

@@ -1,5 +1,6 @@
 """A worker as its supervisor sees it: the fork, the pipe of its reports, its counters, its end."""
 
+import gc
 import json
 import logging
 import os
@@ -70,6 +71,8 @@ class WorkerProcess:
     def _live(self, child: Callable[[int], None]) -> NoReturn:
         """Be the child; whatever happens, it never comes back to do the supervisor's work a second time."""
         try:
+            # What was there before stays, and a collection that looked at it would make a copy of its pages.
+            gc.freeze()
             os.close(self.fd)
             child(self._writer)
         except BaseException:
