@@ -1,19 +1,28 @@
-"""The tables of docs/reliability.md: the faults and the soak done to wiverno and to its peers, by the same code.
+"""The tables of docs/reliability.md: faults, clock and soak, done to wiverno and to its peers by the same code.
 
-python -m tests.long.figures [SECONDS OF SOAK]
+python -m tests.long.figures                    everything: half an hour for the soak, and half as much for the rest
+python -m tests.long.figures faults clock       only these parts of the page; SOAK_SECONDS, PEER_SECONDS for less
+
+The picture of the soak is drawn with the matplotlib of the benchmark's environment, which `make bench-quick` makes.
 """
 
+import os
 import re
+import subprocess
 import sys
-from pathlib import Path
 
+from tests.long.clock import JUMPS, TIMEOUT, Clockwork, jump
 from tests.long.faults import CASES, MIB, ORDINARY_WAIT, Notice, measure
-from tests.long.soak import Soak, soak
-from tests.long.subjects import SUBJECTS
+from tests.long.soak import COMERS, FOLDER, KEEPERS, RELOAD_EVERY, Soak, soak
+from tests.long.subjects import SUBJECTS, WITH_WORKERS
+from tests.support.processes import ROOT
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
-BLOCK = re.compile(r"(<!-- figures: begin -->\n).*?(<!-- figures: end -->)", re.DOTALL)
+PAGE = ROOT / "docs" / "reliability.md"
+PICTURE = ROOT / "docs" / "plots" / "soak.png"
+DRAWING = ROOT / "benchmarks" / ".venv" / "bin" / "python"
 SECONDS = 5.0
+SOAK_SECONDS = float(os.environ.get("SOAK_SECONDS", "1800"))
+PEER_SECONDS = float(os.environ.get("PEER_SECONDS", "300"))
 
 
 def cell(seen: Notice, unit: str = "") -> str:
@@ -29,56 +38,103 @@ def cell(seen: Notice, unit: str = "") -> str:
     return text if seen.is_alive else text + ", **does not answer afterwards**"
 
 
-def faults(seconds: float = SECONDS) -> list[str]:
-    """Return the table of faults."""
-    lines = ["| " + " | ".join(["what is done", *SUBJECTS]) + " |", "|---" * (len(SUBJECTS) + 1) + "|"]
-    for case in CASES.values():
-        cells = [cell(measure(name, case, seconds), case.unit) for name in SUBJECTS]
-        lines.append("| " + " | ".join([case.meaning, *cells]) + " |")
-    return lines
-
-
-def row(name: str, seen: Soak) -> str:
-    """One line of the soak's table: the first sample and the last."""
-    first, last = seen.samples[0], seen.samples[-1]
-    held = [
-        f"{first.memory / MIB:.1f} → {last.memory / MIB:.1f}", f"{first.descriptors} → {last.descriptors}",
-        f"{first.threads} → {last.threads}",
-    ]  # fmt: skip
-    return "| " + " | ".join([name, f"{last.requests:,}", str(len(seen.failures)), *held]) + " |"
-
-
 INTRODUCTION = """\
 Each fault lasts while an ordinary client asks on a new connection every 10 ms, for {seconds:.0f} seconds; a request not
-answered within {wait:.0f} seconds is lost. The last figure is the growth of the server's memory. Every server has one
+answered within {wait:.0f} seconds is lost. Those who do harm are a process of their own and go on as fast as the server
+lets them: "/s" says how often they could. The last figure is the growth of the server's memory. Every server has one
 process and 16 threads.
 """
 
-SOAKING = """\
-Soak: {minutes:.0f} minutes of 20 kept connections, 5 that connect anew and 50 that reset their connections; GET,
-POST and chunked requests, a quarter of them 50 ms long. Memory (MiB), descriptors and threads after a tenth of the time
-and at the end.
+
+def faults(seconds: float = SECONDS) -> list[str]:
+    """Return the part about faults."""
+    lines = ["| what is done | " + " | ".join(SUBJECTS) + " |", "|---" * (len(SUBJECTS) + 1) + "|"]
+    for case in CASES.values():
+        cells = [cell(measure(name, case, seconds), case.unit) for name in SUBJECTS]
+        lines.append("| " + " | ".join([case.meaning, *cells]) + " |")
+    return [INTRODUCTION.format(seconds=seconds, wait=ORDINARY_WAIT), *lines]
+
+
+CLOCK = """\
+While each server has 20 idle kept connections and is asked by 4 clients without a pause, the system's clock jumps, as
+that process sees it. `channel_timeout` (gunicorn's `keepalive`) is {timeout:.0f} seconds. Closed early: of the 20,
+those that were closed within a second after the jump, two seconds after their last use.
 """
 
 
-def page(seconds: float) -> str:
-    """Return everything between the markers."""
-    soaked = [row(name, soak(name, seconds)) for name in SUBJECTS]
-    heading = ["| | requests | failed | memory | descriptors | threads |", "|---|---:|---:|---|---|---|"]
-    introduction = INTRODUCTION.format(seconds=SECONDS, wait=ORDINARY_WAIT)
-    soaking = SOAKING.format(minutes=seconds / 60)
-    return "\n".join(["", introduction, *faults(), "", soaking, *heading, *soaked, ""])
+def clock() -> list[str]:
+    """Return the part about the clock."""
+    lines = ["| jump | " + " | ".join(SUBJECTS) + " |", "|---" * (len(SUBJECTS) + 1) + "|"]
+    for meaning, seconds in JUMPS.items():
+        cells = [ticking(jump(name, seconds)) for name in SUBJECTS]
+        lines.append("| " + " | ".join([meaning, *cells]) + " |")
+    return [CLOCK.format(timeout=TIMEOUT), *lines]
 
 
-def filled(text: str, block: str) -> str:
-    """Return the page with a new block between its markers."""
-    return BLOCK.sub(lambda match: match[1] + block + "\n" + match[2], text)
+def ticking(seen: Clockwork) -> str:
+    """Say in a few words what a jump did."""
+    closed = f"{seen.closed_after:.1f} s after their last use" if seen.closed_after else "**not closed in time**"
+    early = f"**{seen.closed_early} closed early**" if seen.closed_early else "0 closed early"
+    lost = f"**{seen.lost} lost**" if seen.lost else "0 lost"
+    date = "Date follows" if seen.follows else "**Date does not follow**"
+    return f"{seen.answered:,} answered, {lost}, {early}, idle ones closed {closed}, {date}"
 
 
-def main(seconds: str = "1800") -> None:
-    """Write the page."""
-    block = page(float(seconds))
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), block), encoding="utf-8")
+SOAKING = """\
+{minutes:.0f} minutes with workers (the others: {peers:.0f}) of {keepers} clients on kept connections without a pause,
+{comers} on a new connection each time, and 50 that reset theirs in every phase; GET, POST and chunked requests, one in
+33 of them 50 ms long. Servers with workers are reloaded every {every:.0f} seconds; a single process has nothing to
+reload. Memory (MiB), descriptors and threads of all processes: the medians of the second tenth of the time and of the
+last.
+
+![Requests a second, memory, descriptors and threads over time](plots/soak.png)
+"""
+
+
+def row(name: str, seen: Soak) -> str:
+    """One line of the soak's table."""
+    levels = [
+        f"{seen.level(what, tenth=1) / unit:.{digits}f} → {seen.level(what, tenth=9) / unit:.{digits}f}"
+        for what, unit, digits in (("memory", MIB, 1), ("descriptors", 1, 0), ("threads", 1, 0))
+    ]
+    rate = f"{seen.level('rate', tenth=1):,.0f} → {seen.level('rate', tenth=9):,.0f}"
+    count = f"{seen.samples[-1].requests:,}"
+    return "| " + " | ".join([name, count, rate, str(seen.reloads), str(len(seen.failures)), *levels]) + " |"
+
+
+def soaks(seconds: float = SOAK_SECONDS, peers: float = PEER_SECONDS) -> list[str]:
+    """Return the part about the soak, and draw its picture."""
+    lines = [
+        "| | requests | a second | reloads | failed | memory | descriptors | threads |",
+        "|---|---:|---|---:|---:|---|---|---|",
+    ]
+    own, peer = WITH_WORKERS
+    lines += [row(name, soak(name, seconds if name == own else peers)) for name in (own, "wiverno", peer, "waitress")]
+    drawn = [f"{name}={FOLDER / name}.csv" for name in (own, "wiverno")]
+    subprocess.run([str(DRAWING), "-m", "tests.long.plot", str(PICTURE), *drawn], cwd=ROOT, check=True)
+    introduction = SOAKING.format(
+        minutes=seconds / 60, peers=peers / 60, keepers=KEEPERS, comers=COMERS, every=RELOAD_EVERY
+    )
+    return [introduction, *lines]
+
+
+PARTS = {"faults": faults, "clock": clock, "soak": soaks}
+
+
+def filled(text: str, part: str, block: str) -> str:
+    """Return the page with a new block between a part's markers."""
+    pattern = re.compile(rf"(<!-- {part}: begin -->\n).*?(<!-- {part}: end -->)", re.DOTALL)
+    assert pattern.search(text), part
+    return pattern.sub(lambda match: match[1] + "\n" + block + "\n\n" + match[2], text)
+
+
+def main(*names: str) -> None:
+    """Write the parts, each as soon as it is known."""
+    if not DRAWING.exists():
+        sys.exit("error: benchmarks/.venv is missing, which has matplotlib: run make bench-quick first")
+    for name in names or PARTS:
+        block = "\n".join(PARTS[name]())
+        PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), name, block), encoding="utf-8")
 
 
 if __name__ == "__main__":

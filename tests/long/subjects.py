@@ -17,6 +17,12 @@ from tests.support.processes import ROOT, Child
 from tests.support.sockets import LOOPBACK, free_port
 from tests.support.waiting import wait_until
 
+CHANNEL_TIMEOUT = int(os.environ.get("CHANNEL_TIMEOUT", "60"))
+"""Seconds for which a connection may be idle."""
+
+OWN_MEMORY = ("Pss_Anon:", "Pss_Shmem:")
+"""Lines of proc(5)'s smaps_rollup; other Python processes of the machine have no part in these."""
+
 BLOCK = bytes(64 * 1024)
 LIMITS = {"NOFILE": resource.RLIMIT_NOFILE, "AS": resource.RLIMIT_AS, "FSIZE": resource.RLIMIT_FSIZE}
 
@@ -44,7 +50,7 @@ def serve_wiverno(port: int) -> None:
     """wiverno, one process."""
     from wiverno import serve
 
-    serve(application, host=LOOPBACK, port=port, threads=16, connection_limit=10_000, channel_timeout=60)
+    serve(application, host=LOOPBACK, port=port, threads=16, connection_limit=10_000, channel_timeout=CHANNEL_TIMEOUT)
 
 
 def serve_waitress(port: int) -> None:
@@ -52,36 +58,39 @@ def serve_waitress(port: int) -> None:
     import waitress
 
     waitress.serve(
-        application, host=LOOPBACK, port=port, threads=16, connection_limit=10_000, channel_timeout=60,
-        asyncore_use_poll=True, backlog=1024,
+        application, host=LOOPBACK, port=port, threads=16, connection_limit=10_000, backlog=1024,
+        channel_timeout=CHANNEL_TIMEOUT, cleanup_interval=min(30, CHANNEL_TIMEOUT), asyncore_use_poll=True,
     )  # fmt: skip
 
 
-def serve_gunicorn(port: int) -> None:
+def serve_gunicorn(port: int, workers: int = 1, threads: int = 16) -> None:
     """gunicorn, one worker with threads."""
     options = [
-        "--bind",
-        f"{LOOPBACK}:{port}",
-        "--threads",
-        "16",
-        "--worker-connections",
-        "10000",
-        "--log-level",
-        "warning",
-    ]
-    command = [
-        "gunicorn",
-        "--worker-class",
-        "gthread",
-        "--keep-alive",
-        "60",
-        *options,
-        "tests.long.subjects:application",
-    ]
-    os.execv(sys.executable, [sys.executable, "-m", *command])
+        "--bind", f"{LOOPBACK}:{port}", "--workers", str(workers), "--threads", str(threads), "--worker-class",
+        "gthread", "--keep-alive", str(CHANNEL_TIMEOUT), "--worker-connections", "10000", "--log-level", "warning",
+    ]  # fmt: skip
+    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", *options, "tests.long.subjects:application"])
+
+
+def serve_gunicorn_workers(port: int) -> None:
+    """gunicorn, two workers of eight threads."""
+    serve_gunicorn(port, workers=2, threads=8)
+
+
+def serve_wiverno_workers(port: int) -> None:
+    """`wiverno run` with two workers of eight threads."""
+    options = [
+        "--listen", f"{LOOPBACK}:{port}", "--workers", "2", "--threads", "8", "--connection-limit", "10000",
+        "--channel-timeout", str(CHANNEL_TIMEOUT),
+    ]  # fmt: skip
+    os.execv(sys.executable, [sys.executable, "-m", "wiverno", "run", "tests.long.subjects:application", *options])
 
 
 SUBJECTS = {"wiverno": serve_wiverno, "waitress": serve_waitress, "gunicorn": serve_gunicorn}
+"""Those that the faults are done to, one process each."""
+
+WITH_WORKERS = {"wiverno, 2 workers": serve_wiverno_workers, "gunicorn, 2 workers": serve_gunicorn_workers}
+"""Those that a SIGHUP reloads."""
 
 
 class Subject:
@@ -110,12 +119,12 @@ class Subject:
 
     @property
     def memory(self) -> int:
-        """Resident bytes of all its processes, without what they share."""
+        """Bytes of memory of all its processes, what they share counted once, program files not at all."""
         total = 0
         for process in self.processes:
             with contextlib.suppress(OSError):
                 text = Path(f"/proc/{process}/smaps_rollup").read_text()
-                total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Private_")) * 1024
+                total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith(OWN_MEMORY)) * 1024
         return total
 
     @property
@@ -158,7 +167,7 @@ def main(name: str, port: str) -> None:
     for key, number in LIMITS.items():
         if text := os.environ.get(f"LIMIT_{key}"):
             resource.setrlimit(number, (int(text), int(text)))
-    SUBJECTS[name](int(port))
+    (SUBJECTS | WITH_WORKERS)[name](int(port))
 
 
 if __name__ == "__main__":
