@@ -13,7 +13,7 @@ from wiverno.core.counters import Counters, Counts
 from wiverno.core.loop import Loop
 from wiverno.core.poller import READ
 from wiverno.core.status import LEAVING, READY, STARTING, WorkerStatus
-from wiverno.workers.endings import ending, oom_kills
+from wiverno.workers.endings import ending
 
 logger = logging.getLogger("wiverno")
 
@@ -49,7 +49,6 @@ class WorkerProcess:
         self._loop = loop
         self._on_report = on_report
         self._received = b""
-        self._oom_kills = oom_kills()
 
     def fork(self, child: Callable[[int], None]) -> None:
         """Start the process; `child` gets the descriptor to report to, and never returns."""
@@ -140,8 +139,8 @@ class WorkerProcess:
             self.stop_by = time.monotonic() + grace if grace else float("inf")
             self.send(signal.SIGTERM)
 
-    def reap(self) -> str | None:
-        """Return why it ended, None if it lives."""
+    def reap(self, oom_kills_before: int) -> str | None:
+        """Return why it ended, None if it lives; the argument is for `ending`."""
         try:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
         except ChildProcessError:
@@ -151,7 +150,7 @@ class WorkerProcess:
         self.drain_reports()
         self._close_pipe()
         self.pid = 0
-        return ending(status, oom_kills_before=self._oom_kills)
+        return ending(status, oom_kills_before=oom_kills_before)
 
     def wait(self) -> None:
         """Wait for the end of a process that was killed."""

@@ -12,6 +12,7 @@ from wiverno.core.counters import CELL, WIDTH, Counters, Counts
 from wiverno.core.engine import Engine, new_certificates
 from wiverno.core.listeners import Listener
 from wiverno.core.status import LEAVING, READY, STARTING, WorkerStatus
+from wiverno.workers.endings import oom_kills
 from wiverno.workers.plan import Plan
 from wiverno.workers.process import WorkerProcess
 from wiverno.workers.rerun import memory_file
@@ -69,6 +70,7 @@ class Staff:
         self.workers: list[WorkerProcess] = []
         self.ended = Counts()
         self._on_report = on_report
+        self._oom_kills = oom_kills()
         self._memory_file = memory_file()
         os.ftruncate(self._memory_file, ROWS * WIDTH * CELL)
         self._memory = memoryview(mmap.mmap(self._memory_file, 0)).cast("d")
@@ -124,13 +126,14 @@ class Staff:
     def bury(self, now: float) -> list[tuple[WorkerProcess, int, str]]:
         """Kill what is overdue, and return what has ended: the worker, its process id, the reason."""
         gone = []
+        oom_kills_before, self._oom_kills = self._oom_kills, oom_kills()
         for worker in list(self.workers):
             if worker.stop_by <= now:
                 if worker.worn != "hung":
                     logger.warning("worker %d has not finished in time and is killed", worker.pid)
                 worker.stop_by = float("inf")
                 worker.send(signal.SIGKILL)
-            pid, reason = worker.pid, worker.reap()
+            pid, reason = worker.pid, worker.reap(oom_kills_before)
             if reason is not None:
                 self.workers.remove(worker)
                 self.ended += worker.counters.read().without_gauges()
