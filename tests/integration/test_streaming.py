@@ -73,6 +73,16 @@ def test_the_disk_a_slow_reader_takes_is_bounded(server: EngineChild) -> None:
     volume.nothing_is_left(server)
 
 
+def test_what_follows_the_last_request(server: EngineChild) -> None:
+    """Bytes after a request that ends the connection are thrown away, and the response arrives all the same."""
+    for _ in range(5):
+        with server.client() as client:
+            client.send(get(f"/whole/{MIB}", "Connection: close") + b"x" * 10_000)
+            client.send(b"y" * 300_000)
+            assert len(client.response()[2]) == MIB
+            assert client.rest() == b""
+
+
 def test_a_client_that_leaves_in_the_middle(server: EngineChild) -> None:
     """The response is closed, its thread is free, its files are gone, and the memory comes back."""
     before = int(server.ask("/closed"))

@@ -5,6 +5,7 @@ thing two threads may share: the thread that produces a response adds to it whil
 guards everything in it.
 """
 
+import errno
 import io
 import logging
 import os
@@ -113,6 +114,10 @@ def _write_all(file: IO[bytes], data: bytes | memoryview) -> None:
         view = view[file.write(view) :]
 
 
+# What sendfile(2) says of a file system that can only be read from.
+_NO_SENDFILE: Final = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
 class FileSegment:
     """A part of a file that waits to be sent; `on_close` is called when the segment is done with."""
 
@@ -151,13 +156,21 @@ class FileSegment:
             plain: whether the kernel may copy (sendfile(2)); it can't through TLS, whose sockets have `pending`.
         """
         if plain and hasattr(os, "sendfile") and not hasattr(sock, "pending"):
-            sent = os.sendfile(sock.fileno(), self.fd, self.offset, min(self.count, MAX_FLUSH))
+            try:
+                sent = os.sendfile(sock.fileno(), self.fd, self.offset, min(self.count, MAX_FLUSH))
+            except OSError as error:
+                if error.errno not in _NO_SENDFILE:
+                    raise
+                sent = self._copy(sock)
         else:
-            data = _read_at(self.fd, min(self.count, SEND_SIZE), self.offset)
-            sent = sock.send(data) if data else 0
+            sent = self._copy(sock)
         self.offset += sent
         self.count -= sent
         return sent
+
+    def _copy(self, sock: socket.socket) -> int:
+        data = _read_at(self.fd, min(self.count, SEND_SIZE), self.offset)
+        return sock.send(data) if data else 0
 
 
 def _read_at(fd: int, count: int, offset: int) -> bytes:

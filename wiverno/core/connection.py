@@ -103,9 +103,8 @@ class Connection(Outgoing):
 
     def _received(self, data: bytes) -> Environ | None:
         """Take the first bytes of a head: nearly always all of it."""
-        service = self._service
         end = data.find(b"\r\n\r\n")
-        if end < 0 or end >= service.max_head - 4 or data[0] == 13:
+        if end < 0 or end >= self._service.max_head - 4 or data[0] == 13:
             return self._received_part(data)
         self.since = self._loop.now
         if end + 4 < len(data):
@@ -169,9 +168,8 @@ class Connection(Outgoing):
         """Go on with what has been received, if it is a whole head."""
         partial = self._partial
         assert partial is not None
-        service = self._service
         try:
-            block = partial.take_head(service.max_head, service.max_line)
+            block = partial.take_head(self._service.max_head, self._service.max_line)
         except ProtocolError as error:
             self.answer(error.status, error.message)
             return None
@@ -307,6 +305,8 @@ class Connection(Outgoing):
     def _proceed(self, *, keep: bool, posted: bool = False) -> None:
         """Close, or wait for the next request; `posted`: the calling thread does not lead."""
         if not keep:
+            if self._partial:
+                self._must_linger = True  # a reset because of what has not been read would take the response along
             self.close()
             return
         self.since = time.monotonic()  # the loop's own clock stands still while the leader waits or runs a request

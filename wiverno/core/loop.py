@@ -93,8 +93,7 @@ class Loop:
             timeout = 0.0
         else:
             soonest = min(deadlines.soonest, self.wake_at)
-            timeout = min(MAX_WAIT, soonest - self.now)
-            timeout = max(timeout, 0.0)
+            timeout = max(min(MAX_WAIT, soonest - time.monotonic()), 0.0)
         self.ready.extend(self.poller.wait(timeout))
         before, self.now = self.now, time.monotonic()
         now = self.now

@@ -211,6 +211,15 @@ def test_a_part_of_a_file(pair: Pair, tmp_path: Path, plain: bool) -> None:
     assert found == content[1000:151_000]
 
 
+def test_a_file_that_can_only_be_read(pair: Pair) -> None:
+    """Where the file system knows no sendfile(2), the bytes are copied."""
+    with Path("/proc/self/limits").open("rb") as file:
+        segment = FileSegment(file.fileno(), 4, 100, None)
+        assert segment.send(pair[0], plain=True) == 100
+        file.seek(4)
+        assert receive(pair[1], 1 << 20) == file.read(100)
+
+
 def test_a_file_that_became_shorter(pair: Pair, tmp_path: Path) -> None:
     """A file that ends before its response does breaks the response; one that grew sends what was announced."""
     path = tmp_path / "file"
