@@ -42,6 +42,7 @@ test-long: $(VENV)/.installed-test
 
 check: $(VENV)/.installed-check
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 	$(BIN)/python -m wiverno.config.page --check $(GENERATED)
 

@@ -95,9 +95,7 @@ def test_without_the_setting_there_are_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("preload", ["off", "on"])
 def test_workers_add_up(tmp_path: Path, preload: str) -> None:
     """Counters are of all workers and outlive them; gauges of what lives do not; nothing is left at the end."""
-    with service(
-        tmp_path, application=APPLICATION, settings=f'{SETTINGS}workers = 2\npreload = "{preload}"'
-    ) as served:
+    with service(tmp_path, application=APPLICATION, settings=f'{SETTINGS}workers = 2\npreload = "{preload}"') as served:
         pids = wait_for_workers(served, 2)
         count = ask_each(served, pids)
         found = samples(served)

@@ -195,7 +195,7 @@ class Pending:
     __slots__ = (
         "_in_memory", "_overflow", "_segments", "_spool", "_spooled", "is_broken", "is_retired", "lock", "sent",
         "since", "size",
-    )
+    )  # fmt: skip
 
     def __init__(self, overflow: int, now: float) -> None:
         """More than `overflow` bytes in memory go to a temporary file."""

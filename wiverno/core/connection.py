@@ -44,7 +44,7 @@ class Connection(Outgoing):
     __slots__ = (
         "__weakref__", "_body", "_environ", "_is_closing", "_partial", "_recv", "_started", "_trusted", "base",
         "gateway", "tick",
-    )
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -117,9 +117,7 @@ class Connection(Outgoing):
         service = self._service
         environ = self.base.copy()
         try:
-            method, target, resource, minor, is_plain = parse_head(
-                block, environ, service.max_line, service.max_fields
-            )
+            method, target, resource, minor, is_plain = parse_head(block, environ, service.max_line, service.max_fields)
             gateway = self.gateway
             gateway.minor = minor
             gateway.persist = self._loop.persist
@@ -379,9 +377,7 @@ class Connection(Outgoing):
         """Return when this connection expires, in monotonic seconds."""
         body = self._body
         received = body.received if body is not None else 0
-        return expires_at(
-            self._service, self.phase, self._loop.now, self.since, self._started, received, self.pending
-        )
+        return expires_at(self._service, self.phase, self._loop.now, self.since, self._started, received, self.pending)
 
     def expire(self) -> None:
         """Act on the deadline."""

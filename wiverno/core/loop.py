@@ -56,7 +56,7 @@ class Loop:
     __slots__ = (
         "_scratch", "arming", "connections", "deadlines", "errands", "handlers", "limit_reached", "now", "on_pause",
         "on_room", "on_wait", "persist", "poller", "posted", "ready", "roster", "wake_at",
-    )
+    )  # fmt: skip
 
     def __init__(self, poller: Poller) -> None:
         self.poller = poller

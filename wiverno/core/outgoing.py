@@ -53,7 +53,7 @@ class Outgoing:
     __slots__ = (
         "_armed", "_decrypted", "_loop", "_must_linger", "_send", "_service", "fd", "pending", "phase", "since", "sock",
         "unsettled",
-    )
+    )  # fmt: skip
 
     def __init__(self, sock: socket.socket, service: Service, loop: Loop) -> None:
         """Take over a connected socket that the poller does not know yet."""
@@ -69,7 +69,6 @@ class Outgoing:
         self._decrypted: Callable[[], int] | None = getattr(sock, "pending", None)
         self._must_linger = False
         self.since = loop.now
-
 
     def write(self, data: bytes, last: bool = False) -> bool:
         """Send or keep `data`; False asks the gateway to suspend the iteration (one-threaded servers only)."""
@@ -178,7 +177,6 @@ class Outgoing:
             self._rearm()
         return pending
 
-
     def rearm(self) -> None:
         """Tell the poller what this connection waits for."""
         with self._loop.arming:
@@ -204,7 +202,6 @@ class Outgoing:
         else:
             self._loop.poller.arm(self.fd, interest)
         self._armed = interest
-
 
     def rearm_quiet(self) -> None:
         """Stop watching a client that takes nothing while its request still runs."""

@@ -26,9 +26,7 @@ def routes_table(app: object) -> list[RouteRow]:
         TypeError: ``app`` is no wiverno application; another framework's routes are not known here.
     """
     if not isinstance(app, Router):
-        raise TypeError(
-            f"{type(app).__qualname__} is no wiverno application; only its own framework knows its routes"
-        )
+        raise TypeError(f"{type(app).__qualname__} is no wiverno application; only its own framework knows its routes")
     rows = [
         RouteRow(", ".join(route.methods), route.pattern.text, route.name, _name(route.handler), _place(route.handler))
         for route in app.routes

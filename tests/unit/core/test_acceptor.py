@@ -129,9 +129,7 @@ def test_at_the_limit_the_idle_make_way(poller: str, caplog: pytest.LogCaptureFi
             made.rig.until(lambda asking=asking: has_answer(asking))  # type: ignore[misc]
             assert asking.response()[0] == 200
     told = [record.message for record in caplog.records if "idle connections are closed to make room" in record.message]
-    assert told == [
-        "connection_limit = 4 is reached: idle connections are closed to make room for new ones (1 so far)"
-    ]
+    assert told == ["connection_limit = 4 is reached: idle connections are closed to make room for new ones (1 so far)"]
 
 
 def test_with_nobody_waiting_nobody_makes_way(poller: str) -> None:
