@@ -42,7 +42,7 @@ class Connection(Outgoing):
     """A client's connection; also the sink that its gateway writes to."""
 
     __slots__ = (
-        "__weakref__", "_body", "_environ", "_is_closing", "_partial", "_recv", "_started", "_trusted", "base",
+        "_body", "_environ", "_is_closing", "_partial", "_recv", "_started", "_trusted", "base",
         "gateway", "tick",
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ LINGER_READ: Final = 65536
 class Lingering:
     """Takes the place of a connection in the loop until its client has seen the end."""
 
-    __slots__ = ("__weakref__", "_discarded", "_loop", "_sock", "_until", "fd", "tick")
+    __slots__ = ("_discarded", "_loop", "_sock", "_until", "fd", "tick")
 
     def __init__(self, sock: socket.socket, loop: Loop, *, is_registered: bool) -> None:
         """Take over a socket that nothing more is sent to.
