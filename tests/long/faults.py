@@ -70,8 +70,6 @@ class Case:
     unit: str = ""
     """What those who do harm are counted by."""
     limits: dict[str, int] = field(default_factory=dict)
-    is_hard: bool = False
-    """Whether the ordinary client may lose requests while it lasts: only recovery counts."""
 
 
 MIB = 1024 * 1024
@@ -81,7 +79,7 @@ CASES = {
     "dribble bodies": Case("dribble bodies", "200 clients that send a body at 10 bytes/s, 16 threads"),
     "stop reading": Case("stop reading", "40 clients that ask for 8 MiB and do not read, 16 threads"),
     "stop reading much": Case(
-        "stop reading much", "40 clients that ask for 50 MiB, more than is buffered, and do not read", is_hard=True
+        "stop reading much", "40 clients that ask for 50 MiB, more than is buffered, and do not read"
     ),
     "reset": Case("reset", "50 clients that reset the connection in every phase", "resets"),
     "storm": Case("storm", "50 clients that connect and hang up at full speed", "hang-ups"),

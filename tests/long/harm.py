@@ -154,8 +154,10 @@ async def upload(port: int) -> None:
     head = f"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode()
 
     async def one(number: int) -> None:
-        await ask(port, head + body)
-        Tally.count += 1
+        try:
+            await ask(port, head + body)
+        finally:
+            Tally.count += 1  # whatever became of it
 
     await crowd(20, one)
 

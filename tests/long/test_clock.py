@@ -6,6 +6,7 @@ from tests.long.clock import JUMPS, TIMEOUT, jump
 
 
 @pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.parametrize("meaning", JUMPS)
 @pytest.mark.parametrize("name", ["wiverno", "wiverno, 2 workers"])
 def test_the_clock_jumps(name: str, meaning: str) -> None:
