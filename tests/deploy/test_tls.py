@@ -47,7 +47,7 @@ def test_the_client_is_known_behind_haproxy(tmp_path: Path, mode: str, options: 
         back = f"{LOOPBACK}:{served.address[1]}"
         file.write_text(CONFIGURATION.format(front=f"{LOOPBACK}:{front}", mode=mode, back=back, options=options))
         with Child([program("haproxy"), "-db", "-f", str(file)], cwd=tmp_path):
-            seen = wait_until(lambda: answer(front, is_secure=mode == "tcp"), what="an answer through HAProxy")
+            seen = wait_until(lambda: answer(front, is_secure=mode == "tcp"), what="an answer through HAProxy") or {}
     assert seen["REMOTE_ADDR"] == "127.0.0.9"
     assert (seen["wsgi.url_scheme"], seen["HTTPS"]) == ("https", "on")
 
