@@ -2,10 +2,11 @@
 
 import logging
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -17,6 +18,7 @@ from wiverno.core.status import Control
 logger = logging.getLogger("wiverno")
 
 ADMIN_MODE: Final = 0o600
+PID_FILE_MODE: Final = 0o644
 SAMPLE: Final = 0.05  # seconds; deadlines come due with whole seconds of the clock, so this is once a second
 PATIENCE: Final = 2.0  # seconds that the admin thread gets to end
 
@@ -111,14 +113,22 @@ def pid_file(path: str | None) -> Iterator[None]:
     other = _read_pid(file)
     if other is not None and other != os.getpid() and _is_alive(other):
         raise FileExistsError(17, f"process {other} runs and has its id in {path}", path)
-    fresh = file.with_name(f"{file.name}.{os.getpid()}")
-    fresh.write_text(f"{os.getpid()}\n", encoding="ascii")
-    fresh.replace(file)
+    # A name that nobody can foresee: in a directory that others may write to, a link could wait under it.
+    handle, fresh = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as written:
+            written.write(f"{os.getpid()}\n")
+        Path(fresh).chmod(PID_FILE_MODE)
+        Path(fresh).replace(file)
+    except OSError:
+        Path(fresh).unlink(missing_ok=True)
+        raise
     try:
         yield
     finally:
         if _read_pid(file) == os.getpid():
-            file.unlink(missing_ok=True)
+            with suppress(OSError):  # whoever has given up root's rights may not be allowed to
+                file.unlink(missing_ok=True)
 
 
 def _read_pid(file: Path) -> int | None:

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 from wiverno.core.counters import Counters, Counts
@@ -55,7 +56,12 @@ class WorkerProcess:
         # A signal between the fork and the child's own handlers would run the supervisor's handlers in the child.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            pid = os.fork()
+            try:
+                pid = os.fork()
+            except OSError:
+                os.close(self.fd)
+                os.close(self._writer)
+                raise
             if not pid:
                 self._live(child)
         finally:
@@ -91,8 +97,14 @@ class WorkerProcess:
             self._close_pipe()
             return
         *lines, self._received = (self._received + data).split(b"\n")
+        if len(self._received) > REPORT_READ:
+            self._received = b""  # no report is as long
         for line in lines:
-            self._on_report(self, json.loads(line))
+            # The application can write here by mistake, into a descriptor that it took for one of its own.
+            with suppress(ValueError):
+                words = json.loads(line)
+                if isinstance(words, dict):
+                    self._on_report(self, words)
 
     def drain_reports(self) -> None:
         """Take what it has reported before it ended."""

@@ -1,5 +1,6 @@
 """The workers of a service, of whatever generation: started, counted, watched, buried. Decides nothing."""
 
+import errno
 import logging
 import mmap
 import os
@@ -78,14 +79,19 @@ class Staff:
         self._life, self._life_end = os.pipe()
 
     def fork(self, generation: Generation, engine: Engine) -> None:
-        """Start a worker; `engine` is the supervisor's own."""
+        """Start a worker; `engine` is the supervisor's own.
+
+        Raises:
+            OSError: the system has no room for another process, or for its pipe.
+        """
+        if not self._free:
+            raise OSError(errno.EAGAIN, f"there are {ROWS} already")
         if generation.certificates is not None:
             generation.certificates.renew(only_if_changed=True)  # the worker itself may not be allowed to
-        row = self._free.pop(0)
+        row = self._free[0]
         counters = Counters(self._memory[row * WIDTH : (row + 1) * WIDTH])
         counters.clear()
         worker = WorkerProcess(generation.number, counters, row, engine.loop, self._on_report)
-        self.workers.append(worker)
 
         def become(report: int) -> None:
             os.close(self._life_end)
@@ -105,6 +111,8 @@ class Staff:
             live(inherited)
 
         worker.fork(become)
+        self._free.remove(row)
+        self.workers.append(worker)
 
     def of(self, generation: Generation) -> list[WorkerProcess]:
         """Return the workers of a generation that have not been told to leave."""

@@ -41,8 +41,10 @@ logger = logging.getLogger("wiverno")
 # Seconds that a kept-alive connection of a leaving worker may take to send its next request, as long as others serve:
 # nobody waits for the end of that worker, and a client whose request crosses the close has lost it.
 PATIENCE: Final = 3.0
+MOST_WORKERS: Final = 512  # as many as the setting allows
 FORCED: Final = 1.0  # seconds that a worker gets when the end is forced
 SETTLED: Final = 10.0  # seconds after which a worker's death is no sign that the next will die too
+NO_ROOM: Final = 2.0  # seconds until another attempt when the system has no room for a process
 LONGEST_PAUSE: Final = 30.0  # seconds between two attempts to start a worker that dies at once
 
 
@@ -232,7 +234,7 @@ class Supervisor:
 
     def _change(self, by: int) -> None:
         """Want more workers, or fewer."""
-        self._current.wanted = max(self._current.wanted + by, 1)
+        self._current.wanted = min(max(self._current.wanted + by, 1), MOST_WORKERS)
         logger.info("%d worker(s) wanted", self._current.wanted)
 
     # ---------------------------------------------------------------- how things stand
@@ -282,9 +284,13 @@ class Supervisor:
                 one.worn = "max_rss"
         lively = [one for one in staff.of(generation) if not one.worn]
         missing = generation.wanted - len(lively)
-        if missing > 0 and now >= self._not_before:
-            for _ in range(missing):
-                staff.fork(generation, self._engine)
+        if now >= self._not_before:
+            try:
+                for _ in range(missing):
+                    staff.fork(generation, self._engine)
+            except OSError as error:
+                self._not_before = now + NO_ROOM
+                logger.error("no worker can be started: %s; trying again in %g s", error.strerror, NO_ROOM)
         for one in lively[: max(-missing, 0)]:
             one.leave(generation.grace, patience=PATIENCE)
         if len(staff.serving(generation)) < generation.wanted:
@@ -345,7 +351,8 @@ class Supervisor:
         assert generation is not None
         logger.warning("the reload is given up: %s", reason)
         for worker in self._staff.of(generation):
-            worker.leave(FORCED)
+            # One that is ready has been accepting clients, who are owed their answers.
+            worker.leave(generation.grace if worker.state == READY else FORCED, patience=PATIENCE)
         self._sockets.keep_only(self._current.listeners)
 
     def _reload_failed(self, reason: str) -> None:

@@ -1,0 +1,159 @@
+"""What operators, limits and accidents do to a supervisor: storms of signals, no room, kill -9 at a bad time."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.integration.test_reload import Load
+from tests.support.sockets import RawClient
+from tests.support.waiting import PATIENCE, wait_until
+from tests.support.workers import APPLICATION, is_alive, log_lines, service, wait_for_workers
+
+WAITING = """
+import os, time
+while not os.path.exists({path!r}):
+    time.sleep(0.02)
+"""
+
+
+def children_of(pid: int) -> set[int]:
+    """Return the living children of a process."""
+    return {int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if is_alive(int(word))}
+
+
+def test_a_storm_of_reloads_loses_nothing(tmp_path: Path) -> None:
+    """Ten SIGHUPs while clients ask: the last one wins, nobody is left over, and no request fails."""
+    with service(tmp_path, settings="workers = 2\nthreads = 2") as served:
+        before = wait_for_workers(served, 2)
+        load = Load(served.address)
+        with load.running(kept=2, fresh=1):
+            for _ in range(10):
+                seen = load.answers
+                served.child.send(signal.SIGHUP)
+                wait_until(lambda seen=seen: load.answers > seen + 5)  # type: ignore[misc]
+            wait_until(lambda: served.status()["reloads"]["succeeded"] >= 1, PATIENCE * 3)
+            after = wait_for_workers(served, 2, without=before)
+            wait_until(lambda: children_of(served.child.process.pid) == after, PATIENCE * 2, what="the others' end")
+        assert load.failures == []
+        assert load.answers > 50
+        assert served.child.stop() == 0
+
+
+def test_a_request_in_a_reload_that_is_given_up_is_finished(tmp_path: Path) -> None:
+    """A new worker that serves already when another one fails finishes what it has begun."""
+    counted = tmp_path / "count"
+    second_fails = (
+        f"import os\nwith open({str(counted)!r}, 'a') as file:\n    file.write('x')\n"
+        f"if os.path.getsize({str(counted)!r}) > 1:\n    import time\n"
+        f"    while not os.path.exists({str(tmp_path / 'go')!r}):\n        time.sleep(0.02)\n    raise SystemExit(5)\n"
+    )
+    with service(tmp_path, settings="workers = 2\nthreads = 2") as served:
+        old = wait_for_workers(served, 2)
+        served.write("shop.py", second_fails + APPLICATION)
+        served.child.send(signal.SIGHUP)
+        fresh = wait_until(lambda: served.workers() - old, PATIENCE * 2, what="the first new worker") or set()
+        clients: list[RawClient] = []
+        while not any(busy["connections"] for busy in served.status()["workers"] if busy["pid"] in fresh):
+            client = RawClient(served.address)
+            client.send(b"GET /sleep/2 HTTP/1.1\r\nHost: x\r\n\r\n")
+            clients.append(client)
+        (tmp_path / "go").touch()
+        served.child.wait_for("the reload is given up")
+        for client in clients:
+            assert client.response()[0] == 200
+            client.close()
+        wait_until(lambda: served.workers() == old, PATIENCE * 2)
+
+
+@pytest.mark.parametrize("stage", ["loading", "ready"])
+def test_kill_during_a_reload_leaves_nobody(tmp_path: Path, stage: str) -> None:
+    """Workers of both generations end; one that still loads the application does so when it has."""
+    go = tmp_path / "go"
+    with service(tmp_path, settings="workers = 2") as served:
+        wait_for_workers(served, 2)
+        served.write("shop.py", WAITING.format(path=str(go)) + APPLICATION)
+        served.child.send(signal.SIGHUP)
+        everybody = wait_until(
+            lambda: found if len(found := children_of(served.child.process.pid)) == 4 else None, what="four workers"
+        )
+        assert everybody is not None
+        if stage == "ready":
+            go.touch()
+        served.child.process.kill()
+        go.touch()
+        wait_until(lambda: not any(map(is_alive, everybody)), PATIENCE * 2, what="the orphans' end")
+        with pytest.raises(ConnectionError):
+            served.get()
+
+
+def test_workers_inherit_no_more_than_they_need(tmp_path: Path) -> None:
+    """Neither the admin socket nor the pipes of others: a worker that is taken over can't use them."""
+    with service(tmp_path, settings="workers = 3\nthreads = 1") as served:
+        wait_for_workers(served, 3)
+        first = wait_for_workers(served, 3)
+        os.kill(min(first), signal.SIGKILL)
+        pids = wait_for_workers(served, 3, without={min(first)})
+        admin = {line.split()[6] for line in Path("/proc/net/unix").read_text().splitlines() if "admin.sock" in line}
+        assert admin
+        kinds = set()
+        for pid in pids:
+            links = [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+            assert not {f"socket:[{inode}]" for inode in admin} & set(links)
+            names = ("socket:", "pipe:", "anon_inode:")
+            kinds.add(tuple(sum(link.startswith(name) for link in links) for name in names))
+        assert len(kinds) == 1, kinds  # the last one has not got what belongs to those before it
+
+
+def test_no_room_for_a_worker(tmp_path: Path) -> None:
+    """A supervisor that can't start a worker says why, keeps the others, and tries again."""
+    with service(tmp_path, settings="workers = 2") as served:
+        before = wait_for_workers(served, 2)
+        pid, victim = served.child.process.pid, min(before)
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (6, limits[1]))
+        os.kill(victim, signal.SIGKILL)
+        served.child.wait_for("no worker can be started: Too many open files; trying again")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        after = wait_for_workers(served, 2, without={victim})
+        assert before - {victim} < after
+        assert served.child.stop() == 0
+
+
+def test_an_application_that_writes_into_the_wrong_descriptor(tmp_path: Path) -> None:
+    """Garbage in a worker's pipe to the supervisor disturbs nobody."""
+    noisy = APPLICATION + (
+        "\ninner = app\ndef app(environ, start_response):\n"
+        "    for fd in map(int, os.listdir('/proc/self/fd')):\n"
+        "        try:\n"
+        "            if fd > 2 and os.readlink(f'/proc/self/fd/{fd}').startswith('pipe:'):\n"
+        "                os.write(fd, b'garbage\\n[1]\\n\"x\"\\n{\\n' + b'x' * 40000)\n"
+        "        except OSError:\n            pass\n"
+        "    return inner(environ, start_response)\n"
+    )
+    with service(tmp_path, application=noisy, settings="workers = 1\nthreads = 1") as served:
+        before = wait_for_workers(served, 1)
+        for _ in range(5):
+            assert served.get()[0] == 200
+        assert served.workers() == before
+        assert not log_lines(served, "Traceback")
+        assert served.child.stop() == 0
+
+
+def test_a_link_in_the_way_of_the_pid_file(tmp_path: Path) -> None:
+    """In a directory that others may write to, the file is made under a name that nobody can foresee."""
+    precious = tmp_path / "precious"
+    precious.write_text("kept")
+    path = tmp_path / "wiverno.pid"
+    path.symlink_to(precious)
+    with service(tmp_path, settings=f'workers = 1\npid_file = "{path}"') as served:
+        wait_for_workers(served, 1)
+        assert precious.read_text() == "kept"
+        assert path.read_text() == f"{served.child.process.pid}\n"
+        assert path.stat().st_mode & 0o777 == 0o644
+        assert served.child.stop() == 0
+    assert not path.exists()
