@@ -151,6 +151,25 @@ def test_a_new_address_is_bound_and_an_old_one_closed(tmp_path: Path) -> None:
             served.get()
 
 
+def test_a_socket_that_stays_gets_new_permissions(tmp_path: Path) -> None:
+    """The same file serves on, with what the new settings say of it."""
+    path = tmp_path / "web.sock"
+    with service(tmp_path, settings="workers = 1") as served:
+        wait_for_workers(served, 1)
+        text = (
+            (tmp_path / "wiverno.toml").read_text().replace('host = "127.0.0.1"\nport = 0', f'unix_socket = "{path}"')
+        )
+        served.write("wiverno.toml", text)
+        reload(served, 1)
+        before = path.stat()
+        assert before.st_mode & 0o777 == 0o600
+        served.write("wiverno.toml", text + 'unix_socket_perms = "660"\nbacklog = 7\n')
+        reload(served, 1)
+        assert path.stat().st_mode & 0o777 == 0o660
+        assert path.stat().st_ino == before.st_ino
+        assert ask(str(path), "/")[0] == 200
+
+
 def test_an_address_that_cannot_be_bound_changes_nothing(tmp_path: Path) -> None:
     with service(tmp_path, settings="workers = 1") as served:
         before = wait_for_workers(served, 1)

@@ -60,9 +60,17 @@ class Listener:
         self.socket.close()
         if self.path:
             with contextlib.suppress(OSError):
-                if _identity(self.path) == self.identity:
+                if self.is_own_file():
                     Path(self.path).unlink()
             self.path = ""
+
+    def is_own_file(self) -> bool:
+        """Tell whether the Unix socket's file is there and is the one that was made for this socket.
+
+        Raises:
+            OSError: it can't be looked at.
+        """
+        return bool(self.path) and _identity(self.path) == self.identity
 
 
 def open_listeners(adjustments: Adjustments) -> list[Listener]:

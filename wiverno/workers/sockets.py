@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable
+from pathlib import Path
 
 from wiverno.config.settings import Adjustments
 from wiverno.core.listeners import Listener, adopt, open_address
@@ -53,6 +54,15 @@ class SharedSockets:
         for key, listeners in list(self._open.items()):
             if not any(id(listener) in kept for listener in listeners):
                 _close(self._open.pop(key))
+
+    def adjust(self, settings: Adjustments) -> None:
+        """Give sockets that stay open the backlog and the permissions of new settings."""
+        for listeners in self._open.values():
+            for listener in listeners:
+                with contextlib.suppress(OSError):
+                    listener.socket.listen(settings.backlog)
+                    if listener.is_own_file():
+                        Path(listener.path).chmod(settings.unix_socket_perms)
 
     def close(self) -> None:
         """Close all."""

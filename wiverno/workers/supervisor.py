@@ -340,6 +340,7 @@ class Supervisor:
             if worker.generation != generation.number:
                 worker.leave(old.grace, patience=PATIENCE)
         self._sockets.keep_only(generation.listeners)
+        self._sockets.adjust(generation.plan.adjustments)
         self._reloads[0] += 1
         self._last_failure = ""
         self._failures = 0
