@@ -95,6 +95,20 @@ def test_nginx(config: Path) -> None:
 def test_haproxy(config: Path) -> None:
     text = printed("haproxy", config)
     assert "server shop1 127.0.0.1:8123 check port 9123" in text
+    assert " ssl " not in text
+    whole = config.parent / "haproxy.cfg"
+    whole.write_text(text)
+    accepted("haproxy", "-c", "-f", str(whole))
+
+
+def test_haproxy_in_front_of_tls(config: Path) -> None:
+    """TCP listeners that speak TLS are spoken to so, behind the PROXY protocol; Unix sockets are plain."""
+    more = 'certfile = "/etc/ssl/shop.pem"\nproxy_protocol = true\ntrusted_proxies = ["127.0.0.1"]\n'
+    config.write_text(config.read_text().replace("workers = 2\n", f"workers = 2\n{more}"))
+    text = printed("haproxy", config)
+    lines = [line for line in text.splitlines() if line.startswith("    server ")]
+    assert [" ssl verify required " in line for line in lines] == [True, False]
+    assert all(line.endswith(" send-proxy-v2") for line in lines)
     whole = config.parent / "haproxy.cfg"
     whole.write_text(text)
     accepted("haproxy", "-c", "-f", str(whole))

@@ -246,9 +246,13 @@ def haproxy(loaded: LoadedConfig, name: str) -> str:
     admin = _admin_port(settings)
     check = f"check port {admin} inter 1s fall 1 rise 1" if admin is not None else "check inter 1s"
     ask = "    option httpchk GET /readyz\n" if admin is not None else ""
+    secure = " ssl verify required ca-file @system-ca" if settings.certfile is not None else ""
     tail = " send-proxy-v2" if settings.proxy_protocol else ""
+    # A Unix socket speaks plain HTTP, whatever certfile says.
     servers = "".join(
-        f"    server {name}{number} {address.removeprefix('unix:')} {check}{tail}\n"
+        f"    server {name}{number} {address} {check}{secure}{tail}\n"
+        if not address.startswith("unix:")
+        else f"    server {name}{number} {address.removeprefix('unix:')} {check}{tail}\n"
         for number, address in enumerate(_upstreams(settings), 1)
     )
     forwarded = "" if settings.proxy_protocol else "    option forwardfor\n"
