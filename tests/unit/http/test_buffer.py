@@ -88,8 +88,8 @@ def test_limits_are_exact() -> None:
 def test_each_byte_is_looked_at_once() -> None:
     """A head of a megabyte that comes byte by byte takes a moment."""
     buffer = HeadBuffer(b"GET / HTTP/1.1\r\nX: ")
-    begin = time.perf_counter()
+    begin = time.thread_time()
     for _ in range(200_000):
         buffer.add(b"y")
         assert take(buffer, 1 << 30) is None
-    assert time.perf_counter() - begin < 3
+    assert time.thread_time() - begin < 3
