@@ -108,6 +108,21 @@ def test_settings_that_change_are_named(tmp_path: Path) -> None:
         assert served.status()["workers"][0]["threads"] == 3
 
 
+def test_which_settings_wait_for_a_restart_is_said(tmp_path: Path) -> None:
+    """Those of the main process do; a umask is the new workers' at once."""
+    application = APPLICATION.replace("VERSION = 1", "VERSION = os.umask(0)\nos.umask(VERSION)")
+    with service(tmp_path, application=application, settings='workers = 1\numask = "022"') as served:
+        wait_for_workers(served, 1)
+        assert served.get()[1].split()[1] == b"%d" % 0o022
+        text = (tmp_path / "wiverno.toml").read_text().replace('"022"', '"077"')
+        served.write("wiverno.toml", f'{text}pid_file = "{tmp_path}/pid"\n')
+        reload(served, 1)
+        served.child.wait_for(r"pid_file: none → \S+ \(after a restart\)")
+        served.child.wait_for(r"umask: 0?22 → 0?77(;|\n)")
+        assert served.get()[1].split()[1] == b"%d" % 0o077
+        assert not (tmp_path / "pid").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [

@@ -42,7 +42,7 @@ class Plan:
 
 
 # A reload gives these no effect: they belong to the main process.
-FIXED = ("workers", "admin_listen", "admin_public", "admin_metrics_application", "pid_file", "user", "group", "umask")
+FIXED = ("workers", "admin_listen", "admin_public", "admin_metrics_application", "pid_file")
 
 
 def difference(old: Adjustments, new: Adjustments) -> list[str]:
