@@ -73,15 +73,15 @@ def clock() -> list[str]:
 
 def ticking(seen: Clockwork) -> str:
     """Say in a few words what a jump did."""
-    closed = f"{seen.closed_after:.1f} s after their last use" if seen.closed_after else "**not closed in time**"
+    closed = f"closed {seen.closed_after:.1f} s after their last use" if seen.closed_after else "**not closed in time**"
     early = f"**{seen.closed_early} closed early**" if seen.closed_early else "0 closed early"
     lost = f"**{seen.lost} lost**" if seen.lost else "0 lost"
     date = "Date follows" if seen.follows else "**Date does not follow**"
-    return f"{seen.answered:,} answered, {lost}, {early}, idle ones closed {closed}, {date}"
+    return f"{seen.answered:,} answered, {lost}, {early}, idle ones {closed}, {date}"
 
 
 SOAKING = """\
-{minutes:.0f} minutes with workers (the others: {peers:.0f}) of {keepers} clients on kept connections without a pause,
+{minutes:.3g} minutes with workers (the others: {peers:.3g}) of {keepers} clients on kept connections without a pause,
 {comers} on a new connection each time, and 50 that reset theirs in every phase; GET, POST and chunked requests, one in
 33 of them 50 ms long. Servers with workers are reloaded every {every:.0f} seconds; a single process has nothing to
 reload. Memory (MiB), descriptors and threads of all processes: the medians of the second tenth of the time and of the

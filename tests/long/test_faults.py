@@ -43,7 +43,7 @@ def judge(name: str, seconds: float) -> None:
     assert seen.answered > seconds * 100
     assert seen.reloads >= (2 if name in WITH_WORKERS else 0)
     # Whatever the machine has to do besides: it may become slower, but does not stop.
-    assert seen.level("rate", tenth=9) > seen.level("rate", tenth=1) / 4
+    assert seen.level("rate", tenth=9) > seen.level("rate", tenth=1) / 10
 
 
 @pytest.mark.long
