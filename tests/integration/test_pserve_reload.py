@@ -151,6 +151,18 @@ def test_orphans_of_a_reload_end(tmp_path: Path) -> None:
         wait_until(lambda: not any(map(is_alive, workers)), PATIENCE * 2, what="the orphans' end")
 
 
+def test_a_stop_during_a_reload_ends_both(tmp_path: Path) -> None:
+    """Workers that have not come as far as loading the application end too, and the end is told once."""
+    with pserved(tmp_path, "site.ini") as served:
+        served.child.send(signal.SIGHUP)
+        wait_until(lambda: len(served.status()["workers"]) == 4)
+        workers = {worker["pid"] for worker in served.status()["workers"]}
+        assert served.child.stop() == 0
+        assert not any(map(is_alive, workers))
+        assert served.child.output.count("stopped\n") == 1
+        assert "Traceback" not in served.child.output
+
+
 def test_an_application_given_in_code_stays(tmp_path: Path) -> None:
     """serve() has the application as an object: a reload replaces the workers, and says that this is all it can do."""
     (tmp_path / "shop.py").write_text(APPLICATION)

@@ -370,6 +370,6 @@ class Supervisor:
             for worker in staff.workers:
                 worker.leave(self._current.grace)
             self._sockets.close()
-        if not staff.workers:
+        if not staff.workers and not self._engine.is_stopping:
             logger.info("stopped")
             self._engine.stop(force=True)
