@@ -105,6 +105,25 @@ def test_an_upload_that_breaks_off(server: EngineChild) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_upload_that_finds_no_room(threads: int, chunked: bool) -> None:
+    """On a full disk (here: no file may grow) an upload is answered with 507, the log says why, and others go on."""
+    with engine_child(threads=threads) as child:
+        child.ask("/hello")
+        resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (MIB, MIB))
+        framing = b"Transfer-Encoding: chunked\r\n\r\n200000\r\n" if chunked else b"Content-Length: 2097152\r\n\r\n"
+        with child.client() as client:
+            client.send(b"POST /upload HTTP/1.1\r\nHost: a\r\n" + framing)
+            client.send(b"x" * (MIB + MIB // 2))
+            status, fields, body = client.response()
+            assert (status, fields["connection"]) == (507, "close")
+            assert b"can't be stored" in body
+        wait_until(lambda: "can't be kept in a temporary file" in child.child.output, what="the log")
+        assert child.ask("/hello") == b"hello"
+        volume.nothing_is_left(child)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
 def test_memory_with_many_slow_readers(threads: int) -> None:
     """Forty clients that take nothing of a long response keep a bounded piece of it each."""
     settings: dict[str, Any] = {"outbuf_overflow": 65536, "outbuf_high_watermark": 1 << 20}

@@ -16,6 +16,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import IO, Any, Final
 
+from wiverno.http.errors import ProtocolError
+
 logger = logging.getLogger("wiverno")
 
 FIRST_CAPACITY: Final = 65536  # bytes reserved when a body is announced; more only as it arrives
@@ -42,15 +44,18 @@ class BodyBuffer:
         self.received = 0
 
     def append(self, data: bytes | memoryview) -> None:
-        """Add what has been received by other means."""
+        """Add what has been received by other means.
+
+        Raises:
+            ProtocolError: 503 or 507: no temporary file can be had, or it can't grow.
+        """
         if self._memory is not None and self.received + len(data) > self._overflow:
             self._spill()
         if self._memory is not None:
             self._memory.seek(self.received)
             self._memory.write(data)
         else:
-            assert self._file is not None
-            _write_all(self._file, data)
+            self._store(data)
         self.received += len(data)
 
     def receive(self, sock: socket.socket, length: int, scratch: memoryview) -> int:
@@ -61,15 +66,15 @@ class BodyBuffer:
 
         Raises:
             BlockingIOError: nothing is there yet.
-            OSError: the connection broke, or the disk is full.
+            OSError: the connection broke.
+            ProtocolError: as in `append`.
         """
         wanted = length - self.received
         if length > self._overflow:
             if self._memory is not None:
                 self._spill()
             count = sock.recv_into(scratch, min(wanted, len(scratch)))
-            assert self._file is not None
-            _write_all(self._file, scratch[:count])
+            self._store(scratch[:count])
         else:
             assert self._memory is not None
             capacity = min(length, max(FIRST_CAPACITY, 2 * self.received))
@@ -83,10 +88,20 @@ class BodyBuffer:
 
     def _spill(self) -> None:
         assert self._memory is not None
-        self._file = tempfile.TemporaryFile(prefix="wiverno-body-", buffering=0)  # noqa: SIM115 - closed by close()
+        try:
+            self._file = tempfile.TemporaryFile(prefix="wiverno-body-", buffering=0)  # noqa: SIM115 - closed by close()
+        except OSError as error:
+            raise _no_room(error) from error
         with self._memory.getbuffer() as view:
-            _write_all(self._file, view[: self.received])
+            self._store(view[: self.received])
         self._memory = None
+
+    def _store(self, data: bytes | memoryview) -> None:
+        assert self._file is not None
+        try:
+            _write_all(self._file, data)
+        except OSError as error:
+            raise _no_room(error) from error
 
     def finish(self) -> Any:
         """Return the body as a file object for wsgi.input, at its start."""
@@ -105,6 +120,14 @@ class BodyBuffer:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _no_room(error: OSError) -> ProtocolError:
+    """Tell the operator what is wrong with the temporary files, and the client as much as it may know."""
+    logger.error("A request's body can't be kept in a temporary file (TMPDIR says where): %s", error)
+    # RFC 4918 §11.5; the client can't help it, and may come again.
+    status = 507 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else 503
+    return ProtocolError(status, "the request's body can't be stored")
 
 
 def _write_all(file: IO[bytes], data: bytes | memoryview) -> None:

@@ -71,7 +71,7 @@ class IncomingBody:
             scratch: for the receiver's short use.
 
         Raises:
-            OSError: the connection broke, or the disk is full.
+            OSError: the connection broke.
             ProtocolError: as in `take`.
         """
         left = TURN
