@@ -21,6 +21,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 Harm = Callable[[int], Awaitable[None]]
 
+
 class Tally:
     """Counts what the crowd has got through: hang-ups, resets, uploads."""
 
