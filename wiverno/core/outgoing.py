@@ -51,7 +51,7 @@ class Outgoing:
     """
 
     __slots__ = (
-        "_armed", "_decrypted", "_loop", "_must_linger", "_send", "_service", "fd", "pending", "phase", "since", "sock",
+        "_armed", "_decrypted", "_loop", "_must_linger", "_service", "fd", "pending", "phase", "since", "sock",
         "unsettled",
     )  # fmt: skip
 
@@ -65,7 +65,6 @@ class Outgoing:
         self._armed = UNREGISTERED
         self._service = service
         self._loop = loop
-        self._send = sock.send
         self._decrypted: Callable[[], int] | None = getattr(sock, "pending", None)
         self._must_linger = False
         self.since = loop.now
@@ -74,7 +73,7 @@ class Outgoing:
         """Send or keep `data`; False asks the gateway to suspend the iteration (one-threaded servers only)."""
         if self.pending is None:
             try:
-                sent = self._send(data)
+                sent = self.sock.send(data)
             except WOULD_BLOCK:
                 sent = 0
             except OSError as error:
@@ -89,7 +88,7 @@ class Outgoing:
         waiting: list[bytes | memoryview] = list(pieces)
         if self.pending is None:
             try:
-                sent = self.sock.sendmsg(pieces) if hasattr(self.sock, "sendmsg") else self._send(pieces[0])
+                sent = self.sock.sendmsg(pieces) if hasattr(self.sock, "sendmsg") else self.sock.send(pieces[0])
             except WOULD_BLOCK:
                 sent = 0
             except OSError as error:
