@@ -15,6 +15,7 @@ NOTE = (
     "Requests a second, one process on one CPU, the load generator on another; `make bench` measures it again, and "
     "[benchmarks/RESULTS.md](benchmarks/RESULTS.md) has the rest. Compare the columns, not the machines.\n"
 )
+PLOT = "![A browser's request: requests a second by server](benchmarks/plots/browser.png)\n"
 
 
 def rates(results: str) -> dict[str, dict[str, str]]:
@@ -30,12 +31,20 @@ def rates(results: str) -> dict[str, dict[str, str]]:
 
 
 def table(results: str) -> str:
-    """Return the README's block for a page of results."""
+    """Return the README's block for a page of results: a table of servers, and a line for each load of other things."""
     loads = rates(results)
-    servers = list(dict.fromkeys(server for load in loads.values() for server in load))
-    lines = ["| |" + "".join(f" {title} |" for title in loads), "|---|" + "---:|" * len(loads)]
-    lines += [f"| {server} |" + "".join(f" {load.get(server, '')} |" for load in loads.values()) for server in servers]
-    return "\n".join([NOTE, *lines, ""])
+    first = next(iter(loads.values()))
+    common = {title: load for title, load in loads.items() if first.keys() & load.keys()}
+    servers = list(dict.fromkeys(server for load in common.values() for server in load))
+    lines = ["| |" + "".join(f" {title} |" for title in common), "|---|" + "---:|" * len(common)]
+    lines += [
+        f"| {server} |" + "".join(f" {load.get(server, '–')} |" for load in common.values()) for server in servers
+    ]
+    lines.append("")
+    for title, load in loads.items():
+        if title not in common:
+            lines.append(f"- {title}: " + " · ".join(f"{name} {rate}" for name, rate in load.items()))
+    return "\n".join([NOTE, PLOT, *lines, ""])
 
 
 def filled(readme: str, results: str) -> str:

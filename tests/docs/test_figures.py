@@ -27,15 +27,23 @@ What it is.
 |  | requests/s | MiB/s |
 |---|---:|---:|
 | wiverno | 700 | 700 |
+
+## Frameworks
+
+|  | requests/s |
+|---|---:|
+| flask | 900 |
+| falcon | 5,000 |
 """
 
 
 def test_table() -> None:
-    """One row a server, one column a load, empty where a server was not measured."""
+    """One row a server, one column a load, a dash where a server was not measured; other things have a line each."""
     text = figures.table(RESULTS)
     assert "| | Hello | Upload |" in text
-    assert "| waitress | 10,000 |  |" in text
+    assert "| waitress | 10,000 | – |" in text
     assert "| wiverno | 80,000 | 700 |" in text
+    assert "- Frameworks: flask 900 · falcon 5,000\n" in text
 
 
 def test_filling() -> None:
