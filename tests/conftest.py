@@ -38,8 +38,10 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have hypothesis look for new examples only in runs of minutes; processes that share a run take turns."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in a shell's background: children would inherit it
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Begun in a shell's background, or with nohup: children would inherit what is ignored.
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
     hypothesis.settings.load_profile("always the same" if config.option.markexpr == "not long" else "new ones")
     if hasattr(config, "workerinput"):
         config.stash[_turns] = Turns(Path(config.workerinput["turns"]))

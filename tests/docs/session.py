@@ -132,8 +132,9 @@ class Session:
             folder, variables["WIVERNO_PORT"] = self.root, str(self.ports.setdefault("8000", free_port()))
         if re.match(r"wiverno run (dev|prod)\b(?!.*--port)", text):  # their port is 8000 unless somebody says otherwise
             variables["WIVERNO_PORT"] = str(self.ports.setdefault("8000", free_port()))
-        if text == "make run":  # what it installs first is there
-            text = run(["make", "--no-print-directory", "-n", "run", "ARGS="], cwd=self.root).stdout.splitlines()[-1]
+        if text == "make run":  # what it installs first is there, in the environment of the tests
+            make = ["make", "--no-print-directory", "-n", "run", "ARGS=", f"VENV={sys.prefix}"]
+            text = run(make, cwd=self.root).stdout.splitlines()[-1]
         expected = [line for line in command.expected if line != "^C"]
         with contextlib.ExitStack() as stack:
             child = stack.enter_context(Child(["bash", "-c", text], cwd=folder, env=variables))

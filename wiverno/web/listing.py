@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from dataclasses import dataclass
 
 from wiverno.web.router import Router
@@ -54,6 +55,9 @@ def _name(handler: object) -> str:
 def _place(handler: object) -> str:
     try:
         target = inspect.unwrap(handler) if inspect.isfunction(handler) else type(handler)
-        return f"{inspect.getsourcefile(target)}:{inspect.getsourcelines(target)[1]}"
+        file = inspect.getsourcefile(target)
+        if file is None or not Path(file).is_file():
+            return ""  # code made by exec(), which Python 3.13 places in "<string>"
+        return f"{file}:{inspect.getsourcelines(target)[1]}"
     except (TypeError, OSError):
         return ""
