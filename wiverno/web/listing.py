@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 from dataclasses import dataclass
+from pathlib import Path
 
 from wiverno.web.router import Router
 
