@@ -90,7 +90,7 @@ def fetch(child: Child, port: int, path: str = "/") -> str:
         except OSError:
             return None
 
-    return wait_until(ask, 20, what=f"an answer on port {port}") or ""
+    return wait_until(ask, 60, what=f"an answer on port {port}") or ""  # eight workers of another server start slowly
 
 
 def test_basic_usage(examples: Path) -> None:
