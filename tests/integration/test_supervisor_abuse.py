@@ -46,10 +46,10 @@ def test_a_storm_of_reloads_loses_nothing(tmp_path: Path) -> None:
 
 def test_a_request_in_a_reload_that_is_given_up_is_finished(tmp_path: Path) -> None:
     """A new worker that serves already when another one fails finishes what it has begun."""
-    counted = tmp_path / "count"
+    first = tmp_path / "first"  # made by whichever worker comes first
     second_fails = (
-        f"import os\nwith open({str(counted)!r}, 'a') as file:\n    file.write('x')\n"
-        f"if os.path.getsize({str(counted)!r}) > 1:\n    import time\n"
+        f"import os\ntry:\n    os.close(os.open({str(first)!r}, os.O_CREAT | os.O_EXCL))\n"
+        "except FileExistsError:\n    import time\n"
         f"    while not os.path.exists({str(tmp_path / 'go')!r}):\n        time.sleep(0.02)\n    raise SystemExit(5)\n"
     )
     with service(tmp_path, settings="workers = 2\nthreads = 2") as served:
