@@ -65,6 +65,10 @@ class Program:
             pickle.dump(words, file)
         for fd in (letter, memory, inheritance.report, inheritance.life, *(number for number, *_ in sockets)):
             os.set_inheritable(fd, True)
+        # A signal that waits comes with the mask's end; the supervisor's handlers and closed descriptor are not for it.
+        signal.set_wakeup_fd(-1)
+        for name in ("SIGTERM", "SIGQUIT"):
+            signal.signal(signal.Signals[name], signal.SIG_DFL)
         for name in _NOT_YET:
             signal.signal(signal.Signals[name], signal.SIG_IGN)
         os.chdir(self.directory)
