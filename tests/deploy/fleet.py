@@ -16,22 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.processes import ROOT, Child, script
+from tests.support.programs import program
 from tests.support.sockets import LOOPBACK, free_port
 from tests.support.waiting import wait_until
 
 DEPLOY = ROOT / "deploy"
 SERVICE = Path(__file__).parent
-
-
-def program(name: str) -> str:
-    """Return where a balancer is installed; Debian has them where users without rights do not look.
-
-    Raises:
-        AssertionError: it is not installed, with the command that installs it.
-    """
-    found = shutil.which(name, path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
-    assert found, f"{name} is not installed: apt-get install {name} (bash .ci/run does it)"
-    return found
 
 
 class Fleet:
@@ -116,7 +106,8 @@ def nginx(fleet: Fleet, *replacements: tuple[str, str]) -> Iterator[int]:
     path = fleet.folder / "nginx.conf"
     own = ((("/run/nginx.pid", str(fleet.folder / "nginx.pid"))), *replacements)
     path.write_text(with_ports(replaced((DEPLOY / "nginx.conf").read_text(), own), fleet, front))
-    command = [program("nginx"), "-p", str(fleet.folder), "-e", "stderr", "-g", "daemon off;", "-c", str(path)]
+    nginx = program("nginx", package="nginx-light")
+    command = [nginx, "-p", str(fleet.folder), "-e", "stderr", "-g", "daemon off;", "-c", str(path)]
     with Child(command, cwd=fleet.folder) as child:
         wait_for_everybody(child, front, fleet)
         yield front

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.fleet import program
 from tests.support.processes import Child
+from tests.support.programs import program
 from tests.support.serving import Recorder, serving
 from tests.support.sockets import LOOPBACK, free_port
 from tests.support.waiting import wait_until

@@ -17,8 +17,9 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.deploy.fleet import DEPLOY, SERVICE, Load, fetch, program
+from tests.deploy.fleet import DEPLOY, SERVICE, Load, fetch
 from tests.support.processes import ROOT, Child, run, script
+from tests.support.programs import program
 from tests.support.sockets import LOOPBACK, free_port
 from tests.support.waiting import wait_until
 
@@ -62,7 +63,7 @@ def test_units_are_valid(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     done = run(
         [
-            program("systemd-analyze"),
+            program("systemd-analyze", package="systemd"),
             "verify",
             "--man=no",
             "--recursive-errors=no",
@@ -76,7 +77,7 @@ def test_units_are_valid(tmp_path: Path) -> None:
 def test_socket_activation(site: Path) -> None:
     """Started by systemd's own tool, the service finds its socket by the name that the socket unit gives it."""
     port = free_port()
-    command = [program("systemd-socket-activate"), "-l", f"{LOOPBACK}:{port}", "--fdname=http"]
+    command = [program("systemd-socket-activate", package="systemd"), "-l", f"{LOOPBACK}:{port}", "--fdname=http"]
     names = [f"--setenv={name}={text}" for name, text in environment(site).items()]
     with Child([*command, *names, *exec_start(site)], cwd=site, env=environment(site)) as child:
         child.wait_for("Listening on")

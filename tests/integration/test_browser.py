@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 import urllib.parse
 from pathlib import Path
 
-import pytest
-
 from tests.support.processes import ROOT, Child, run
+from tests.support.programs import program
 from tests.support.serving import serving
 from tests.support.waiting import PATIENCE, wait_until
 from wiverno import Request, Wiverno
 from wiverno.demo import create_app
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium; on Debian: apt-get install chromium")
-
 
 def browser(folder: Path, *options: str) -> list[str]:
     return [
-        str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+        program("chromium", "chromium-browser", "google-chrome"),
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
         "--disable-background-networking", "--enable-logging=stderr", f"--user-data-dir={folder / 'profile'}", *options,
     ]  # fmt: skip
 

@@ -2,9 +2,11 @@
 
 import hashlib
 import http.client
+import importlib
 import json
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ import pytest
 import requests
 import urllib3
 
+from tests.support.programs import program
 from tests.support.serving import MODES, serving
 from tests.support.waiting import PATIENCE, wait_until
 from wiverno.core.server import RunServer
@@ -24,15 +27,16 @@ SIZE = 50_000_000
 
 @pytest.fixture(params=MODES, scope="module")
 def base(request: pytest.FixtureRequest) -> Iterator[str]:
-    httpbin = pytest.importorskip("httpbin", reason="httpbin is installed for tests only before Python 3.12")
-    with serving(httpbin.app, **MODES[request.param]) as served:
+    if sys.version_info >= (3, 12):
+        pytest.skip("httpbin is installed for tests only before Python 3.12")
+    with serving(importlib.import_module("httpbin").app, **MODES[request.param]) as served:
         yield f"http://{served.address[0]}:{served.address[1]}"
 
 
 def curl(*arguments: str) -> str:
     """Run curl and return what it printed; a protocol error is a failure."""
     finished = subprocess.run(
-        ["curl", "--silent", "--show-error", "--max-time", "60", *arguments],
+        [program("curl"), "--silent", "--show-error", "--max-time", "60", *arguments],
         capture_output=True,
         text=True,
         check=False,

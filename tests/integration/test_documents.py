@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import ROOT, Child, run, script
+from tests.support.programs import program
 from tests.support.sockets import RawClient, busy_port, free_port
 from tests.support.waiting import wait_until
 
@@ -123,11 +124,9 @@ def test_port_in_use(examples: Path) -> None:
 def test_privileged_port(examples: Path) -> None:
     """The example of error handling recognises a privileged port by the operating system's words."""
     least = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
-    setpriv = shutil.which("setpriv")
+    setpriv = program("setpriv", package="util-linux")
     if least <= 1:
         pytest.skip("this system has no privileged ports (net.ipv4.ip_unprivileged_port_start)")
-    if setpriv is None:
-        pytest.skip("setpriv is needed to give up the privilege to bind low ports")
     set_port(examples / "runserver_errors.py", 80)
     without = ["--bounding-set=-net_bind_service", "--inh-caps=-net_bind_service"]
     done = run([setpriv, *without, sys.executable, "runserver_errors.py"], cwd=examples)

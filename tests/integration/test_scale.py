@@ -1,6 +1,5 @@
 """A thousand idle connections: memory, time and wake-ups; `make test-long` has ten thousand (tests/long)."""
 
-import shutil
 import socket
 import subprocess
 import time
@@ -11,6 +10,7 @@ import pytest
 from tests.support.crowd import cost, descriptor_limit, idle_clients, wake_ups
 from tests.support.descriptors import descriptors, resident
 from tests.support.engine_child import engine_child, get
+from tests.support.programs import program
 from tests.support.rig import POLLERS
 from tests.support.waiting import wait_until
 
@@ -48,13 +48,13 @@ def test_an_idle_server_sleeps(threads: int, poller: str) -> None:
 
 
 @pytest.mark.alone
-@pytest.mark.skipif(shutil.which("strace") is None, reason="no strace; on Debian: apt-get install strace")
 def test_an_idle_server_makes_no_system_call() -> None:
     """strace sees nothing at all for a while (test_an_idle_server_sleeps counts the same by other means)."""
+    tracer = program("strace")
     with engine_child(threads=4) as server:
         assert server.ask("/hello") == b"hello"
         wait_until(lambda: wake_ups(server, 0.2) == 0, what="the lookout to park")
-        command = ["timeout", "--signal=INT", "1", "strace", "-f", "-q", "-q", "-e", "trace=all", "-p", str(server.pid)]
+        command = ["timeout", "--signal=INT", "1", tracer, "-f", "-q", "-q", "-e", "trace=all", "-p", str(server.pid)]
         traced = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
         lines = [line for line in traced.stderr.splitlines() if "<detached" not in line and "resumed" not in line]
         calls = [line for line in lines if "unfinished" not in line and "(" in line]

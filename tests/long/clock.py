@@ -7,7 +7,6 @@ offset to what it sees of it. That takes a C compiler, `cc`.
 import asyncio
 import contextlib
 import email.utils
-import shutil
 import struct
 import subprocess
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from tests.long.harm import REQUEST, connected, ended
 from tests.long.subjects import Subject, subject
+from tests.support.programs import program
 
 SOURCE = Path(__file__).with_suffix(".c")
 TIMEOUT = 4.0
@@ -33,8 +33,7 @@ class OffsetClock:
     """A library to preload, and the file with the offset."""
 
     def __init__(self, folder: Path) -> None:
-        compiler = shutil.which("cc")
-        assert compiler, "this needs a C compiler, cc"
+        compiler = program("cc", package="gcc")
         self._library = folder / "clock.so"
         self._offset = folder / "offset"
         command = [compiler, "-shared", "-fPIC", "-O1", "-o", str(self._library), str(SOURCE), "-ldl"]

@@ -1,0 +1,27 @@
+"""Programs of the operating system that a test needs: where they are, and what their absence means."""
+
+import os
+import shutil
+
+import pytest
+
+OTHER_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin", "/opt/homebrew/bin")
+"""Debian has some where users without rights do not look."""
+
+
+def program(*names: str, package: str = "") -> str:
+    """Return the path of a program, under whichever of its names it is installed.
+
+    Without it a test is left out, which the summary says with its reason. Where the variable CI is set, as .ci/run and
+    every CI service set it, everything was to be installed: there the test fails.
+
+    Args:
+        package: what Debian calls it, where that is not its name.
+    """
+    for name in names:
+        if found := shutil.which(name) or shutil.which(name, path=os.pathsep.join(OTHER_FOLDERS)):
+            return found
+    message = f"{names[0]} is not installed; on Debian: apt-get install {package or names[0]} (bash .ci/run does it)"
+    if os.environ.get("CI"):
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
