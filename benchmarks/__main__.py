@@ -107,7 +107,7 @@ def measure(options: argparse.Namespace, loads: Sequence[Load], servers: dict[st
             results.conditions[load.name] = "not measured: wiverno has no setting access_log yet"
             tell(f"{load.name:<11} {results.conditions[load.name]}")
             continue
-        results.conditions[load.name] = f"{today}, {plan.rounds} × {plan.seconds} s"
+        results.conditions[load.name] = f"{today}, {load.rounds_of(plan.rounds)} × {plan.seconds} s"
         results.outcomes[load.name] = rounds.measure_load(load, servers, plan, tell)
     if (options.only and STARTUP in options.only) or not (options.only or options.quick):
         results.conditions[STARTUP] = f"{today}, {STARTUP_ROUNDS} rounds"

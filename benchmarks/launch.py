@@ -23,6 +23,8 @@ class Wanted:
     threads: int
     connection_limit: int
     access_log: str | None
+    certfile: str | None
+    keyfile: str | None
 
 
 def waitress(wanted: Wanted) -> None:
@@ -46,6 +48,9 @@ def cheroot(wanted: Wanted) -> None:
         (HOST, wanted.port), wanted.application, numthreads=wanted.threads, request_queue_size=BACKLOG, timeout=120
     )
     server.keep_alive_conn_limit = wanted.connection_limit
+    if wanted.certfile:
+        adapter = importlib.import_module("cheroot.ssl.builtin").BuiltinSSLAdapter
+        server.ssl_adapter = adapter(wanted.certfile, wanted.keyfile)
     server.safe_start()
 
 
@@ -62,7 +67,8 @@ def runserver(wanted: Wanted) -> None:
 
 def wiverno(wanted: Wanted) -> None:
     """This project's threaded server."""
-    extra = {"access_log": wanted.access_log} if wanted.access_log else {}
+    named = {"access_log": wanted.access_log, "certfile": wanted.certfile, "keyfile": wanted.keyfile}
+    extra: dict[str, Any] = {name: value for name, value in named.items() if value}
     importlib.import_module("wiverno.serving").serve(
         wanted.application,
         host=HOST,
@@ -91,10 +97,20 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=16)
     parser.add_argument("--connection-limit", type=int, default=100)
     parser.add_argument("--access-log")
+    parser.add_argument("--certfile")
+    parser.add_argument("--keyfile")
     arguments = parser.parse_args()
     module, _, attribute = arguments.application.partition(":")
     application = getattr(importlib.import_module(module), attribute)
-    wanted = Wanted(application, arguments.port, arguments.threads, arguments.connection_limit, arguments.access_log)
+    wanted = Wanted(
+        application,
+        arguments.port,
+        arguments.threads,
+        arguments.connection_limit,
+        arguments.access_log,
+        arguments.certfile,
+        arguments.keyfile,
+    )
     SERVERS[arguments.server](wanted)
 
 

@@ -73,7 +73,9 @@ class Load:
         answer: the body that every server must answer to be measured; None when only its length is fixed.
         answer_length: bytes of the answer where it is not spelled out.
         is_closing: whether every request asks for `Connection: close`.
+        is_secure: whether the connections speak TLS.
         kind: how it is measured.
+        thoroughness: so many times the rounds; more than 1 for a quotient close to 1, which noise would hide.
     """
 
     name: str
@@ -87,7 +89,13 @@ class Load:
     answer: bytes | None = GREETING
     answer_length: int = 0
     is_closing: bool = False
+    is_secure: bool = False
     kind: Literal["rate", "idle"] = "rate"
+    thoroughness: int = 1
+
+    def rounds_of(self, rounds: int) -> int:
+        """How many rounds this load gets in a run of so many."""
+        return rounds * self.thoroughness
 
 
 def _servers(names: tuple[str, ...], application: str) -> tuple[Contender, ...]:
@@ -186,6 +194,13 @@ def _special_loads(framework_server: str) -> tuple[Load, ...]:
             kind="idle",
         ),
         Load(
+            "tls",
+            "TLS",
+            "Hello with 64 keep-alive connections over TLS 1.3.",
+            _servers(("wiverno-4", "wiverno-16", "gunicorn-gthread", "granian-16", "cheroot"), "hello"),
+            is_secure=True,
+        ),
+        Load(
             "access-log",
             "Access log",
             "Hello with 64 keep-alive connections, without and with an access log in a file.",
@@ -193,6 +208,7 @@ def _special_loads(framework_server: str) -> tuple[Load, ...]:
                 Contender("log off", framework_server, hello),
                 Contender("log on", framework_server, hello, is_logging=True),
             ),
+            thoroughness=3,
         ),
         Load(
             "frameworks",

@@ -81,7 +81,7 @@ class Plan:
 def measure_load(load: Load, servers: dict[str, Server], plan: Plan, tell: Callable[[str], None]) -> dict[str, Outcome]:
     """Measure all contenders of a load in interleaved rounds; a failure is told at once and ends that contender."""
     outcomes = {contender.name: Outcome() for contender in load.contenders}
-    for number in range(1, plan.rounds + 1):
+    for number in range(1, load.rounds_of(plan.rounds) + 1):
         for contender in load.contenders:
             outcome = outcomes[contender.name]
             if outcome.failure:
@@ -108,6 +108,7 @@ def measure_once(load: Load, contender: Contender, server: Server, plan: Plan) -
         port=port,
         connections=load.connections + (IDLE_CONNECTIONS if load.kind == "idle" else 0),
         is_closing=load.is_closing,
+        is_secure=load.is_secure,
         access_log=plan.workspace / "access.log" if contender.is_logging else None,
         workspace=plan.workspace,
     )

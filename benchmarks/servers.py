@@ -14,6 +14,8 @@ from benchmarks.environment import PYTHON, ROOT
 BIN = PYTHON.parent
 HOST = "127.0.0.1"
 MANY_THREADS = 16
+CERTIFICATES = ROOT / "tests" / "data" / "tls"
+CERTIFICATE, KEY = str(CERTIFICATES / "first.pem"), str(CERTIFICATES / "first.key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Start:
         port: where to listen on 127.0.0.1.
         connections: how many it will have to hold at a time.
         is_closing: whether each connection carries one request only.
+        is_secure: whether to speak TLS, with CERTIFICATE and KEY.
         access_log: the file to log to, or None for no log.
         workspace: a directory for what the start needs.
     """
@@ -33,6 +36,7 @@ class Start:
     port: int
     connections: int
     is_closing: bool
+    is_secure: bool
     access_log: Path | None
     workspace: Path
 
@@ -72,6 +76,8 @@ def _launched(kind: str, threads: int, start: Start) -> list[str]:
     command += ["--threads", str(threads), "--connection-limit", str(start.connection_limit)]
     if start.access_log:
         command += ["--access-log", str(start.access_log)]
+    if start.is_secure:
+        command += ["--certfile", CERTIFICATE, "--keyfile", KEY]
     return command
 
 
@@ -80,6 +86,8 @@ def _gunicorn(options: list[str], start: Start) -> list[str]:
     command += ["--log-level", "error", "--worker-connections", str(max(1000, start.connection_limit)), *options]
     if start.connections > 1000:
         command += ["--keep-alive", "120"]  # the default of 2 seconds closes idle connections before they are measured
+    if start.is_secure:
+        command += ["--certfile", CERTIFICATE, "--keyfile", KEY]
     return [*command, start.application]
 
 
@@ -88,6 +96,8 @@ def _granian(threads: int, start: Start) -> list[str]:
     command += ["--blocking-threads", str(threads), "--http", "1", "--no-ws", "--log-level", "error"]
     if start.connections > 1000:
         command += ["--backpressure", str(start.connection_limit), "--http1-header-read-timeout", "60000"]
+    if start.is_secure:
+        command += ["--ssl-certificate", CERTIFICATE, "--ssl-keyfile", KEY]
     return [*command, start.application]
 
 

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import socket
+import ssl
 import subprocess
 import time
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from benchmarks.environment import HERE
 from benchmarks.loads import Load
 from benchmarks.processes import CLIENT_CPU, Child
-from benchmarks.servers import HOST
+from benchmarks.servers import CERTIFICATES, HOST
 
 SCRIPTS = HERE / "lua"
 START_SECONDS = 240.0  # Falcon compiles 10,000 routes on the first request, which takes it half a minute or more
@@ -37,8 +38,9 @@ def run(load: Load, port: int, seconds: int, log: Path, arguments: tuple[str, ..
     Raises:
         ChildFailed: wrk did not finish or printed no summary.
     """
+    scheme = "https" if load.is_secure else "http"
     command = ["wrk", "--threads", "1", "--connections", str(load.connections), "--duration", f"{seconds}s"]
-    command += ["--timeout", "10s", "--script", load.script, f"http://{HOST}:{port}{load.path}", "--", *arguments]
+    command += ["--timeout", "10s", "--script", load.script, f"{scheme}://{HOST}:{port}{load.path}", "--", *arguments]
     with Child(command, cpu=CLIENT_CPU, log=log, directory=SCRIPTS) as child:
         try:
             child.process.wait(seconds + 30)
@@ -84,6 +86,9 @@ def wait_until_right(server: Child, load: Load, port: int) -> None:
 
 def _check_answer(server: Child, load: Load, port: int) -> None:
     connection = http.client.HTTPConnection(HOST, port, timeout=START_SECONDS)
+    if load.is_secure:
+        context = ssl.create_default_context(cafile=CERTIFICATES / "ca.pem")
+        connection = http.client.HTTPSConnection(HOST, port, timeout=START_SECONDS, context=context)
     try:
         if load.sends:
             connection.request("POST", load.path, body=bytes(load.sends))
