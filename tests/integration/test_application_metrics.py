@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.integration.test_reload import reload
 from tests.support.processes import Child, run, script
 from tests.support.waiting import wait_until
-from tests.support.workers import Service, ask, service, wait_for_workers
+from tests.support.workers import Service, ask, reload, service, wait_for_workers
 
 APPLICATION = """
 import os

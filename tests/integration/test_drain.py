@@ -28,10 +28,10 @@ def ask_for(served: Service, path: str) -> RawClient:
 
 @pytest.mark.parametrize("processes", [ONE_PROCESS, WORKERS])
 def test_running_and_queued_requests_are_answered(tmp_path: Path, processes: str) -> None:
-    """20 requests of half a second run, 50 wait; SIGTERM: all are answered, with Connection: close, and it ends."""
+    """20 requests of a second run, 50 wait; SIGTERM: all are answered, with Connection: close, and it ends."""
     settings = f"{processes}\nthreads = {20 if processes == ONE_PROCESS else 10}\nconnection_limit = 200"
     with service(tmp_path, settings=settings) as served:
-        clients = [ask_for(served, "/sleep/0.5") for _ in range(70)]
+        clients = [ask_for(served, "/sleep/1") for _ in range(70)]
         wait_until(lambda: connections(served) == 70)
         served.child.send(signal.SIGTERM)
         answers = [client.response() for client in clients]

@@ -3,80 +3,13 @@
 from __future__ import annotations
 
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.support.sockets import RawClient
-from tests.support.waiting import PATIENCE, wait_until
-from tests.support.workers import APPLICATION, Service, ask, is_alive, service, wait_for_workers
-
-REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-class Load:
-    """Clients that ask without a pause, some on connections that are kept, some on a new one each time."""
-
-    def __init__(self, address: tuple[str, int]) -> None:
-        self.address = address
-        self.answers = 0
-        self.failures: list[str] = []
-        self.versions: set[bytes] = set()
-        self._is_over = False
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def running(self, kept: int, fresh: int) -> Iterator[None]:
-        """Ask for the length of the block."""
-        threads = [threading.Thread(target=self._keep) for _ in range(kept)]
-        threads += [threading.Thread(target=self._renew) for _ in range(fresh)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._is_over = True
-            for thread in threads:
-                thread.join(PATIENCE)
-
-    def _ask(self, client: RawClient) -> bool:
-        """Make a request; return whether the connection goes on."""
-        client.send(REQUEST)
-        status, fields, body = client.response()
-        with self._lock:
-            self.answers += 1
-            self.versions.add(body.split()[1])
-            if status != 200:
-                self.failures.append(f"status {status}")
-        return fields.get("connection") != "close"
-
-    def _keep(self) -> None:
-        while not self._is_over:
-            try:
-                with RawClient(self.address) as client:
-                    while self._ask(client) and not self._is_over:
-                        pass
-            except (OSError, EOFError) as error:
-                self.failures.append(repr(error))
-
-    def _renew(self) -> None:
-        while not self._is_over:
-            try:
-                with RawClient(self.address) as client:
-                    self._ask(client)
-            except (OSError, EOFError) as error:
-                self.failures.append(repr(error))
-
-
-def reload(served: Service, count: int) -> None:
-    """Reload and wait until the new workers serve and the old ones are gone."""
-    before = served.status()["reloads"]["succeeded"]
-    served.child.send(signal.SIGHUP)
-    wait_until(lambda: served.status()["reloads"]["succeeded"] == before + 1, PATIENCE * 2, what="the reload")
-    wait_until(lambda: len(served.status()["workers"]) == count, PATIENCE * 2, what="the old workers' end")
+from tests.support.load import Load
+from tests.support.waiting import wait_until
+from tests.support.workers import APPLICATION, ask, is_alive, reload, service, wait_for_workers
 
 
 def test_nothing_is_lost(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_reload import Load
+from tests.support.load import Load
 from tests.support.sockets import RawClient
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.workers import APPLICATION, is_alive, log_lines, service, wait_for_workers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,6 +120,14 @@ def wait_for_workers(served: Service, count: int, *, without: set[int] = frozens
         return pids if len(pids) == count and not pids & without else None
 
     return wait_until(found, PATIENCE * 3, what=f"{count} new workers") or set()
+
+
+def reload(served: Service, count: int) -> None:
+    """Reload and wait until the new workers serve and the old ones are gone."""
+    before = served.status()["reloads"]["succeeded"]
+    served.child.send(signal.SIGHUP)
+    wait_until(lambda: served.status()["reloads"]["succeeded"] == before + 1, PATIENCE * 2, what="the reload")
+    wait_until(lambda: len(served.status()["workers"]) == count, PATIENCE * 2, what="the old workers' end")
 
 
 def log_lines(served: Service, pattern: str) -> list[str]:
