@@ -6,13 +6,12 @@ for a moment; clients that are still there afterwards nobody else has had room f
 there, the next one to come is again left to others first.
 """
 
-import select
 from collections.abc import Sequence
 from typing import Final, Protocol
 
 from wiverno.core.crew import Crew
 from wiverno.core.loop import Loop
-from wiverno.core.poller import NOTHING, READ
+from wiverno.core.poller import NOTHING, READ, is_readable
 
 PAUSE: Final = 0.005  # seconds: how long it looks away, and then how long it accepts
 
@@ -51,18 +50,12 @@ class Courtesy:
         if self._crew.is_saturated and loop.now < loop.wake_at:
             return
         self.is_away = False
-        if self._somebody_waits():
+        if any(is_readable(acceptor.fd) for acceptor in self._acceptors):
             self._open_until = loop.now + PAUSE
         if loop.persist:
             loop.wake_at = float("inf")
         if not loop.limit_reached:
             self._arm(READ)
-
-    def _somebody_waits(self) -> bool:
-        listening = select.poll()
-        for acceptor in self._acceptors:
-            listening.register(acceptor.fd, select.POLLIN)
-        return bool(listening.poll(0))
 
     def _arm(self, interest: int) -> None:
         for acceptor in self._acceptors:

@@ -5,9 +5,10 @@ applications answer at once. Three things make the lead change hands:
 
     prediction  A request of a kind that has blocked before: the leader gives the lead to a waiting thread first and
                 then runs the request, so that nobody waits for it.
-    stall       The lookout (the thread in `run`) wakes once a millisecond under load. If the leader is still inside the
-                application call it was in a millisecond ago, the lookout takes the claim on that call, detaches its
-                connection and gives the lead to a waiting thread. The held-up thread finishes its response alone.
+    stall       The lookout (the thread in `run`) wakes every millisecond under load, every other one if nothing has
+                blocked for a while. If the leader is still inside the same application call, the lookout takes the
+                claim on that call, detaches its connection and gives the lead to a waiting thread. The held-up thread
+                finishes its response alone.
     saturation  No thread waits: the lookout leads itself, but never enters the application. It reads, sends, looks
                 after deadlines and queues requests; freed threads take them from the queue. It gives the lead back as
                 soon as a thread is free and the queue is empty.
@@ -38,7 +39,9 @@ from wiverno.wsgi.gateway import CLOSE, KEEP
 logger = logging.getLogger("wiverno")
 
 LOOK_INTERVAL: Final = 0.001  # seconds between two looks at the leader
-LATE: Final = 0.003  # seconds; a look that comes so late came late for the leader, too
+CALM_LOOKS: Final = 500  # looks without a call that blocks, after which they become rarer: each costs the leader 20 µs
+CALM_INTERVAL: Final = 0.002  # seconds between two looks then
+LATE: Final = 0.002  # seconds; a look that comes so much too late came late for the leader, too
 QUIET_LOOKS: Final = 20  # looks without a new turn before the lookout parks
 BLOCKED: Final = 0.001  # seconds from which on a call counts as blocking
 
@@ -125,9 +128,10 @@ class Crew:
         return len(self._tasks)
 
     def _lookout(self) -> None:
-        """Look at the leader once a millisecond; park when there is nothing to see."""
+        """Look at the leader every millisecond or two; park when there is nothing to see."""
         seen = -1
         quiet = 0
+        calm = 0
         excused = False
         look = self._look.acquire
         clock = time.monotonic
@@ -137,10 +141,11 @@ class Crew:
                 self._dispatch()
                 continue
             used = time.process_time()
-            look(True, LOOK_INTERVAL)
+            interval = LOOK_INTERVAL if calm < CALM_LOOKS else CALM_INTERVAL
+            look(True, interval)
             turn = self._turn
             now = clock()
-            is_late = now - looked > LATE and time.process_time() - used < (now - looked) / 2
+            is_late = now - looked > interval + LATE and time.process_time() - used < (now - looked) / 2
             if turn != seen or (is_late and not excused):
                 # Another call, or the system gave the processor to somebody else and the leader could do nothing;
                 # once a call, for some machines are always late.
@@ -148,9 +153,11 @@ class Crew:
                 seen = turn
                 looked = now
                 quiet = 0
+                calm += 1
                 continue
             looked = now
             if self._take_claim(turn):
+                calm = 0
                 if not self._give_lead():
                     self._lead_is_mine = True
                 continue
