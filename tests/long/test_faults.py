@@ -18,7 +18,7 @@ SOAK_SECONDS = float(os.environ.get("SOAK_SECONDS", "1800"))
 def test_fault(name: str) -> None:
     """The ordinary client loses nothing and waits little, the server takes little memory, and it is well afterwards."""
     case = CASES[name]
-    seen = measure("wiverno", case, 6)
+    seen = measure("wiverno", case, 8)
     assert seen.is_alive
     assert seen.growth < 64 * MIB
     assert seen.lost == 0
