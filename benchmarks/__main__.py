@@ -31,7 +31,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--only", type=_names, metavar="LOAD,…", help="these loads (see --list)")
     parser.add_argument("--servers", type=_names, metavar="SERVER,…", help="these servers (see --list)")
     parser.add_argument("--rounds", type=_positive, help="rounds of each load (3; quick: 1)")
-    parser.add_argument("--seconds", type=_positive, help="length of each measurement (5; quick: 1)")
+    parser.add_argument("--seconds", type=_positive, help="length of each measurement (3; quick: 1)")
     parser.add_argument("--framework-server", default="wiverno-16", help="the server under the frameworks")
     parser.add_argument("--prototype", type=Path, metavar="FILE", help="run FILE MODULE PORT THREADS beside")
     parser.add_argument("--merge", action="store_true", help="keep the previous figures of the loads left out")
@@ -96,7 +96,7 @@ def measure(options: argparse.Namespace, loads: Sequence[Load], servers: dict[st
     """Run all loads; what was found so far stays in `results` even when the run is interrupted."""
     plan = Plan(
         rounds=options.rounds or (1 if options.quick else 3),
-        seconds=options.seconds or (1 if options.quick else 5),
+        seconds=options.seconds or (1 if options.quick else 3),
         workspace=environment.RUN / "work",  # logs of the last run, kept to look into; `_only_run` keeps it ours
     )
     shutil.rmtree(plan.workspace, ignore_errors=True)
