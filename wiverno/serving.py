@@ -10,6 +10,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from types import TracebackType
 from typing import Any, NoReturn
@@ -59,13 +60,17 @@ def serve(app: Any, **kw: Any) -> None:
         run_server(app, Adjustments.from_keywords(**kw), is_quiet=is_quiet)
         return
     server = make_server(app, **kw)
+    say = (lambda: None) if is_quiet else partial(server.print_listen, SERVING)
+    if make_server is create_server:
+        run = partial(server.serve, say)
+    else:
+        run = server.run
+        say()
     try:
-        if not is_quiet:
-            server.print_listen(SERVING)
         if is_profiled:
-            profile("server.run()", globals(), {"server": server})
+            profile("run()", globals(), {"run": run})
         else:
-            server.run()
+            run()
     finally:
         server.close()
 

@@ -50,6 +50,40 @@ def members(session: int) -> list[int]:
     return found
 
 
+IMPATIENT = """
+import logging, signal, sys, wiverno
+class Impatient(logging.Handler):
+    def emit(self, record):
+        if "started on" in record.getMessage() or "Serving on" in record.getMessage():
+            signal.raise_signal(signal.SIGINT)
+logging.getLogger("wiverno").addHandler(Impatient())
+logging.basicConfig(level="INFO")
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Length", "0")])
+    return []
+if sys.argv[1:] == ["RunServer"]:
+    wiverno.RunServer(app, "127.0.0.1", 0).start()
+elif __name__ == "__main__":
+    wiverno.serve(app, listen="127.0.0.1:0", **eval(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["impatient.py", "RunServer"], ["impatient.py", "{}"], ["impatient.py", "{'mode': 'simple'}"],
+     ["impatient.py", "{'_profile': True}"], ["impatient.py", "{'workers': 1}"],
+     [script("wiverno"), "run", "impatient:app", "--listen", LISTEN],
+     [script("wiverno"), "serve", "--listen", LISTEN, "impatient:app"]],
+    ids=lambda command: " ".join(command[-2:]),
+)  # fmt: skip
+def test_a_signal_at_the_moment_of_the_announcement(tmp_path: Path, command: list[str]) -> None:
+    """Whoever has read that it serves may stop it: the line itself is the first sign that signals are taken."""
+    (tmp_path / "impatient.py").write_text(IMPATIENT)
+    with Child(command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}) as child:
+        assert child.wait() == 0, child.output
+        assert "Traceback" not in child.output
+
+
 STAGES: dict[str, Callable[[Child], object]] = {
     "importing": lambda child: "importing" in child.output,
     "announced": lambda child: "Serving on" in child.output,

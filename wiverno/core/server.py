@@ -338,19 +338,21 @@ class RunServer:
             raise
         self._server = server
         self.port = server.effective_port
-        logger.info("Wiverno server started on http://%s:%s", self.host, self.port)
-        logger.info("Request queue size: %s", self.request_queue_size)
-        logger.info("Press Ctrl+C to stop the server")
         if self._is_stopped:
             server.close()
         try:
-            server.run()
+            server.serve(self._announce)
         except Exception:
             logger.exception("Unexpected error in server")
             raise
         finally:
             self._server = None
         logger.info("Server stopped successfully.")
+
+    def _announce(self) -> None:
+        logger.info("Wiverno server started on http://%s:%s", self.host, self.port)
+        logger.info("Request queue size: %s", self.request_queue_size)
+        logger.info("Press Ctrl+C to stop the server")
 
     def stop(self) -> None:
         """Let the request under way finish and make `start` return; harmless if the server does not run."""
