@@ -75,7 +75,7 @@ class Load:
         is_closing: whether every request asks for `Connection: close`.
         is_secure: whether the connections speak TLS.
         kind: how it is measured.
-        thoroughness: so many times the rounds; more than 1 for a quotient close to 1, which noise would hide.
+        thoroughness: so many times the rounds; more than 1 for a quotient close to its bound, which noise would hide.
     """
 
     name: str
@@ -118,7 +118,13 @@ def all_loads(framework_server: str = "wiverno-16", extra: tuple[str, ...] = ())
     every = EVERY_SERVER + extra
     threaded = THREADED + tuple(name for name in extra if not name.endswith("-1"))
     return (
-        Load("hello", "Hello", "64 keep-alive connections, a fixed short answer.", _servers(every, "hello")),
+        Load(
+            "hello",
+            "Hello",
+            "64 keep-alive connections, a fixed short answer.",
+            _servers(every, "hello"),
+            thoroughness=3,
+        ),
         Load(
             "browser",
             "A browser's request",

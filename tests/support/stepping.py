@@ -118,21 +118,25 @@ class SteppedLock:
         self.release()
 
 
-class SteppedClaims(dict[int, Any]):
-    """The claims: putting, taking and looking are stops."""
+class SteppedClaim(list[Any]):
+    """A leader's claim: putting, taking and looking are stops."""
 
-    stage: Stage
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self._stage = stage
 
-    def __setitem__(self, turn: int, claim: Any) -> None:
-        self.stage.stop("put a claim")
-        super().__setitem__(turn, claim)
+    def append(self, claim: Any) -> None:
+        self._stage.stop("put a claim")
+        super().append(claim)
+        if len(self) > 1:
+            raise Broken("two claims of one leader")
 
-    def pop(self, turn: int, *default: Any) -> Any:
-        self.stage.stop("take a claim")
-        return super().pop(turn, *default)
+    def pop(self, *index: Any) -> Any:
+        self._stage.stop("take a claim")
+        return super().pop(*index)
 
     def __bool__(self) -> bool:
-        self.stage.stop("look for claims")
+        self._stage.stop("look for a claim")
         return len(self) > 0
 
 
@@ -244,6 +248,9 @@ class SteppedCrew(Crew):
 
     world: "World"
 
+    def _new_claim(self) -> list[Any]:
+        return SteppedClaim(self.world.stage)
+
 
 class SteppedRoster(Roster):
     """The crew's threads as actors."""
@@ -276,7 +283,7 @@ def _shared(name: str) -> property:
     return property(read, write)
 
 
-for _name in ("_is_parked", "_lead_is_mine"):
+for _name in ("_claim", "_is_parked", "_lead_is_mine"):
     setattr(SteppedCrew, _name, _shared(_name))
 
 
@@ -299,9 +306,6 @@ class World:
             self.loop.handlers[fd] = FakeConnection(self, fd)
         loop: Any = self.loop
         made = crew(loop, threads, queue_size=0, queue_timeout=0.0)
-        claims = SteppedClaims()
-        claims.stage = self.stage
-        made._claims = claims
         made._look = SteppedLock(self.stage, "look", is_taken=True)  # type: ignore[assignment]
         made._lock = SteppedLock(self.stage, "lock")  # type: ignore[assignment]
         roster = SteppedRoster(threads, made._serve, made._lock)
@@ -443,7 +447,7 @@ class World:
                 if all(actor.has_ended for actor in self.stage.actors):
                     break
         assert all(actor.has_ended for actor in self.stage.actors), self.describe()
-        assert not dict.__len__(self.crew._claims)
+        assert not len(self.crew._claim)
 
     def _end_idle(self) -> None:
         """Do what Crew.join does, without waiting."""

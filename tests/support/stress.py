@@ -310,7 +310,7 @@ def run(*, threads: int, poller: str, seconds: float, interval: float | None = N
 def _nothing_is_left(server: Any, application: Application, clients: Clients, violations: list[str]) -> None:
     assert not violations, violations
     crew = server._engine.crew
-    assert not crew._claims
+    assert not crew._claim
     assert not crew.queued
     assert not crew.roster.alive
     twice = [name for name, count in application.calls.items() if count != 1]

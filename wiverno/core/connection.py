@@ -99,12 +99,9 @@ class Connection(Outgoing):
             self._report(error)
             self.close()
             return None
-        return self._received_part(data) if self.phase else self._received(data)
-
-    def _received(self, data: bytes) -> Environ | None:
-        """Take the first bytes of a head: nearly always all of it."""
+        # The first bytes of a head are nearly always all of it.
         end = data.find(b"\r\n\r\n")
-        if end < 0 or end >= self._service.max_head - 4 or data[0] == 13:
+        if end < 0 or self.phase or end >= self._service.max_head - 4 or data[0] == 13:
             return self._received_part(data)
         self.since = self._loop.now
         if end + 4 < len(data):

@@ -17,9 +17,10 @@ Invariants, which the tests in tests/integration/test_lead.py hold on to:
 
     1. At most one thread leads: the lead is a value that is passed on, by `_give_lead` or by `_lookout` taking it.
     2. Somebody leads, or the lookout does, or the server has ended.
-    3. A claim is put before the call and taken by exactly one thread, since turn numbers never come again and
-       dict.pop is atomic. Whoever takes it owns what happens next: the leader goes on leading, or the lookout has given
-       the lead away and the caller finishes as an ordinary thread.
+    3. A claim is put before the call and taken by exactly one thread, since list.pop is atomic and every term of
+       leading has a list of its own: who was relieved can't take its successor's claim. Whoever takes it owns what
+       happens next: the leader goes on leading, or the lookout has given the lead away and the caller finishes as an
+       ordinary thread.
     4. A connection's request runs in one thread, and a thread answers a request exactly once.
 """
 
@@ -47,6 +48,9 @@ BLOCKED: Final = 0.001  # seconds from which on a call counts as blocking
 
 _LEAD: Final = object()
 
+Claim = list[tuple[Connection, Environ]]
+"""On the call that the leader is in: one, or none; a list, because taking from one is atomic."""
+
 
 class Crew:
     """`threads` crew threads and the lookout, around one loop.
@@ -71,8 +75,8 @@ class Crew:
         self.roster = Roster(threads, self._serve, self._lock)
         if threads:
             loop.roster = self.roster
-        self._claims: dict[int, tuple[Connection, Environ]] = {}
-        self._turn = 0
+        self._claim: Claim = []
+        self._turn = 0  # calls made by leaders
         self._is_parked = False
         self._look = threading.Lock()
         self._look.acquire()
@@ -170,10 +174,12 @@ class Crew:
         """Take the leader's claim on the call it is held up in, and its connection out of the loop."""
         # Under this lock the leader, which settles the connection as soon as it finds its claim gone, comes after us.
         with self._loop.arming:
-            claim = self._claims.pop(turn, None)
-            if claim is None:
+            if self._turn != turn:
                 return False
-            connection, environ = claim
+            try:
+                connection, environ = self._claim.pop()
+            except IndexError:
+                return False
             connection.detach_armed()
         self._predictor.learn(environ, has_blocked=True)
         return True
@@ -182,7 +188,7 @@ class Crew:
         """Sleep until the leader runs a request again."""
         self._is_parked = True
         # The leader puts its claim and then looks at _is_parked; this looks in the opposite order, so one of them sees.
-        if self._turn == turn and not self._claims and not self.has_ended and not self._lead_is_mine:
+        if self._turn == turn and not self._claim and not self.has_ended and not self._lead_is_mine:
             self._look.acquire()
         self._is_parked = False
 
@@ -260,7 +266,7 @@ class Crew:
         loop = self._loop
         ready = loop.ready
         handlers = loop.handlers
-        claims = self._claims
+        claim = self._claim = self._new_claim()
         predictor = self._predictor
         counters = predictor.counters
         while True:
@@ -289,20 +295,25 @@ class Crew:
                 self._leave_lead()
                 self._run_task(connection, environ, loop.now)
                 return
-            turn = self._turn = self._turn + 1
-            claims[turn] = (connection, environ)
+            self._turn += 1
+            claim.append((connection, environ))
             if self._is_parked:
                 self._unpark()
             try:
                 outcome = connection.gateway.respond(environ)
             except KeyboardInterrupt as error:
                 outcome = _interrupted(environ, error)
-            if claims.pop(turn, None) is None:
+            try:
+                claim.pop()
+            except IndexError:
                 # The lookout took it: this thread leads no more.
                 self._settle(connection, outcome)
                 return
             if outcome != KEEP or connection.unsettled:
                 self._settle(connection, outcome)
+
+    def _new_claim(self) -> Claim:
+        return []
 
     def _wait(self) -> bool:
         """Wait for events; False after the end, which may have come while this thread was inside the application."""

@@ -136,23 +136,25 @@ def check_head(status: str, headers: Headers) -> ResponseHead:
 class Signature:
     """The Date and Server lines with the empty line that ends a head, made anew once a second.
 
-    One object serves all threads: whoever comes between the two assignments makes the same line once more.
+    One object serves all threads: whoever comes between the assignments makes the same line once more.
     """
 
-    __slots__ = ("_line", "_second", "_server")
+    __slots__ = ("_line", "_server", "_since", "_until")
 
     def __init__(self, ident: str) -> None:
         """`ident` is the Server field's value; an empty one leaves the field out."""
         self._server = f"Server: {ident}\r\n".encode("latin-1") if ident else b""
-        self._second = -1
+        self._since = self._until = 0.0
         self._line = b""
 
     def closing(self) -> bytes:
         """Return Date, Server and the empty line."""
+        if self._since <= time.time() < self._until:
+            return self._line
         now = int(time.time())
-        if now != self._second:
-            self._line = date_line(now) + self._server + b"\r\n"
-            self._second = now
+        self._line = date_line(now) + self._server + b"\r\n"
+        self._since = float(now)
+        self._until = now + 1.0
         return self._line
 
     def closing_beside(self, head: ResponseHead) -> bytes:

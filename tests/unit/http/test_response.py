@@ -186,6 +186,14 @@ def test_heads_are_remembered_unless_personal_or_long() -> None:
     assert len(response._heads) <= response.MAX_HEADS
 
 
+def test_signature_follows_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line holds within its second only, also when somebody sets the clock back."""
+    signature = Signature("")
+    for seconds in (1000.0, 1000.9, 1001.0, 999.9, 0.0, -0.5):
+        monkeypatch.setattr(time, "time", lambda seconds=seconds: seconds)
+        assert signature.closing() == response.date_line(int(seconds)) + b"\r\n"
+
+
 def test_signature() -> None:
     """Date and Server end each head; what the application set itself is left out; an empty ident leaves Server out."""
     signature = Signature("me")
