@@ -72,7 +72,8 @@ def choose(options: argparse.Namespace, servers: dict[str, Server], missing: dic
             if servers[one.server].distribution not in missing and _takes_part(one, options.servers)
         )
         if contenders:
-            chosen.append(dataclasses.replace(load, contenders=contenders))
+            thoroughness = 1 if options.quick else load.thoroughness
+            chosen.append(dataclasses.replace(load, contenders=contenders, thoroughness=thoroughness))
     return chosen
 
 

@@ -3,10 +3,12 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from benchmarks.rounds import Outcome, Sample
 from benchmarks.startup import Times
+
+EARLIER: Final = "; from an earlier run"
 
 
 @dataclass(slots=True)
@@ -42,8 +44,10 @@ class Results:
         return cls(stored["machine"], stored["versions"], stored["conditions"], outcomes, times)
 
     def add_older(self, older: Self) -> None:
-        """Take over whole loads that this run left out; figures of one load are never mixed."""
-        self.conditions = {**older.conditions, **self.conditions}
+        """Take over whole loads that this run left out, and say so; figures of one load are never mixed."""
+        mark = EARLIER if self.conditions else ""  # nothing measured: the same run, written once more
+        for load, condition in older.conditions.items():
+            self.conditions.setdefault(load, condition.removesuffix(mark) + mark)
         self.outcomes = {**older.outcomes, **self.outcomes}
         self.times = self.times or older.times
 

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import report
 from benchmarks.loads import all_loads
-from benchmarks.results import Results
+from benchmarks.results import EARLIER, Results
 from benchmarks.rounds import Outcome, Sample
 from benchmarks.servers import SERVERS
 from benchmarks.startup import Times
@@ -100,6 +100,18 @@ def test_merging_takes_whole_loads_only() -> None:
     newer.add_older(older)
     assert sorted(newer.outcomes) == ["hello", "mixed"]
     assert "granian-16" not in newer.outcomes["hello"]
+
+
+def test_merged_loads_are_marked() -> None:
+    """The page says which figures are of another run; writing the same run once more marks nothing."""
+    older, newer, empty = results(), results(), Results({}, {})
+    older.conditions = {"hello": "yesterday", "mixed": "yesterday"}
+    newer.conditions = {"hello": "today"}
+    for _ in range(2):
+        newer.add_older(older)
+    assert newer.conditions == {"hello": "today", "mixed": f"yesterday{EARLIER}"}
+    empty.add_older(older)
+    assert empty.conditions == older.conditions
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: f"{target.load}: {target.what}")
