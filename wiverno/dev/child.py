@@ -157,8 +157,7 @@ def main(order: Order) -> None:
     sockets = [socket.socket(fileno=descriptor) for descriptor in order.descriptors]
     server = create_server(guarded, sockets=sockets, threads=order.threads, graceful_timeout=GRACE)
     servers.append(server)
-    logger.info("ready in %.2f s", time.perf_counter() - began)
-    server.run()
+    server.serve(lambda: logger.info("ready in %.2f s", time.perf_counter() - began))
 
 
 if __name__ == "__main__":
