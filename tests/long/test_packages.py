@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import ROOT, Child, run
+from wiverno import __version__
 
 pytestmark = pytest.mark.long
 
@@ -49,7 +50,7 @@ def test_contents(built: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     tracked = run(["git", "ls-files", "wiverno"], cwd=ROOT).stdout.split()
     assert {name for name in tracked if (ROOT / name).exists()} <= names
-    assert {name.split("/", maxsplit=1)[0] for name in names} == {"wiverno", "wiverno-1.0.0.dist-info"}
+    assert {name.split("/", maxsplit=1)[0] for name in names} == {"wiverno", f"wiverno-{__version__}.dist-info"}
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         folders = {name.split("/")[1] for name in archive.getnames() if "/" in name}
@@ -77,7 +78,7 @@ def test_installed(built: Path, tmp_path: Path, kind: str) -> None:
     programs = installed(tmp_path / "environment", str(package))
     wiverno = str(programs / "wiverno")
     variables: dict[str, str | None] = {"PYTHONPATH": None}
-    assert "1.0.0" in run([wiverno, "--version"], cwd=tmp_path, env=variables).stdout
+    assert __version__ in run([wiverno, "--version"], cwd=tmp_path, env=variables).stdout
     command = [
         wiverno,
         "run",

@@ -1,0 +1,27 @@
+"""The version is one number everywhere, and the changelog keeps its form."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import wiverno
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_version_is_the_same_everywhere() -> None:
+    """The package's metadata, `wiverno.__version__` and the changelog's first heading name one version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found = re.search(r"^## \[(\d+\.\d+\.\d+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert found is not None
+    assert project["version"] == wiverno.__version__ == found[1]
+
+
+def test_changelog_has_the_form_of_keep_a_changelog() -> None:
+    """Every section below a version is one of the form's six, in its order, and none comes twice."""
+    sections = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+    versions = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[1:]
+    assert versions
+    for version in versions:
+        places = [sections.index(title) for title in re.findall(r"^### (.+)$", version, re.MULTILINE)]
+        assert places == sorted(set(places)), version.splitlines()[0]
