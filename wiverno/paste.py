@@ -7,8 +7,6 @@ known by their methods alone.
 """
 
 import inspect
-import logging
-import logging.config
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +16,8 @@ from typing import Any, NoReturn, TypeVar
 
 from wiverno.config.errors import ConfigError, Origin, Problem
 from wiverno.config.loader import AppSpec, LoadedConfig, activate, load, load_section, section_reader
+from wiverno.config.logging_setup import set_up_logging
+from wiverno.config.paste_loading import utf8_files
 from wiverno.config.settings import Adjustments
 from wiverno.config.toml_file import TomlFile, read_toml
 from wiverno.importer import ImportTargetError, load_object
@@ -196,7 +196,8 @@ def _by_paste(kind: str, spec: AppSpec, global_conf: Mapping[str, str]) -> Any:
 
     kind_of, here = getattr(loadwsgi, kind), global_conf.get("here", ".")
     try:
-        context = loadwsgi.loadcontext(kind_of, spec.use, relative_to=here, global_conf=dict(global_conf))
+        with utf8_files():
+            context = loadwsgi.loadcontext(kind_of, spec.use, relative_to=here, global_conf=dict(global_conf))
     except PackageNotFoundError as error:
         raise ConfigError([Problem(f"{spec.use}: {error.name} is not installed", spec.origin, "use")]) from error
     except (LookupError, ImportError, AttributeError) as error:
@@ -204,7 +205,8 @@ def _by_paste(kind: str, spec: AppSpec, global_conf: Mapping[str, str]) -> Any:
             raise
         raise ConfigError([Problem(" ".join(str(error).split()), spec.origin, "use")]) from error
     context.local_conf.update(settings)
-    return context.create()
+    with utf8_files():  # composite applications load the others only now
+        return context.create()
 
 
 def _is_of_paste(error: BaseException) -> bool:
@@ -378,16 +380,6 @@ class TomlLoader:
         """Return the URL's fragment if the file has a table of that name, so that #NAME need not name both."""
         name: str | None = self.uri.fragment
         return name if name and name in self._file().names(kind) else "main"
-
-
-def set_up_logging(loaded: LoadedConfig) -> None:
-    """Set logging up: dictConfig for TOML, fileConfig for INI, and without either everything from INFO on stderr."""
-    if loaded.logging is not None:
-        logging.config.dictConfig(dict(loaded.logging))
-    elif loaded.logging_file is not None:
-        logging.config.fileConfig(loaded.logging_file, _global_conf(loaded, None), disable_existing_loggers=False)
-    else:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 
 
 def _lines(value: object) -> Iterator[str]:

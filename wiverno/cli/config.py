@@ -40,6 +40,9 @@ def formats(*names: str) -> Callable[[F], F]:
 @click.group()
 def config() -> None:
     """Check, show, explain and convert configuration files."""
+    if hasattr(sys.stdout, "reconfigure"):
+        # What an ASCII locale cannot show is escaped instead of ending the command with an exception.
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @config.command(cls=SettingsCommand)
@@ -101,7 +104,7 @@ def show(file: tuple[str, ...], form: str, everything: bool, reveal: bool, **kw:
     if form == "json":
         click.echo(json.dumps(export.as_data(loaded, reveal, everything=everything), indent=2, default=str))
     elif form == "toml":
-        click.echo(export.as_toml(loaded, reveal, everything=everything), nl=False)
+        _write(export.as_toml(loaded, reveal, everything=everything), None, force=False)
     else:
         click.echo(export.as_text(loaded, reveal, everything=everything))
 
@@ -194,7 +197,8 @@ def _loaded(words: tuple[str, ...], kw: Mapping[str, Any]) -> LoadedConfig:
 def _write(text: str, output: str | None, *, force: bool) -> None:
     """Write to a file, or to standard output."""
     if output is None:
-        click.echo(text, nl=not text.endswith("\n"))
+        # These formats are UTF-8 in any locale.
+        click.echo(f"{text.removesuffix(chr(10))}\n".encode())
         return
     try:
         with Path(output).open("w" if force else "x", encoding="utf-8") as stream:

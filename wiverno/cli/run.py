@@ -11,8 +11,9 @@ from wiverno.cli.failures import FAILURE, MISTAKE, end, reported, warn
 from wiverno.cli.options import SettingsCommand, given, with_settings
 from wiverno.config.errors import Origin
 from wiverno.config.loader import AppSpec, LoadedConfig, activate, load
+from wiverno.config.logging_setup import set_up_logging
 from wiverno.config.settings import SETTINGS
-from wiverno.paste import application, application_of, set_up_logging
+from wiverno.paste import application, application_of
 from wiverno.serving import run_plan, why_not_started
 from wiverno.workers.plan import Plan
 from wiverno.workers.supervisor import StartFailedError

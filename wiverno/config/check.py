@@ -6,6 +6,9 @@ environment. `check` looks at everything that a file says.
 
 from __future__ import annotations
 
+import codecs
+import locale
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +63,7 @@ def check(
             warnings |= dict.fromkeys(loaded_one.warnings)
             main = loaded_one if server == "main" and main is None else main
     if isinstance(source, IniFile):
-        warnings |= dict.fromkeys(_inline_comments(source))
+        warnings |= dict.fromkeys((*_inline_comments(source), *_unreadable_for_pserve(source)))
     everything = ConfigError(problems.values()).problems
     return Findings(everything, tuple(warnings), None if everything else main, name)
 
@@ -115,6 +118,18 @@ def _shadowed(merged: layers.Merged, expander: Expander) -> list[Problem]:
                 problem = Problem(error.message, key=name, value=value, hint=error.hint, secret=secret, part=error.part)
                 found.append(layers.placed_at(problem, entry))
     return found
+
+
+def _unreadable_for_pserve(source: IniFile) -> list[str]:
+    """Return what pserve cannot read in a file that wiverno reads: it takes the locale's encoding, and no mark."""
+    if not source.files:
+        return []
+    if source.path.read_bytes().startswith(codecs.BOM_UTF8):
+        return [f"{source.name} begins with a byte order mark: wiverno run takes it, pserve does not"]
+    encoding = locale.getencoding() if sys.version_info >= (3, 12) else locale.getpreferredencoding(False)
+    if not source.text.isascii() and codecs.lookup(encoding).name != "utf-8":
+        return [f"{source.name} is UTF-8, but pserve reads it as {encoding}, the locale's encoding (set PYTHONUTF8=1)"]
+    return []
 
 
 def _inline_comments(source: IniFile) -> list[str]:

@@ -33,12 +33,21 @@ class AppSpec:
     places: Mapping[str, Origin] = field(default_factory=dict, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class LoggingIni:
+    """Logging in an INI file, for fileConfig: the file's text, and what `%(…)s` finds there beside [DEFAULT]."""
+
+    name: str
+    text: str
+    variables: Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class Contents:
     """One file and the files it is built on.
 
-    `layers` are the sections of the server asked for, nearest first. `logging` is ready for dictConfig; `logging_file`
-    is the file to give to fileConfig instead. `tables` belong to other tools.
+    `layers` are the sections of the server asked for, nearest first. `logging` is ready for dictConfig; `logging_ini`
+    is the text to give to fileConfig instead. `tables` belong to other tools.
     """
 
     files: tuple[Path, ...] = ()
@@ -46,7 +55,7 @@ class Contents:
     app: AppSpec | None = None
     middleware: tuple[AppSpec, ...] = ()
     logging: Mapping[str, Any] | None = None
-    logging_file: Path | None = None
+    logging_ini: LoggingIni | None = None
     pserve: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, Any] = field(default_factory=dict)
     server_names: tuple[str, ...] = ()

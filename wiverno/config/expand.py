@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wiverno.config.errors import BadValue
+from wiverno.config.text import ACCEPTED, BadTextError, decode
 
 Lookup = Callable[[str], str | None]
 
@@ -75,9 +76,10 @@ def _value(inside: str, lookup: Lookup, directory: Path) -> str:
 def _file(name: str, directory: Path) -> str:
     """Return a file's text without the line break at its end, which editors and `echo` leave there."""
     try:
-        text = (directory / name).read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadValue(f"{name} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise BadValue(f"{name} is not UTF-8 text") from error
-    return text.removesuffix("\n").removesuffix("\r")
+        text = decode((directory / name).read_bytes(), name)
+    except BadTextError as error:
+        # The byte at fault is left out: it is a part of the secret.
+        raise BadValue(f"{name} {str(error).partition(' (')[0]}", ACCEPTED) from None
+    except (OSError, ValueError) as error:
+        raise BadValue(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return text.removesuffix("\n")

@@ -13,11 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from wiverno.config.contents import AppSpec, Contents, Expander
+from wiverno.config.contents import AppSpec, Contents, Expander, LoggingIni
 from wiverno.config.errors import ConfigError, Origin, Problem, did_you_mean
 from wiverno.config.positions import Place, ini_places
 from wiverno.config.settings import ALIASES, SETTINGS
-from wiverno.config.toml_file import read_text
+from wiverno.config.text import read_text
 
 APP_SECTIONS = ("app", "application", "composite", "composit", "pipeline", "filter-app")
 _FOREIGN_USE = re.compile(r"[A-Za-z]+:")
@@ -166,12 +166,17 @@ class IniFile:
             files=(*self.files, *more),
             layers=tuple(layers),
             app=app,
-            logging_file=self.path if self.parser.has_section("loggers") else None,
+            logging_ini=self._logging(),
             pserve=self.pserve(problems),
             server_names=tuple(servers),
             app_names=tuple(apps),
             warnings=tuple(self.trap_warnings(servers[server_name])) if server_name in servers else (),
         )
+
+    def _logging(self) -> LoggingIni | None:
+        if not self.parser.has_section("loggers"):
+            return None
+        return LoggingIni(self.name, self.text, {"__file__": str(self.path), "here": str(self.path.parent)})
 
     def pserve(self, problems: list[Problem]) -> dict[str, Any]:
         """Return the section [pserve], its lists as lists."""

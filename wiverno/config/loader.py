@@ -7,14 +7,13 @@ Losers are kept, for those who ask where a value comes from.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from wiverno.config import advice, layers
-from wiverno.config.contents import AppSpec, Contents, Expander, own_server
+from wiverno.config.contents import AppSpec, Contents, Expander, LoggingIni, own_server
 from wiverno.config.errors import DEFAULT, ConfigError, Origin, Problem
 from wiverno.config.expand import Lookup
 from wiverno.config.ini_file import IniFile
@@ -22,7 +21,8 @@ from wiverno.config.section import located, read_section, section_of
 from wiverno.config.settings import SETTINGS, Adjustments
 from wiverno.config.sources import APP_VARIABLE, Environment, Layer, chosen_file, environment, with_descriptors
 from wiverno.config.sources import options as option_layer
-from wiverno.config.toml_file import TomlFile, read_text, read_toml
+from wiverno.config.text import from_system, read_standard_input, read_text
+from wiverno.config.toml_file import TomlFile, read_toml
 
 __all__ = ["AppSpec", "Chain", "LoadedConfig", "activate", "active", "load", "load_section", "section_reader"]
 
@@ -43,7 +43,7 @@ class LoadedConfig:
     app: AppSpec | None = None
     middleware: tuple[AppSpec, ...] = ()
     logging: Mapping[str, Any] | None = None
-    logging_file: Path | None = None
+    logging_ini: LoggingIni | None = None
     pserve: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
@@ -124,15 +124,16 @@ def open_file(name: str, named_by: Origin, variables: Mapping[str, str]) -> Toml
         ConfigError: it cannot be read or parsed.
     """
     if name == "-":
-        text, shown = sys.stdin.read(), "<stdin>"
+        shown = "<stdin>"
+        text = read_standard_input(shown)
     else:
-        text, shown = "", name
+        shown = name
         if not Path(name).exists() and named_by.kind == "environment":
             raise ConfigError([Problem(f"{name}: no such file or directory", named_by)])
         text = read_text(name)
     if name.endswith(".ini") or (not name.endswith(".toml") and _looks_like_ini(text)):
         return IniFile(shown, text, variables, on_disk=name != "-")
-    return read_toml(shown, text if name == "-" else None)
+    return read_toml(shown, text, on_disk=name != "-")
 
 
 def _looks_like_ini(text: str) -> bool:
@@ -148,7 +149,7 @@ def finder(names: Mapping[str, str], variables: Mapping[str, str] | None, env: E
     def lookup(name: str) -> str | None:
         for place in (arguments, names, env.variables):
             if name in place:
-                return place[name]
+                return from_system(place[name])
         return None
 
     return lookup
@@ -202,7 +203,7 @@ def assemble(
         app=app,
         middleware=contents.middleware,
         logging=contents.logging,
-        logging_file=contents.logging_file,
+        logging_ini=contents.logging_ini,
         pserve=contents.pserve,
         tables=contents.tables,
         files=contents.files,

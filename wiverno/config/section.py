@@ -12,7 +12,7 @@ from wiverno.config.errors import ConfigError, Origin, Problem
 from wiverno.config.ini_file import IniFile, trap_warning
 from wiverno.config.settings import ALIASES, SETTINGS
 from wiverno.config.sources import Layer
-from wiverno.config.toml_file import read_text
+from wiverno.config.text import read_text
 
 _PLACE = ("__file__", "here")
 

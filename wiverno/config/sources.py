@@ -13,6 +13,7 @@ from pathlib import Path
 
 from wiverno.config.errors import Origin, nearest
 from wiverno.config.settings import ALIASES, SETTINGS
+from wiverno.config.text import from_system
 from wiverno.config.units import read_words
 
 Layer = Mapping[str, tuple[object, Origin]]
@@ -68,7 +69,7 @@ def environment(environ: Mapping[str, str] | None = None) -> Environment:
             reason = "it looks like a Kubernetes service link (set enableServiceLinks: false)"
             warnings.append(f"{variable}={value} was ignored: {reason}")
         else:
-            layer[name] = (value, Origin("environment", text=variable))
+            layer[name] = (from_system(value), Origin("environment", text=variable))
     file, app = variables.get(FILE_VARIABLE) or None, variables.get(APP_VARIABLE) or None
     return Environment(layer, variables, file, app, tuple(warnings))
 
@@ -135,10 +136,14 @@ def with_descriptors(listen: object, variables: Mapping[str, str] | None = None)
 def options(given: Mapping[str, object] | None) -> Layer:
     """Return the settings given on the command line; None as a value is an option that was not used."""
     return {
-        name: (value, Origin("option", text="--" + name.replace("_", "-")))
+        name: (from_system(value) if isinstance(value, str) else value, Origin("option", text=_option(name)))
         for name, value in (given or {}).items()
         if value is not None
     }
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def chosen_file(file: str | Path | None, env: Environment) -> tuple[str | None, Origin]:

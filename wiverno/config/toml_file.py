@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from wiverno.config.contents import AppSpec, Contents, Expander
-from wiverno.config.errors import ConfigError, Origin, Problem, did_you_mean, nearest
+from wiverno.config.errors import ConfigError, Origin, Problem, did_you_mean
 from wiverno.config.positions import Place, toml_places
 from wiverno.config.secrecy import masked_line
 from wiverno.config.settings import ALIASES, SETTINGS
+from wiverno.config.text import read_text
 
 OWN_TABLES = ("app", "middleware", "server", "pserve", "logging")
 FOREIGN_TABLES = ("pshell", "prequest", "proutes", "ptweens", "pviews", "tool")
@@ -220,12 +221,13 @@ class TomlFile:
         return found
 
 
-def read_toml(name: str, text: str | None = None) -> TomlFile:
+def read_toml(name: str, text: str | None = None, *, on_disk: bool = True) -> TomlFile:
     """Return a TOML file with everything it extends.
 
     Args:
         name: the path, relative to the working directory; it stays in messages as it is.
-        text: the text if it was read already (standard input).
+        text: the text if it was read already.
+        on_disk: whether `name` is a file, not standard input.
 
     Raises:
         ConfigError: a file is missing or no TOML, or files extend one another in a circle.
@@ -238,9 +240,9 @@ def read_toml(name: str, text: str | None = None) -> TomlFile:
         if path.resolve() in [other.resolve() for other in paths]:
             raise ConfigError([Problem(f"{name} extends itself", source or Origin("file", name), "extends")])
         documents.append(TomlDocument(name, read_text(name, source) if text is None else text))
-        if text is None:
+        if text is None or on_disk:
             paths.append(path)
-        text = None
+        text, on_disk = None, True
         base = documents[-1].data.get("extends")
         if base is None:
             return TomlFile(documents, tuple(paths))
@@ -248,34 +250,6 @@ def read_toml(name: str, text: str | None = None) -> TomlFile:
         if not isinstance(base, str) or not base:
             raise ConfigError([Problem("expected the path of a TOML file", source, "extends", base)])
         name = str(path.parent / base)
-
-
-def read_text(name: str, source: Origin | None = None, key: str = "extends") -> str:
-    """Return a file's text.
-
-    Raises:
-        ConfigError: it cannot be read; the problem stands at the `key` in `source` where the file was named.
-    """
-    try:
-        return Path(name).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        message = f"is not UTF-8 text (byte {error.start} is {error.object[error.start]:#04x})"
-        hint = None
-    except OSError as error:
-        message = (error.strerror or "cannot be read").lower()
-        hint = _neighbour(Path(name))
-    if source is None or source.kind != "file":
-        raise ConfigError([Problem(message, Origin("file", name), hint=hint)])
-    raise ConfigError([Problem(f"{name}: {message}", source, key, hint=hint)])
-
-
-def _neighbour(path: Path) -> str | None:
-    """Return a hint at a file beside the missing one whose name is near."""
-    if path.exists() or not path.parent.is_dir():
-        return None
-    stems = {entry.stem: entry for entry in path.parent.iterdir() if entry.suffix in (".toml", ".ini")}
-    found = nearest(path.stem, stems)
-    return f'did you mean "{stems[found]}"?' if found else None
 
 
 def leaves(table: Mapping[str, Any]) -> list[tuple[str, ...]]:

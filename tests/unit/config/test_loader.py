@@ -312,7 +312,8 @@ def test_an_ini_file_means_what_pserve_makes_of_it() -> None:
     assert found.adjustments.ident == "100%"
     assert found.app is not None
     assert found.app.use == f"config:{Path('a.ini').absolute()}#main"
-    assert found.logging_file == Path("a.ini").absolute()
+    assert found.logging_ini is not None
+    assert found.logging_ini.variables["here"] == str(Path.cwd())
     assert found.pserve == {"watch_files": ["a", "b"]}
     assert chain(found, "threads")[1] == ("99", "a.ini:12")
 
