@@ -7,10 +7,12 @@
 /upload        how many bytes the body had, and their crc32
 /hold          waits until somebody asks for /release
 /signal        after a moment, sends SIGTERM to a thread of its own instead of to the process
+/fork          leaves a child that lives as long as the server
 /closed        how many responses of /stream have been closed
 """
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -50,6 +52,17 @@ def upload(stream: Any) -> bytes:
     return f"{count} {checksum}".encode()
 
 
+def fork() -> None:
+    """Leave a child, with copies of all sockets, that ends with this process."""
+    reading, writing = os.pipe()
+    if os.fork():
+        os.close(reading)  # the other end stays open as long as this process lives
+        return
+    os.close(writing)
+    os.read(reading, 1)
+    os._exit(0)
+
+
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Answer by path."""
     _, kind, *rest = environ["PATH_INFO"].split("/", 2)
@@ -71,6 +84,9 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         threading.Timer(0.2, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
     elif kind == "release":
         released.set()
+    elif kind == "fork":
+        fork()
+        return [b"forked"]
     elif kind == "closed":
         return [str(len(closed)).encode()]
     return [b"hello"]

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final
 
+from wiverno.core.closing import close_client
 from wiverno.core.connection import Connection
 from wiverno.core.listeners import Listener
 from wiverno.core.loop import Handler, Loop
@@ -84,7 +85,7 @@ class Acceptor:
             sock.setblocking(False)
             self._admit(sock, peer)
         except OSError:
-            sock.close()
+            close_client(sock)
         return True
 
     def _admit(self, sock: socket.socket, peer: Any) -> None:
@@ -103,7 +104,7 @@ class Acceptor:
             return
         policy = self.service.policy
         if policy is None or not policy.trusts(host):
-            sock.close()
+            close_client(sock)
             return
 
         def on_preamble(preamble: ProxyPreamble, rest: bytes) -> None:

@@ -8,6 +8,7 @@ import socket
 import time
 from typing import Final
 
+from wiverno.core.closing import close_client
 from wiverno.core.loop import Loop
 from wiverno.core.poller import READ
 
@@ -67,7 +68,7 @@ class Lingering:
         """Close the socket."""
         self._loop.forget(self)
         self._loop.poller.unregister(self.fd)
-        self._sock.close()
+        close_client(self._sock)
 
     def drain(self, before: float = float("inf")) -> None:
         """Close: the server has waited long enough."""

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from wiverno.core.buffers import FileSegment, Pending
+from wiverno.core.closing import close_client
 from wiverno.core.linger import Lingering
 from wiverno.core.loop import Loop
 from wiverno.core.poller import NOTHING, READ, WRITE, is_readable
@@ -246,7 +247,7 @@ class Outgoing:
                 return
         if self._armed != UNREGISTERED:
             self._loop.poller.unregister(self.fd)
-        self.sock.close()
+        close_client(self.sock)
 
     def _report(self, error: OSError) -> None:
         """Log a broken connection, unless that is what clients do every day."""

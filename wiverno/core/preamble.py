@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
+from wiverno.core.closing import close_client
 from wiverno.core.loop import Loop
 from wiverno.core.poller import READ
 from wiverno.http.errors import ProtocolError
@@ -104,4 +105,4 @@ class PreambleReader:
         self._loop.forget(self)
         if self._is_registered:
             self._loop.poller.unregister(self.fd)
-        self._sock.close()
+        close_client(self._sock)

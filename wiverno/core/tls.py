@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from wiverno.config.settings import Adjustments
+from wiverno.core.closing import close_client
 from wiverno.core.linger import Lingering
 from wiverno.core.loop import Loop
 from wiverno.core.poller import READ, WRITE
@@ -198,8 +199,7 @@ class TlsSocket:
             self._socket.unwrap()
 
     def close(self) -> None:
-        """Close the connection."""
-        self._say_end()
+        """Close the descriptor without a word to the client: in a forked child the connection stays the parent's."""
         self._socket.close()
 
 
@@ -319,7 +319,7 @@ class Handshake:
         self._leave_loop()
         for sock in (self._plain, self._secure):
             if sock is not None:
-                sock.close()
+                close_client(sock)
 
 
 def described(sock: ssl.SSLSocket) -> dict[str, Any]:
