@@ -8,6 +8,7 @@ with its place, the line it stands in, a caret, and a hint. The same problems le
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -18,6 +19,8 @@ OriginKind = Literal["option", "environment", "file", "default", "keyword"]
 
 # Files come first in a report, in the order of their lines; what was typed by hand comes last, nearest to the prompt.
 _REPORT_ORDER: dict[str, int] = {"file": 0, "environment": 1, "option": 2, "keyword": 3, "default": 4}
+
+_INDEX = re.compile(r"(?:\.[0-9]+)+$")
 
 _RED, _YELLOW, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
@@ -43,7 +46,8 @@ class Origin:
     """Where a value was written.
 
     `text` is what stands there: the line of a file, the name of a variable, an option or a keyword. `column` (from 1)
-    and `width` frame the value in that line, `key_column` and `key_width` its key; 0 means not known.
+    and `width` frame the value in that line, `key_column` and `key_width` its key; 0 means not known. `items` has the
+    places of a list's items by their text, where they stand in several lines.
     """
 
     kind: OriginKind
@@ -54,6 +58,11 @@ class Origin:
     width: int = 0
     key_column: int = 0
     key_width: int = 0
+    items: tuple[tuple[str, Origin], ...] = field(default=(), compare=False, repr=False)
+
+    def of_item(self, item: object) -> Origin:
+        """Return the place of an item of the list, or of the list where the item's own is not known."""
+        return next((origin for text, origin in self.items if text == str(item)), self)
 
     def __str__(self) -> str:
         """Return the place as reports name it; a file's is `path:line`, which editors and CI turn into a link."""
@@ -119,7 +128,7 @@ class Problem:
         text = self.origin.text.replace("\t", " ")
         if self.secret and self.origin.column:
             return text[: self.origin.column - 1] + MASK
-        return masked_line(text, self.key)
+        return masked_line(text, _INDEX.sub("", self.key))  # an item of a list is as secret as the list
 
     def _frame(self) -> tuple[int, int]:
         origin = self.origin

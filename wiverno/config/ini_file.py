@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import configparser
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from wiverno.config.text import read_text
 
 APP_SECTIONS = ("app", "application", "composite", "composit", "pipeline", "filter-app")
 _FOREIGN_USE = re.compile(r"[A-Za-z]+:")
+_WORD = re.compile(r"[^\s,]+")
 _PSERVE_LISTS = ("watch_files", "ignore_files")
 
 Chain = list[dict[str, tuple[object, Origin]]]
@@ -60,8 +61,20 @@ class IniFile:
         place = self.places.get((section, key)) or self.places.get((section, ""))
         if place is None:
             return Origin("file", self.name)
-        line = self.text_lines[place.line - 1].rstrip("\r")
-        return Origin("file", self.name, place.line, place.column, line, place.width, place.key_column, place.key_width)
+        line = self.text_lines[place.line - 1]
+        items = tuple(self._items(place)) if key else ()
+        return Origin(
+            "file", self.name, place.line, place.column, line, place.width, place.key_column, place.key_width, items
+        )
+
+    def _items(self, place: Place) -> Iterator[tuple[str, Origin]]:
+        """Give the words of a value of several lines, each with its place."""
+        for number in range(place.line, max(place.last_line, place.line) + 1):
+            line = self.text_lines[number - 1]
+            if line.lstrip()[:1] in ("#", ";"):
+                continue
+            for word in _WORD.finditer(line, place.column - 1 if number == place.line else 0):
+                yield word.group(), Origin("file", self.name, number, word.start() + 1, line, len(word.group()))
 
     @cached_property
     def variables_in_reach(self) -> dict[str, str]:
@@ -211,7 +224,7 @@ class IniFile:
     def _line_origin(self, number: int | None) -> Origin:
         if not number:
             return Origin("file", self.name)
-        line = self.text_lines[number - 1].rstrip("\r")
+        line = self.text_lines[number - 1]
         depth, key = len(line) - len(line.lstrip()), re.split(r"\s*[=:]", line.strip())[0]
         width = len(line.strip())
         return Origin("file", self.name, number, depth + 1, line, width, depth + 1, len(key))

@@ -130,7 +130,13 @@ def expanded(entry: Entry, expander: Expander) -> Any:
     """Return an entry's value with `${…}` put in, which files and Paste's sections may contain, but nothing typed."""
     if entry.origin.kind in ("option", "environment"):
         return entry.raw
-    return expander.tree(entry.raw, (entry.spelled,), lambda *_: entry.origin)
+    items = entry.raw if isinstance(entry.raw, list) else []
+
+    def origin_of(*path: str | int) -> Origin:
+        number = path[1] if len(path) > 1 else None
+        return entry.origin.of_item(items[number]) if isinstance(number, int) else entry.origin
+
+    return expander.tree(entry.raw, (entry.spelled,), origin_of)
 
 
 def placed(problem: Problem, merged: Merged) -> Problem:
@@ -145,7 +151,8 @@ def placed_at(problem: Problem, entry: Entry) -> Problem:
     hint = problem.hint or _inline_comment_hint(entry)
     # What came out of ${…} is not shown; what was written is.
     part = problem.part if problem.part is not None and str(problem.part) in str(entry.raw) else None
-    return replace(problem, key=entry.spelled, origin=entry.origin, value=value, hint=hint, part=part)
+    origin = entry.origin if part is None else entry.origin.of_item(part)
+    return replace(problem, key=entry.spelled, origin=origin, value=value, hint=hint, part=part)
 
 
 def _inline_comment_hint(entry: Entry) -> str | None:

@@ -10,7 +10,7 @@ import re
 import tomllib
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 Path = tuple[str | int, ...]
 
@@ -32,19 +32,23 @@ _INI_OPTION = re.compile(r"(.*?)\s*(?:[=:]\s*(.*))?$")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A key and its value in a text: lines and columns count from 1, widths stay in the first line."""
+    """A key and its value in a text: lines and columns count from 1, widths stay in the first line.
+
+    An item of an array has no key. `last_line` is known for INI values that go on in further lines, else 0.
+    """
 
     line: int
     column: int
     width: int
     key_column: int
     key_width: int
+    last_line: int = field(default=0, compare=False)
 
 
 def toml_places(text: str) -> dict[Path, Place]:
     """Return the place of each key of a TOML text by its path in the parsed document.
 
-    Tables are found by their headers; entries of an array of tables have their index in the path.
+    Tables are found by their headers; items of an array and entries of an array of tables have their index in the path.
     """
     text = text.replace("\r\n", "\n")
     return dict(_TomlScanner(text).statements())
@@ -138,7 +142,11 @@ class _TomlScanner:
         position = self._skip(position + 1)
         while self.text[position] != close:
             if is_array:
-                position, inner = self._value(position, (*path, index))
+                start, item = position, (*path, index)
+                position, inner = self._value(start, item)
+                if self.text[start] not in "[{":
+                    first_line = self.text[start:position].split("\n", 1)[0].rstrip()
+                    inner = [(item, replace(self._place(start, len(first_line), start, 0), key_column=0))]
                 index += 1
             else:
                 position, inner = self._pair(position, path)
@@ -186,9 +194,9 @@ def ini_places(text: str) -> dict[tuple[str, str], Place]:
 
 
 def _widen(found: dict[tuple[str, str], Place], name: tuple[str, str], number: int, line: str) -> None:
-    """Move a value that starts below its key to the line where it starts."""
-    place = found[name]
+    """Note that a value goes on, and move one that starts below its key to the line where it starts."""
+    place = found[name] = replace(found[name], last_line=number)
     if place.width == 0 and number > place.line:
         # The key's frame is lost by this, but a caret can only stand in one line: the value's is the better one.
         depth = len(line) - len(line.lstrip())
-        found[name] = Place(number, depth + 1, len(line.strip()), 0, 0)
+        found[name] = Place(number, depth + 1, len(line.strip()), 0, 0, number)

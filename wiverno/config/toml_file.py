@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -55,12 +56,21 @@ class TomlDocument:
         while path:
             place = self.places.get(path)
             if place is not None:
-                line = self.text_lines[place.line - 1].rstrip("\r")
-                return Origin(
-                    "file", self.name, place.line, place.column, line, place.width, place.key_column, place.key_width
-                )
+                return self._at(place)
             path = path[:-1]
         return Origin("file", self.name)
+
+    def list_origin(self, value: object, *path: str | int) -> Origin:
+        """Return the place of a value, with the places of its items if it is an array."""
+        origin = self.origin(*path)
+        if not isinstance(value, list):
+            return origin
+        places = [(item, self.places.get((*path, number))) for number, item in enumerate(value)]
+        return replace(origin, items=tuple((str(item), self._at(place)) for item, place in places if place is not None))
+
+    def _at(self, place: Place) -> Origin:
+        line = self.text_lines[place.line - 1].rstrip("\r")
+        return Origin("file", self.name, place.line, place.column, line, place.width, place.key_column, place.key_width)
 
     def _syntax_problem(self, message: str) -> Problem:
         """Return tomllib's complaint with the line it is about, and what the line was probably meant to be."""
@@ -147,7 +157,7 @@ class TomlFile:
         if table is None:
             return ()
         return tuple(
-            {key: (value, document.origin(table, key)) for key, value in found.items()}
+            {key: (value, document.list_origin(value, table, key)) for key, value in found.items()}
             for document in self.documents
             if isinstance(found := document.data.get(table), dict)
         )

@@ -48,7 +48,8 @@ def test_toml_values_that_look_like_statements() -> None:
         g = 1979-05-27 07:32:00
         h = 1
     ''') == {
-        ("a",): 1, ("c",): 5, ("c", 1, "d"): 6, ("c", 1, "e"): 6, ("f",): 8, ("g",): 10, ("h",): 11,
+        ("a",): 1, ("c",): 5, ("c", 0): 5, ("c", 1, "d"): 6, ("c", 1, "e"): 6, ("c", 1, "e", 0): 6, ("c", 1, "e", 1): 6,
+        ("f",): 8, ("g",): 10, ("h",): 11,
     }  # fmt: skip
 
 
@@ -56,6 +57,13 @@ def test_toml_places_frame_key_and_value() -> None:
     places = toml_places('[server]\r\n  port   = 8000   # x\r\n  s = "a # b"\r\n')
     assert places["server", "port"] == Place(2, 12, 4, 3, 4)
     assert places["server", "s"] == Place(3, 7, 7, 3, 1)
+
+
+def test_items_of_an_array_have_their_own_lines() -> None:
+    places = toml_places('listen = [\n  "a:1", # "b:2"\n  "b:2" ,\n  """c\nd""",\n]\n')
+    assert places["listen", 0] == Place(2, 3, 5, 0, 0)
+    assert places["listen", 1] == Place(3, 3, 5, 0, 0)
+    assert places["listen", 2] == Place(4, 3, 4, 0, 0)
 
 
 def test_ini_places() -> None:
