@@ -14,13 +14,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, TypeVar, cast
 from urllib.parse import quote
 
+from wiverno.web.answers import Stream, answer
 from wiverno.web.debug import debug_page
-from wiverno.web.errors import HTTPError, MethodNotAllowed
+from wiverno.web.errors import HTTPError, MethodNotAllowed, as_http_error
 from wiverno.web.forms import Limits
+from wiverno.web.mount import MOUNTS, MountedBody, mount_point
 from wiverno.web.pages import error_page
 from wiverno.web.patterns import Converter
 from wiverno.web.request import Environ, Request
-from wiverno.web.response import Answer, Response, ReturnValue, StartResponse, answer, close_body, status_line
+from wiverno.web.response import Answer, Response, ReturnValue, StartResponse, close_body, status_line
 from wiverno.web.router import Router
 from wiverno.web.table import Route, RouteTable
 
@@ -45,6 +47,8 @@ class Wiverno(Router):
         prefix: Put before every path.
         converters: Own kinds of parameters, by name.
     """
+
+    _is_application = True
 
     def __init__(
         self,
@@ -85,6 +89,8 @@ class Wiverno(Router):
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
+        if environ.get("SCRIPT_NAME") and MOUNTS.get().get(id(self), "") != (root := mount_point(environ)):
+            return self._mounted(environ, start_response, root)
         method = environ["REQUEST_METHOD"]
         leaf = self._static.get(environ["PATH_INFO"]) if "PATH_INFO" in environ else None
         route = leaf.get(method) if leaf is not None else None
@@ -107,6 +113,16 @@ class Wiverno(Router):
             body = _Closing(body, request)
         start_response(status, headers)
         return body
+
+    def _mounted(self, environ: Environ, start_response: StartResponse, root: str) -> Iterable[bytes]:
+        """Answer one request while ``url_for`` knows where the application is mounted."""
+        mounts = {**MOUNTS.get(), id(self): root}
+        token = MOUNTS.set(mounts)
+        try:
+            body = self(environ, start_response)
+        finally:
+            MOUNTS.reset(token)
+        return MountedBody(body, mounts) if isinstance(body, Stream | _Closing) else body
 
     def _store(self, route: Route) -> None:
         self._table.add(route)
@@ -143,22 +159,27 @@ class Wiverno(Router):
 
     def _failed(self, request: Request, error: Exception) -> Answer:
         """Answer a request during which ``error`` was raised."""
-        if isinstance(error, HTTPError):
-            problem = error
-        else:
-            if request.environ.get("wiverno.raise_errors"):
-                raise error
-            what = f"{_printable(request.method)} {request.raw_path}"
+        problem = as_http_error(error)
+        what = f"{_printable(request.method)} {request.raw_path}"
+        cause = problem or error
+        if problem is None:
+            _let_through(request, error)
             logger.error("%s failed, request %s", what, request.id, exc_info=error)
             if self._shows_errors(request):
                 return answer(debug_page(error, request.environ), request.environ)
             problem = HTTPError(500)
+        elif problem.status in _CLIENT_MISTAKES:
+            message = problem.message if problem.message.isprintable() else repr(problem.message)
+            logger.warning("%s answered %d, request %s: %s", what, problem.status, request.id, message)
         page = self._pages.get(problem.status)
         if page is not None:
             try:
-                return self._own_page(page, request, problem, error)
-            except Exception as second:  # a broken error page falls back to the built-in one
+                return self._own_page(page, request, problem, cause)
+            except Exception as second:  # a broken error page is a bug like any other
+                _let_through(request, second)
                 logger.error("the page for %d failed, request %s", problem.status, request.id, exc_info=second)
+                if self._shows_errors(request):
+                    return answer(debug_page(second, request.environ), request.environ)
                 problem = HTTPError(500)
         return answer(error_page(request, problem), request.environ)
 
@@ -202,6 +223,12 @@ def _as_error_page(page: Callable[..., Any]) -> Callable[[Request, Exception], A
     return cast("Callable[[Request, Exception], Any]", page)
 
 
+def _let_through(request: Request, error: Exception) -> None:
+    """Raise a bug's exception for a test client that asks for it."""
+    if request.environ.get("wiverno.raise_errors"):
+        raise error
+
+
 def _decoded(path: str) -> str:
     """Return PATH_INFO as text (PEP 3333, Unicode Issues)."""
     if path.isascii():
@@ -214,12 +241,15 @@ def _decoded(path: str) -> str:
 
 def _slash_redirect(request: Request, path: str) -> Response:
     # One slash at the front: "//host/" would be another host's address (RFC 3986 §4.2).
-    location = quote(request.environ.get("SCRIPT_NAME", "").encode("latin-1")) + quote("/" + path.lstrip("/"))
+    location = request.root_path + quote("/" + path.lstrip("/"))
     query = request.query_string
     location += f"?{quote(query, safe=_QUERY_SAFE)}" if query else ""
     # 308 keeps the method and the body (RFC 9110 §15.4.9).
     return Response(f"See {location}\n", 308, {"Location": location}, "text/plain; charset=utf-8")
 
+
+# What reading a request raises: too little or too much. Nothing else says in the log why it was refused.
+_CLIENT_MISTAKES = frozenset({400, 413})
 
 _QUERY_SAFE = "!$&'()*+,;=:@/?-._~%"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, assert_type
 
-from werkzeug.datastructures import EnvironHeaders, FileStorage
+from werkzeug.datastructures import FileStorage
 
 from wiverno import BaseView, Request, Response, Router, Templator, Wiverno
 from wiverno.web.errors import HTTPError, abort
@@ -15,6 +15,7 @@ from wiverno.web.forms import Limits
 from wiverno.web.patterns import Converter
 from wiverno.web.response import ReturnValue, redirect
 from wiverno.web.testing import TestClient
+from wiverno.web.values import Fields
 
 
 class Year(Converter):
@@ -97,7 +98,7 @@ app.include_router(shop, "/v1")
 
 def what_a_request_has(request: Request) -> None:
     assert_type(request.method, str)
-    assert_type(request.headers, EnvironHeaders)
+    assert_type(request.headers, Fields)
     assert_type(request.query_params.get("a"), str | None)
     assert_type(request.query_params.getlist("a"), list[str])
     assert_type(request.cookies.get("a"), str | None)

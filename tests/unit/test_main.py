@@ -277,3 +277,25 @@ def test_servers_may_change_the_header_list() -> None:
         got = call(app)
         assert len(got.header_list) == 2
         got.header_list.clear()
+
+
+def test_exception_in_an_error_page(caplog: pytest.LogCaptureFixture) -> None:
+    """Debug mode shows its traceback; production answers a plain 500 and tells nothing; both log it."""
+
+    def broken(request: Request) -> str:
+        raise ValueError("a secret of the page")
+
+    for debug in (True, False):
+        app = Wiverno(page_404=broken, page_500=broken, debug=debug)
+        app.add_route("/fails", lambda request: dict[str, str]()["key"])
+        answer = call(app, path="/nowhere", HTTP_ACCEPT="text/html")
+        assert answer.status == "500 Internal Server Error"
+        assert (b"ValueError" in answer.body, b"a secret of the page" in answer.body) == (debug, debug)
+        # The handler's own exception is what the developer looks for; its page is not asked in debug mode.
+        answer = call(app, path="/fails", HTTP_ACCEPT="text/html")
+        assert answer.status == "500 Internal Server Error"
+        assert (b"<h1>KeyError" in answer.body, b"<h1>ValueError" in answer.body) == (debug, False)
+    told = [record.message for record in caplog.records if record.exc_info and "the page for" in record.message]
+    assert [message.partition(",")[0] for message in told] == [
+        "the page for 404 failed", "the page for 404 failed", "the page for 500 failed",
+    ]  # fmt: skip

@@ -34,9 +34,6 @@ def create_app(**settings: object) -> Wiverno:
 
     @app.get("/")
     def home(request: Request) -> ReturnValue:
-        def link(route: str, /, **params: object) -> str:
-            return request.root_path + app.url_for(route, **params)
-
         found = facts.Facts(
             server=facts.server_rows(request.environ, time.monotonic() - started),
             settings=facts.setting_rows(),
@@ -45,7 +42,7 @@ def create_app(**settings: object) -> Wiverno:
         )
         # The page names settings and files of this machine; no cache and no other site has a use for it.
         return Response(
-            overview(title, found, link),
+            overview(title, found, app.url_for),
             headers={"Cache-Control": "no-store", "X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff"},
             content_type=HTML,
         )

@@ -26,8 +26,8 @@ from wiverno.core.server import BaseWSGIServer, create_server
 from wiverno.dev.guard import Application, Environ, Guard
 from wiverno.dev.hosts import AllowedHosts
 from wiverno.importer import ImportTargetError, load_object
+from wiverno.web.answers import answer
 from wiverno.web.debug import debug_page
-from wiverno.web.response import answer
 
 # Seconds that requests get to finish before a restart.
 GRACE = 2.0

@@ -13,9 +13,9 @@ from typing import Any
 
 from wiverno.dev import live
 from wiverno.dev.hosts import AllowedHosts
+from wiverno.web.answers import answer
 from wiverno.web.debug import debug_page
 from wiverno.web.request import Request
-from wiverno.web.response import answer
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]

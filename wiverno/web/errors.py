@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import NoReturn
 
+from werkzeug.exceptions import HTTPException
+
 
 class HTTPError(Exception):
     """A request that gets an error page.
@@ -36,6 +38,18 @@ class MethodNotAllowed(HTTPError):
         self.allowed = allowed
         methods = ", ".join(allowed)
         super().__init__(405, f"This address answers {methods}.", {"Allow": methods})
+
+
+def as_http_error(error: Exception) -> HTTPError | None:
+    """Return the answer that an exception means, None for one that is a bug.
+
+    Werkzeug's own exceptions come from its streams and from what applications use of it directly.
+    """
+    if isinstance(error, HTTPError):
+        return error
+    if isinstance(error, HTTPException) and error.code is not None and 400 <= error.code <= 599:
+        return HTTPError(error.code, error.description or "")
+    return None
 
 
 def abort(status: int, message: str = "", headers: Mapping[str, str] | None = None) -> NoReturn:

@@ -40,6 +40,7 @@ def send_file(
     content_type: str | None = None,
     download_as: str | None = None,
     max_age: int | None = None,
+    conditional: bool = True,
 ) -> Response:
     """Answer with a file, whole or in part, or say that the client's copy is still good.
 
@@ -49,13 +50,17 @@ def send_file(
         content_type: Its media type; by default that of its name.
         download_as: Let the browser save it under this name instead of showing it.
         max_age: How many seconds a cache may keep it without asking; None says nothing about caching.
+        conditional: Whether the request's conditions and Range count; without them the file is sent whole.
 
     Raises:
         HTTPError: 404 when there is no such regular file, 412 or 416 as the request's fields demand.
     """
     file, status = _open_regular(path)
     try:
-        return _answer(request, file, status, _headers(path, content_type, download_as, max_age))
+        headers = _headers(path, content_type, download_as, max_age)
+        if not conditional:
+            return Response(file, 200, headers | {"Content-Length": str(status.st_size)})
+        return _answer(request, file, status, headers)
     except BaseException:
         file.close()
         raise

@@ -15,14 +15,12 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 from urllib.parse import parse_qsl
 
-from werkzeug.datastructures import FileStorage, ImmutableMultiDict
+from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 from wiverno.web.errors import HTTPError
-
-Form = ImmutableMultiDict[str, str]
-Files = ImmutableMultiDict[str, FileStorage]
+from wiverno.web.values import Files, Form, JSONObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ def parse_json(data: bytes, limits: Limits) -> Any:
         raise HTTPError(400, "The body is not JSON: it is not UTF-8.") from error
     _require_bounded(text, limits)
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, object_hook=JSONObject)
     except (ValueError, RecursionError) as error:
         place = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
         raise HTTPError(400, f"The body is not JSON{place}.") from error
@@ -124,7 +122,7 @@ def parse_urlencoded(data: bytes, limits: Limits) -> Form:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise HTTPError(400, "The form is not UTF-8.") from error
-    return ImmutableMultiDict(parse_pairs(text, limits.form_parts, "form"))
+    return Form(parse_pairs(text, limits.form_parts, "form"))
 
 
 def parse_multipart(stream: IO[bytes], options: Mapping[str, str], limits: Limits) -> tuple[Form, Files]:
@@ -155,7 +153,7 @@ def parse_multipart(stream: IO[bytes], options: Mapping[str, str], limits: Limit
     except BaseException:
         reader.discard()
         raise
-    return ImmutableMultiDict(reader.fields), ImmutableMultiDict(reader.files)
+    return Form(reader.fields), Files(reader.files)
 
 
 def _as_client_error(error: Exception, limits: Limits) -> HTTPError:

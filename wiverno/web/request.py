@@ -2,7 +2,8 @@
 
 Making a ``Request`` costs three stores. Everything else is read from the environ when it is asked for, and what is
 expensive to read (headers, query, cookies, bodies) is kept after the first time. A body or query that cannot be read
-is the client's mistake and raises ``HTTPError`` with 400 or 413; it is never an empty dictionary.
+is the client's mistake and raises ``HTTPError`` with 400 or 413; it is never an empty dictionary. A name that is
+missing from the query, the form, its files, the cookies, the header fields or the JSON raises 400 as well (``values``).
 """
 
 from __future__ import annotations
@@ -13,17 +14,16 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, Generic, Self, TypeVar, cast, overload
 from urllib.parse import quote
 
-from werkzeug.datastructures import EnvironHeaders, ImmutableMultiDict
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.http import parse_cookie, parse_options_header
 from werkzeug.wsgi import get_input_stream
 
 from wiverno.web.errors import HTTPError
-from wiverno.web.forms import Files, Form, Limits, parse_json, parse_multipart, parse_pairs, parse_urlencoded
+from wiverno.web.forms import Limits, parse_json, parse_multipart, parse_pairs, parse_urlencoded
+from wiverno.web.mount import mount_point
+from wiverno.web.values import Cookies, Fields, Files, Form, Query
 
 Environ = dict[str, Any]
-Query = ImmutableMultiDict[str, str]
-Cookies = ImmutableMultiDict[str, str]
 
 _T = TypeVar("_T")
 _DEFAULT_LIMITS = Limits()
@@ -93,9 +93,9 @@ class Request:
     def root_path(self) -> str:
         """Where the application is mounted, percent-encoded and without a slash at the end; empty at the top.
 
-        ``url_for`` counts from there: a link is ``request.root_path + app.url_for(...)``.
+        ``url_for`` puts it in front by itself during a request.
         """
-        return quote(self.environ.get("SCRIPT_NAME", "").rstrip("/").encode("latin-1"))
+        return mount_point(self.environ)
 
     @property
     def raw_path(self) -> str:
@@ -118,7 +118,7 @@ class Request:
             text = self.query_string.encode("latin-1").decode("utf-8")
         except UnicodeDecodeError as error:
             raise HTTPError(400, "The query is not UTF-8.") from error
-        return ImmutableMultiDict(parse_pairs(text, self.limits.query_keys, "query"))
+        return Query(parse_pairs(text, self.limits.query_keys, "query"))
 
     @property
     def url(self) -> str:
@@ -154,9 +154,9 @@ class Request:
         return self.environ.get("REMOTE_ADDR") or None
 
     @_kept
-    def headers(self) -> EnvironHeaders:
+    def headers(self) -> Fields:
         """The header fields, case-insensitive; reading them copies nothing."""
-        return EnvironHeaders(self.environ)
+        return Fields(self.environ)
 
     @_kept
     def cookies(self) -> Cookies:
@@ -166,10 +166,10 @@ class Request:
         """
         text = self.environ.get("HTTP_COOKIE", "")
         try:
-            return ImmutableMultiDict(parse_cookie(text))
+            return Cookies(parse_cookie(text))
         except UnicodeDecodeError:
             readable = text.encode("latin-1").decode("utf-8", "replace")
-            return ImmutableMultiDict(parse_cookie(readable.encode().decode("latin-1")))
+            return Cookies(parse_cookie(readable.encode().decode("latin-1")))
 
     @_kept
     def id(self) -> str:
@@ -283,8 +283,12 @@ class Request:
         if kind == "multipart/form-data":
             return parse_multipart(self.stream, options, self.limits)
         if kind == "application/x-www-form-urlencoded":
-            return parse_urlencoded(self.body, self.limits), ImmutableMultiDict()
-        return ImmutableMultiDict(), ImmutableMultiDict()
+            files = Files()
+            files.note = ": a form with files is sent as multipart/form-data"
+            return parse_urlencoded(self.body, self.limits), files
+        form, files = Form(), Files()
+        form.note = files.note = ": the body is not a form"
+        return form, files
 
     @property
     def data(self) -> Any:

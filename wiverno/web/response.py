@@ -1,12 +1,4 @@
-"""What a handler may return, and the one place where it becomes a WSGI answer: ``answer``.
-
-A handler returns text, bytes, a dict or list (JSON), a file, a ``Path``, an iterator of text or bytes, a ``Response``,
-or a tuple ``(status, body)`` or ``(status, body, headers)`` around any of these bodies. A status is ``200``,
-``HTTPStatus.OK`` or ``"200 OK"``.
-
-An answer is a plain triple ``(status line, header list, body iterable)``. The list is new each time because PEP 3333
-lets servers change it; its tuples and strings are shared, so that a server can recognise a head it has seen before.
-"""
+"""``Response``, the answer with everything said, and what statuses, header fields and bodies are made of."""
 
 from __future__ import annotations
 
@@ -15,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
+from os import PathLike
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
 from werkzeug.datastructures import Headers
@@ -43,16 +36,11 @@ TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 BYTES = "application/octet-stream"
 
-_HTML_FIELD = ("Content-Type", HTML)
-_JSON_FIELD = ("Content-Type", JSON)
-_BYTES_FIELD = ("Content-Type", BYTES)
-_KNOWN_LENGTHS = 16 * 1024
-_LENGTH_FIELDS: dict[int, tuple[str, str]] = {}
-_STATUS_LINES: dict[str | int, str] = {}
+STATUS_LINES: dict[str | int, str] = {}
 for _status in HTTPStatus:
     if _status >= 200:  # 1xx are not final answers; the server sends them
         _line = f"{int(_status)} {_status.phrase}"
-        _STATUS_LINES[int(_status)] = _STATUS_LINES[_line] = _line
+        STATUS_LINES[int(_status)] = STATUS_LINES[_line] = _line
 # RFC 9112 §4: three digits, a space, and a reason phrase of visible characters, spaces and tabs.
 _STATUS_LINE = re.compile(r"[2-9][0-9]{2} [\t\x20-\x7e]*", re.ASCII)
 
@@ -61,7 +49,7 @@ class Response:
     """An answer with everything said: body, status, headers, cookies.
 
     Args:
-        body: Text, bytes, a dict or list (JSON), an open binary file, or an iterator.
+        body: Text, bytes, a dict or list (JSON), an open binary file, a ``Path``, or an iterator.
         status: ``200``, ``HTTPStatus.OK`` or ``"200 OK"``.
         headers: Further header fields.
         content_type: The media type; by default that of the kind of body.
@@ -78,7 +66,7 @@ class Response:
     ) -> None:
         self.body = body
         self.status = status_line(status)
-        self.headers: Headers = Headers(_pairs(headers) if headers else None)
+        self.headers: Headers = Headers(header_pairs(headers) if headers else None)
         if content_type is not None:
             self.headers["Content-Type"] = content_type
 
@@ -125,7 +113,9 @@ class Response:
         self.set_cookie(name, "", max_age=0, expires=0, path=path, domain=domain)
 
 
-Body: TypeAlias = str | bytes | bytearray | Mapping[str, Any] | list[Any] | ReadableFile | Iterator[str | bytes]
+Body: TypeAlias = (
+    str | bytes | bytearray | Mapping[str, Any] | list[Any] | ReadableFile | PathLike[str] | Iterator[str | bytes]
+)
 ReturnValue: TypeAlias = Body | Response | tuple[Status, Body] | tuple[Status, Body, HeaderItems]
 
 
@@ -151,7 +141,7 @@ def status_line(status: Status) -> str:
     Raises:
         ValueError: the status is no final one, or cannot stand in a status line.
     """
-    known = _STATUS_LINES.get(status)
+    known = STATUS_LINES.get(status)
     if known is not None:
         return known
     if isinstance(status, int) and not isinstance(status, bool) and 200 <= status <= 999:
@@ -164,168 +154,7 @@ def status_line(status: Status) -> str:
     raise ValueError(f"{status!r} is no status; write 200, HTTPStatus.OK or '200 OK'")
 
 
-def _length_field(size: int) -> tuple[str, str]:
-    """Return the Content-Length field; short lengths share one tuple each."""
-    known = _LENGTH_FIELDS.get(size)
-    if known is None:
-        known = ("Content-Length", str(size))
-        if size < _KNOWN_LENGTHS:
-            _LENGTH_FIELDS[size] = known
-    return known
-
-
-def answer(result: object, environ: Mapping[str, Any]) -> Answer:
-    """Turn what a handler returned into a WSGI answer.
-
-    Args:
-        result: Any of the forms in the module's text.
-        environ: The request's; its ``wsgi.file_wrapper`` serves files.
-
-    Raises:
-        TypeError: the value is none of the forms.
-        ValueError: its status or a header field cannot be sent.
-    """
-    status: Any = 200
-    headers: Any = None
-    body: Any = result
-    if type(result) is tuple:
-        if len(result) == 2:
-            status, body = result
-        elif len(result) == 3:
-            status, body, headers = result
-        else:
-            forms = "(status, body) or (status, body, headers)"
-            raise TypeError(f"a handler returned a tuple of {len(result)}; return {forms}")
-    elif isinstance(result, Response):
-        return _finish(result.status, list(result.headers), result.body, environ)
-    line = _STATUS_LINES.get(status) or status_line(status)
-    if headers is None and line not in _BODILESS:
-        # The forms nearly every handler uses, without a detour.
-        kind = type(body)
-        if kind is str:
-            data = body.encode()
-            return line, [_HTML_FIELD, _LENGTH_FIELDS.get(len(data)) or _length_field(len(data))], [data]
-        if kind is dict or kind is list:
-            data = dump_json(body)
-            return line, [_JSON_FIELD, _LENGTH_FIELDS.get(len(data)) or _length_field(len(data))], [data]
-    return _finish(line, _pairs(headers) if headers else [], body, environ)
-
-
-# RFC 9110 §15.3.5, §15.4.5: these have no content.
-_BODILESS = frozenset({"204 No Content", "304 Not Modified"})
-
-
-def dump_json(value: object) -> bytes:
-    """Encode a value as JSON in UTF-8.
-
-    Raises:
-        TypeError, ValueError: the value has no JSON form; NaN and Infinity have none (RFC 8259 §6).
-    """
-    return _encode_json(value).encode()
-
-
-_encode_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-
-
-def _finish(line: str, headers: list[tuple[str, str]], body: Any, environ: Mapping[str, Any]) -> Answer:
-    """Encode the body and add the fields that describe it, unless the handler set them."""
-    names = {name.lower() for name, _ in headers}
-    content_type, chunks, size = encode_body(body, environ)
-    if line[:3] in ("204", "304"):
-        close_body(chunks)
-        return line, [field for field in headers if field[0].lower() not in ("content-length", "content-type")], []
-    if "content-type" not in names:
-        headers.append(("Content-Type", content_type) if content_type is not HTML else _HTML_FIELD)
-    if size is not None and "content-length" not in names:
-        headers.append(_length_field(size))
-    return line, headers, chunks
-
-
-def encode_body(body: Any, environ: Mapping[str, Any]) -> tuple[str, Iterable[bytes], int | None]:
-    """Return a body's default media type, its chunks, and its length in bytes where that is known.
-
-    Raises:
-        TypeError: the value is no body.
-    """
-    if isinstance(body, str):
-        data = body.encode()
-        return HTML, [data], len(data)
-    if isinstance(body, bytes | bytearray):
-        return BYTES, [bytes(body)], len(body)
-    if isinstance(body, Mapping | list):
-        data = dump_json(body)
-        return JSON, [data], len(data)
-    if hasattr(body, "read"):
-        wrapper = environ.get("wsgi.file_wrapper") or FileChunks
-        return BYTES, wrapper(body, FILE_BLOCK), None
-    if isinstance(body, Iterator):
-        return HTML, Stream(body), None
-    if body is None:
-        raise TypeError(f"a handler returned None; return {_FORMS}")
-    if hasattr(body, "__await__"):
-        body.close()
-        raise TypeError("a handler returned a coroutine; this is a WSGI framework, write 'def', not 'async def'")
-    raise TypeError(f"a handler returned a {type(body).__name__}; return {_FORMS}")
-
-
-_FORMS = "text, bytes, a dict or list, a file, an iterator, (status, body), (status, body, headers) or a Response"
-
-
-def close_body(chunks: Iterable[bytes]) -> None:
-    """Close a body that is not going to be sent, as a server would (PEP 3333, close())."""
-    close = getattr(chunks, "close", None)
-    if close is not None:
-        close()
-
-
-FILE_BLOCK = 64 * 1024
-
-
-class FileChunks:
-    """A file in blocks, for servers without ``wsgi.file_wrapper``."""
-
-    def __init__(self, file: ReadableFile, block: int = FILE_BLOCK) -> None:
-        self._file = file
-        self._block = block
-
-    def __iter__(self) -> Iterator[bytes]:
-        while block := self._file.read(self._block):
-            yield block
-
-    def close(self) -> None:
-        """Close the file (PEP 3333: the server calls this at the end, whatever happened)."""
-        self._file.close()
-
-
-class Stream:
-    """An iterator of text or bytes as an iterator of bytes; closing it closes the generator underneath."""
-
-    __slots__ = ("_items",)
-
-    def __init__(self, items: Iterator[Any]) -> None:
-        self._items = items
-
-    def __iter__(self) -> Stream:
-        return self
-
-    def __next__(self) -> bytes:
-        item = next(self._items)
-        if type(item) is bytes:
-            return item
-        if isinstance(item, str):
-            return item.encode()
-        if isinstance(item, bytes | bytearray | memoryview):
-            return bytes(item)
-        raise TypeError(f"a streaming handler yielded a {type(item).__name__}; yield text or bytes")
-
-    def close(self) -> None:
-        """End the generator, so that its ``finally`` runs even when the client went away."""
-        close = getattr(self._items, "close", None)
-        if close is not None:
-            close()
-
-
-def _pairs(headers: HeaderItems) -> list[tuple[str, str]]:
+def header_pairs(headers: HeaderItems) -> list[tuple[str, str]]:
     """Return header fields as a list of exact ``str`` pairs.
 
     Raises:
@@ -348,3 +177,22 @@ def _pairs(headers: HeaderItems) -> list[tuple[str, str]]:
 
 
 _BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def dump_json(value: object) -> bytes:
+    """Encode a value as JSON in UTF-8.
+
+    Raises:
+        TypeError, ValueError: the value has no JSON form; NaN and Infinity have none (RFC 8259 §6).
+    """
+    return _encode_json(value).encode()
+
+
+_encode_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def close_body(chunks: Iterable[bytes]) -> None:
+    """Close a body that is not going to be sent, as a server would (PEP 3333, close())."""
+    close = getattr(chunks, "close", None)
+    if close is not None:
+        close()

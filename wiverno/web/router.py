@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
 from wiverno.web.files import StaticFiles
+from wiverno.web.mount import MOUNTS
 from wiverno.web.patterns import CONVERTERS, Converter, Pattern, PatternError, join, parse_pattern
 from wiverno.web.request import Request
 from wiverno.web.response import ReturnValue
@@ -32,6 +33,8 @@ class Router:
         name: Put before every name of the group, like ``"shop"`` for ``"shop.item"``.
         converters: The group's own kinds of parameters, by name, beside the built-in ones.
     """
+
+    _is_application = False
 
     def __init__(
         self, prefix: str = "", *, name: str = "", converters: Mapping[str, Converter | type[Converter]] | None = None
@@ -78,7 +81,7 @@ class Router:
         given = _checked_methods(methods, handler)
         pattern = join(self._prefix_pattern(""), parse_pattern(path, self._converters))
         own_name: str = name or getattr(handler, "__name__", None) or type(handler).__name__
-        full_name = f"{self.name}.{own_name}" if self.name else own_name
+        full_name = self._name_below(own_name)
         names = tuple(parameter.name for parameter in pattern.parameters)
         self._accept(Route(pattern, given, call, full_name, name is not None, names))
 
@@ -155,6 +158,9 @@ class Router:
     def url_for(self, name: str, /, **params: object) -> str:
         """Return the path of the route called ``name``; parameters the route does not have go to the query.
 
+        During a request the path begins where the application is mounted (``url_prefix``, SCRIPT_NAME). A group that
+        was included elsewhere returns the path under which the application answers.
+
         Raises:
             LookupError: no route, or more than one, has the name.
             ValueError: a parameter is missing or does not fit its converter.
@@ -165,10 +171,18 @@ class Router:
             if not patterns:
                 raise LookupError(f"no route is called {name!r}; there are {', '.join(sorted(self._names)) or 'none'}")
             raise LookupError(f"several routes are called {name!r}: {', '.join(sorted(patterns))}; give them names")
+        if self._included_in and not self._is_application:
+            return self._url_in_parents(name, params)
         route = routes[0]
-        path = route.pattern.build(params)
+        path = MOUNTS.get().get(id(self), "") + route.pattern.build(params)
         query = {key: value for key, value in params.items() if key not in route.parameter_names}
         return f"{path}?{urlencode(query, doseq=True)}" if query else path
+
+    def _url_in_parents(self, name: str, params: dict[str, object]) -> str:
+        found = {parent.url_for(parent._name_below(name), **params) for parent, _ in self._included_in}
+        if len(found) != 1:
+            raise LookupError(f"{name!r} is included in several places: {', '.join(sorted(found))}; ask one of them")
+        return found.pop()
 
     def _accept(self, route: Route) -> None:
         others = [other for other in self._names.get(route.name, []) if other.pattern.text != route.pattern.text]
@@ -187,8 +201,11 @@ class Router:
         """Return an included router's route as it stands in this one."""
         pattern = join(self._prefix_pattern(prefix), route.pattern)
         names = tuple(parameter.name for parameter in pattern.parameters)
-        name = f"{self.name}.{route.name}" if self.name else route.name
-        return replace(route, pattern=pattern, name=name, parameter_names=names)
+        return replace(route, pattern=pattern, name=self._name_below(route.name), parameter_names=names)
+
+    def _name_below(self, name: str) -> str:
+        """Return what an included router's name is called here."""
+        return f"{self.name}.{name}" if self.name else name
 
     def _prefix_pattern(self, prefix: str) -> Pattern | None:
         text = self.prefix + prefix

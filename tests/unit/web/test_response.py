@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.wsgi import call
 from wiverno.main import Wiverno
-from wiverno.web.response import Response, answer, redirect, status_line
+from wiverno.web.answers import answer
+from wiverno.web.response import Response, redirect, status_line
 
 
 @pytest.mark.parametrize(

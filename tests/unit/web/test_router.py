@@ -64,7 +64,7 @@ def test_routers_nest_and_their_routes_arrive_whenever_they_are_added(before: bo
         connect()
     assert call(app, path="/v1/shop/items/7").body == b'{"id":7}'
     assert app.url_for("shop.items.item", id=7) == "/v1/shop/items/7"
-    assert items.url_for("items.item", id=7) == "/7"
+    assert items.url_for("items.item", id=7) == "/v1/shop/items/7", "where the application answers"
 
 
 def test_a_router_can_be_included_twice() -> None:

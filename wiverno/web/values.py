@@ -1,0 +1,90 @@
+"""What a request brought, by name. A name that is missing is the client's mistake: 400, and the answer says which.
+
+The exception is a ``KeyError`` too, so ``except KeyError`` around ``request.form["title"]`` works as with any mapping;
+``get``, ``in`` and ``getlist`` never raise it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NoReturn, TypeVar
+
+from werkzeug.datastructures import EnvironHeaders, FileStorage, ImmutableMultiDict
+
+from wiverno.web.errors import HTTPError
+
+_V = TypeVar("_V")
+_LONGEST_NAME = 100
+
+
+class MissingValue(HTTPError, KeyError):
+    """A handler asked for something that the request does not have.
+
+    Attributes:
+        name: What was asked for.
+    """
+
+    def __init__(self, what: str, name: object, note: str = "") -> None:
+        self.name = name
+        super().__init__(400, f"{what} {repr(name)[:_LONGEST_NAME]}{note}.")
+
+    # KeyError alone would show the sentence in quotes.
+    __str__ = Exception.__str__
+
+
+class _Values(ImmutableMultiDict[str, _V]):
+    """Values by name; ``note`` may say why there are none."""
+
+    _what: ClassVar[str]
+    note = ""
+
+    def __getitem__(self, key: str) -> _V:
+        try:
+            return super().__getitem__(key)
+        except KeyError:
+            raise MissingValue(self._what, key, self.note) from None
+
+
+class Query(_Values[str]):
+    """The parameters of a query."""
+
+    _what = "The query has no parameter"
+
+
+class Cookies(_Values[str]):
+    """The cookies of a request."""
+
+    _what = "The request has no cookie"
+
+
+class Form(_Values[str]):
+    """The fields of a form."""
+
+    _what = "The form has no field"
+
+
+class Files(_Values[FileStorage]):
+    """The files of a form."""
+
+    _what = "The form has no file"
+
+
+class Fields(EnvironHeaders):
+    """The header fields of a request."""
+
+    def __getitem__(self, key: Any, *more: Any) -> Any:
+        """Return a field's value; the case of its name does not matter."""
+        try:
+            return super().__getitem__(key, *more)
+        except KeyError:
+            if not isinstance(key, str):
+                raise
+            raise MissingValue("The request has no header", key) from None
+
+
+class JSONObject(dict[str, Any]):
+    """An object of a request's JSON."""
+
+    __slots__ = ()
+
+    def __missing__(self, key: object) -> NoReturn:
+        raise MissingValue("The body's JSON has no member", key)
