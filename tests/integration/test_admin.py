@@ -92,6 +92,20 @@ def test_metrics_add_up(tmp_path: Path, processes: str) -> None:
             assert expected.items() <= metrics(served).items()
 
 
+@pytest.mark.parametrize("processes", PROCESSES)
+def test_a_total_has_what_adds_up_only(tmp_path: Path, processes: str) -> None:
+    """Process ids and times of heartbeats are of each worker; what is said of all is a sum."""
+    with service(tmp_path, settings=f"{processes}\nthreads = 3") as served:
+        count = int(processes.rpartition(" ")[2]) or 1
+        wait_for_workers(served, count)
+        found = served.status()
+        gauges = found["total"]["gauges"]
+        assert set(gauges) == {"connections", "busy", "threads", "queued", "resident", "draining"}
+        assert gauges["threads"] == 3 * count
+        assert gauges["resident"] == sum(worker["resident"] for worker in found["workers"])
+        assert all(worker["silence"] < PATIENCE for worker in found["workers"])
+
+
 def test_only_the_owner_reaches_the_socket(tmp_path: Path) -> None:
     """Security case 47: the file's mode is 600."""
     with service(tmp_path) as served:

@@ -9,8 +9,9 @@ one cell a moment before another.
 import os
 import sys
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from wiverno.core.access_log import Record
@@ -20,10 +21,27 @@ BOUNDS: Final = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 )  # fmt: skip
 
-GAUGES: Final = ("pid", "beat", "connections", "busy", "threads", "queued", "resident", "draining", "patience")
+SUM: Final = "sum"  # several processes have it together
+OWN: Final = "own"  # one process has it; for several there is no such figure
+
+# What is so now, by name, and what it means for several processes.
+GAUGES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "pid": OWN,
+        "beat": OWN,  # monotonic seconds of the last sign of life
+        "connections": SUM,
+        "busy": SUM,  # threads held up in the application
+        "threads": SUM,
+        "queued": SUM,  # requests that wait for a thread
+        "resident": SUM,  # bytes of memory; what processes share counts in each
+        "draining": SUM,  # processes that finish their requests and take no new ones
+        "patience": OWN,  # seconds that a process may keep idle connections at its end
+    }
+)
 TOTALS: Final = ("requests", "refused", "bytes", "seconds", "waited", "stuck")
 CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
 
+_SUMS: Final = tuple(name for name, kind in GAUGES.items() if kind == SUM)
 _BUCKETS: Final = len(BOUNDS) + 1
 _TOTALS_AT: Final = len(GAUGES)
 _CLASSES_AT: Final = _TOTALS_AT + len(TOTALS)
@@ -41,7 +59,7 @@ class Counts:
     """A reading of one row, or the sum of several.
 
     Attributes:
-        gauges: what is so now, by name.
+        gauges: what is so now, by name; in a sum those that GAUGES calls sums.
         totals: what has been counted since the start, by name; times in seconds.
         classes: responses by class of status.
         latency: responses by time in the application, for the buckets of BOUNDS and one more.
@@ -56,7 +74,7 @@ class Counts:
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(
-            {name: value + other.gauges[name] for name, value in self.gauges.items()},
+            {name: self.gauges[name] + other.gauges[name] for name in _SUMS},
             {name: value + other.totals[name] for name, value in self.totals.items()},
             {name: value + other.classes[name] for name, value in self.classes.items()},
             tuple(map(sum, zip(self.latency, other.latency, strict=True))),
@@ -65,7 +83,8 @@ class Counts:
 
     def without_gauges(self) -> "Counts":
         """Return what stays of a process that has ended."""
-        return Counts(totals=self.totals, classes=self.classes, latency=self.latency, wait=self.wait)
+        gauges = dict.fromkeys(_SUMS, 0.0)
+        return Counts(gauges, self.totals, self.classes, self.latency, self.wait)
 
 
 class Counters:

@@ -67,8 +67,8 @@ class ServiceStatus:
 
     @property
     def total(self) -> Counts:
-        """The sum over all processes, with those that are gone."""
-        return reduce(add, (worker.counts for worker in self.workers), self.ended)
+        """The sum over all processes, with those that are gone; what one process has for itself is not in it."""
+        return reduce(add, (worker.counts for worker in self.workers), self.ended.without_gauges())
 
     @property
     def is_ready(self) -> bool:

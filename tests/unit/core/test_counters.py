@@ -6,7 +6,7 @@ import mmap
 import os
 from typing import Any
 
-from wiverno.core.counters import BOUNDS, CELL, WIDTH, Counters, Counts, resident_bytes
+from wiverno.core.counters import BOUNDS, CELL, GAUGES, SUM, WIDTH, Counters, Counts, resident_bytes
 from wiverno.core.observer import Observer, Refusal
 
 ENVIRON: dict[str, Any] = {"REQUEST_METHOD": "GET"}
@@ -48,8 +48,10 @@ def test_a_row_is_seen_by_another_process() -> None:
 
 
 def test_sums() -> None:
-    """The sum over processes; of one that has ended the totals stay and the gauges go."""
+    """The sum over processes, of what adds up; of one that has ended the totals stay and the gauges go."""
     counters = Counters()
+    counters.set("pid", 4711)
+    counters.set("beat", 12.5)
     counters.set("connections", 7)
     observer = Observer(None)
     observer.count_into(counters)
@@ -58,6 +60,8 @@ def test_sums() -> None:
     one = counters.read()
     both = one + one
     assert both.gauges["connections"] == 14
+    assert both.gauges.keys() == {name for name, kind in GAUGES.items() if kind == SUM}
+    assert (one + both).gauges["connections"] == (both + one).gauges["connections"] == 21
     assert (one.without_gauges() + Counts()).gauges["connections"] == 0
 
 
