@@ -23,6 +23,7 @@ from tests.support.serving import MODES, serving
 from tests.support.sockets import RawClient
 from tests.support.waiting import PATIENCE, wait_until
 
+BODY = b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab"
 EARLY, LATE = 0.9, 4.0  # seconds: a deadline of one second is kept between these, on a busy machine too
 
 
@@ -269,18 +270,21 @@ def test_five_hundred_that_dribble() -> None:
 
 def test_a_full_descriptor_table() -> None:
     """Clients that can't be accepted wait without heating the processor, and are served when others have gone."""
-    begun = get("/hello")[:-2]
-    with engine_child(descriptors=40, threads=2, connection_limit=1000) as server, ExitStack() as stack:
+    begun = BODY[:-1]
+    with (
+        engine_child(descriptors=40, threads=2, connection_limit=1000, body_min_rate=0) as server,
+        ExitStack() as stack,
+    ):
         server.ask("/hello")
         crowd = [stack.enter_context(server.client()) for _ in range(60)]
         for client in crowd:
-            client.send(begun)  # under way: nobody makes way
+            client.send(begun)  # any rate being good, none makes way
         server.child.wait_for(r"accept\(\) threw an exception.* no longer accepting new connections")
         used = processor_time(server.pid)
-        crowd[0].send(b"\r\n")
+        crowd[0].send(BODY[-1:])
         assert crowd[0].response()[2] == b"hello"
         crowd[0].send(begun)
-        crowd[-1].send(b"\r\n")
+        crowd[-1].send(BODY[-1:])
         assert not select.select([crowd[-1].socket], [], [], 0.7)[0]
         assert processor_time(server.pid) - used < 0.4e9
         for client in crowd[:-1]:
@@ -292,14 +296,14 @@ def test_a_full_descriptor_table() -> None:
 @pytest.mark.parametrize("threads", [1, 4])
 def test_idle_connections_make_way(settings: dict[str, Any], threads: int) -> None:
     """With a table full of idle connections new clients are served, and so are those with a request under way."""
-    with engine_child(threads=threads, **settings) as server, ExitStack() as stack:
+    with engine_child(threads=threads, body_min_rate=0, **settings) as server, ExitStack() as stack:
         begun = stack.enter_context(server.client())
-        begun.send(get("/hello")[:-2])
+        begun.send(BODY[:-1])
         for _ in range(120):
             stack.enter_context(server.client())
         for _ in range(20):
             assert server.ask("/hello") == b"hello"
-        begun.send(b"\r\n")
+        begun.send(BODY[-1:])
         assert begun.response()[2] == b"hello"
         used = processor_time(server.pid)
         assert not select.select([begun.socket], [], [], 0.5)[0]

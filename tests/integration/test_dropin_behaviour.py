@@ -504,10 +504,10 @@ def test_message_serving_on() -> None:
 
 def test_messages_about_the_connection_limit() -> None:
     """The limit is reached and left: one WARNING, one INFO; whoever waited in the backlog is served."""
-    with Messages() as messages, serving(hello, connection_limit=2) as served:
+    with Messages() as messages, serving(hello, connection_limit=2, body_min_rate=0) as served:
         first, second, third = (served.client() for _ in range(3))
         for client in (first, second):
-            client.send(GET[:-2])  # under way: an idle connection would make way
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na")  # an idle one would make way
         third.send(GET)
         wait_until(lambda: messages.has("total open connections reached the connection limit, no longer accepting"))
         first.close()

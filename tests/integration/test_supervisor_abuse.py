@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,33 @@ def test_workers_inherit_no_more_than_they_need(tmp_path: Path) -> None:
             names = ("socket:", "pipe:", "anon_inode:")
             kinds.add(tuple(sum(link.startswith(name) for link in links) for name in names))
         assert len(kinds) == 1, kinds  # the last one has not got what belongs to those before it
+
+
+UNFINISHED = (b"G", b"", b"POST /reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n")
+
+
+def test_clients_of_the_admin_listener_stop_no_worker(tmp_path: Path) -> None:
+    """In whatever stage they are, lingering after a malformed request or in the middle of one, workers are replaced."""
+    with service(tmp_path, settings="workers = 2") as served, ExitStack() as stack:
+        workers = wait_for_workers(served, 2)
+
+        def disturb() -> None:
+            for data in (*UNFINISHED, b"nonsense\r\n\r\n"):
+                client = stack.enter_context(RawClient(served.admin_path))
+                client.send(data)
+            assert client.response()[0] == 400  # and keeps its end open
+
+        for _ in range(2):
+            disturb()
+            os.kill(min(workers), signal.SIGKILL)
+            workers = wait_for_workers(served, 2, without={min(workers)})
+            disturb()
+            served.child.send(signal.SIGHUP)
+            workers = wait_for_workers(served, 2, without=workers)
+        found = served.status()
+        assert found["reloads"] == {"succeeded": 2, "failed": 0, "last_failure": ""}
+        assert found["restarts"] == {"died": 2}
+        assert not log_lines(served, "Traceback|Error")
 
 
 def test_no_room_for_a_worker(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Listening sockets in the loop: accept in bursts, within the limit of connections.
 
-At the limit, and when the descriptor table is full, idle connections make way (room.py). Only when nobody is idle do
-the listening sockets go silent instead of accepting and refusing: the kernel keeps the next clients in the backlog, and
-they are served as soon as others leave.
+At the limit, and when the descriptor table is full, idle and unfinished connections make way (room.py). Only when there
+are none do the listening sockets go silent instead of accepting and refusing: the kernel keeps the next clients in the
+backlog, and they are served as soon as others leave.
 """
 
 import errno
@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from wiverno.core.closing import close_client
 from wiverno.core.connection import Connection
+from wiverno.core.handlers import Client
 from wiverno.core.listeners import Listener
-from wiverno.core.loop import Handler, Loop
+from wiverno.core.loop import Loop
 from wiverno.core.poller import NOTHING, READ, is_readable
 from wiverno.core.preamble import PreambleReader
 from wiverno.core.room import LOG_INTERVAL, RETRY, Room
@@ -134,12 +135,12 @@ class Acceptor:
         # The request has often arrived with the connection: look before asking the poller.
         self._enter(connection, 0 if received else READ)
 
-    def _enter(self, handler: Handler, events: int) -> None:
+    def _enter(self, client: Client, events: int) -> None:
         loop = self._loop
-        loop.handlers[handler.fd] = handler
-        loop.connections.add(handler)
-        loop.watch(handler, handler.deadline())
-        loop.ready.append((handler.fd, events))
+        loop.handlers[client.fd] = client
+        loop.connections.add(client)
+        loop.watch(client, client.deadline())
+        loop.ready.append((client.fd, events))
 
     def _pause(self, error: OSError) -> None:
         """Stop for a moment: a shortage would make the loop spin on the same waiting client."""
@@ -164,7 +165,8 @@ class Acceptor:
 class ConnectionLimit:
     """Bounds the clients that are connected; listeners and pipes do not count.
 
-    At the limit idle connections make way; if there are none, all listening sockets are silent until there is room.
+    At the limit idle and unfinished connections make way; if there are none, all listening sockets are silent until
+    there is room.
     """
 
     def __init__(self, limit: int, loop: Loop) -> None:

@@ -21,18 +21,19 @@ import socket
 import time
 
 from wiverno.core.buffers import Pending
+from wiverno.core.handlers import Eviction
 from wiverno.core.incoming import IncomingBody
 from wiverno.core.loop import Loop
 from wiverno.core.observer import gateway_for
-from wiverno.core.outgoing import BODY, CLOSED, HEAD, IDLE, RUNNING, SENDING, WAITING, WOULD_BLOCK, Outgoing
-from wiverno.core.patience import expires_at
+from wiverno.core.outgoing import BODY, CLOSED, HEAD, IDLE, PHASES, RUNNING, SENDING, WAITING, WOULD_BLOCK, Outgoing
+from wiverno.core.patience import eviction_of, expires_at
 from wiverno.core.poller import READ
 from wiverno.core.service import Service
 from wiverno.http.buffer import HeadBuffer
 from wiverno.http.errors import ProtocolError
 from wiverno.http.framing import decide
 from wiverno.http.head import parse_head
-from wiverno.http.response import CONTINUE, error_response
+from wiverno.http.response import CONTINUE
 from wiverno.wsgi.environ import Environ, describe_body, describe_path
 from wiverno.wsgi.gateway import CLOSE, KEEP, SUSPENDED
 from wiverno.wsgi.sink import ClientDisconnected
@@ -324,12 +325,7 @@ class Connection(Outgoing):
 
     def answer(self, status: int, detail: str, retry_after: int = 0, environ: Environ | None = None) -> None:
         """Send one of the server's own responses and close; `retry_after` in seconds, `environ` if there is one."""
-        service = self._service
-        if service.observer is not None:
-            service.observer.note_refusal(environ or self._environ or self.base, status)
-        response = error_response(status, detail, service.signature, service.ident, retry_after=retry_after)
-        if not self.gateway.minor:
-            response = b"HTTP/1.0" + response[8:]
+        response = self._refusal(status, detail, environ or self._environ or self.base, self.gateway.minor, retry_after)
         self._drop_request()
         try:
             self.write(response, True)
@@ -340,8 +336,7 @@ class Connection(Outgoing):
         self.settle(CLOSE)
 
     def _drop_request(self) -> None:
-        self._environ = None
-        self._partial = None
+        self._environ = self._partial = None
         body, self._body = self._body, None
         if body is not None:
             body.close()
@@ -368,26 +363,38 @@ class Connection(Outgoing):
         if self.phase in (IDLE, HEAD) and self.since <= before and not self.has_input():
             self.close()
 
-    # ---------------------------------------------------------------- deadlines (leader)
+    def begin_drain(self) -> None:
+        """Make the response in progress the last one; its head says so if it has not been sent."""
+        self.gateway.persist = False
+
+    # ---------------------------------------------------------------- deadlines, room for others (leader)
+
+    def _received(self) -> int:
+        body = self._body
+        return body.received if body is not None else 0
 
     def deadline(self) -> float:
         """Return when this connection expires, in monotonic seconds."""
-        body = self._body
-        received = body.received if body is not None else 0
+        received = self._received()
         return expires_at(self._service, self.phase, self._loop.now, self.since, self._started, received, self.pending)
+
+    def eviction(self) -> Eviction | None:
+        """Return when it may be closed for another client; None while it holds its place."""
+        return eviction_of(self._service, self.phase, self.since, self._started, self._received())
+
+    def evict(self) -> None:
+        """Close for another client's sake; one in the middle of a request is told so if it can be told at once."""
+        if self.phase in (HEAD, BODY) and self.pending is None:
+            text = f"other clients wait, and the request's {PHASES[self.phase]} did not come in time"
+            self._tell(self._refusal(408, text, self._environ or self.base, self.gateway.minor))
+        self.close()
 
     def expire(self) -> None:
         """Act on the deadline."""
         phase = self.phase
-        if phase == HEAD:
-            self.answer(408, "the request's head did not come in time")
-        elif phase == BODY:
-            self.answer(408, "the request's body did not come in time")
+        if phase in (HEAD, BODY):
+            self.answer(408, f"the request's {PHASES[phase]} did not come in time")
         elif phase == RUNNING:
-            pending = self.pending
-            if pending is not None:
-                with pending.lock:
-                    pending.close()
-                self.rearm_quiet()
+            self.drop_output()
         else:
             self.close()

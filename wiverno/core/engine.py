@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 from wiverno.config.settings import Adjustments
 from wiverno.core.acceptor import Acceptor, ConnectionLimit
 from wiverno.core.access_log import reopen_log_files
-from wiverno.core.connection import Connection
 from wiverno.core.counters import Counters
 from wiverno.core.courtesy import Courtesy
 from wiverno.core.crew import Crew
@@ -293,8 +292,7 @@ class Engine:
         for listener in self._listeners:
             listener.close()
         for connection in list(loop.connections):  # at once: threads take theirs out meanwhile
-            if isinstance(connection, Connection):
-                connection.gateway.persist = False  # the response under way is the last one, and says so if it can
+            connection.begin_drain()
         loop.wake_at = min(loop.now + self.idle_grace, self._deadline)
         if not self._is_forced:
             logger.info(
@@ -326,11 +324,11 @@ class Engine:
             self.stop()
 
     def abandon(self) -> None:
-        """Let go of everything in a child process after a fork, where it stays the parent's."""
+        """Close this process's copies of everything after a fork, in a child that does not serve with them."""
         for listener in self._listeners:
             listener.socket.close()
-        for connection in self.loop.connections:
-            connection.sock.close()
+        for connection in list(self.loop.connections):
+            connection.abandon()
         self.loop.poller.close()
 
     def wait_ended(self, timeout: float) -> bool:

@@ -8,7 +8,8 @@ import socket
 import time
 from typing import Final
 
-from wiverno.core.closing import close_client
+from wiverno.core.closing import close_client, close_copy
+from wiverno.core.handlers import IDLE_RANK, LINGER_AGE, Eviction
 from wiverno.core.loop import Loop
 from wiverno.core.poller import READ
 
@@ -20,7 +21,7 @@ LINGER_READ: Final = 65536
 class Lingering:
     """Takes the place of a connection in the loop until its client has seen the end."""
 
-    __slots__ = ("_discarded", "_loop", "_sock", "_until", "fd", "tick")
+    __slots__ = ("_discarded", "_loop", "_until", "fd", "sock", "tick")
 
     def __init__(self, sock: socket.socket, loop: Loop, *, is_registered: bool) -> None:
         """Take over a socket that nothing more is sent to.
@@ -29,7 +30,7 @@ class Lingering:
             OSError: the client is gone already; the socket is still the caller's.
         """
         sock.shutdown(socket.SHUT_WR)
-        self._sock = sock
+        self.sock = sock
         self._loop = loop
         self._discarded = 0
         self._until = time.monotonic() + LINGER_TIME
@@ -47,7 +48,7 @@ class Lingering:
     def ready(self, events: int) -> None:
         """Throw away what comes; close at the end of the stream."""
         try:
-            data = self._sock.recv(LINGER_READ)
+            data = self.sock.recv(LINGER_READ)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -68,8 +69,31 @@ class Lingering:
         """Close the socket."""
         self._loop.forget(self)
         self._loop.poller.unregister(self.fd)
-        close_client(self._sock)
+        close_client(self.sock)
 
     def drain(self, before: float = float("inf")) -> None:
         """Close: the server has waited long enough."""
         self.close()
+
+    def eviction(self) -> Eviction:
+        """Return when it may be closed for another client: soon, for the answer has been sent."""
+        since = self._until - LINGER_TIME
+        return Eviction(IDLE_RANK, since, since + LINGER_AGE)
+
+    def has_input(self) -> bool:
+        """Tell that nothing of it is wanted: what comes is thrown away."""
+        return False
+
+    def evict(self) -> None:
+        """Close for another client's sake."""
+        self.close()
+
+    def begin_drain(self) -> None:
+        """Go on: it has been answered."""
+
+    def abandon(self) -> None:
+        """Close this process's copy after a fork."""
+        close_copy(self.sock)
+
+    def __repr__(self) -> str:
+        return f"<Lingering fd={self.fd} discarded={self._discarded}>"

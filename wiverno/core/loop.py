@@ -9,9 +9,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
 
-from wiverno.core.deadlines import Deadlines, Expiring
+from wiverno.core.deadlines import Deadlines
+from wiverno.core.handlers import Client, Handler
 from wiverno.core.poller import Poller
 from wiverno.core.roster import Roster
 
@@ -21,26 +21,12 @@ SCRATCH_SIZE = 262144  # bytes of the buffer through which bodies pass on their 
 MAX_WAIT = 3600.0  # seconds; epoll's timeout is an int of milliseconds
 
 
-class Handler(Expiring, Protocol):
-    """Whatever has a descriptor: a connection or a listening socket."""
-
-    fd: int
-
-    def ready(self, events: int) -> dict[str, Any] | None:
-        """Do what the events ask for; return the environ of a request that is to be run now, or None."""
-
-    def deadline(self) -> float:
-        """Return when the handler expires if nothing happens, in monotonic seconds."""
-
-    def expire(self) -> None:
-        """Act on a deadline that has passed."""
-
-
 class Loop:
     """The tables and the clock of the engine.
 
     Attributes:
         handlers: descriptor → whoever takes its events.
+        connections: the clients, in whatever stage; a part of the handlers.
         errands: what somebody else has asked the leader to do after the next wait.
         ready: (descriptor, events) still to be handled, oldest first; events 0 means: go on with what was received.
         now: monotonic seconds, as of the last wait.
@@ -68,7 +54,7 @@ class Loop:
         self.arming = threading.Lock()
         self.posted: deque[int] = deque()
         self.errands: deque[Callable[[], None]] = deque()
-        self.connections: set[Any] = set()
+        self.connections: set[Client] = set()
         self.limit_reached = False
         self.wake_at = float("inf")
         self.on_pause: Callable[[], None] | None = None
@@ -133,6 +119,10 @@ class Loop:
         """Have the leader go on with a connection that a thread has finished with; from any thread."""
         self.posted.append(fd)
         self.poller.wake()
+
+    def has_event(self, fd: int) -> bool:
+        """Tell whether something of a descriptor waits to be handled (leader)."""
+        return fd in self.posted or any(fd == other for other, _ in self.ready)
 
     def ask(self, errand: Callable[[], None]) -> None:
         """Have the leader call something soon; from any thread and from signal handlers."""

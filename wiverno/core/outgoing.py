@@ -14,11 +14,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from wiverno.core.buffers import FileSegment, Pending
-from wiverno.core.closing import close_client
+from wiverno.core.closing import close_client, close_copy
 from wiverno.core.linger import Lingering
 from wiverno.core.loop import Loop
 from wiverno.core.poller import NOTHING, READ, WRITE, is_readable
 from wiverno.core.service import Service
+from wiverno.http.response import error_response
+from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.file_wrapper import FileWrapper
 from wiverno.wsgi.sink import ClientDisconnected
 
@@ -32,6 +34,7 @@ RUNNING: Final = 3
 SENDING: Final = 4
 WAITING: Final = 5
 CLOSED: Final = 6
+PHASES: Final = ("idle", "head", "body", "running", "sending", "waiting", "closed")
 
 UNREGISTERED: Final = -1
 
@@ -203,10 +206,14 @@ class Outgoing:
             self._loop.poller.arm(self.fd, interest)
         self._armed = interest
 
-    def rearm_quiet(self) -> None:
-        """Stop watching a client that takes nothing while its request still runs."""
-        with self._loop.arming:
-            self._rearm(quiet=True)
+    def drop_output(self) -> None:
+        """Give up on a client that takes nothing while its request still runs."""
+        pending = self.pending
+        if pending is not None:
+            with pending.lock:
+                pending.close()
+            with self._loop.arming:
+                self._rearm(quiet=True)
 
     def flush(self) -> bool:
         """Send what waits (leader); True if the connection can go on, because all has left, enough has, or it broke."""
@@ -254,9 +261,29 @@ class Outgoing:
         if self._service.log_socket_errors and not isinstance(error, ConnectionError):
             logger.warning("Socket error: %s", error)
 
+    def _refusal(self, status: int, detail: str, environ: Environ, minor: int, retry_after: int = 0) -> bytes:
+        """Return one of the server's own responses, noted for the access log; `retry_after` in seconds."""
+        service = self._service
+        if service.observer is not None:
+            service.observer.note_refusal(environ, status)
+        response = error_response(status, detail, service.signature, service.ident, retry_after=retry_after)
+        return response if minor else b"HTTP/1.0" + response[8:]
+
+    def _tell(self, response: bytes) -> None:
+        """Send a response if the client takes it at once."""
+        with contextlib.suppress(OSError):
+            self.sock.send(response)
+
     def has_input(self) -> bool:
         """Tell whether something was sent that has not been read yet."""
         return is_readable(self.fd) or bool(self._decrypted is not None and self._decrypted())
+
+    def abandon(self) -> None:
+        """Close this process's copy of the socket after a fork."""
+        close_copy(self.sock)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} fd={self.fd} {PHASES[self.phase]} armed={self._armed}>"
 
     def is_disconnected(self) -> bool:
         """Tell the application whether the client is gone: environ["wiverno.client_disconnected"]."""

@@ -8,7 +8,8 @@ bounded by nothing here: only the application knows how long it takes.
 from typing import Final
 
 from wiverno.core.buffers import Pending
-from wiverno.core.outgoing import BODY, HEAD, RUNNING
+from wiverno.core.handlers import BODY_AGE, HEAD_AGE, IDLE_AGE, IDLE_RANK, UNFINISHED_RANK, Eviction
+from wiverno.core.outgoing import BODY, HEAD, IDLE, RUNNING
 from wiverno.core.service import Service
 
 FOREVER: Final = float("inf")
@@ -38,6 +39,28 @@ def expires_at(
         pause = _after(max(since, pending.since), service.channel_timeout)
         return min(pause, _slowest(pending.since, service.channel_timeout, pending.sent, service.min_rate))
     return _after(now if phase == RUNNING else since, service.channel_timeout)
+
+
+def eviction_of(service: Service, phase: int, since: float, started: float, received: int) -> Eviction | None:
+    """Return when and in which order a connection may be closed for another client; None while it holds its place.
+
+    A body that comes holds its place: the bytes that arrive with its head are enough for many seconds at the slowest
+    rate that is accepted. Whoever accepts any rate (`body_min_rate` 0) keeps all bodies.
+
+    Args:
+        service: the limits.
+        phase: what the connection is doing.
+        since: when something was received or sent last.
+        started: when the head or body that is being received began.
+        received: bytes of that body so far.
+    """
+    if phase == IDLE:
+        return Eviction(IDLE_RANK, since, since + IDLE_AGE)
+    if phase == HEAD:
+        return Eviction(UNFINISHED_RANK, started, started + HEAD_AGE)
+    if phase == BODY and service.min_rate:
+        return Eviction(UNFINISHED_RANK, started, _slowest(started, BODY_AGE, received, service.min_rate))
+    return None
 
 
 def _after(start: float, timeout: float) -> float:

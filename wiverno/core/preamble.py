@@ -11,9 +11,10 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from wiverno.core.closing import close_client
+from wiverno.core.closing import close_client, close_copy
+from wiverno.core.handlers import GREETING_AGE, UNFINISHED_RANK, Eviction
 from wiverno.core.loop import Loop
-from wiverno.core.poller import READ
+from wiverno.core.poller import READ, is_readable
 from wiverno.http.errors import ProtocolError
 from wiverno.wsgi.preamble import ProxyPreamble, read_proxy_preamble
 
@@ -27,8 +28,8 @@ class PreambleReader:
     """Reads what a balancer says of a connection before the connection begins."""
 
     __slots__ = (
-        "__weakref__", "_data", "_deadline", "_is_registered", "_loop", "_on_preamble", "_sock", "_takes_rest", "fd",
-        "since", "tick",
+        "__weakref__", "_data", "_deadline", "_is_registered", "_loop", "_on_preamble", "_since", "_takes_rest", "fd",
+        "sock", "tick",
     )  # fmt: skip
 
     def __init__(
@@ -43,11 +44,11 @@ class PreambleReader:
             on_preamble: called when the preamble is complete.
             takes_rest: what follows may be read too, and is handed over; else it stays in the socket.
         """
-        self._sock = sock
+        self.sock = sock
         self._takes_rest = takes_rest
         self._loop = loop
         self._data = b""
-        self.since = loop.now
+        self._since = loop.now
         self._on_preamble = on_preamble
         self._deadline = loop.now + timeout if timeout else float("inf")
         self._is_registered = False
@@ -57,7 +58,7 @@ class PreambleReader:
     def ready(self, events: int) -> None:
         """Take what has come; hand over when the preamble is complete, close when it is none."""
         try:
-            data = self._sock.recv(MAX_PREAMBLE, 0 if self._takes_rest else socket.MSG_PEEK)
+            data = self.sock.recv(MAX_PREAMBLE, 0 if self._takes_rest else socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
             self._wait()
             return
@@ -69,7 +70,7 @@ class PreambleReader:
             preamble = read_proxy_preamble(self._data) if data else None
             if data and not self._takes_rest:
                 # As long as the preamble is not complete, all that is there belongs to it.
-                self._sock.recv(preamble.consumed - before if preamble is not None else len(data))
+                self.sock.recv(preamble.consumed - before if preamble is not None else len(data))
         except (ProtocolError, OSError):
             self.close()
             return
@@ -96,6 +97,28 @@ class PreambleReader:
         """Give up."""
         self.close()
 
+    def eviction(self) -> Eviction:
+        """Return when it may be closed for another client."""
+        return Eviction(UNFINISHED_RANK, self._since, self._since + GREETING_AGE)
+
+    def has_input(self) -> bool:
+        """Tell whether the client has sent something that has not been looked at yet."""
+        return is_readable(self.fd)
+
+    def evict(self) -> None:
+        """Close for another client's sake."""
+        self.close()
+
+    def begin_drain(self) -> None:
+        """Go on: a request that follows soon is still answered."""
+
+    def abandon(self) -> None:
+        """Close this process's copy after a fork."""
+        close_copy(self.sock)
+
+    def __repr__(self) -> str:
+        return f"<PreambleReader fd={self.fd} received={len(self._data)}>"
+
     def drain(self, before: float = float("inf")) -> None:
         """Close: no request has begun."""
         self.close()
@@ -105,4 +128,4 @@ class PreambleReader:
         self._loop.forget(self)
         if self._is_registered:
             self._loop.poller.unregister(self.fd)
-        close_client(self._sock)
+        close_client(self.sock)

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from wiverno.config.settings import Adjustments
-from wiverno.core.closing import close_client
+from wiverno.core.closing import close_client, close_copy
+from wiverno.core.handlers import GREETING_AGE, UNFINISHED_RANK, Eviction
 from wiverno.core.linger import Lingering
 from wiverno.core.loop import Loop
-from wiverno.core.poller import READ, WRITE
+from wiverno.core.poller import READ, WRITE, is_readable
 from wiverno.core.service import Service
 from wiverno.http.response import error_response
 
@@ -211,8 +212,8 @@ class Handshake:
     """Stands in the loop until a client has shaken hands, in the time that the head of a request has."""
 
     __slots__ = (
-        "__weakref__", "_armed", "_client", "_deadline", "_loop", "_on_secured", "_plain", "_secure", "_service", "fd",
-        "since", "tick",
+        "__weakref__", "_armed", "_client", "_deadline", "_loop", "_on_secured", "_plain", "_secure", "_service",
+        "_since", "fd", "tick",
     )  # fmt: skip
 
     def __init__(
@@ -227,7 +228,7 @@ class Handshake:
         self._on_secured = on_secured
         self._deadline = loop.now + service.header_timeout if service.header_timeout else float("inf")
         self._armed = 0
-        self.since = loop.now
+        self._since = loop.now
         self.fd = sock.fileno()
         self.tick = 0
 
@@ -304,6 +305,28 @@ class Handshake:
     def expire(self) -> None:
         """Give up."""
         self.close()
+
+    def eviction(self) -> Eviction:
+        """Return when it may be closed for another client."""
+        return Eviction(UNFINISHED_RANK, self._since, self._since + GREETING_AGE)
+
+    def has_input(self) -> bool:
+        """Tell whether the client has sent something that has not been looked at yet."""
+        return is_readable(self.fd)
+
+    def evict(self) -> None:
+        """Close for another client's sake."""
+        self.close()
+
+    def begin_drain(self) -> None:
+        """Go on: a request that follows soon is still answered."""
+
+    def abandon(self) -> None:
+        """Close this process's copy after a fork."""
+        close_copy(self.sock)
+
+    def __repr__(self) -> str:
+        return f"<Handshake fd={self.fd} armed={self._armed}>"
 
     def drain(self, before: float = float("inf")) -> None:
         """Close: no request has begun."""

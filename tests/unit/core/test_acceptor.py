@@ -14,11 +14,14 @@ import pytest
 from tests.support.rig import POLLERS, Rig, service_for, variables
 from tests.support.sockets import LOOPBACK, RawClient
 from wiverno.core.acceptor import BURST, LOWERED, Acceptor, ConnectionLimit
+from wiverno.core.connection import Connection
+from wiverno.core.handlers import IDLE_AGE
 from wiverno.core.listeners import Listener
 from wiverno.core.poller import READ
-from wiverno.core.room import AGE, RETRY
+from wiverno.core.room import RETRY
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab"
 
 
 class Accepting:
@@ -71,16 +74,17 @@ def test_a_burst_is_bounded(poller: str) -> None:
         assert len(made.loop.connections) == BURST
         made.rig.until(lambda: len(made.loop.connections) == BURST + 10)
         connection = next(iter(made.loop.connections))
+        assert isinstance(connection, Connection)
         assert connection.base["REMOTE_ADDR"] == connection.base["REMOTE_HOST"] == LOOPBACK
         assert connection.base["REMOTE_PORT"] == str(connection.sock.getpeername()[1])
 
 
 def test_the_limit_silences_and_room_wakes(poller: str, caplog: pytest.LogCaptureFixture) -> None:
     """At connection_limit nobody is accepted or refused; the next one enters when one goes, and the log says both."""
-    with caplog.at_level(logging.INFO, "wiverno"), accepting(poller, limit=3) as (made, stack):
+    with caplog.at_level(logging.INFO, "wiverno"), accepting(poller, limit=3, body_min_rate=0) as (made, stack):
         clients = made.connect(stack, 5)
         for client in clients:
-            client.send(GET[:-2])  # under way, so that nobody makes way
+            client.send(POST[:-1])
         made.rig.until(lambda: made.loop.limit_reached)
         made.rig.settle()
         assert len(made.loop.connections) == 3
@@ -88,7 +92,7 @@ def test_the_limit_silences_and_room_wakes(poller: str, caplog: pytest.LogCaptur
         clients[0].close()
         for client in clients[1:]:
             assert not has_answer(clients[4])
-            client.send(GET[-2:])
+            client.send(POST[-1:])
             made.rig.until(lambda client=client: has_answer(client))  # type: ignore[misc]
             assert client.response()[0] == 200
             client.close()
@@ -107,29 +111,30 @@ def is_open(client: RawClient) -> bool:
 
 def test_at_the_limit_the_idle_make_way(poller: str, caplog: pytest.LogCaptureFixture) -> None:
     """Whoever has been idle longest is closed for the next client; requests under way are not, nor the young."""
-    with accepting(poller, limit=4) as (made, stack):
+    with accepting(poller, limit=4, body_min_rate=0) as (made, stack):
         used, fresh, begun = made.connect(stack, 3)
         used.send(GET)
         made.rig.until(lambda: has_answer(used))
         assert used.response()[0] == 200
-        begun.send(GET[:10])
+        begun.send(POST[:-1])
         made.rig.settle()
         (late,) = made.connect(stack, 1)
         came = time.monotonic()
         made.rig.until(lambda: len(made.loop.connections) == 4)
         guests = made.connect(stack, 3)
         for guest in guests:
-            guest.send(GET[:-2])
+            guest.send(POST[:-1])
         made.rig.until(lambda: not is_open(late))  # the three that are idle have made way for three that ask
-        assert time.monotonic() - came >= AGE
+        assert time.monotonic() - came >= IDLE_AGE
         assert not is_open(used)
         assert not is_open(fresh)
         for asking in (begun, *guests):
-            asking.send(GET[10:] if asking is begun else GET[-2:])
+            asking.send(POST[-1:])
             made.rig.until(lambda asking=asking: has_answer(asking))  # type: ignore[misc]
             assert asking.response()[0] == 200
-    told = [record.message for record in caplog.records if "idle connections are closed to make room" in record.message]
-    assert told == ["connection_limit = 4 is reached: idle connections are closed to make room for new ones (1 so far)"]
+    told = [record.message for record in caplog.records if "connections are closed to make room" in record.message]
+    what = "idle and unfinished connections are closed to make room for new ones (1 so far)"
+    assert told == [f"connection_limit = 4 is reached: {what}"]
 
 
 def test_with_nobody_waiting_nobody_makes_way(poller: str) -> None:
@@ -137,7 +142,7 @@ def test_with_nobody_waiting_nobody_makes_way(poller: str) -> None:
     with accepting(poller, limit=3) as (made, stack):
         clients = made.connect(stack, 3)
         made.rig.until(lambda: len(made.loop.connections) == 3)
-        end = time.monotonic() + 3 * AGE
+        end = time.monotonic() + 3 * IDLE_AGE
         while time.monotonic() < end:
             made.rig.turn(0.02)
         assert all(is_open(client) for client in clients)
@@ -193,10 +198,10 @@ def test_a_shortage_makes_it_pause(poller: str, number: int, caplog: pytest.LogC
 
 def test_a_full_descriptor_table_lowers_the_limit(caplog: pytest.LogCaptureFixture) -> None:
     """The idle make way, some descriptors are left to the application, and after a while the limit is what it was."""
-    with accepting(limit=1000) as (made, stack):
+    with accepting(limit=1000, body_min_rate=0) as (made, stack):
         clients = made.connect(stack, 32)
         made.rig.until(lambda: len(made.loop.connections) == 32)
-        ripe = time.monotonic() + AGE
+        ripe = time.monotonic() + IDLE_AGE
         made.rig.until(lambda: time.monotonic() > ripe)
         replace(made, errno.EMFILE)
         (guest,) = made.connect(stack, 1)
@@ -205,13 +210,13 @@ def test_a_full_descriptor_table_lowers_the_limit(caplog: pytest.LogCaptureFixtu
         assert guest.response()[0] == 200
         assert len(made.loop.connections) == 28  # an eighth less than the table held
         assert sum(not is_open(client) for client in clients) == 5
-        assert "EMFILE; 32 connections are open: idle connections are closed to make room" in caplog.text
+        assert "EMFILE; 32 connections are open: idle and unfinished connections are closed to make room" in caplog.text
         asking = made.connect(stack, 27)
         for client in asking:
-            client.send(GET[:-2])
+            client.send(POST[:-1])
         made.rig.until(lambda: sum(map(is_open, clients)) == 0)
         made.connect(stack, 10)
-        ripe = time.monotonic() + 2 * AGE
+        ripe = time.monotonic() + 2 * IDLE_AGE
         made.rig.until(lambda: time.monotonic() > ripe)
         assert len(made.loop.connections) == 28
         monotonic = time.monotonic
@@ -243,4 +248,5 @@ def test_a_unix_peer_is_localhost(poller: str, tmp_path: Any) -> None:
         stack.enter_context(RawClient(path))
         assert made.acceptor.accept()
         connection = next(iter(made.loop.connections))
+        assert isinstance(connection, Connection)
         assert (connection.base["REMOTE_ADDR"], connection.base["REMOTE_PORT"]) == ("localhost", "None")

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.rig import POLLERS, PairClient, Rig, rig
 from tests.support.waiting import PATIENCE, wait_until
+from wiverno.core.connection import Connection
 from wiverno.core.crew import Crew
 
 HELD = b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -228,7 +229,8 @@ def test_a_bug_in_the_engine_costs_one_connection(
                 pass
 
         for connection in crew.rig.loop.connections:
-            connection.base = Broken()
+            assert isinstance(connection, Connection)
+            connection.base = Broken()  # type: ignore[assignment]
         for client in clients:
             client.send(HELLO)
             assert client.is_closed()

@@ -131,7 +131,7 @@ def test_a_forgotten_handler_is_in_no_table(loop: Loop) -> None:
     """A handler that has gone is not asked; one that has taken its number stays."""
     old, new = Recording(5, 0.0), Recording(5)
     loop.handlers[5] = old
-    loop.connections.add(old)
+    loop.connections.add(old)  # type: ignore[arg-type]
     loop.watch(old, 0.0)
     loop.forget(old)
     assert not loop.handlers

@@ -1,4 +1,4 @@
-"""Who makes way when the table is full: the longest idle, found without looking at everybody each time."""
+"""Which client makes way when the table is full: the longest idle or unfinished one, found by few looks at all."""
 
 import logging
 import socket
@@ -7,13 +7,17 @@ import time
 import pytest
 
 from tests.support.rig import Rig, rig
+from wiverno.core.handlers import BODY_AGE, GREETING_AGE, HEAD_AGE, IDLE_AGE, LINGER_AGE
+from wiverno.core.linger import Lingering
+from wiverno.core.outgoing import BODY, HEAD, SENDING
 from wiverno.core.preamble import PreambleReader
-from wiverno.core.room import AGE, GREETING_AGE, LEAST, LOG_INTERVAL, RETRY, SHARE, Room
+from wiverno.core.room import LEAST, LOG_INTERVAL, RETRY, SHARE, Room
+from wiverno.wsgi.gateway import KEEP
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-def grown(made: Rig, seconds: float = AGE) -> None:
+def grown(made: Rig, seconds: float = IDLE_AGE) -> None:
     """Let the loop's clock go on."""
     made.loop.now = max(made.loop.now, time.monotonic()) + seconds + 0.01
 
@@ -33,23 +37,115 @@ def test_the_longest_idle_goes_first() -> None:
 
 
 def test_who_does_not_go() -> None:
-    """Somebody who came just now, who has begun a head or a body, whose request runs or has arrived unread."""
+    """One that came just now, whose body comes, whose request runs, whose response is sent, or who has sent unread."""
     with rig() as made:
         room = Room(made.loop)
-        head, body, running, arrived, _ = (made.connect() for _ in range(5))
-        head[1].send(GET[:10])
-        body[1].send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
+        body, running, arrived, sending, _ = (made.connect(buffer=4096) for _ in range(5))
+        body[1].send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n" + b"x" * 1000)
         made.holds = True
         running[1].send(GET)
         made.until(lambda: made.held)
         made.held[0][0].detach()
         made.settle()
+        sending[0].write(b"x" * 1_000_000)
+        sending[0].settle(KEEP)
+        assert sending[0].phase == SENDING
         assert not room.make("full")
         arrived[1].send(GET)
-        grown(made)
+        grown(made, BODY_AGE + 1000 / 100 - 1)  # what has come is enough for ten seconds at the slowest rate
         assert room.make("full")  # the fifth
         assert not room.make("full")
         assert len(made.loop.connections) == 4
+
+
+UNFINISHED = {
+    "head": (b"G", HEAD_AGE),
+    "second head": (GET + b"G", HEAD_AGE),
+    "body": (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n", BODY_AGE),
+    "chunks": (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n9", BODY_AGE),
+}
+
+
+@pytest.mark.parametrize("sent", UNFINISHED)
+def test_what_is_not_complete_after_a_moment_goes_oldest_first(sent: str) -> None:
+    """With the status that its own deadline would have, as far as the client takes it at once."""
+    data, age = UNFINISHED[sent]
+    with rig() as made:
+        pairs = []
+        for _ in range(3):
+            pairs.append(made.connect())
+            pairs[-1][1].send(data)
+            made.until(lambda: pairs[-1][0].phase in (HEAD, BODY))
+            made.settle()
+        answered = [client.response()[0] for _, client in pairs if data.startswith(b"GET")]
+        assert answered == [200] * len(answered)
+        room = Room(made.loop)
+        first = pairs[0][0].eviction()
+        assert first is not None
+        assert first.safe_until == first.since + age
+        made.loop.now = first.safe_until - 0.001
+        assert not room.make("full")
+        grown(made, age)
+        for number in range(3):
+            assert room.make("full")
+            assert pairs[number][0] not in made.loop.connections
+            assert pairs[number][1].response()[0] == 408
+            assert pairs[number][1].is_closed()
+        assert not room.make("full")
+
+
+def test_the_idle_go_before_the_unfinished() -> None:
+    """Closing an idle connection costs its client nothing."""
+    with rig() as made:
+        unfinished, idle = made.connect(), made.connect()
+        unfinished[1].send(b"G")
+        made.settle()
+        idle[1].send(GET)
+        made.until(lambda: idle[0].since > unfinished[0].since)
+        room = Room(made.loop)
+        grown(made, 1)
+        assert room.make("full")
+        assert idle[0] not in made.loop.connections
+        assert unfinished[0] in made.loop.connections
+
+
+def test_a_request_that_waits_for_the_leader_does_not_go() -> None:
+    """It is complete, though nothing of it is in the socket any more."""
+    with rig() as made:
+        connection, client = made.connect()
+        made.holds = True
+        client.send(GET + GET)
+        made.until(lambda: made.held)
+        connection.detach()
+        connection.settle(KEEP)
+        assert connection.phase == HEAD
+        room = Room(made.loop)
+        grown(made, 1)
+        assert not room.make("full")
+
+
+def test_any_rate_keeps_every_body() -> None:
+    """body_min_rate = 0 says that no body is too slow."""
+    with rig(body_min_rate=0) as made:
+        connection, client = made.connect()
+        client.send(UNFINISHED["body"][0])
+        made.until(lambda: connection.phase == BODY)
+        grown(made, 100)
+        assert not Room(made.loop).make("full")
+
+
+def test_one_that_lingers_goes_once_its_answer_is_out() -> None:
+    """Clients that send nonsense hold no place for the time that is theirs below the limit."""
+    with rig() as made:
+        _, client = made.connect()
+        client.send(b"nonsense\r\n\r\n")
+        made.until(lambda: any(isinstance(item, Lingering) for item in made.loop.connections))
+        room = Room(made.loop)
+        assert not room.make("full")
+        grown(made, LINGER_AGE)
+        assert room.make("full")
+        assert not made.loop.connections
+        assert client.response()[0] == 400
 
 
 def test_a_preamble_that_does_not_come_holds_no_place() -> None:
@@ -109,6 +205,6 @@ def test_what_is_told(caplog: pytest.LogCaptureFixture) -> None:
         grown(made, LOG_INTERVAL)
         assert room.make("full")
     assert [record.message for record in caplog.records] == [
-        "full: idle connections are closed to make room for new ones (1 so far)",
-        "full: idle connections are closed to make room for new ones (3 so far)",
+        "full: idle and unfinished connections are closed to make room for new ones (1 so far)",
+        "full: idle and unfinished connections are closed to make room for new ones (3 so far)",
     ]
