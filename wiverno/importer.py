@@ -2,7 +2,8 @@
 
 The one idea here is whose mistake it was. A target that names nothing is the user's typing error and becomes an
 ``ImportTargetError`` of one line that says what is there instead. An exception raised *inside* the module while it is
-imported is the application's own and passes through untouched, traceback and all.
+imported is the application's own and passes through untouched, traceback and all. `own_traceback` shows such an
+exception without the lines of those who did the importing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
+import traceback
+from pathlib import Path
 from types import ModuleType
 
 
@@ -125,3 +128,28 @@ def _is_plainly_missing(owner: object, attribute: str) -> bool:
 def _close(word: str, names: list[str]) -> str | None:
     matches = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return matches[0] if matches else None
+
+
+def own_traceback(error: BaseException) -> str:
+    """Return an exception with its traceback, from the application's first line on.
+
+    What stands above it are the server, PasteDeploy and the import machinery, which say nothing about the mistake.
+    """
+    shown = traceback.TracebackException.from_exception(error)
+    waiting = [shown]
+    while waiting:
+        one = waiting.pop()
+        first = next((place for place, frame in enumerate(one.stack) if not _is_of_loading(frame.filename)), 0)
+        if not first and one.stack and one.stack[-1].filename.startswith(_IMPORTING):
+            first = len(one.stack)  # a module that can't be compiled
+        one.stack[:] = [frame for frame in one.stack[first:] if not frame.filename.startswith(_IMPORTING)]
+        waiting += [other for other in (one.__cause__, one.__context__, *(one.exceptions or ())) if other is not None]
+    return "".join(shown.format()).rstrip()
+
+
+_IMPORTING = ("<frozen importlib", importlib.__file__ or "<frozen importlib")
+_PACKAGE = str(Path(__file__).parent)
+
+
+def _is_of_loading(file: str) -> bool:
+    return file.startswith((_PACKAGE, *_IMPORTING)) or Path(file).parts[-3:-1] == ("paste", "deploy")

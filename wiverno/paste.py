@@ -19,7 +19,9 @@ from wiverno.config.loader import AppSpec, LoadedConfig, activate, load, load_se
 from wiverno.config.logging_setup import set_up_logging
 from wiverno.config.paste_loading import utf8_files
 from wiverno.config.settings import Adjustments
+from wiverno.config.sources import directory_name
 from wiverno.config.toml_file import TomlFile, read_toml
+from wiverno.files import started_in
 from wiverno.importer import ImportTargetError, load_object
 from wiverno.serving import end_with_one_line, prepared_metrics, run_server, why_not_started
 from wiverno.workers.rerun import hired, this_program
@@ -30,7 +32,6 @@ Runner = Callable[[Application], int]
 Result = TypeVar("Result")
 
 PASTE_SCHEMES = ("egg:", "call:", "config:")
-
 
 # Entry points of PasteDeploy
 
@@ -269,6 +270,7 @@ def _runner(loaded: LoadedConfig, reread: Callable[[], LoadedConfig] | None = No
         with suppress(OSError):  # said again when the server starts
             _or_exit(lambda: prepared_metrics(loaded.adjustments))
     this_program()
+    directory = directory_name()
 
     def renewed() -> Adjustments:
         assert reread is not None
@@ -281,7 +283,8 @@ def _runner(loaded: LoadedConfig, reread: Callable[[], LoadedConfig] | None = No
     def run(app: Application) -> int:
         activate(loaded)
         try:
-            run_server(app, loaded.adjustments, renewed if reread else None)
+            with started_in(directory):  # the application that was loaded meanwhile may have changed it
+                run_server(app, loaded.adjustments, renewed if reread else None)
         except OSError as error:
             end_with_one_line(why_not_started(error, loaded.adjustments))
         except StartFailedError as error:

@@ -21,6 +21,7 @@ from wiverno.config.settings import Adjustments, TcpAddress, UnixAddress
 from wiverno.config.sources import environment
 from wiverno.core.listeners import Listener
 from wiverno.core.server import MAIN_PROCESS, build_server, check_application, create_server
+from wiverno.files import SetupError, error_text, in_start_directory, started_in
 from wiverno.workers.alone import Alone
 from wiverno.workers.notify import Notifier
 from wiverno.workers.plan import Plan, set_log_level
@@ -137,8 +138,24 @@ def run_plan(plan: Plan, configure: Callable[[], Plan] | None = None, *, is_quie
 
     Raises:
         OSError: an address cannot be listened on; `why_not_started` has words for it.
+        LoadFailedError: the application raised something while it was loaded.
         StartFailedError: no worker could begin to serve.
     """
+    with started_in():
+        _run_plan(plan, configure and _at_start(configure), is_quiet=is_quiet)
+
+
+def _at_start(configure: Callable[[], Plan]) -> Callable[[], Plan]:
+    """Return `configure` for a process in which the application may have changed the current directory."""
+
+    def read() -> Plan:
+        with in_start_directory():
+            return configure()
+
+    return read
+
+
+def _run_plan(plan: Plan, configure: Callable[[], Plan] | None, *, is_quiet: bool) -> None:
     if not is_quiet:
         be_heard()
     settings = plan.adjustments
@@ -170,7 +187,7 @@ def _serve_alone(
     plan: Plan, notifier: Notifier, metrics: ApplicationMetrics | None, say: Callable[..., None]
 ) -> None:  # fmt: skip
     settings = plan.adjustments
-    server = build_server(plan.application(), settings)
+    server = build_server(plan.load(), settings)
     try:
         if notifier or any(getattr(settings, name) for name in MAIN_PROCESS):
             alone = Alone(server, notifier=notifier, version=version("wiverno"))
@@ -226,24 +243,28 @@ def be_heard() -> None:
 
 
 def why_not_started(error: OSError, adjustments: Adjustments) -> str:
-    """Return one line that says what could not be listened on and what to do about it."""
-    reason = f"cannot listen: {error.strerror or error}"
+    """Return one line that says what could not be opened or listened on, and what to do about it."""
+    if isinstance(error, SetupError):
+        return error_text(error)
+    if error.filename is not None:  # no socket's address is told there
+        return f"cannot start: {error_text(error)}: {error.filename}"
+    why = f"cannot listen: {error_text(error)}"
     has_path = any(isinstance(address, UnixAddress) for address in adjustments.addresses)
     ports = [address.port for address in adjustments.addresses if isinstance(address, TcpAddress)]
     match error.errno:
         case errno.EADDRINUSE if ports:
-            return f"{reason}; stop the program that has it (lsof -i :{ports[0]} shows it), or choose another port"
+            return f"{why}; stop the program that has it (lsof -i :{ports[0]} shows it), or choose another port"
         case errno.EADDRINUSE:
-            return f"{reason}; stop that server, or choose another path"
+            return f"{why}; stop that server, or choose another path"
         case errno.EACCES | errno.EPERM if any(0 < port < 1024 for port in ports):
-            return f"{reason}; ports below 1024 need privileges: choose one from 1024, or give CAP_NET_BIND_SERVICE"
+            return f"{why}; ports below 1024 need privileges: choose one from 1024, or give CAP_NET_BIND_SERVICE"
         case errno.EADDRNOTAVAIL:
-            return f"{reason}; no interface of this machine has that address: 127.0.0.1 is itself, * is all of them"
+            return f"{why}; no interface of this machine has that address: 127.0.0.1 is itself, * is all of them"
         case errno.EEXIST:
-            return f"{reason}; choose another path, or remove it if it is not needed"
+            return f"{why}; choose another path, or remove it if it is not needed"
         case errno.ENOENT | errno.EACCES | errno.EPERM | errno.ENOTDIR if has_path:
-            return f"{reason}; the socket's directory must exist and be writable by this user"
-    return reason
+            return f"{why}; the socket's directory must exist and be writable by this user"
+    return why
 
 
 def end_with_one_line(message: str) -> NoReturn:

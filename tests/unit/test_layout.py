@@ -16,6 +16,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "wiverno"
 
 FLOORS = (
+    {"files"},
     {"http", "config", "importer"},
     {"wsgi", "web"},
     {"core", "main"},

@@ -82,7 +82,9 @@ def _app_problems(loaded: LoadedConfig, variables: Mapping[str, str]) -> list[Pr
         application_of(loaded, variables)
     except ConfigError as error:
         return list(error.problems)
-    except Exception as error:  # noqa: BLE001 - whatever importing other people's code may raise
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever importing other people's code may raise, SystemExit too
         origin = loaded.app.origin if loaded.app else None
         reason = f"importing it raised {type(error).__name__}: {error}"
         return [Problem(reason, origin, "app") if origin else Problem(reason, key="app")]

@@ -13,6 +13,8 @@ from typing import NoReturn, ParamSpec, TypeVar
 import click
 
 from wiverno.config.errors import ConfigError, render
+from wiverno.config.sources import directory_name
+from wiverno.files import started_in
 from wiverno.importer import ImportTargetError
 
 P = ParamSpec("P")
@@ -23,13 +25,14 @@ FAILURE = 1
 
 
 def reported(status: int = MISTAKE) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a command's configuration errors end it with their report and this status."""
+    """Let a command's configuration errors end it with their report and this status, and relative paths start here."""
 
     def around(command: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(command)
         def wrapper(*args: P.args, **kw: P.kwargs) -> R:
             try:
-                return command(*args, **kw)
+                with started_in(directory_name()):
+                    return command(*args, **kw)
             except ConfigError as error:
                 click.echo(render(error.problems, colour=sys.stderr.isatty()), err=True)
             except ImportTargetError as error:

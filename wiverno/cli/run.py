@@ -13,9 +13,10 @@ from wiverno.config.errors import Origin
 from wiverno.config.loader import AppSpec, LoadedConfig, activate, load
 from wiverno.config.logging_setup import set_up_logging
 from wiverno.config.settings import SETTINGS
+from wiverno.files import in_start_directory
 from wiverno.paste import application, application_of
 from wiverno.serving import run_plan, why_not_started
-from wiverno.workers.plan import Plan
+from wiverno.workers.plan import LoadFailedError, Plan
 from wiverno.workers.supervisor import StartFailedError
 
 MODULE, ATTRIBUTE = "run", "app"
@@ -79,10 +80,14 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
 
     def plan(loaded: LoadedConfig) -> Plan:
         made = lambda: application(spec) if spec else application_of(loaded, variables)  # noqa: E731
-        return Plan(loaded.adjustments, made, lambda: _prepare(loaded))
+        name = spec.use if spec else loaded.app.use if loaded.app else ""
+        return Plan(loaded.adjustments, made, lambda: _prepare(loaded), name=name)
 
     if kw["check"]:
-        plan(loaded).application()
+        try:
+            plan(loaded).load()
+        except LoadFailedError as error:
+            end(str(error), FAILURE)
         click.echo(f"ok: {_summary(loaded, spec)}")
         return
     start(plan(loaded), lambda: plan(read()))
@@ -90,17 +95,18 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
 
 def _prepare(loaded: LoadedConfig) -> None:
     """Do what has to be done in a process before the application is loaded."""
-    set_up_logging(loaded)
+    with in_start_directory():
+        set_up_logging(loaded)
     activate(loaded)
 
 
 def start(plan: Plan, configure: Callable[[], Plan] | None = None) -> None:
-    """Serve until a signal ends it; what cannot be listened on ends the program with one line and status 1."""
+    """Serve until a signal ends it; what keeps the server from starting is told and ends the program with status 1."""
     try:
         run_plan(plan, configure)
     except OSError as error:
         end(why_not_started(error, plan.adjustments), FAILURE)
-    except StartFailedError as error:
+    except (LoadFailedError, StartFailedError) as error:
         end(str(error), FAILURE)
 
 

@@ -52,7 +52,7 @@ def serve(target: str | None, app: str | None, call: bool, **kw: Any) -> None:
     be_heard()
     loaded = LoadedConfig(adjustments)
     activate(loaded)
-    start(Plan(adjustments, lambda: application(AppSpec(name, call, {}, Origin("keyword")))))
+    start(Plan(adjustments, lambda: application(AppSpec(name, call, {}, Origin("keyword"))), name=name))
 
 
 def _addressed(settings: dict[str, object]) -> dict[str, object]:

@@ -39,7 +39,7 @@ class IniFile:
         self.text = text
         self.text_lines = text.split("\n")
         self.variables = variables
-        place = {"here": str(self.path.parent), "__file__": str(self.path)}
+        place = self._place()
         self.parser = NicerConfigParser(name, defaults=place)
         self.parser.optionxform = str
         try:
@@ -50,6 +50,11 @@ class IniFile:
         defaults: dict[str, str] = dict(configparser.ConfigParser.defaults(self.parser))
         self.default_names = [key for key in defaults if key not in place]
         self.parser.read_dict({"DEFAULT": {key: value for key, value in variables.items() if key not in defaults}})
+
+    def _place(self) -> dict[str, str]:
+        """Return what `%(here)s` and `%(__file__)s` stand for; a percent sign in a directory's name is just that."""
+        place = {"here": str(self.path.parent), "__file__": str(self.path)}
+        return {name: text.replace("%", "%%") for name, text in place.items()}
 
     @cached_property
     def places(self) -> dict[tuple[str, str], Place]:
@@ -169,7 +174,9 @@ class IniFile:
         apps = self.names("app")
         app = None
         if app_name in apps:
-            app = AppSpec(f"config:{self.path}#{app_name}", origin=self.origin(apps[app_name]))
+            # PasteDeploy takes what follows # for a name, and decodes %XX.
+            file = str(self.path).replace("%", "%25").replace("#", "%23")
+            app = AppSpec(f"config:{file}#{app_name}", origin=self.origin(apps[app_name]))
         elif app_name != "main":
             there = ", ".join(sorted(apps)) or "none"
             message, hint = f"there is no [app:{app_name}] (there: {there})", did_you_mean(app_name, apps)
@@ -189,7 +196,7 @@ class IniFile:
     def _logging(self) -> LoggingIni | None:
         if not self.parser.has_section("loggers"):
             return None
-        return LoggingIni(self.name, self.text, {"__file__": str(self.path), "here": str(self.path.parent)})
+        return LoggingIni(self.name, self.text, self._place())
 
     def pserve(self, problems: list[Problem]) -> dict[str, Any]:
         """Return the section [pserve], its lists as lists."""

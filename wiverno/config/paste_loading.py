@@ -26,7 +26,8 @@ def utf8_files() -> Iterator[None]:
 
         def __init__(self, filename: str) -> None:
             self.filename = name = filename.strip()
-            place = {"here": os.path.dirname(os.path.abspath(name)), "__file__": os.path.abspath(name)}
+            file = os.path.abspath(name).replace("%", "%%")  # a percent sign in a directory's name is just that
+            place = {"here": os.path.dirname(file), "__file__": file}
             self.parser: Any = loadwsgi.NicerConfigParser(name, defaults=place)
             self.parser.optionxform = str
             self.parser.read_string(read_text(name), name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,6 +91,23 @@ def take_variable(name: str) -> str | None:
 def set_variable(name: str, value: str) -> None:
     """Set a variable of this process, for itself and its children."""
     os.environ[name] = value
+
+
+def directory_name() -> str | None:
+    """Return the current directory by the name that the shell has for it, None if it was removed.
+
+    The name may lead through a symbolic link (`current`), which a deployment turns to the next release: what is opened
+    by this name later is found in the release of that time.
+    """
+    try:
+        here = Path.cwd()
+    except OSError:
+        return None
+    name = Path(os.environ.get("PWD", ""))
+    with suppress(OSError):
+        if name.is_absolute() and name.samefile(here):
+            return str(name)
+    return str(here)
 
 
 def inherited(variables: Mapping[str, str], process: int) -> dict[str, list[int]]:

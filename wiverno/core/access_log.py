@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import Any, Final, Protocol
 
+from wiverno.files import SetupError, absolute, error_text
+
 Environ = dict[str, Any]
 
 
@@ -58,7 +60,7 @@ class AccessLog:
             skip: paths not to log; /x/* stands for all that begin with /x/.
 
         Raises:
-            OSError: the file can't be opened.
+            SetupError: the file can't be opened; the message names it.
         """
         self._format, self._quotes = format_of(form)
         # What is left of a line without what needs no escaping.
@@ -74,12 +76,17 @@ class AccessLog:
         self._logger = logging.getLogger(LOGGER) if target == "logging" else None
         self._second = 0
         self._stamp = ""
-        self._fd = self._open()
+        # The application may change the current directory before the file is opened the next time.
+        self._path = "" if target in ("-", "logging") else absolute(target)
+        try:
+            self._fd = self._open()
+        except OSError as error:
+            raise SetupError(error.errno, f"the access log {target} can't be opened: {error_text(error)}") from error
 
     def _open(self) -> int:
         if self._logger is not None:
             return -1
-        return 1 if self._target == "-" else os.open(self._target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        return 1 if self._target == "-" else os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
 
     def write(self, batch: Sequence[Record]) -> None:
         """Write lines about these responses."""
@@ -131,7 +138,7 @@ class AccessLog:
         except OSError as error:
             if not self._has_failed:
                 self._has_failed = True
-                logger.error("the access log %s can't be written, lines are lost: %s", self._target, error.strerror)
+                logger.error("the access log %s can't be written, lines are lost: %s", self._target, error_text(error))
         else:
             self._has_failed = False
 
@@ -142,7 +149,7 @@ class AccessLog:
         try:
             new = self._open()
         except OSError as error:
-            logger.error("the access log %s can't be reopened: %s", self._target, error.strerror)
+            logger.error("the access log %s can't be reopened: %s", self._path, error_text(error))
         else:
             os.close(self._fd)
             self._fd = new
@@ -327,6 +334,6 @@ def reopen_log_files() -> None:
             handler.stream = handler._open()
             old.close()
         except OSError as error:
-            print(f"wiverno: {handler.baseFilename} can't be reopened: {error.strerror}", file=sys.stderr)
+            print(f"wiverno: {handler.baseFilename} can't be reopened: {error_text(error)}", file=sys.stderr)
         finally:
             handler.release()

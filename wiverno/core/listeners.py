@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from wiverno.config.settings import Address, Adjustments, FdAddress, TcpAddress, UnixAddress
+from wiverno.files import error_text, unix_path
 
 HAS_UNIX: Final = hasattr(socket, "AF_UNIX")
 
@@ -183,7 +184,7 @@ def _bind_one(family: int, name: tuple[object, ...]) -> Listener:
         sock.bind(name)
     except OSError as error:
         sock.close()
-        raise type(error)(error.errno, f"{error.strerror}: {name[0]}:{name[1]}") from error
+        raise type(error)(error.errno, f"{error_text(error)}: {name[0]}:{name[1]}") from error
     bound = sock.getsockname()
     return Listener(sock, str(bound[0]), int(bound[1]))
 
@@ -195,17 +196,20 @@ def bind_unix(path: str, mode: int) -> Listener:
     """
     if not HAS_UNIX:
         raise OSError(errno.EAFNOSUPPORT, "Unix sockets are not available on this system")
-    _remove_stale(path)
+    place = unix_path(path)
+    _remove_stale(place)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with _created_with(sock, mode):
-            sock.bind(path)
+            sock.bind(place)
         sock.setblocking(False)
-        Path(path).chmod(mode)  # what the umask took away comes back
+        Path(place).chmod(mode)  # what the umask took away comes back
     except OSError as error:
         sock.close()
-        raise type(error)(error.errno, f"{error.strerror}: {path}") from error
-    return Listener(sock, path, 0, is_unix=True, path=path, identity=_identity(path))
+        raise type(error)(error.errno, f"{error_text(error)}: {place}") from error
+    # The directory that holds the file now, even if a symbolic link on the way to it is changed meanwhile.
+    file = str(Path(place).parent.resolve() / Path(place).name)
+    return Listener(sock, path, 0, is_unix=True, path=file, identity=_identity(file))
 
 
 @contextlib.contextmanager
@@ -255,7 +259,7 @@ def _remove_stale(path: str) -> None:
         except (TimeoutError, BlockingIOError):
             pass  # its backlog is full: somebody listens
         except OSError as error:
-            raise OSError(error.errno, f"{path}: can't tell whether it is in use: {error.strerror}") from error
+            raise OSError(error.errno, f"{path}: can't tell whether it is in use: {error_text(error)}") from error
     raise OSError(errno.EADDRINUSE, f"{os.strerror(errno.EADDRINUSE)}: a server answers on {path}")
 
 
@@ -289,4 +293,4 @@ def inherited(name: str) -> socket.socket:
     try:
         return socket.socket(fileno=int(name))
     except OSError as error:
-        raise OSError(error.errno, f"descriptor {name} is no socket: {error.strerror}") from error
+        raise OSError(error.errno, f"descriptor {name} is no socket: {error_text(error)}") from error

@@ -25,6 +25,7 @@ from wiverno.core.linger import Lingering
 from wiverno.core.loop import Loop
 from wiverno.core.poller import READ, WRITE, is_readable
 from wiverno.core.service import Service
+from wiverno.files import SetupError, absolute, error_text
 from wiverno.http.response import error_response
 
 logger = logging.getLogger("wiverno")
@@ -47,15 +48,18 @@ class Certificates:
         """Read the files.
 
         Raises:
-            OSError: one of them can't be read or used; the message names it.
+            SetupError: one of them can't be read or used; the message names it.
         """
         self._settings = settings
+        # The application may change the current directory before they are read again.
+        self._certfile = absolute(settings.certfile or "")
+        self._keyfile = absolute(settings.keyfile) if settings.keyfile else None
+        self._ca_certs = absolute(settings.ca_certs) if settings.ca_certs else None
         self._seen = self._state()
         self.context = self._made()
 
     def _made(self) -> ssl.SSLContext:
         settings = self._settings
-        assert settings.certfile is not None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = _VERSIONS[settings.tls_min_version]
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_SINGLE_ECDH_USE
@@ -64,22 +68,22 @@ class Certificates:
         key = settings.keyfile or settings.certfile
         try:
             # An encrypted key would ask for its password on the terminal, which nobody watches.
-            context.load_cert_chain(settings.certfile, settings.keyfile, password=lambda: b"")
+            context.load_cert_chain(self._certfile, self._keyfile, password=lambda: b"")
         except (OSError, ValueError) as error:
             names = f"{settings.certfile}" if key == settings.certfile else f"{settings.certfile}, keyfile {key}"
-            raise OSError(f"certfile {names}: {_reason(error)}") from error
-        if settings.ca_certs is not None:
+            raise SetupError(f"certfile {names}: {_reason(error)}") from error
+        if self._ca_certs is not None:
             try:
-                context.load_verify_locations(settings.ca_certs)
+                context.load_verify_locations(self._ca_certs)
             except OSError as error:
-                raise OSError(f"ca_certs {settings.ca_certs}: {_reason(error)}") from error
+                raise SetupError(f"ca_certs {settings.ca_certs}: {_reason(error)}") from error
         context.verify_mode = _CLIENTS[settings.client_cert]
         return context
 
     def _state(self) -> tuple[object, ...]:
         """Return what changes when a file does."""
         state: list[object] = []
-        for name in (self._settings.certfile, self._settings.keyfile, self._settings.ca_certs):
+        for name in (self._certfile, self._keyfile, self._ca_certs):
             if name is not None:
                 with contextlib.suppress(OSError):
                     found = Path(name).stat()
@@ -109,7 +113,7 @@ def _reason(error: Exception) -> str:
             "bad decrypt": "the key is encrypted; decrypt it: openssl pkey -in key.pem -out plain.pem",
             "bad password read": "the key is encrypted; decrypt it: openssl pkey -in key.pem -out plain.pem",
         }.get(words, words or "no PEM certificate or key in it")
-    return getattr(error, "strerror", None) or str(error)
+    return error_text(error)
 
 
 class CertificateWatch:

@@ -6,6 +6,7 @@ import socket
 from typing import Any, Final
 
 from wiverno.config.settings import Address, UnixAddress
+from wiverno.files import error_text, unix_path
 
 TIMEOUT: Final = 10.0  # seconds
 
@@ -24,7 +25,7 @@ class _UnixConnection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(TIMEOUT)
-        self.sock.connect(self._path)
+        self.sock.connect(unix_path(self._path))
 
 
 class AdminClient:
@@ -46,8 +47,7 @@ class AdminClient:
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise NoAnswerError(f"no answer from {address}: {reason}") from error
+            raise NoAnswerError(f"no answer from {address}: {error_text(error)}") from error
         finally:
             connection.close()
 

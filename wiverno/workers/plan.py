@@ -1,15 +1,24 @@
-"""What is to be served: settings, and how the application is come by."""
+"""What is to be served: settings, and how the application is loaded."""
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wiverno.config.settings import SETTINGS, Adjustments
+from wiverno.config.settings import SETTINGS, Adjustments, ConfigError
+from wiverno.importer import ImportTargetError, own_traceback
 from wiverno.wsgi.gateway import Application
 
 if TYPE_CHECKING:
     from wiverno.workers.rerun import Program
+
+
+class LoadFailedError(Exception):
+    """The application raised while it was loaded; the text names it and has its traceback."""
+
+
+class LoadStopped(SystemExit):
+    """A signal that ends the process came while the application was loaded; raised by the signal's handler."""
 
 
 def _nothing() -> None:
@@ -28,10 +37,11 @@ class Plan:
 
     Attributes:
         adjustments: the settings.
-        application: makes or imports the application; called in each worker, or once in the supervisor with `preload`.
+        application: makes or imports the application; `load` calls it.
         prepare: called in each worker before that: sets up logging.
         is_renewable: calling `application` in a new process gives the code as it is on disk then.
         program: run again for each worker, where `application` does not do that.
+        name: the application's, as it was asked for; "" if it is not known.
     """
 
     adjustments: Adjustments
@@ -39,6 +49,23 @@ class Plan:
     prepare: Callable[[], None] = _nothing
     is_renewable: bool = True
     program: "Program | None" = None
+    name: str = ""
+
+    def load(self) -> Application:
+        """Return the application; called in each worker, or once in the supervisor with `preload`.
+
+        Raises:
+            ConfigError: the configuration names no application.
+            ImportTargetError: the same.
+            LoadFailedError: the application raised something, SystemExit included.
+        """
+        try:
+            return self.application()
+        except (ConfigError, ImportTargetError, KeyboardInterrupt, LoadStopped):
+            raise
+        except BaseException as error:
+            name = f" {self.name}" if self.name else ""
+            raise LoadFailedError(f"the application{name} failed to load:\n{own_traceback(error)}") from error
 
 
 # A reload gives these no effect: they belong to the main process.

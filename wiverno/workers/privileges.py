@@ -1,6 +1,9 @@
 """Giving up root: the user and group that serve. Sockets and certificates have been opened before."""
 
+import errno
 import os
+
+from wiverno.files import SetupError
 
 if os.name == "posix":
     import grp
@@ -29,7 +32,7 @@ def drop_privileges(user: str | None, group: str | None) -> None:
     if user is None and group is None:
         return
     if os.name != "posix":
-        raise OSError("user and group can only be changed on POSIX systems")
+        raise SetupError(errno.ENOSYS, "user and group can only be changed on POSIX systems")
     wanted = owner(user, group)
     assert wanted is not None
     uid, gid = wanted
@@ -45,18 +48,18 @@ def drop_privileges(user: str | None, group: str | None) -> None:
         os.setgid(gid)
         os.setuid(uid)
     except PermissionError as error:
-        raise OSError(error.errno, f"only root can become user {user or uid}, group {group or gid}") from error
+        raise SetupError(error.errno, f"only root can become user {user or uid}, group {group or gid}") from error
 
 
 def _user(name: str) -> "pwd.struct_passwd":
     try:
         return pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
     except KeyError:
-        raise OSError(f"user: there is no user {name!r} on this system") from None
+        raise SetupError(errno.EINVAL, f"user: there is no user {name!r} on this system") from None
 
 
 def _group(name: str) -> int:
     try:
         return int(name) if name.isdigit() else grp.getgrnam(name).gr_gid
     except KeyError:
-        raise OSError(f"group: there is no group {name!r} on this system") from None
+        raise SetupError(errno.EINVAL, f"group: there is no group {name!r} on this system") from None

@@ -14,7 +14,6 @@ import signal
 import socket
 import sys
 import tempfile
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +25,7 @@ from wiverno.config.settings import Adjustments
 from wiverno.config.sources import environment, take_variable
 from wiverno.core.counters import Counters
 from wiverno.core.listeners import Listener
+from wiverno.importer import own_traceback
 from wiverno.workers.plan import Plan
 from wiverno.workers.worker import Inheritance, live, report
 from wiverno.wsgi.gateway import Application
@@ -132,7 +132,7 @@ def hired() -> Hiring | None:
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, Exception):
-            hiring.failed("".join(traceback.format_exception(error)))
+            hiring.failed(own_traceback(error))
         else:
             earlier(kind, error, trace)
 

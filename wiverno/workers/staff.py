@@ -46,7 +46,8 @@ class Generation:
 
         Raises:
             OSError: the certificates can't be read or used.
-            Exception: whatever the application raises while it is loaded.
+            ConfigError: the configuration names no application.
+            LoadFailedError: the application raised something while it was loaded.
         """
         self.certificates = new_certificates(plan.adjustments)
         self.number = number
@@ -54,7 +55,7 @@ class Generation:
         self.listeners = listeners
         self.wanted = max(plan.adjustments.workers, 1)
         is_loaded_here = plan.adjustments.preload or (not plan.is_renewable and plan.program is None)
-        self.application: Application | None = plan.application() if is_loaded_here else None
+        self.application: Application | None = plan.load() if is_loaded_here else None
 
     @property
     def grace(self) -> float:

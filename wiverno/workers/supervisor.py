@@ -14,6 +14,7 @@ handlers and the pipes of the workers only ask for a look at how things stand.
 A worker that leaves drains as any engine does (engine.py).
 """
 
+import errno
 import logging
 import os
 import signal
@@ -29,9 +30,10 @@ from wiverno.config.settings import ConfigError
 from wiverno.core.engine import Engine
 from wiverno.core.listeners import Listener
 from wiverno.core.status import READY, STARTING, STOPPING, RefusedError, ServiceStatus
+from wiverno.files import SetupError, error_text
 from wiverno.workers.main_process import Admin, Sampler, admin_engine, pid_file
 from wiverno.workers.notify import Notifier
-from wiverno.workers.plan import Plan, difference
+from wiverno.workers.plan import LoadFailedError, Plan, difference
 from wiverno.workers.process import WorkerProcess
 from wiverno.workers.sockets import SharedSockets
 from wiverno.workers.staff import Generation, Staff
@@ -79,7 +81,7 @@ class Supervisor:
             OSError: an address can't be bound.
         """
         if not hasattr(os, "fork"):
-            raise OSError("workers need fork(), which this system does not have: leave workers at 0")
+            raise SetupError(errno.ENOSYS, "workers need fork(), which this system does not have: leave workers at 0")
         self._configure = configure
         self._notifier = notifier
         self._version = version
@@ -97,7 +99,11 @@ class Supervisor:
         self._is_stopping = self._is_draining = self._is_announced = False
         self._numbers = 1
         self._next: Generation | None = None
-        self._current = Generation(1, plan, self._sockets.open(plan.adjustments))
+        try:
+            self._current = Generation(1, plan, self._sockets.open(plan.adjustments))
+        except BaseException:
+            self._sockets.close()
+            raise
         self._engine: Engine
 
     # ---------------------------------------------------------------- running
@@ -192,9 +198,9 @@ class Supervisor:
             listeners = self._sockets.open(plan.adjustments)
             self._numbers += 1
             generation = Generation(self._numbers, plan, listeners)
-        except Exception as error:  # noqa: BLE001 - with preload the application's own code runs here
-            is_plain = isinstance(error, ConfigError | OSError)
-            self._reload_failed(str(error) if is_plain else "".join(traceback.format_exception(error)))
+        except Exception as error:  # noqa: BLE001 - reading the configuration runs code of others too
+            is_plain = isinstance(error, ConfigError | OSError | LoadFailedError)
+            self._reload_failed(error_text(error) if is_plain else "".join(traceback.format_exception(error)))
             return
         changes = difference(self._current.plan.adjustments, plan.adjustments)
         logger.info("reloading: %s", "; ".join(changes) or "no setting has changed")
@@ -290,7 +296,7 @@ class Supervisor:
                     staff.fork(generation, self._engine)
             except OSError as error:
                 self._not_before = now + NO_ROOM
-                logger.error("no worker can be started: %s; trying again in %g s", error.strerror, NO_ROOM)
+                logger.error("no worker can be started: %s; trying again in %g s", error_text(error), NO_ROOM)
         for one in lively[: max(-missing, 0)]:
             one.leave(generation.grace, patience=PATIENCE)
         if len(staff.serving(generation)) < generation.wanted:

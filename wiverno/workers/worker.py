@@ -27,8 +27,10 @@ from wiverno.core.listeners import Listener
 from wiverno.core.loop import Loop
 from wiverno.core.poller import READ
 from wiverno.core.server import check_application
+from wiverno.files import error_text
+from wiverno.importer import ImportTargetError
 from wiverno.workers.endings import FAILED_TO_LOAD
-from wiverno.workers.plan import Plan, set_log_level
+from wiverno.workers.plan import LoadFailedError, LoadStopped, Plan, set_log_level
 from wiverno.workers.privileges import drop_privileges
 from wiverno.wsgi.gateway import Application
 
@@ -113,7 +115,7 @@ class Worker:
             drop_privileges(settings.user, settings.group)
             inherited.plan.prepare()
             set_log_level(settings)
-            application = inherited.application or inherited.plan.application()
+            application = inherited.application or inherited.plan.load()
             check_application(application)
             threads = 0 if settings.mode == "simple" or settings.threads == 1 else settings.threads
             engine = Engine(
@@ -121,10 +123,10 @@ class Worker:
             )
             engine.count(inherited.counters)
             self._engine = engine
-        except (ConfigError, OSError) as error:
-            self._report(failed=str(error))
+        except (ConfigError, ImportTargetError, LoadFailedError, OSError) as error:
+            self._report(failed=error_text(error))
             return FAILED_TO_LOAD
-        except Exception:  # noqa: BLE001 - an application may raise anything while it is imported
+        except Exception:  # noqa: BLE001 - a logging configuration runs code of others
             self._report(failed=traceback.format_exc())
             return FAILED_TO_LOAD
         LifeLine(inherited.life, engine.loop, self._on_orphaned)
@@ -148,7 +150,7 @@ class Worker:
         engine = self._engine
         if engine is None:
             if number != signal.SIGUSR1:
-                raise SystemExit(0)
+                raise LoadStopped(0)
         elif number == signal.SIGQUIT:
             engine.stop(force=True)
         else:
