@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from wiverno.config.errors import ConfigError, Origin, Problem
-from wiverno.config.loader import AppSpec, LoadedConfig, activate, load, load_section, section_reader
+from wiverno.config.loader import AppSpec, LoadedConfig, activate, load, load_section, require_server, section_reader
 from wiverno.config.logging_setup import set_up_logging
 from wiverno.config.paste_loading import utf8_files
 from wiverno.config.settings import Adjustments
@@ -75,7 +75,7 @@ def app_from(path: str | Path, app_name: str = "main", **variables: str) -> Appl
     Raises:
         ConfigError: the file, or what it names, is not usable.
     """
-    loaded = load(path, app_name=app_name, variables=variables)
+    loaded = load(path, app_name=app_name, variables=variables, hand_over=True)
     activate(loaded)
     return application_of(loaded, variables)
 
@@ -364,7 +364,8 @@ class TomlLoader:
         """Return the server [server], or ["server:NAME"]; another server's table is handed over as it stands."""
         server_name = name or self._fragment("server")
         loaded = self._load(defaults, server_name=server_name)
-        reread = lambda: load(self.uri.path, variables=self._variables(defaults), server_name=server_name)  # noqa: E731
+        _or_exit(lambda: require_server(self._file(), server_name))
+        reread = lambda: self._read(defaults, server_name=server_name)  # noqa: E731
         return _or_exit(lambda: server_of(loaded, defaults, reread))
 
     def _file(self) -> TomlFile:
@@ -373,8 +374,13 @@ class TomlLoader:
     def _load(
         self, defaults: Mapping[str, str] | None = None, *, app_name: str = "main", server_name: str = "main"
     ) -> LoadedConfig:
+        return _or_exit(lambda: self._read(defaults, app_name=app_name, server_name=server_name))
+
+    def _read(
+        self, defaults: Mapping[str, str] | None, *, app_name: str = "main", server_name: str = "main"
+    ) -> LoadedConfig:
         variables = self._variables(defaults)
-        return _or_exit(lambda: load(self.uri.path, variables=variables, app_name=app_name, server_name=server_name))
+        return load(self.uri.path, variables=variables, app_name=app_name, server_name=server_name, hand_over=True)
 
     def _variables(self, defaults: Mapping[str, str] | None) -> dict[str, str]:
         return {**dict(self.uri.options or {}), **(defaults or {})}

@@ -25,7 +25,7 @@ def routes(app: str | None, config_file: str | None, factory: bool) -> None:
     if app is not None:
         found = application(AppSpec(app, factory, {}, Origin("keyword")))
     else:
-        loaded = load(config_file)
+        loaded = load(config_file, hand_over=True)
         warn(loaded.warnings)
         if loaded.path is None:
             end("nothing to list: name an application (wiverno routes shop:app) or a file (--config)", MISTAKE)

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wiverno.config import layers
-from wiverno.config.contents import Expander
+from wiverno.config.contents import Expander, taken_server
 from wiverno.config.errors import BadValue, ConfigError, Problem
 from wiverno.config.ini_file import IniFile
-from wiverno.config.loader import LoadedConfig, assemble, expander_of, load, open_file
+from wiverno.config.loader import LoadedConfig, assemble, expander_of, load, missing_server, open_file
 from wiverno.config.settings import SETTINGS
 from wiverno.config.sources import Environment, Layer, chosen_file, environment
 from wiverno.config.sources import options as option_layer
@@ -60,8 +60,10 @@ def check(
         found, loaded_one = _check_section(source, server, app, expander, [given, env.layer], env)
         problems |= {problem.headline(): problem for problem in found}
         if loaded_one is not None:
-            warnings |= dict.fromkeys(loaded_one.warnings)
+            warnings |= dict.fromkeys((*loaded_one.warnings, *_refused_by_run(loaded_one, server)))
             main = loaded_one if server == "main" and main is None else main
+    if missing := missing_server(source, "main"):
+        warnings[f"{missing.headline()}; {missing.hint}"] = None
     if isinstance(source, IniFile):
         warnings |= dict.fromkeys((*_inline_comments(source), *_unreadable_for_pserve(source)))
     everything = ConfigError(problems.values()).problems
@@ -91,7 +93,9 @@ def _check_section(
         return [*expander.problems, *error.problems], None
     stack, _ = layers.take_use(contents.layers)
     try:
-        loaded = assemble(contents, above, env, expander, None if source.files == () else source.files[0])
+        path = None if source.files == () else source.files[0]
+        # pserve may serve another section with another server.
+        loaded = assemble(contents, above, env, expander, path, hand_over=server != "main")
     except ConfigError as error:
         found += error.problems
     if loaded is None or loaded.is_own_server:
@@ -118,6 +122,13 @@ def _shadowed(merged: layers.Merged, expander: Expander) -> list[Problem]:
                 problem = Problem(error.message, key=name, value=value, hint=error.hint, secret=secret, part=error.part)
                 found.append(layers.placed_at(problem, entry))
     return found
+
+
+def _refused_by_run(loaded: LoadedConfig, server: str) -> list[str]:
+    use = loaded.server_use or ""
+    if loaded.is_own_server or taken_server(use) is not None:
+        return []
+    return [f"[server:{server}] is for another server ({use}): wiverno run refuses it, pserve hands it over"]
 
 
 def _unreadable_for_pserve(source: IniFile) -> list[str]:

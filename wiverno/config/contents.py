@@ -8,12 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wiverno.config.errors import DEFAULT, BadValue, Origin, Problem
+from wiverno.config.errors import DEFAULT, BadValue, Origin, Problem, did_you_mean
 from wiverno.config.expand import Lookup, expand
 from wiverno.config.sources import Layer
 
 # What Paste's entry points of this project are called in `use`; anything else there is another server.
-_OUR_SERVER = re.compile(r"(?:egg:)?wiverno(?:#(main|threaded|simple))?", re.IGNORECASE)
+_OUR_SERVER = re.compile(
+    r"(?:egg:)?wiverno(?:#(main|threaded|simple))?|(?:call:)?wiverno\.paste:(?:server_factory|serve_paste|(simple)_factory)",
+    re.IGNORECASE,
+)
+# waitress's section is taken as it is: each of its names is a setting here.
+_WAITRESS = re.compile(r"(?:egg:)?waitress(?:#main)?|(?:call:)?waitress:serve_paste", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,22 @@ def own_server(use: str) -> str | None:
     match = _OUR_SERVER.fullmatch(use.strip())
     if match is None:
         return None
-    return {"simple": "simple", "threaded": "threaded"}.get((match[1] or "").lower(), "")
+    return {"simple": "simple", "threaded": "threaded"}.get((match[1] or match[2] or "").lower(), "")
+
+
+def taken_server(use: str) -> str | None:
+    """Return the same for `wiverno run`, which takes waitress's section too: to serve it with waitress is no wish."""
+    return "" if _WAITRESS.fullmatch(use.strip()) else own_server(use)
+
+
+def refused_server(use: str, origin: Origin) -> Problem:
+    """Return the problem of a section for a server that wiverno is not: its keys must not be lost in silence."""
+    if use.strip().lower().startswith(("egg:wiverno", "wiverno")):
+        message = "there is no such server of wiverno"
+        hint = did_you_mean(use, ("egg:wiverno#main", "egg:wiverno#threaded", "egg:wiverno#simple"))
+        return Problem(message, origin, "use", use, hint=hint)
+    hint = f"wiverno config convert {origin.file or 'FILE'} writes a section for wiverno"
+    return Problem("is another server, whose settings wiverno does not read", origin, "use", use, hint=hint)
 
 
 @dataclass(frozen=True)

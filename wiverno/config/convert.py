@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from wiverno.config import paste_ini
-from wiverno.config.contents import own_server
+from wiverno.config.contents import taken_server
 from wiverno.config.errors import BadValue, ConfigError, Origin, Problem
 from wiverno.config.expand import is_expandable
-from wiverno.config.foreign import GUNICORN, Translated, from_gunicorn
+from wiverno.config.foreign import GUNICORN, Translated, from_gunicorn, from_paste_server
 from wiverno.config.ini_file import IniFile
 from wiverno.config.loader import open_file
 from wiverno.config.settings import ALIASES, SETTINGS
@@ -84,11 +84,10 @@ def _toml_document(source: TomlFile, notes: _Notes) -> dict[str, Any]:
         raise ConfigError(problems)
     document = dict(source.data)
     for table in source.names("server").values():
-        server = document[table]
-        use = server.get("use")
-        if not isinstance(use, str) or own_server(use) is not None:
-            places = {key: (value, source.origin(table, key)) for key, value in server.items()}
-            document[table] = _server_table(places, notes)
+        places = {key: (value, source.origin(table, key)) for key, value in document[table].items()}
+        use = document[table].get("use")
+        is_foreign = isinstance(use, str) and taken_server(use) is None
+        document[table] = _from_server(places, notes) if is_foreign else _server_table(places, notes)
     return document
 
 
@@ -144,15 +143,14 @@ def _from_server(found: Mapping[str, tuple[object, Origin]], notes: _Notes) -> d
     use, origin = found.get("use", ("", Origin("default")))
     text = str(use)
     rest = {key: entry for key, entry in found.items() if key != "use"}
-    mode = own_server(text) if text else ""
+    mode = taken_server(text) if text else ""
     if mode is not None:
         return ({"mode": mode} if mode else {}) | _server_table(rest, notes)
-    if "waitress" in text:
-        return _server_table(rest, notes)
-    if "gunicorn" in text:
-        return _apply(from_gunicorn({key: value for key, (value, _) in rest.items()}), rest, notes)
-    notes.add(f"{text} stays the server; wiverno does not look at its settings", origin, "use")
-    return {key: value for key, (value, _) in found.items()}
+    values = {key: value for key, (value, _) in rest.items()}
+    if "gunicorn" in text.lower():
+        return _apply(from_gunicorn(values), rest, notes)
+    notes.add(f"{text}: wiverno serves in its place", origin, "use")
+    return _apply(from_paste_server(values), rest, notes)
 
 
 def _apply(translated: Translated, places: Mapping[str, tuple[object, Origin]], notes: _Notes) -> dict[str, Any]:

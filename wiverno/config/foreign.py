@@ -1,6 +1,7 @@
-"""What gunicorn's settings are called here, and which have no counterpart and why.
+"""What other servers' settings are called here, and which have no counterpart and why.
 
-waitress needs no such table: its names are wiverno's.
+gunicorn's have a table each way; of servers in a PasteDeploy section those few names are known that mean the same in
+all of them. waitress needs no table: its names are wiverno's.
 """
 
 from __future__ import annotations
@@ -59,6 +60,25 @@ _HOOKS = (
     "ssl_context",
 )  # fmt: skip
 
+# The names in [server:…] sections of Paste's own server, of CherryPy's, wsgiref's and others. The rest gets a note.
+_PASTE_SERVERS: Mapping[str, str] = {
+    "host": "host",
+    "port": "port",
+    "numthreads": "threads",
+    "threads": "threads",
+    "threadpool_workers": "threads",
+    "request_queue_size": "backlog",
+    "backlog": "backlog",
+    "socket_timeout": "channel_timeout",
+    "ssl_certificate": "certfile",
+    "ssl_private_key": "keyfile",
+}
+_PASTE_DROPPED: Mapping[str, str] = {
+    "ssl_pem": "name the certificate and the key: certfile, keyfile",
+    "use_threadpool": "wiverno always has threads: threads",
+    "daemon_threads": "wiverno waits for its threads: graceful_timeout",
+}
+
 GUNICORN = frozenset((*_NAMES, *_DROPPED, *_HOOKS, "threads", "wsgi_app"))
 
 
@@ -88,6 +108,17 @@ def from_gunicorn(values: Mapping[str, object]) -> Translated:
             result.notes.append((key, _DROPPED.get(key, "wiverno has no such setting")))
     _threads(values, result)
     _trust(result)
+    return result
+
+
+def from_paste_server(values: Mapping[str, object]) -> Translated:
+    """Return the settings of a server's section of PasteDeploy; what is not known to mean the same gets a note."""
+    result = Translated()
+    for key, value in values.items():
+        if key in _PASTE_SERVERS:
+            result.settings[_PASTE_SERVERS[key]] = (value, key)
+        else:
+            result.notes.append((key, _PASTE_DROPPED.get(key, "is the other server's own setting")))
     return result
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wiverno.config import advice, layers
-from wiverno.config.contents import AppSpec, Contents, Expander, LoggingIni, own_server
+from wiverno.config.contents import AppSpec, Contents, Expander, LoggingIni, own_server, refused_server, taken_server
 from wiverno.config.errors import DEFAULT, ConfigError, Origin, Problem
 from wiverno.config.expand import Lookup
 from wiverno.config.ini_file import IniFile
@@ -35,7 +35,7 @@ class LoadedConfig:
 
     `origins` has each setting's values as written, the winner first and the default last. `replaced` tells which
     setting of a higher source put an address of a lower one out of force. `server_use` is `use` of the server's section
-    as written; if it names another server, `server_settings` has what that server is to be given, unchecked.
+    as written; if that is another server (`is_own_server` is false), `server_settings` has what it gets, unchecked.
     """
 
     adjustments: Adjustments
@@ -52,11 +52,7 @@ class LoadedConfig:
     server_settings: Mapping[str, Any] = field(default_factory=dict)
     path: Path | None = None
     replaced: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def is_own_server(self) -> bool:
-        """Whether the server's section is for wiverno and not for another server."""
-        return self.server_use is None or own_server(self.server_use) is not None
+    is_own_server: bool = True
 
     def with_app(self, use: str, origin: Origin = DEFAULT) -> LoadedConfig:
         """Return the configuration for another application: a TOML file's settings for it stay, `use` is replaced."""
@@ -87,6 +83,7 @@ def load(
     app_name: str = "main",
     variables: Mapping[str, str] | None = None,
     mode: str | None = None,
+    hand_over: bool = False,
 ) -> LoadedConfig:
     """Return the configuration of one start.
 
@@ -98,6 +95,8 @@ def load(
         app_name: the application's section.
         variables: pserve's `key=value` arguments, which `${…}` finds before the environment.
         mode: "simple" where RunServer's defaults are to hold; whatever any source says wins.
+        hand_over: whether another server may serve, or no server is wanted. Without it a section for another server is
+            a mistake (waitress's is taken), and so are sections of servers of which none is asked for.
 
     Raises:
         ConfigError: with every mistake of every source.
@@ -111,10 +110,33 @@ def load(
         source = open_file(name, named_by, variables or {})
         expander = expander_of(source, name, variables, env, problems)
         contents = source.contents(server_name, app_name, expander)
+        if not hand_over and (missing := missing_server(source, server_name)):
+            problems.append(missing)
     if mode is not None:
         contents = replace(contents, layers=(*contents.layers, {"mode": (mode, DEFAULT)}))
     path = Path(name) if name is not None and name != "-" else None
-    return assemble(contents, [option_layer(options), env.layer], env, expander, path)
+    return assemble(contents, [option_layer(options), env.layer], env, expander, path, hand_over=hand_over)
+
+
+def missing_server(source: TomlFile | IniFile, name: str) -> Problem | None:
+    """Return the problem of a file that has servers' sections, but not the main one, which is asked for."""
+    names = source.names("server")
+    if name != "main" or name in names or not names:
+        return None
+    file = source.name if isinstance(source, IniFile) else source.documents[0].name
+    section = "[server:main]" if isinstance(source, IniFile) else "[server]"
+    hint = f"name another one: --server-name {min(names)}"
+    return Problem(f"there is no {section} (there: {', '.join(sorted(names))})", Origin("file", file), hint=hint)
+
+
+def require_server(source: TomlFile | IniFile, name: str) -> None:
+    """Do nothing if a server's section that is asked for may be read.
+
+    Raises:
+        ConfigError: it is not there, but others are.
+    """
+    if missing := missing_server(source, name):
+        raise ConfigError([missing])
 
 
 def open_file(name: str, named_by: Origin, variables: Mapping[str, str]) -> TomlFile | IniFile:
@@ -170,8 +192,9 @@ def expander_of(
 
 
 def assemble(
-    contents: Contents, above: Sequence[Layer], env: Environment, expander: Expander, path: Path | None
-) -> LoadedConfig:
+    contents: Contents, above: Sequence[Layer], env: Environment, expander: Expander, path: Path | None, *,
+    hand_over: bool = False,
+) -> LoadedConfig:  # fmt: skip
     """Return the configuration made of a file's contents and the layers above it.
 
     Raises:
@@ -180,9 +203,12 @@ def assemble(
     problems = expander.problems
     stack, use = layers.take_use(contents.layers)
     use_text = None if use is None else expander.text(str(use[0]), "use", use[1])
-    own = own_server(use_text) if use_text is not None else ""
+    own = "" if use_text is None else own_server(use_text) if hand_over else taken_server(use_text)
     settings: dict[str, Any] = {}
-    if own is None:
+    if own is None and use is not None and not hand_over:
+        problems.append(refused_server(str(use_text), use[1]))
+        stack = []
+    elif own is None:
         # Another server's section: its keys are that server's business.
         settings = {
             name: expander.tree(value, (name,), lambda *_, place=origin: place)
@@ -212,6 +238,7 @@ def assemble(
         server_settings=settings,
         path=path,
         replaced=merged.replaced,
+        is_own_server=own is not None,
     )
     return loaded if env.app is None else loaded.with_app(env.app, Origin("environment", text=APP_VARIABLE))
 

@@ -49,7 +49,23 @@ def test_a_sections_mistakes_are_named_once() -> None:
 
 
 def test_another_servers_section_is_not_looked_into() -> None:
-    assert headlines('[server]\nuse = "egg:waitress#main"\nprot = 1\n') == []
+    """pserve may serve a section of its own with any server; the main one is what `wiverno run` takes."""
+    text = '["server:b"]\nuse = "egg:gunicorn#main"\nprot = 1\n'
+    assert headlines(f"[server]\n{text}") == []
+    warnings = check("a.toml", environ={}).warnings
+    assert warnings == (
+        "[server:b] is for another server (egg:gunicorn#main): wiverno run refuses it, pserve hands it over",
+    )
+    assert headlines(text.replace(":b", ":main")) == [
+        "a.toml:2: use: is another server, whose settings wiverno does not read (got 'egg:gunicorn#main')"
+    ]
+    assert headlines('[server]\nuse = "egg:waitress#main"\nprot = 1\n') == ["a.toml:3: prot: unknown setting"]
+
+
+def test_a_file_without_a_main_server_is_warned_of() -> None:
+    assert headlines('["server:b"]\nport = 1\n') == []
+    expected = "a.toml: there is no [server] (there: b); name another one: --server-name b"
+    assert check("a.toml", environ={}).warnings == (expected,)
 
 
 def test_a_good_file_gives_its_configuration() -> None:

@@ -162,10 +162,18 @@ def test_gunicorns_oddities() -> None:
     assert from_gunicorn({"bind": "a:1"}).settings == {"listen": (["a:1"], "bind")}
 
 
-def test_another_servers_section_stays_as_it_is() -> None:
-    table, found = converted("a.ini", "[server:main]\nuse = egg:cheroot\nx = %%\n")
-    assert table["server"] == {"use": "egg:cheroot", "x": "%"}
-    assert found == ["a.ini:2: use: egg:cheroot stays the server; wiverno does not look at its settings"]
+def test_another_servers_section_becomes_wivernos() -> None:
+    """The few names that mean the same everywhere are carried, everything else is named."""
+    table, found = converted(
+        "a.ini", "[server:main]\nuse = egg:PasteScript#cherrypy\nhost = 127.0.0.1\nport = 81\nnumthreads = 7\nx = %%\n"
+    )
+    assert table["server"] == {"host": "127.0.0.1", "port": 81, "threads": 7}
+    assert found == [
+        "a.ini:2: use: egg:PasteScript#cherrypy: wiverno serves in its place",
+        "a.ini:6: x: is the other server's own setting",
+    ]
+    Path("out.toml").write_text(convert("a.ini").text)
+    assert load("out.toml", environ={}).adjustments.host == "127.0.0.1"
 
 
 def test_toml_becomes_ini() -> None:

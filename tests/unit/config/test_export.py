@@ -212,4 +212,4 @@ def test_a_loser_that_is_no_value_at_all_is_shown_as_written(tmp_path: Path) -> 
 def test_another_servers_configuration_names_it(tmp_path: Path) -> None:
     file = tmp_path / "a.toml"
     file.write_text('[server]\nuse = "egg:waitress#main"\n')
-    assert as_data(load(file, environ={}))["server"] == "egg:waitress#main"
+    assert as_data(load(file, environ={}, hand_over=True))["server"] == "egg:waitress#main"

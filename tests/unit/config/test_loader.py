@@ -195,7 +195,9 @@ def test_logging_is_ready_for_dictconfig_and_other_tables_pass() -> None:
 
 def test_another_servers_section_is_handed_over_unchecked() -> None:
     found = loaded(
-        '[server]\nuse = "egg:waitress#main"\nprot = "${P:-5}"\nthreads = 3\n', environ={"WIVERNO_THREADS": "2"}
+        '[server]\nuse = "egg:waitress#main"\nprot = "${P:-5}"\nthreads = 3\n',
+        environ={"WIVERNO_THREADS": "2"},
+        hand_over=True,
     )
     assert not found.is_own_server
     assert found.server_use == "egg:waitress#main"
@@ -355,10 +357,56 @@ def test_named_sections_of_an_ini_file() -> None:
 
 
 def test_another_server_in_an_ini_file() -> None:
-    found = loaded("[server:main]\nuse = egg:waitress#main\nport = 1\n", "a.ini")
+    found = loaded("[server:main]\nuse = egg:waitress#main\nport = 1\n", "a.ini", hand_over=True)
     assert (found.is_own_server, dict(found.server_settings)) == (False, {"port": "1"})
-    named = loaded("[server:main]\npaste.server_runner = mod:func\nport = 1\n", "a.ini")
+    named = loaded("[server:main]\npaste.server_runner = mod:func\nport = 1\n", "a.ini", hand_over=True)
     assert (named.is_own_server, named.server_use) == (False, "mod:func")
+
+
+@pytest.mark.parametrize("use", ["egg:waitress#main", "egg:waitress", "call:waitress:serve_paste"])
+def test_waitress_section_is_taken(use: str) -> None:
+    """Each of its names is a setting here, so the server listens where the file says."""
+    for name, quote in (("a.ini", ""), ("a.toml", '"')):
+        header = "[server:main]" if name == "a.ini" else "[server]"
+        text = f"{header}\nuse = {quote}{use}{quote}\nhost = {quote}127.0.0.1{quote}\nport = 81\nthreads = 7\n"
+        found = loaded(text, name)
+        assert found.is_own_server
+        assert (found.adjustments.host, found.adjustments.port, found.adjustments.threads) == ("127.0.0.1", 81, 7)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "egg:gunicorn#main", "egg:paste#http", "egg:Paste#http", "cherrypy", "egg:PasteScript#cherrypy",
+        "egg:PasteScript#flup_fcgi", "egg:pyramid#wsgiref", "call:mod:func", "egg:waitress#other", "egg:nothing",
+    ],
+)  # fmt: skip
+def test_another_servers_section_is_not_lost_in_silence(use: str) -> None:
+    """Its keys mean nothing here, and without them the server would listen on every address."""
+    words = rf"a\.(ini|toml):2: use: is another server, .*\(got '{use}'\)(.|\n)*wiverno config convert a\.(ini|toml)"
+    for text, name in (
+        (f"[server:main]\nuse = {use}\nhost = 127.0.0.1\n", "a.ini"),
+        (f'[server]\nuse = "{use}"\nhost = "127.0.0.1"\n', "a.toml"),
+    ):
+        if name == "a.ini" and ":" not in use:
+            continue  # another section of the file
+        with pytest.raises(ConfigError, match=words):
+            loaded(text, name)
+
+
+def test_a_misspelt_server_of_ours_is_named() -> None:
+    with pytest.raises(ConfigError, match=r'there is no such server of wiverno.*\n(.*\n)*.*"egg:wiverno#threaded"\?'):
+        loaded("[server:main]\nuse = egg:wiverno#treaded\n", "a.ini")
+
+
+def test_servers_sections_without_the_main_one_are_not_lost_in_silence() -> None:
+    text = '["server:web"]\nlisten = ["127.0.0.1:80"]\n'
+    with pytest.raises(ConfigError, match=r"there is no \[server\] \(there: web\)\n.*--server-name web"):
+        loaded(text)
+    assert loaded(text, server_name="web").adjustments.listen == ("127.0.0.1:80",)
+    assert loaded(text, hand_over=True).adjustments.listen == ()
+    with pytest.raises(ConfigError, match=r"there is no \[server:main\] \(there: web\)"):
+        loaded("[server:web]\nuse = egg:wiverno\n", "a.ini")
 
 
 # What PasteDeploy hands over
