@@ -8,9 +8,10 @@ from contextlib import ExitStack
 from wiverno.core.counters import Counters
 from wiverno.core.server import BaseWSGIServer
 from wiverno.core.status import LEAVING, READY, STARTING, STOPPING, RefusedError, ServiceStatus, WorkerStatus
-from wiverno.workers.main_process import Admin, Sampler, admin_engine, beside, pid_file
+from wiverno.workers.main_process import Admin, Sampler, admin_engine, beside
 from wiverno.workers.notify import Notifier
-from wiverno.workers.privileges import drop_privileges
+from wiverno.workers.pid_file import pid_file
+from wiverno.workers.privileges import drop_privileges, owner
 
 
 class Alone:
@@ -37,7 +38,7 @@ class Alone:
         """
         settings = self._server.adj
         with ExitStack() as stack:
-            stack.enter_context(pid_file(settings.pid_file))
+            stack.enter_context(pid_file(settings.pid_file, owner(settings.user, settings.group)))
             if settings.admin_listen is not None:
                 engine = admin_engine(settings, admin)
                 engine.loop.ask(Sampler(engine, admin.sample).expire)

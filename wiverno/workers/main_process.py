@@ -1,13 +1,10 @@
-"""What a main process owes to its surroundings, with or without workers: pid file, admin listener, service manager."""
+"""What a main process owes to its surroundings, with or without workers: admin listener, service manager."""
 
 import logging
-import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from wiverno.config.settings import Adjustments, TcpAddress, UnixAddress
@@ -18,7 +15,6 @@ from wiverno.core.status import Control
 logger = logging.getLogger("wiverno")
 
 ADMIN_MODE: Final = 0o600
-PID_FILE_MODE: Final = 0o644
 SAMPLE: Final = 0.05  # seconds; deadlines come due with whole seconds of the clock, so this is once a second
 PATIENCE: Final = 2.0  # seconds that the admin thread gets to end
 
@@ -97,55 +93,6 @@ def beside(engine: Engine) -> Iterator[None]:
     finally:
         engine.stop(force=True)
         thread.join(PATIENCE)
-
-
-@contextmanager
-def pid_file(path: str | None) -> Iterator[None]:
-    """Keep this process's id in a file.
-
-    Raises:
-        OSError: another server that runs has its id there, or the file can't be written.
-    """
-    if path is None:
-        yield
-        return
-    file = Path(path)
-    other = _read_pid(file)
-    if other is not None and other != os.getpid() and _is_alive(other):
-        raise FileExistsError(17, f"process {other} runs and has its id in {path}", path)
-    # A name that nobody can foresee: in a directory that others may write to, a link could wait under it.
-    handle, fresh = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="ascii") as written:
-            written.write(f"{os.getpid()}\n")
-        Path(fresh).chmod(PID_FILE_MODE)
-        Path(fresh).replace(file)
-    except OSError:
-        Path(fresh).unlink(missing_ok=True)
-        raise
-    try:
-        yield
-    finally:
-        if _read_pid(file) == os.getpid():
-            with suppress(OSError):  # whoever has given up root's rights may not be allowed to
-                file.unlink(missing_ok=True)
-
-
-def _read_pid(file: Path) -> int | None:
-    try:
-        return int(file.read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True
 
 
 def describe_control(control: Control) -> str:

@@ -31,9 +31,11 @@ from wiverno.core.engine import Engine
 from wiverno.core.listeners import Listener
 from wiverno.core.status import READY, STARTING, STOPPING, RefusedError, ServiceStatus
 from wiverno.files import SetupError, error_text
-from wiverno.workers.main_process import Admin, Sampler, admin_engine, pid_file
+from wiverno.workers.main_process import Admin, Sampler, admin_engine
 from wiverno.workers.notify import Notifier
+from wiverno.workers.pid_file import pid_file
 from wiverno.workers.plan import LoadFailedError, Plan, difference
+from wiverno.workers.privileges import owner
 from wiverno.workers.process import WorkerProcess
 from wiverno.workers.sockets import SharedSockets
 from wiverno.workers.staff import Generation, Staff
@@ -122,7 +124,7 @@ class Supervisor:
         """
         settings = self._current.plan.adjustments
         with ExitStack() as stack:
-            stack.enter_context(pid_file(settings.pid_file))
+            stack.enter_context(pid_file(settings.pid_file, owner(settings.user, settings.group)))
             self._engine = engine = admin_engine(settings, admin)
             stack.callback(engine.close)
             self._take_signals(stack)

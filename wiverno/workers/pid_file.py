@@ -1,0 +1,175 @@
+"""The pid file: the main process's id in a file that is locked as long as the server runs.
+
+The lock decides whether another server runs, not the id: ids are given again, after kill -9, after a reboot, in every
+container. The lock belongs to the open file, so the kernel takes it back when the process ends, however it ends;
+children close their copy at once. Where a file system has no locks, the process of that id must have existed when the
+file was written.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from wiverno.files import SetupError, absolute, error_text
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+MODE: Final = 0o644
+LONGEST: Final = 32  # bytes: a file with more is no pid file
+ATTEMPTS: Final = 50  # times that the file may be replaced while it is opened
+CLOCK_SLACK: Final = 2.0  # seconds by which a file's time and a process's may differ
+
+# Descriptors that a child process closes after a fork.
+_held: set[int] = set()
+
+
+def _close_in_child() -> None:
+    for fd in _held:
+        with suppress(OSError):
+            os.close(fd)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_in_child)
+
+
+@contextmanager
+def pid_file(path: str | None, owner: tuple[int, int] | None = None) -> Iterator[None]:
+    """Keep this process's id in a file.
+
+    Args:
+        path: None for no file.
+        owner: ids of the user and group that the file is to belong to, None for this process's.
+
+    Raises:
+        SetupError: another server that runs has its id there, or the file can't be written.
+    """
+    if path is None:
+        yield
+        return
+    # The directory as it is now, even if a symbolic link on the way to it is changed meanwhile.
+    place = Path(absolute(path))
+    file = place.parent.resolve() / place.name
+    try:
+        fd = _taken(file, path, owner)
+    except SetupError:
+        raise
+    except OSError as error:
+        raise SetupError(error.errno, f"the pid file {path} can't be written: {error_text(error)}") from error
+    process = os.getpid()
+    _held.add(fd)
+    try:
+        yield
+    finally:
+        if os.getpid() == process and fd in _held:
+            _held.discard(fd)
+            _give_back(file, fd)
+
+
+def _taken(file: Path, shown: str, owner: tuple[int, int] | None) -> int:
+    """Return the descriptor of the file, locked and with this process's id in it."""
+    for _ in range(ATTEMPTS):
+        fd = _opened(file)
+        try:
+            is_current = _lock(fd, file, shown)
+            if is_current:
+                _write(fd, owner)
+                return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+    raise SetupError(errno.EBUSY, f"the pid file {shown} is replaced again and again by another program")
+
+
+def _opened(file: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        return os.open(file, flags, MODE)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EMLINK):
+            raise
+        # In a directory that others may write to, a link could lead to a file of somebody else's.
+        file.unlink(missing_ok=True)
+        return os.open(file, flags | os.O_EXCL, MODE)
+
+
+def _lock(fd: int, file: Path, shown: str) -> bool:
+    """Lock the file; False if its name stands for another file by now.
+
+    Raises:
+        SetupError: another process has the lock, or it is no pid file.
+    """
+    state = os.fstat(fd)
+    text = os.pread(fd, LONGEST + 1, 0) if stat.S_ISREG(state.st_mode) else b"?"
+    if state.st_nlink > 1 or len(text) > LONGEST or not (text.strip() == b"" or text.strip().isdigit()):
+        raise SetupError(errno.EEXIST, f"{shown} exists and is no pid file; it was left alone")
+    other = int(text) if text.strip() else 0
+    if fcntl is not None:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            who = f"process {other}" if other else "another process"
+            raise SetupError(errno.EEXIST, f"{who} runs and has its id in {shown}") from None
+        except OSError as error:
+            # Some network file systems have no locks.
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
+                raise
+            if other and other != os.getpid() and _wrote(other, state.st_mtime):
+                raise SetupError(errno.EEXIST, f"process {other} runs and has its id in {shown}") from None
+    try:
+        now = os.lstat(file)
+    except FileNotFoundError:
+        return False
+    return (now.st_dev, now.st_ino) == (state.st_dev, state.st_ino)
+
+
+def _wrote(pid: int, written: float) -> bool:
+    """Tell whether a process of that id exists that is old enough to have written a file at that time."""
+    try:
+        began = Path(f"/proc/{pid}").stat().st_mtime
+    except FileNotFoundError:
+        if Path("/proc/self").exists():
+            return False
+        with suppress(PermissionError):
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                return False
+        return True
+    except OSError:
+        return True
+    return began <= written + CLOCK_SLACK
+
+
+def _write(fd: int, owner: tuple[int, int] | None) -> None:
+    text = b"%d\n" % os.getpid()
+    os.pwrite(fd, text, 0)
+    os.ftruncate(fd, len(text))
+    if hasattr(os, "fchmod"):
+        os.fchmod(fd, MODE)
+        if owner is not None and os.geteuid() == 0:
+            os.fchown(fd, *owner)
+
+
+def _give_back(file: Path, fd: int) -> None:
+    """Remove the file, if it is still the one that was made; it stays locked until then."""
+    try:
+        state, now = os.fstat(fd), os.lstat(file)
+        if (now.st_dev, now.st_ino) == (state.st_dev, state.st_ino):
+            try:
+                file.unlink()
+            except OSError:
+                os.ftruncate(fd, 0)  # this user may not remove it, but nothing false stays in it
+    except OSError:
+        pass  # it was removed or replaced, and what stands there now belongs to another server
+    finally:
+        os.close(fd)
