@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.processes import run, script
 from tests.support.serving import MODES, Served, serving
 from tests.support.sockets import RawClient
 from tests.support.waiting import PATIENCE, wait_until
@@ -160,7 +161,7 @@ def test_garbage_is_dropped() -> None:
 def test_clients_show_certificates() -> None:
     """Mutual TLS: nobody without, and the application knows whom it talks to."""
     with secured(ca_certs=str(DATA / "ca.pem"), client_cert="required") as served:
-        assert fetch(served, "/", context=trusting(certificate="client")) == b"https on TLSv1.3 SUCCESS commonName=ann"
+        assert fetch(served, "/", context=trusting(certificate="client")) == b"https on TLSv1.3 SUCCESS CN=ann"
         with pytest.raises((ssl.SSLError, ConnectionError, http.client.RemoteDisconnected)):
             fetch(served, "/")
     with secured(ca_certs=str(DATA / "ca.pem"), client_cert="optional") as served:
@@ -218,6 +219,30 @@ def test_certificates_are_renewed(tmp_path: Path, processes: str, signalled: boo
             served.child.send(signal.SIGHUP)
         wait_until(lambda: name_of(served.address) == "second server")
         assert served.child.stop() == 0
+
+
+@pytest.mark.parametrize("processes", ["workers = 0", "workers = 1"])
+def test_a_fifo_in_place_of_a_certificate(tmp_path: Path, processes: str) -> None:
+    """It stops neither the server, nor a reload, nor a worker that is replaced; a start says what it is."""
+    for name in ("pem", "key"):
+        shutil.copy(DATA / f"first.{name}", tmp_path / f"server.{name}")
+    files = f'certfile = "{tmp_path}/server.pem"\nkeyfile = "{tmp_path}/server.key"'
+    with service(tmp_path, settings=f"{processes}\n{files}") as served:
+        workers = wait_for_workers(served, 1)
+        (tmp_path / "server.pem").unlink()
+        os.mkfifo(tmp_path / "server.pem")
+        served.child.send(signal.SIGHUP)
+        served.child.wait_for("it is a FIFO, not a file")
+        assert name_of(served.address) == "first server"
+        if "1" in processes:
+            os.kill(workers.pop(), signal.SIGKILL)
+            wait_until(lambda: served.status()["restarts"] == {"died": 1})
+            wait_for_workers(served, 1)
+            assert name_of(served.address) == "first server"
+        assert served.child.stop() == 0
+    done = run([script("wiverno"), "run", "--config", "wiverno.toml"], cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"certfile {tmp_path}/server.pem: it is a FIFO, not a file" in done.stderr
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

@@ -34,7 +34,7 @@ from wiverno.wsgi.environ import Environ, listener_variables
 from wiverno.wsgi.gateway import Application
 
 if TYPE_CHECKING:
-    from wiverno.core.tls import Certificates
+    from wiverno.core.certificates import Certificates
 
 logger = logging.getLogger("wiverno")
 
@@ -172,7 +172,7 @@ class Engine:
             loop.poller.register(acceptor.fd, READ)
         loop.on_wait = self._look_after_stop
         if self._service.tls is not None:
-            from wiverno.core.tls import CertificateWatch
+            from wiverno.core.certificates import CertificateWatch
 
             CertificateWatch(self._service.tls, loop)
         if self._adjustments.request_timeout:
@@ -354,6 +354,6 @@ def new_certificates(settings: Adjustments) -> "Certificates | None":
     """
     if settings.certfile is None:
         return None
-    from wiverno.core.tls import Certificates  # OpenSSL is loaded by those who need it
+    from wiverno.core.certificates import Certificates  # OpenSSL is loaded by those who need it
 
     return Certificates(settings)

@@ -9,8 +9,8 @@ from wiverno.wsgi.gateway import Application
 from wiverno.wsgi.proxy import ProxyPolicy
 
 if TYPE_CHECKING:
+    from wiverno.core.certificates import Certificates
     from wiverno.core.observer import Observer
-    from wiverno.core.tls import Certificates
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""TLS: certificate files → a context that can be renewed, handshakes that hold nobody up, and a socket to serve on.
+"""TLS: handshakes that hold no other client up, and a socket to serve on; the certificates are certificates.py's.
 
     accept (→ preamble) → Handshake (in the loop, with a deadline) → TlsSocket → Connection
 
@@ -13,134 +13,24 @@ import contextlib
 import logging
 import socket
 import ssl
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
-from wiverno.config.settings import Adjustments
 from wiverno.core.closing import close_client, close_copy
 from wiverno.core.handlers import GREETING_AGE, UNFINISHED_RANK, Eviction
 from wiverno.core.linger import Lingering
 from wiverno.core.loop import Loop
+from wiverno.core.peer_name import distinguished_name
 from wiverno.core.poller import READ, WRITE, is_readable
 from wiverno.core.service import Service
-from wiverno.files import SetupError, absolute, error_text
 from wiverno.http.response import error_response
 
 logger = logging.getLogger("wiverno")
 
-# TLS 1.2 with forward secrecy and authenticated encryption only (RFC 9325 §4.2); 1.3 has no other ciphers.
-CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 RECORD: Final = 16384  # bytes: the largest TLS record (RFC 8446 §5.1)
 HANDSHAKE_RECORD: Final = 22  # first byte of a client that speaks TLS (RFC 8446 §5.1)
-LOOK_INTERVAL: Final = 2.0  # seconds between two looks at the certificate files
 
-_VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
-_CLIENTS: Final = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 _MISDIRECTED: Final = "this port speaks TLS, and the request came without: use https:// in its address"
-
-
-class Certificates:
-    """The context that new connections are served with; `renew` belongs to the leader."""
-
-    def __init__(self, settings: Adjustments) -> None:
-        """Read the files.
-
-        Raises:
-            SetupError: one of them can't be read or used; the message names it.
-        """
-        self._settings = settings
-        # The application may change the current directory before they are read again.
-        self._certfile = absolute(settings.certfile or "")
-        self._keyfile = absolute(settings.keyfile) if settings.keyfile else None
-        self._ca_certs = absolute(settings.ca_certs) if settings.ca_certs else None
-        self._seen = self._state()
-        self.context = self._made()
-
-    def _made(self) -> ssl.SSLContext:
-        settings = self._settings
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = _VERSIONS[settings.tls_min_version]
-        context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_SINGLE_ECDH_USE
-        context.set_ciphers(CIPHERS)
-        context.set_alpn_protocols(["http/1.1"])
-        key = settings.keyfile or settings.certfile
-        try:
-            # An encrypted key would ask for its password on the terminal, which nobody watches.
-            context.load_cert_chain(self._certfile, self._keyfile, password=lambda: b"")
-        except (OSError, ValueError) as error:
-            names = f"{settings.certfile}" if key == settings.certfile else f"{settings.certfile}, keyfile {key}"
-            raise SetupError(f"certfile {names}: {_reason(error)}") from error
-        if self._ca_certs is not None:
-            try:
-                context.load_verify_locations(self._ca_certs)
-            except OSError as error:
-                raise SetupError(f"ca_certs {settings.ca_certs}: {_reason(error)}") from error
-        context.verify_mode = _CLIENTS[settings.client_cert]
-        return context
-
-    def _state(self) -> tuple[object, ...]:
-        """Return what changes when a file does."""
-        state: list[object] = []
-        for name in (self._certfile, self._keyfile, self._ca_certs):
-            if name is not None:
-                with contextlib.suppress(OSError):
-                    found = Path(name).stat()
-                    state.append((name, found.st_mtime_ns, found.st_size, found.st_ino))
-        return tuple(state)
-
-    def renew(self, *, only_if_changed: bool = False) -> None:
-        """Read the files again; connections that are open keep what they have. A mistake is logged, no more."""
-        state = self._state()
-        if only_if_changed and state == self._seen:
-            return
-        self._seen = state
-        try:
-            self.context = self._made()
-        except OSError as error:
-            logger.error("the certificates stay as they are: %s", error)
-        else:
-            logger.info("certificates read from %s", self._settings.certfile)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ssl.SSLError):
-        words = (error.reason or "").lower().replace("_", " ")
-        return {
-            "key values mismatch": "the key does not belong to the certificate",
-            "no start line": "no PEM certificate or key in it",
-            "bad decrypt": "the key is encrypted; decrypt it: openssl pkey -in key.pem -out plain.pem",
-            "bad password read": "the key is encrypted; decrypt it: openssl pkey -in key.pem -out plain.pem",
-        }.get(words, words or "no PEM certificate or key in it")
-    return error_text(error)
-
-
-class CertificateWatch:
-    """Stands among the loop's deadlines and looks whether certificate files have changed."""
-
-    __slots__ = ("_certificates", "_loop", "_next", "fd", "tick")
-
-    def __init__(self, certificates: Certificates, loop: Loop) -> None:
-        self.fd = -1
-        self.tick = 0
-        self._certificates = certificates
-        self._loop = loop
-        self._next = 0.0
-        self.expire()
-
-    def ready(self, events: int) -> None:
-        """Do nothing: it has no descriptor."""
-
-    def deadline(self) -> float:
-        """Return when to look next."""
-        return self._next
-
-    def expire(self) -> None:
-        """Look."""
-        self._certificates.renew(only_if_changed=True)
-        self._next = time.monotonic() + LOOK_INTERVAL
-        self._loop.watch(self, self._next)
 
 
 class TlsSocket:
@@ -358,7 +248,9 @@ def described(sock: ssl.SSLSocket) -> dict[str, Any]:
         "SSL_CLIENT_VERIFY": "SUCCESS" if certificate else "NONE",
     }  # fmt: skip
     if certificate:
-        names: Any = certificate.get("subject", ())
-        found["SSL_CLIENT_S_DN"] = ",".join(f"{key}={value}" for name in names for key, value in name)
+        subject: Any = certificate.get("subject", ())
+        issuer: Any = certificate.get("issuer", ())
+        found["SSL_CLIENT_S_DN"] = distinguished_name(subject)
+        found["SSL_CLIENT_I_DN"] = distinguished_name(issuer)
         found["wiverno.client_certificate"] = certificate
     return found

@@ -25,6 +25,7 @@ logger = logging.getLogger("wiverno")
 
 ROWS: Final = 1200  # processes that can be counted at a time: two generations of 512 workers and some
 GRACE: Final = 3.0  # seconds that a worker gets beyond graceful_timeout
+CERTIFICATE_WAIT: Final = 1.0  # seconds that a worker's start waits for certificates that are read again
 LAST_WORDS: Final = 1.0  # seconds that a hung worker gets to print its stacks
 
 
@@ -88,7 +89,8 @@ class Staff:
         if not self._free:
             raise OSError(errno.EAGAIN, f"there are {ROWS} already")
         if generation.certificates is not None:
-            generation.certificates.renew(only_if_changed=True)  # the worker itself may not be allowed to
+            # The worker itself may not be allowed to.
+            generation.certificates.renew(only_if_changed=True, wait=CERTIFICATE_WAIT)
         row = self._free[0]
         counters = Counters(self._memory[row * WIDTH : (row + 1) * WIDTH])
         counters.clear()

@@ -35,7 +35,7 @@ from wiverno.workers.privileges import drop_privileges
 from wiverno.wsgi.gateway import Application
 
 if TYPE_CHECKING:
-    from wiverno.core.tls import Certificates
+    from wiverno.core.certificates import Certificates
 
 logger = logging.getLogger("wiverno")
 
