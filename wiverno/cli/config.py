@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from wiverno.cli.failures import MISTAKE, end, reported, warn
+from wiverno.cli.failures import MISTAKE, end, reported, require_file, warn
 from wiverno.cli.options import SettingsCommand, given, with_settings
 from wiverno.config.errors import ConfigError, Problem, render
 from wiverno.config.loader import LoadedConfig, load
@@ -57,6 +57,7 @@ def check(file: tuple[str, ...], form: str, with_app: bool, **kw: Any) -> None:
 
     name, variables = _split(file, kw)
     findings = find(name, options=given(kw), variables=variables)
+    require_file(findings.file is not None, variables=variables)
     problems = list(findings.problems)
     if with_app and findings.loaded is not None:
         problems += _app_problems(findings.loaded, variables)
@@ -147,6 +148,10 @@ def convert(source: str, output: str | None, to: str | None, strict: bool, force
     from wiverno.config.convert import convert as converted_from
 
     suffix = Path(output).suffix.removeprefix(".") if output else ""
+    if force and output is None:
+        end("--force overwrites the file of --output; name one, or leave --force out", MISTAKE)
+    if to and suffix in ("toml", "ini") and suffix != to:
+        end(f"--to {to} and --output {output} are two formats; leave out --to", MISTAKE)
     converted = converted_from(source, to or (suffix if suffix in ("toml", "ini") else None))
     _write(converted.text, output, force=force)
     for note in converted.notes:
@@ -175,6 +180,8 @@ def init(path: str | None, ini: bool, app: str) -> None:
     from wiverno.config.template import template
 
     name = path or ("wiverno.ini" if ini else "wiverno.toml")
+    if ini and name.endswith(".toml"):
+        end(f"--ini and {name} are two formats; leave out --ini, or name a file that ends in .ini", MISTAKE)
     _write(template(name, ini=ini or name.endswith(".ini"), app=app), name, force=False)
     click.echo(f"{name} written; next: wiverno config check {name} --app")
 
@@ -192,6 +199,7 @@ def _split(words: tuple[str, ...], kw: Mapping[str, Any]) -> tuple[str | None, d
 def _loaded(words: tuple[str, ...], kw: Mapping[str, Any]) -> LoadedConfig:
     name, variables = _split(words, kw)
     loaded = load(name, options=given(kw), server_name=kw["section"], app_name=kw["app_name"], variables=variables)
+    require_file(bool(loaded.files) or name == "-", section=kw["section"], variables=variables)
     warn(loaded.warnings)
     return loaded
 

@@ -45,6 +45,15 @@ def asking(command: Command) -> Command:
         ctx: click.Context, /, config_file: str | None, section: str | None, admin: str | None, **kw: Any
     ) -> None:
         common = ctx.obj
+        if kw.get("more") and kw.get("fewer"):
+            end("--more and --fewer contradict each other; choose one", MISTAKE)
+        for option, one, two in (
+            ("--admin", common["admin"], admin),
+            ("--config", common["config_file"], config_file),
+            ("--server-name", common["section"], section),
+        ):
+            if one and two and one != two:
+                end(f"{option} is given twice, as {one} and {two}; leave one of them out", MISTAKE)
         address = admin or common["admin"]
         options = {"admin_listen": address} if address else None
         section = section or common["section"] or "main"
@@ -79,13 +88,13 @@ def status(client: AdminClient, as_json: bool) -> None:
 
 
 @ctl.command()
-@click.option("--more", "change", flag_value="more", help="Start one more")
-@click.option("--fewer", "change", flag_value="fewer", help="Let one go")
+@click.option("--more", is_flag=True, help="Start one more")
+@click.option("--fewer", is_flag=True, help="End one")
 @asking
-def workers(client: AdminClient, change: str | None) -> None:
+def workers(client: AdminClient, more: bool, fewer: bool) -> None:
     """List the processes that serve, or have more or fewer of them."""
-    if change is not None:
-        _act(client, change)
+    if more or fewer:
+        _act(client, "more" if more else "fewer")
         return
     _table(_asked(client.status)["workers"])
 

@@ -7,7 +7,7 @@ traceback.
 
 import functools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn, ParamSpec, TypeVar
 
 import click
@@ -48,6 +48,16 @@ def end(message: str, status: int) -> NoReturn:
     """Print one line and end the program."""
     click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
     sys.exit(status)
+
+
+def require_file(is_read: bool, *, section: str | None = None, variables: Mapping[str, str] | None = None) -> None:
+    """End the program if no file is read, but a table of one or a variable for one is given."""
+    if is_read:
+        return
+    if section not in (None, "main"):
+        end(f"--server-name {section} is a table of a file, and none is read; add --config", MISTAKE)
+    for name, value in (variables or {}).items():
+        end(f"{name}={value} is a variable for a file, and none is read; add --config", MISTAKE)
 
 
 def warn(messages: Iterable[str]) -> None:

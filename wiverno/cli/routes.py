@@ -21,6 +21,10 @@ from wiverno.web.listing import format_routes, routes_table
 @reported()
 def routes(app: str | None, config_file: str | None, factory: bool) -> None:
     """List the routes of an application written with wiverno's framework."""
+    if app is not None and config_file is not None:
+        end(f"both {app} and --config {config_file} name an application; leave one of them out", MISTAKE)
+    if factory and app is None:
+        end("--factory is for an application named here; in a configuration it is factory = true in [app]", MISTAKE)
     sys.path.insert(0, str(Path.cwd()))
     if app is not None:
         found = application(AppSpec(app, factory, {}, Origin("keyword")))

@@ -7,12 +7,11 @@ from typing import Any
 
 import click
 
-from wiverno.cli.failures import FAILURE, MISTAKE, end, reported, warn
+from wiverno.cli.failures import FAILURE, MISTAKE, end, reported, require_file, warn
 from wiverno.cli.options import SettingsCommand, given, with_settings
 from wiverno.config.errors import Origin
 from wiverno.config.loader import AppSpec, LoadedConfig, activate, load
 from wiverno.config.logging_setup import set_up_logging
-from wiverno.config.settings import SETTINGS
 from wiverno.files import in_start_directory
 from wiverno.paste import application, application_of
 from wiverno.serving import run_plan, why_not_started
@@ -22,25 +21,22 @@ from wiverno.workers.supervisor import StartFailedError
 MODULE, ATTRIBUTE = "run", "app"
 """The application of `wiverno run dev` and `prod` unless --app-module and --app-name say otherwise."""
 
-DEV_SETTINGS = ("host", "port", "threads")
-"""Settings that the development server has."""
-
-
 HELP = """Serve an application until Ctrl-C.
 
 \b
 wiverno run                          what ./wiverno.toml names
 wiverno run --config production.toml
 wiverno run shop.wsgi:application    any WSGI application
-wiverno run dev                      run.py here, restarted whenever a file changes
-wiverno run prod                     run.py here, on RunServer
+wiverno run dev [MODULE:ATTRIBUTE]   restarted whenever a file changes
+wiverno run prod [MODULE:ATTRIBUTE]  on RunServer; with --threads on as many threads
 
+dev and prod serve what ./wiverno.toml or --config names, else run:app, on localhost:8000.
 NAME=VALUE is a variable for ${NAME} in the file, as on pserve's command line.
 """
 
 
 @click.command(cls=SettingsCommand, help=HELP)
-@click.argument("words", nargs=-1, metavar="[dev|prod|MODULE:ATTRIBUTE] [NAME=VALUE]...")
+@click.argument("words", nargs=-1, metavar="[dev|prod] [MODULE:ATTRIBUTE] [NAME=VALUE]...")
 @click.option("--config", "config_file", metavar="FILE", type=click.Path(), help=(
     "TOML or INI file [WIVERNO_CONFIG; default ./wiverno.toml if it is there]"
 ))  # fmt: skip
@@ -50,7 +46,8 @@ NAME=VALUE is a variable for ${NAME} in the file, as on pserve's command line.
 ))  # fmt: skip
 @click.option("--factory", is_flag=True, help="The attribute is a function that makes the application")
 @click.option("--server-name", "section", metavar="NAME", default="main", help="Use the file's table [server:NAME]")
-@click.option("-w", "--watch", metavar="DIRECTORIES", help="With dev: what to watch, separated by commas [default .]")
+@click.option("-w", "short_w", metavar="N", help="Processes that serve, as --workers; with dev the same as --watch")
+@click.option("--watch", metavar="DIRECTORIES", help="With dev: what to watch, separated by commas [default .]")
 @click.option("--ignore", metavar="PATTERNS", help='With dev: files that do not matter, such as "*.tmp,build/*"')
 @click.option("--allow-host", metavar="HOST", multiple=True, help="With dev: a host name to answer to; * is any")
 @click.option("--live", is_flag=True, help="With dev: pages reload themselves after a restart")
@@ -58,24 +55,33 @@ NAME=VALUE is a variable for ${NAME} in the file, as on pserve's command line.
 @reported()
 def run(words: tuple[str, ...], **kw: Any) -> None:
     """Serve an application until Ctrl-C."""
-    target, variables = _understood(words)
+    command, target, variables = _understood(words)
+    _settle_w(command, kw)
+    named = _named(command, target, kw)
     sys.path.insert(0, str(Path.cwd()))
-    if target == "dev":
-        _develop(kw)
+    if command == "dev":
+        from wiverno.cli.develop import develop
+
+        develop(named, (MODULE, ATTRIBUTE), kw, variables)
         return
-    app_name = kw["app_name"] or "main"
-    spec = _named(target, kw)
+    _refuse_unused(kw, named)
 
     def read() -> LoadedConfig:
         return load(
             kw["config_file"], options=given(kw), server_name=kw["section"], variables=variables,
-            app_name="main" if spec else app_name, mode="simple" if target == "prod" else None,
+            app_name="main" if named or command else kw["app_name"] or "main",
+            mode="simple" if command == "prod" else None,
         )  # fmt: skip
 
     loaded = read()
     warn(loaded.warnings)
-    if spec is None and loaded.app is None and loaded.path is None:
+    if named is None and command == "prod" and loaded.app is None:
+        named = MODULE, ATTRIBUTE
+    spec = AppSpec(":".join(named), kw["factory"], {}, Origin("keyword")) if named else None
+    is_read = bool(loaded.files) or kw["config_file"] == "-"
+    if spec is None and loaded.app is None and not is_read:
         end("nothing to serve: name an application (wiverno run shop.wsgi:application) or a file (--config)", MISTAKE)
+    require_file(is_read, section=kw["section"], variables=variables)
     _prepare(loaded)
 
     def plan(loaded: LoadedConfig) -> Plan:
@@ -110,60 +116,52 @@ def start(plan: Plan, configure: Callable[[], Plan] | None = None) -> None:
         end(str(error), FAILURE)
 
 
-def _understood(words: tuple[str, ...]) -> tuple[str | None, dict[str, str]]:
-    """Tell variables from the one word that says what to serve."""
+def _understood(words: tuple[str, ...]) -> tuple[str | None, str | None, dict[str, str]]:
+    """Tell apart the command dev or prod, the application, and variables."""
     variables = dict(word.split("=", 1) for word in words if "=" in word)
     targets = [word for word in words if "=" not in word]
+    command = targets.pop(0) if targets and targets[0] in ("dev", "prod") else None
     if len(targets) > 1:
         end(f"only one application can be served: {targets[0]}, so what is {targets[1]}?", MISTAKE)
-    return (targets[0] if targets else None), variables
+    return command, (targets[0] if targets else None), variables
 
 
-def _named(target: str | None, kw: Mapping[str, Any]) -> AppSpec | None:
-    """Return the application that the command line names, or None if the configuration is to name it."""
-    origin = Origin("keyword")
-    if target in (None, "prod"):
-        if target is None and kw["app_module"] is None:
-            return None
-        return AppSpec(f"{kw['app_module'] or MODULE}:{kw['app_name'] or ATTRIBUTE}", kw["factory"], {}, origin)
-    if kw["app_module"]:
-        end(f"both {target} and --app-module {kw['app_module']} name an application", MISTAKE)
-    return AppSpec(str(target), kw["factory"], {}, origin)
+def _settle_w(command: str | None, kw: dict[str, Any]) -> None:
+    """Let -w mean workers, as gunicorn's users type it, or with dev what to watch."""
+    short = kw.pop("short_w")
+    if short is None:
+        return
+    name = "watch" if command == "dev" else "workers"
+    if kw[name] is not None:
+        end(f"-w and --{name} say the same; leave one of them out", MISTAKE)
+    if name == "workers" and not short.isdecimal():
+        end(f"-w {short}: -w is the number of workers; what to watch is for wiverno run dev", MISTAKE)
+    kw[name] = short
 
 
-def _develop(kw: Mapping[str, Any]) -> None:
-    """Run the development server: the same names and defaults as prod, restarted on every change."""
-    from wiverno.dev.dev_server import DevServer
-
-    settings = given(kw)
-    if others := [SETTINGS[name].option for name in settings if name not in DEV_SETTINGS]:
-        end(f"wiverno run dev takes no {others[0]}; it is for wiverno run and wiverno run prod", MISTAKE)
-    loaded = load(kw["config_file"], options=settings, server_name=kw["section"], mode="simple")
-    warn(loaded.warnings)
-    adjustments = loaded.adjustments
-    threads = {} if loaded.origins["threads"][0][1].kind == "default" else {"threads": adjustments.threads}
-    try:
-        DevServer.serve(
-            kw["app_module"] or MODULE,
-            kw["app_name"] or ATTRIBUTE,
-            adjustments.host,
-            adjustments.port,
-            watch_dirs=_items(kw["watch"]),
-            ignore_patterns=_items(kw["ignore"]),
-            factory=kw["factory"],
-            allowed_hosts=kw["allow_host"],
-            live=kw["live"],
-            **threads,
-        )
-    except NotADirectoryError as error:
-        end(str(error), MISTAKE)
-    except OSError as error:
-        end(why_not_started(error, adjustments), FAILURE)
+def _named(command: str | None, target: str | None, kw: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return module and attribute of the application that the command line names, None if it names none."""
+    module, name = kw["app_module"], kw["app_name"]
+    if target is not None:
+        for option, value in (("--app-module", module), ("--app-name", name)):
+            if value:
+                end(f"both {target} and {option} {value} name an application", MISTAKE)
+        module, colon, name = target.partition(":")
+        if command == "dev" and not (colon and name):
+            end(f"{target} names no object; write 'module:attribute'", MISTAKE)
+        return (module, name) if colon else (target, "")
+    if module is not None or (command and (name or kw["factory"])):
+        return module or MODULE, name or ATTRIBUTE
+    return None
 
 
-def _items(text: str | None) -> list[str] | None:
-    """Return what stands between commas."""
-    return [item.strip() for item in text.split(",") if item.strip()] if text else None
+def _refuse_unused(kw: Mapping[str, Any], named: tuple[str, str] | None) -> None:
+    """End with what to do if an option would mean nothing here."""
+    for option in ("watch", "ignore", "allow_host", "live"):
+        if kw[option]:
+            end(f"--{option.replace('_', '-')} is for wiverno run dev, which watches files; leave it out here", MISTAKE)
+    if kw["factory"] and named is None:
+        end("--factory is for an application named here; in a configuration it is factory = true in [app]", MISTAKE)
 
 
 def _summary(loaded: LoadedConfig, spec: AppSpec | None) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from wiverno.cli.failures import reported, warn
+from wiverno.cli.failures import reported, require_file, warn
 from wiverno.config.loader import LoadedConfig, load
 from wiverno.config.settings import Adjustments, FdAddress, TcpAddress, UnixAddress
 
@@ -31,6 +31,7 @@ MARGIN = 10  # seconds that a service manager waits longer than the server itsel
 def service(kind: str, config_file: str | None, section: str, name: str) -> None:
     """Print a unit, manifest or balancer's section that fits the configuration."""
     loaded = load(config_file, server_name=section)
+    require_file(bool(loaded.files) or config_file == "-", section=section)
     settings = loaded.adjustments
     made: Callable[[LoadedConfig, str], str] = {
         "systemd": systemd, "docker": docker, "kubernetes": kubernetes, "nginx": nginx, "haproxy": haproxy,

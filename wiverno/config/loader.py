@@ -7,7 +7,7 @@ Losers are kept, for those who ask where a value comes from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,8 @@ def load(
         if not hand_over and (missing := missing_server(source, server_name)):
             problems.append(missing)
     if mode is not None:
-        contents = replace(contents, layers=(*contents.layers, {"mode": (mode, DEFAULT)}))
+        below = _defaults_of(mode, [option_layer(options), env.layer, *contents.layers])
+        contents = replace(contents, layers=(*contents.layers, below))
     path = Path(name) if name is not None and name != "-" else None
     return assemble(contents, [option_layer(options), env.layer], env, expander, path, hand_over=hand_over)
 
@@ -137,6 +138,15 @@ def require_server(source: TomlFile | IniFile, name: str) -> None:
     """
     if missing := missing_server(source, name):
         raise ConfigError([missing])
+
+
+def _defaults_of(mode: str, above: Iterable[Layer]) -> Layer:
+    """Return the lowest layer for a start in `mode`: RunServer's other defaults stay where threads are asked for."""
+    given = {name for layer in above for name in layer}
+    if mode != "simple" or "threads" not in given or "mode" in given:
+        return {"mode": (mode, DEFAULT)}
+    differing = [setting for setting in SETTINGS.values() if setting.simple_default != setting.default]
+    return {setting.name: (setting.simple_default, DEFAULT) for setting in differing}
 
 
 def open_file(name: str, named_by: Origin, variables: Mapping[str, str]) -> TomlFile | IniFile:

@@ -61,6 +61,12 @@ def contradictions(settings: Adjustments) -> list[Problem]:
     if settings.trusted_proxies and not headers and settings.trusted_proxy is None and not settings.proxy_protocol:
         found.append(problem("trusted_proxies", "has no effect without trusted_proxy_headers or proxy_protocol"))
     found += _about_production(settings)
+    if settings.mode == "simple" and "threads" in given and settings.threads > 1:
+        found.append(
+            problem(
+                "threads", "has no effect in mode simple, which serves one request at a time", "leave out one of them"
+            )
+        )
     if not settings.ipv4 and not settings.ipv6 and not settings.sockets:
         found.append(problem("ipv6", "ipv4 and ipv6 are both off, so there is nothing to listen on"))
     return found

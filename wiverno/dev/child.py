@@ -18,7 +18,8 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -48,6 +49,8 @@ class Order:
         is_live: Whether pages reload themselves.
         threads: How many threads serve.
         ended: Instead of the application: how its process ended.
+        arguments: What a factory is called with.
+        shown_as: What messages call the application; by default as ``target``.
     """
 
     target: str
@@ -58,6 +61,13 @@ class Order:
     is_live: bool
     threads: int
     ended: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    shown_as: str = ""
+
+    @property
+    def title(self) -> str:
+        """What the application is called in messages."""
+        return self.shown_as or self.target
 
     def to_text(self) -> str:
         """Return the order as an argument."""
@@ -93,19 +103,19 @@ class FailurePage:
 def load_application(order: Order) -> Application:
     """Return the application, or the page about what went wrong."""
     if order.ended:
-        return FailurePage(ApplicationEnded(order.ended), f"{order.target} is not running")
+        return FailurePage(ApplicationEnded(order.ended), f"{order.title} is not running")
     try:
         found = load_object(order.target)
         if order.is_factory and callable(found):
-            found = found()
+            found = found(**order.arguments)
         if not callable(found):
             raise ImportTargetError(f"{order.target!r} is a {type(found).__name__}, which cannot be called")
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  # sys.exit() in the module is a mistake like any other
         error.__traceback__ = own_part(error.__traceback__)
-        report(error, order.target)
-        return FailurePage(error, f"{order.target} cannot be imported")
+        report(error, order.title)
+        return FailurePage(error, f"{order.title} cannot be imported")
     return found
 
 
@@ -124,11 +134,15 @@ def own_part(trace: TracebackType | None) -> TracebackType | None:
     return trace
 
 
-_MACHINERY = (__file__, load_object.__code__.co_filename, importlib.__file__)
+_OWN = Path(__file__).parents[1]
+_MACHINERY = (
+    "<frozen", importlib.__file__, str(_OWN / "config") + os.sep, str(_OWN / "dev") + os.sep,
+    *map(str, _OWN.glob("*.py")),
+)  # fmt: skip
 
 
 def _is_machinery(file: str) -> bool:
-    return file.startswith("<frozen") or file in _MACHINERY
+    return file.startswith(_MACHINERY)
 
 
 def hold_on_to(lifeline: int, end: Callable[[], None]) -> None:

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +50,10 @@ class DevServer:
         allowed_hosts: Host names to answer beside this machine's own; ``"*"`` for all.
         live: Let pages in the browser reload themselves after a restart.
         threads: How many threads serve; 1 is what ``RunServer`` does.
+        listen: Addresses to listen on, in place of ``host`` and ``port``, like ``"127.0.0.1:8000"`` or
+            ``"unix:/tmp/shop.sock"``.
+        arguments: What a factory is called with; JSON has to hold it.
+        shown_as: What the application is called in messages; by default module and attribute.
     """
 
     def __init__(
@@ -66,6 +70,9 @@ class DevServer:
         allowed_hosts: Iterable[str] = (),
         live: bool = False,
         threads: int = 4,
+        listen: Iterable[str] = (),
+        arguments: Mapping[str, Any] | None = None,
+        shown_as: str = "",
     ) -> None:
         self.app_module = app_module
         self.app_name = app_name
@@ -78,6 +85,9 @@ class DevServer:
         self.allowed_hosts = tuple(allowed_hosts)
         self.live = live
         self.threads = threads
+        self.listen = list(listen)
+        self.arguments = dict(arguments or {})
+        self.shown_as = shown_as or f"{app_module}:{app_name}"
         self._stopping = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -114,14 +124,15 @@ class DevServer:
         for folder in self.watch_dirs:
             if not folder.is_dir():
                 raise NotADirectoryError(f"{folder}: there is no such folder to watch")
-        settings = Adjustments.from_keywords(mode="simple", host=self.host, port=self.port, backlog=BACKLOG)
+        where = {"listen": self.listen} if self.listen else {"host": self.host, "port": self.port}
+        settings = Adjustments.from_keywords(mode="simple", backlog=BACKLOG, **where)
         listeners = open_listeners(settings)
         try:
             for listener in listeners:
                 listener.listen(BACKLOG)
                 listener.socket.set_inheritable(True)
             self.port = listeners[0].port
-            self._announce()
+            self._announce(listeners)
             with _lifeline() as lifeline, _signals(self.stop):
                 self._watch(listeners, lifeline)
         finally:
@@ -140,16 +151,25 @@ class DevServer:
         ):
             raise ImportTargetError(f"there is no module {top!r} in {Path.cwd()}; name yours with --app-module")
 
-    def _announce(self) -> None:
+    def _announce(self, listeners: list[Listener]) -> None:
         folders = ", ".join(str(folder.resolve()) for folder in self.watch_dirs)
-        logger.info("Wiverno development server started on http://%s:%d", self.host, self.port)
+        places = (
+            [_address_of(listener) for listener in listeners] if self.listen else [f"http://{self.host}:{self.port}"]
+        )
+        for place in places:
+            logger.info("Wiverno development server started on %s", place)
         logger.info("Watching %s", folders)
         logger.info("Press Ctrl+C to stop the server")
+
+    def _hosts(self) -> list[str]:
+        """Return the host names of ``listen``."""
+        return [address.rpartition(":")[0].strip("[]") for address in self.listen if not address.startswith("unix:")]
 
     def _watch(self, listeners: list[Listener], lifeline: int) -> None:
         order = Order(
             f"{self.app_module}:{self.app_name}", self.factory, tuple(item.socket.fileno() for item in listeners),
-            lifeline, (self.host, *self.allowed_hosts), self.live, self.threads,
+            lifeline, (self.host, *self._hosts(), *self.allowed_hosts), self.live, self.threads,
+            arguments=self.arguments, shown_as=self.shown_as,
         )  # fmt: skip
         relevant = Relevant(self.watch_dirs, self.ignore_patterns, with_assets=self.live)
         self._child = _spawn(order)
@@ -177,6 +197,16 @@ class DevServer:
             logger.warning("the application does not end; it is ended by force")
             child.kill()
             child.wait()
+
+
+def _address_of(listener: Listener) -> str:
+    if listener.is_unix:
+        return f"unix:{listener.host}"
+    return (
+        f"http://[{listener.host}]:{listener.port}"
+        if ":" in listener.host
+        else f"http://{listener.host}:{listener.port}"
+    )
 
 
 def _spawn(order: Order, ended: str = "") -> subprocess.Popen[bytes]:

@@ -322,10 +322,11 @@ def test_an_ini_file_means_what_pserve_makes_of_it() -> None:
 
 def test_an_ini_section_can_build_on_others() -> None:
     write("conf/base.ini", "[server:main]\nuse = egg:wiverno#simple\nport = 1\nbacklog = 1\n")
-    text = "[server:main]\nuse = common\nport = 3\n[server:common]\nuse = config:base.ini\nport = 2\nthreads = 2\n"
+    text = "[server:main]\nuse = common\nport = 3\n[server:common]\nuse = config:base.ini\nport = 2\n"
+    text += "connection_limit = 2\n"
     found = loaded(text, "conf/a.ini")
     made = found.adjustments
-    assert (made.mode, made.port, made.threads, made.backlog) == ("simple", 3, 2, 1)
+    assert (made.mode, made.port, made.connection_limit, made.backlog) == ("simple", 3, 2, 1)
     assert [origin for _, origin in chain(found, "port")] == [
         "conf/a.ini:3",
         "conf/a.ini:6",

@@ -1,0 +1,96 @@
+"""`wiverno run dev`: the application that the command line or the configuration names, restarted on every change."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from wiverno.cli.failures import FAILURE, MISTAKE, end, require_file, warn
+from wiverno.cli.options import given
+from wiverno.config.loader import LoadedConfig, load
+from wiverno.config.rules import is_loopback
+from wiverno.config.settings import SETTINGS, FdAddress, TcpAddress
+from wiverno.dev.dev_server import DevServer
+from wiverno.serving import why_not_started
+
+USED = ("host", "port", "listen", "threads")
+"""Settings that the development server has."""
+
+
+def develop(
+    named: tuple[str, str] | None, default: tuple[str, str], kw: Mapping[str, Any], variables: Mapping[str, str]
+) -> None:
+    """Run the development server.
+
+    Args:
+        named: module and attribute that the command line names.
+        default: what is served if neither the command line nor the configuration names anything.
+        kw: the command's options.
+        variables: for `${…}` in the file.
+    """
+    settings = given(kw)
+    if others := [SETTINGS[name].option for name in settings if name not in USED]:
+        end(f"wiverno run dev takes no {others[0]}; it is for wiverno run and wiverno run prod", MISTAKE)
+    if kw["check"]:
+        end(
+            "wiverno run dev takes no --check; wiverno config check --app imports the application and ends",
+            MISTAKE,
+        )
+    loaded = load(kw["config_file"], options=settings, server_name=kw["section"], variables=variables, mode="simple")
+    require_file(bool(loaded.files) or kw["config_file"] == "-", section=kw["section"], variables=variables)
+    warn([*loaded.warnings, *_notes(loaded)])
+    adjustments = loaded.adjustments
+    options: dict[str, Any] = {"factory": kw["factory"], "listen": _addresses(loaded)}
+    if _is_given(loaded, "threads"):
+        options["threads"] = adjustments.threads
+    if named is None and loaded.app is not None:
+        if loaded.path is None:
+            end("wiverno run dev reads the configuration again after each change: give it a file's name", MISTAKE)
+        options |= {
+            "factory": True,
+            "arguments": {"path": str(loaded.path), **variables},
+            "shown_as": f"{loaded.app.use} ({loaded.path})",
+        }
+        named = ("wiverno.paste", "app_from")
+    try:
+        DevServer.serve(
+            *(named or default),
+            adjustments.host,
+            adjustments.port,
+            watch_dirs=_items(kw["watch"]),
+            ignore_patterns=_items(kw["ignore"]),
+            allowed_hosts=kw["allow_host"],
+            live=kw["live"],
+            **options,
+        )
+    except NotADirectoryError as error:
+        hint = "; wiverno run dev has one process, -w names the directories to watch" if kw["watch"].isdigit() else ""
+        end(f"{error}{hint}", MISTAKE)
+    except OSError as error:
+        end(why_not_started(error, adjustments), FAILURE)
+
+
+def _is_given(loaded: LoadedConfig, name: str) -> bool:
+    return loaded.origins[name][0][1].kind != "default"
+
+
+def _addresses(loaded: LoadedConfig) -> list[str]:
+    """Return what the configuration says with listen or unix_socket; nothing where host and port say it."""
+    if not _is_given(loaded, "listen") and not _is_given(loaded, "unix_socket"):
+        return []
+    return [str(address) for address in loaded.adjustments.addresses if not isinstance(address, FdAddress)]
+
+
+def _notes(loaded: LoadedConfig) -> Iterable[str]:
+    """Return what of the configuration the development server does not use, and who can reach it."""
+    used = {*USED, "unix_socket", "mode"}
+    unused = [name for name in SETTINGS if name not in used and _is_given(loaded, name)]
+    unused += ["[logging]"] if loaded.logging or loaded.logging_ini else []
+    if unused:
+        yield f"the development server does not use {', '.join(unused)}; wiverno run does"
+    for address in loaded.adjustments.addresses:
+        if isinstance(address, TcpAddress) and not is_loopback(address.host):
+            yield f"other machines can reach {address}, and exceptions show source code; 127.0.0.1 is this machine only"
+
+
+def _items(text: str | None) -> list[str] | None:
+    """Return what stands between commas."""
+    return [item.strip() for item in text.split(",") if item.strip()] if text else None
