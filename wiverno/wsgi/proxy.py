@@ -41,10 +41,13 @@ _PAIR = re.compile(r"""([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\
 _QUOTED_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _QUOTED_PAIR = re.compile(r"\\(.)")
 
-# RFC 7239 section 6: node = nodename [":" node-port]; obfuscated identifiers start with "_". Host names are let through
-# as well, because some proxies write them into X-Forwarded-For.
+# RFC 7239 section 6: node = nodename [":" node-port]. A name is "unknown", an obfuscated identifier that starts with
+# "_", or a host name, which some proxies write into X-Forwarded-For; so is what only looks like an address.
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _NODE = re.compile(
-    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<name>[\w.-]+))(?::(?P<port>\d{1,5}|_[\w.-]+))?", re.ASCII
+    rf"(?:(?P<v4>{_OCTET}(?:\.{_OCTET}){{3}})|\[(?P<v6>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<name>[\w.-]+))"
+    r"(?::(?P<port>\d{1,5}|_[\w.-]+))?",
+    re.ASCII,
 )
 _BARE_V6 = re.compile(r"[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(?:%[\w.-]+)?", re.ASCII)
 # RFC 9110 section 7.2: Host = uri-host [":" port].
@@ -271,6 +274,11 @@ def _checked(field: str, pattern: re.Pattern[str], text: str, value: str) -> str
     port = match["port"] or "0" if match else ""
     if not port.startswith("_") and not _is_port(port):
         raise _Malformed(field, "not a node or host with an optional port", value)
+    if match and pattern is _NODE and match["v6"]:
+        try:
+            IPv6Address(match["v6"])
+        except ValueError:
+            raise _Malformed(field, "not an IPv6 address", value) from None
     return text
 
 
@@ -313,7 +321,12 @@ def _changes(hop: _Hop, environ: dict[str, object]) -> dict[str, object]:
     if hop.client:
         node = _NODE.fullmatch(hop.client)
         assert node is not None  # _checked has seen it
-        changes["REMOTE_ADDR"] = changes["REMOTE_HOST"] = node["v6"] or node["name"]
-        if node["port"]:
-            changes["REMOTE_PORT"] = node["port"]
+        # RFC 3875 section 4.1.8: REMOTE_ADDR is an address. "unknown", an obfuscated identifier (RFC 7239 section 6.2
+        # and 6.3) and a host name are none: the connection's own address stays, as nginx and mod_remoteip have it.
+        # Applications compare REMOTE_ADDR with networks and count by it; the field still tells them the name.
+        address = node["v4"] or node["v6"]
+        if address:
+            changes["REMOTE_ADDR"] = changes["REMOTE_HOST"] = address
+            if node["port"] and node["port"].isdigit():
+                changes["REMOTE_PORT"] = node["port"]
     return changes
