@@ -105,28 +105,57 @@ def _other_form(method: str, target: str, variables: dict[str, Any]) -> str:
 
     The authority of an absolute-form target replaces Host (RFC 9112 §3.2.2).
     """
-    if not grammar.is_target(target) or "#" in target:
-        raise ProtocolError(400, "invalid request target")
-    if target == "*":
-        if method != "OPTIONS":
-            raise ProtocolError(400, "invalid request target")
-        return "/"
     match = grammar.split_absolute(target)
-    if match is None or not match["authority"] or not grammar.is_authority(match["authority"]):
-        raise ProtocolError(400, "invalid request target")
-    if match["authority"].startswith(":"):
+    if match is None:
+        return check_target(method, target)
+    if not grammar.is_target(target) or "#" in target or not is_uri_authority(match["authority"]):
         raise ProtocolError(400, "invalid request target")
     variables["HTTP_HOST"] = match["authority"]
     rest = match["rest"]
     return rest if rest.startswith("/") else "/" + rest
 
 
+def check_target(method: str, target: str) -> str:
+    """Return path and query of a target in origin form or asterisk form (RFC 9112 §3.2.1, §3.2.4).
+
+    These are the two forms that ``:path`` may have in HTTP/2 (RFC 9113 §8.3.1).
+
+    Raises:
+        ProtocolError: 400.
+    """
+    if grammar.is_target(target) and "#" not in target:
+        if target[0] == "/":
+            return target
+        if target == "*" and method == "OPTIONS":
+            return "/"
+    raise ProtocolError(400, "invalid request target")
+
+
+def is_uri_authority(text: str) -> bool:
+    """Tell whether `text` is the authority of an http or https URI: it has a host (RFC 9110 §4.2)."""
+    return text[:1] not in ("", ":") and grammar.is_authority(text)
+
+
+def check_method(method: str) -> None:
+    """Refuse what is no method, and CONNECT: an origin server has no tunnel to offer (RFC 9110 §9.3.6).
+
+    Raises:
+        ProtocolError: 400 or 501.
+    """
+    if method in _METHODS:
+        return
+    if not grammar.is_method(method):
+        raise ProtocolError(400, "invalid method")
+    if method == "CONNECT":
+        raise ProtocolError(501, "CONNECT is not implemented")
+
+
 def _check_method(method: str, target: str, line: str, max_line: int) -> None:
-    """Refuse what is no method, and CONNECT: an origin server has no tunnel to offer (RFC 9110 §9.3.6)."""
+    """Refuse what `check_method` refuses, with what else is wrong with the line (RFC 9112 §3.2.3)."""
     if not grammar.is_method(method):
         raise request_line_error(line, max_line)
     if method == "CONNECT":
         match = grammar.split_authority(target)
         if match is None or not match["port"] or not match["host"] or not grammar.is_authority(target):
             raise ProtocolError(400, "invalid request target")
-        raise ProtocolError(501, "CONNECT is not implemented")
+    check_method(method)

@@ -34,7 +34,8 @@ HOP_BY_HOP: Final = frozenset(
     }
 )
 
-_PERSONAL: Final = frozenset({"set-cookie", "authorization", "www-authenticate", "authentication-info"})
+# Fields that tell one user from another: a head with one of them is never kept.
+PERSONAL: Final = frozenset({"set-cookie", "authorization", "www-authenticate", "authentication-info"})
 
 
 _declared_length: Final = re.compile(rb"\r\ncontent-length: [0-9]+\r\n", re.IGNORECASE).sub
@@ -126,7 +127,7 @@ def check_head(status: str, headers: Headers) -> ResponseHead:
         if type(item) is not tuple or len(item) != 2:
             raise ResponseError("headers must be a list of (name, value) tuples")
     head = ResponseHead(status, headers)
-    if len(head.prefix) <= MAX_HEAD_CHARACTERS and not any(name.lower() in _PERSONAL for name, _ in headers):
+    if len(head.prefix) <= MAX_HEAD_CHARACTERS and not any(name.lower() in PERSONAL for name, _ in headers):
         if len(_heads) >= MAX_HEADS:
             _heads.clear()
         _heads[(status, *headers)] = head

@@ -7,7 +7,7 @@ import pytest
 from tests.support.request_tables import InvalidRequest, ValidRequest, invalid_requests, valid_requests
 from wiverno.http import framing
 from wiverno.http.errors import ProtocolError
-from wiverno.http.head import parse_head
+from wiverno.http.head import check_method, check_target, is_uri_authority, parse_head
 
 VALID = valid_requests()
 # Bodies have their own tests; a head that a bare line feed ends is only seen by who looks for its end.
@@ -104,3 +104,34 @@ def test_control_fields_are_not_plain(field: str) -> None:
     for _ in range(2):
         *_, is_plain = parse(f"GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n{field}".encode(), {})
         assert not is_plain
+
+
+@pytest.mark.parametrize(("method", "target", "resource"), [("GET", "/a?b", "/a?b"), ("OPTIONS", "*", "/")])
+def test_targets_that_both_versions_share(method: str, target: str, resource: str) -> None:
+    """Origin form stays as it is, the asterisk of OPTIONS is the root."""
+    assert check_target(method, target) == resource
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [("GET", ""), ("GET", "*"), ("GET", "a"), ("GET", "/a b"), ("GET", "/#f"), ("GET", "/\0"), ("GET", "http://a/")],
+)
+def test_targets_that_neither_version_takes(method: str, target: str) -> None:
+    """What is in neither form, or holds white space, control bytes or a fragment, is a 400."""
+    with pytest.raises(ProtocolError) as raised:
+        check_target(method, target)
+    assert raised.value.status == 400
+
+
+@pytest.mark.parametrize(("method", "status"), [("get", 400), ("G T", 400), ("", 400), ("CONNECT", 501)])
+def test_methods_that_neither_version_takes(method: str, status: int) -> None:
+    """What is no method is a 400; CONNECT is not implemented."""
+    check_method("BREW")
+    with pytest.raises(ProtocolError) as raised:
+        check_method(method)
+    assert raised.value.status == status
+
+
+def test_authority_of_a_uri_has_a_host() -> None:
+    """Host may be empty in HTTP/1.1, the authority of an http URI may not."""
+    assert [is_uri_authority(text) for text in ("a", "a:1", "", ":1", "a@b")] == [True, True, False, False, False]
