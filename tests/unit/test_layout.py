@@ -19,6 +19,7 @@ FLOORS = (
     {"files"},
     {"http", "config", "importer"},
     {"wsgi", "web"},
+    {"http2"},
     {"core", "main"},
     {"workers", "admin"},
     {"serving", "server"},
