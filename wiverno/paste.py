@@ -7,7 +7,6 @@ known by their methods alone.
 """
 
 import inspect
-import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -24,6 +23,7 @@ from wiverno.config.toml_file import TomlFile, read_toml
 from wiverno.files import started_in
 from wiverno.importer import ImportTargetError, load_object
 from wiverno.serving import end_with_one_line, prepared_metrics, run_server, why_not_started
+from wiverno.streams import prepare_streams, say
 from wiverno.workers.rerun import hired, this_program
 from wiverno.workers.supervisor import StartFailedError
 
@@ -236,6 +236,7 @@ def _global_conf(loaded: LoadedConfig, variables: Mapping[str, str] | None) -> d
 
 
 def _section_runner(global_conf: Mapping[str, str], keys: Mapping[str, str], mode: str | None = None) -> Runner:
+    prepare_streams()
     loaded = _or_exit(lambda: load_section(global_conf, keys, mode=mode))
     return _runner(loaded, section_reader(global_conf, keys, mode=mode) if loaded.adjustments.workers else None)
 
@@ -265,7 +266,7 @@ def _runner(loaded: LoadedConfig, reread: Callable[[], LoadedConfig] | None = No
     """Return what PasteDeploy calls a server: a function that serves an application until it ends."""
     if not hired():
         for warning in loaded.warnings:
-            print(f"warning: {warning}", file=sys.stderr)
+            say(f"warning: {warning}")
         # Both before the application is imported: it may change the environment, and decides how metrics are kept.
         with suppress(OSError):  # said again when the server starts
             _or_exit(lambda: prepared_metrics(loaded.adjustments))
@@ -305,7 +306,7 @@ def _or_exit(action: Callable[[], Result]) -> Result:
         if hiring := hired():
             hiring.failed(str(error))
         else:
-            print(error, file=sys.stderr)
+            say(str(error))
         raise SystemExit(2) from None
 
 
@@ -317,6 +318,7 @@ class TomlLoader:
     """
 
     def __init__(self, uri: Any) -> None:
+        prepare_streams()
         self.uri = uri
 
     def get_sections(self) -> list[str]:

@@ -22,6 +22,7 @@ from wiverno.config.sources import environment
 from wiverno.core.listeners import Listener
 from wiverno.core.server import MAIN_PROCESS, build_server, check_application, create_server
 from wiverno.files import SetupError, error_text, in_start_directory, started_in
+from wiverno.streams import reserve_descriptors, say
 from wiverno.workers.alone import Alone
 from wiverno.workers.notify import Notifier
 from wiverno.workers.plan import Plan, set_log_level
@@ -141,6 +142,7 @@ def run_plan(plan: Plan, configure: Callable[[], Plan] | None = None, *, is_quie
         LoadFailedError: the application raised something while it was loaded.
         StartFailedError: no worker could begin to serve.
     """
+    reserve_descriptors()  # before the application opens its files
     with started_in():
         _run_plan(plan, configure and _at_start(configure), is_quiet=is_quiet)
 
@@ -277,7 +279,7 @@ def end_with_one_line(message: str) -> NoReturn:
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if kind is NotStartedError:
-            print(f"error: {error}", file=sys.stderr)
+            say(f"error: {error}")
         else:
             earlier(kind, error, trace)
 

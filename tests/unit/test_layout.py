@@ -16,7 +16,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "wiverno"
 
 FLOORS = (
-    {"files"},
+    {"files", "streams"},
     {"http", "config", "importer"},
     {"wsgi", "web"},
     {"http2"},

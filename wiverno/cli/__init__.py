@@ -8,10 +8,12 @@ variable. The only exits of the program are in this room.
 import sys
 
 from wiverno.cli.overview import overview
+from wiverno.streams import prepare_streams
 
 
 def main(program: str = "wiverno") -> None:
     """Run the program with the words of its command line."""
+    prepare_streams()
     if sys.argv[1:] == ["--help"]:
         sys.stdout.write(overview(program))
         return

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from wiverno.cli.failures import MISTAKE, end, reported, require_file, warn
+from wiverno.cli.failures import MISTAKE, end, reported, require_file, tell, warn
 from wiverno.cli.options import SettingsCommand, given, with_settings
 from wiverno.config.errors import ConfigError, Problem, render
 from wiverno.config.loader import LoadedConfig, load
@@ -67,7 +67,7 @@ def check(file: tuple[str, ...], form: str, with_app: bool, **kw: Any) -> None:
     else:
         text = render(problems, findings.warnings, colour=sys.stderr.isatty())
         if text:
-            click.echo(text, err=True)
+            tell(text)
         if not problems:
             click.echo(f"{findings.file or 'no file; environment and defaults'}: ok")
     if problems:

@@ -8,6 +8,7 @@ traceback.
 import functools
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import NoReturn, ParamSpec, TypeVar
 
 import click
@@ -34,7 +35,7 @@ def reported(status: int = MISTAKE) -> Callable[[Callable[P, R]], Callable[P, R]
                 with started_in(directory_name()):
                     return command(*args, **kw)
             except ConfigError as error:
-                click.echo(render(error.problems, colour=sys.stderr.isatty()), err=True)
+                tell(render(error.problems, colour=sys.stderr.isatty()))
             except ImportTargetError as error:
                 end(str(error), status)
             sys.exit(status)
@@ -46,7 +47,7 @@ def reported(status: int = MISTAKE) -> Callable[[Callable[P, R]], Callable[P, R]
 
 def end(message: str, status: int) -> NoReturn:
     """Print one line and end the program."""
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
+    tell(f"{click.style('error:', fg='red', bold=True)} {message}")
     sys.exit(status)
 
 
@@ -63,4 +64,10 @@ def require_file(is_read: bool, *, section: str | None = None, variables: Mappin
 def warn(messages: Iterable[str]) -> None:
     """Print warnings, a line each."""
     for message in messages:
-        click.echo(f"{click.style('warning:', fg='yellow', bold=True)} {message}", err=True)
+        tell(f"{click.style('warning:', fg='yellow', bold=True)} {message}")
+
+
+def tell(text: str) -> None:
+    """Print on standard error, if that takes it: the exit status tells the rest."""
+    with suppress(OSError, ValueError):
+        click.echo(text, err=True)

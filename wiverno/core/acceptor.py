@@ -20,6 +20,8 @@ from wiverno.core.poller import NOTHING, READ, is_readable
 from wiverno.core.preamble import PreambleReader
 from wiverno.core.room import LOG_INTERVAL, RETRY, Room
 from wiverno.core.service import Service
+from wiverno.streams import COUNT as STANDARD_STREAMS
+from wiverno.streams import reserve_descriptors
 from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.preamble import ProxyPreamble
 
@@ -83,6 +85,8 @@ class Acceptor:
             self._pause(error)
             return False
         try:
+            if sock.fileno() < STANDARD_STREAMS:
+                sock = _moved(sock)
             sock.setblocking(False)
             self._admit(sock, peer)
         except OSError:
@@ -160,6 +164,19 @@ class Acceptor:
         self._retry_at = float("inf")
         if not self._loop.limit_reached:  # else it is armed when there is room again
             self._loop.poller.arm(self.fd, READ)
+
+
+def _moved(sock: socket.socket) -> socket.socket:
+    """Return a client's socket with another number: the application has closed a standard stream, and may print there.
+
+    Raises:
+        OSError: there is no descriptor for it.
+    """
+    reserve_descriptors()
+    with sock:
+        other = sock.dup()
+    reserve_descriptors()
+    return other
 
 
 class ConnectionLimit:

@@ -9,13 +9,13 @@ ASCII, is formatted once more with every value escaped.
 import logging
 import os
 import re
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import Any, Final, Protocol
 
 from wiverno.files import SetupError, absolute, error_text
+from wiverno.streams import reserve_descriptors, say
 
 Environ = dict[str, Any]
 
@@ -86,7 +86,10 @@ class AccessLog:
     def _open(self) -> int:
         if self._logger is not None:
             return -1
-        return 1 if self._target == "-" else os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        reserve_descriptors()
+        if self._target == "-":
+            return os.dup(1)  # the application may close standard output, and open a file in its place
+        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
 
     def write(self, batch: Sequence[Record]) -> None:
         """Write lines about these responses."""
@@ -144,7 +147,7 @@ class AccessLog:
 
     def reopen(self) -> None:
         """Go on in a new file of the same name, after the old one was moved away."""
-        if self._fd <= 2:
+        if self._fd < 0 or self._target == "-":
             return
         try:
             new = self._open()
@@ -157,7 +160,7 @@ class AccessLog:
     def close(self) -> None:
         """Close the file; harmless when done before."""
         fd, self._fd = self._fd, -1
-        if fd > 2:
+        if fd >= 0:
             os.close(fd)
 
 
@@ -334,6 +337,6 @@ def reopen_log_files() -> None:
             handler.stream = handler._open()
             old.close()
         except OSError as error:
-            print(f"wiverno: {handler.baseFilename} can't be reopened: {error_text(error)}", file=sys.stderr)
+            say(f"wiverno: {handler.baseFilename} can't be reopened: {error_text(error)}")
         finally:
             handler.release()

@@ -30,6 +30,7 @@ from wiverno.core.pulse import Pulse
 from wiverno.core.service import new_service
 from wiverno.core.signals import REFRESH_SIGNALS, signals_wake
 from wiverno.core.stuck import StuckWatch
+from wiverno.streams import reserve_descriptors
 from wiverno.wsgi.environ import Environ, listener_variables
 from wiverno.wsgi.gateway import Application
 
@@ -66,6 +67,7 @@ class Engine:
             is_shared: other processes accept from the same sockets.
             certificates: read already, by a process that was allowed to.
         """
+        reserve_descriptors()
         self._is_shared = is_shared
         self._threads = threads
         self._counters: Counters | None = None

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from wiverno.config.settings import Address, Adjustments, FdAddress, TcpAddress, UnixAddress
 from wiverno.files import error_text, unix_path
+from wiverno.streams import reserve_descriptors
 
 HAS_UNIX: Final = hasattr(socket, "AF_UNIX")
 
@@ -170,6 +171,7 @@ def _bind_all(names: Sequence[tuple[int, Any]], address: TcpAddress) -> list[Lis
 
 
 def _bind_one(family: int, name: tuple[object, ...]) -> Listener:
+    reserve_descriptors()
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         if os.name == "posix":
@@ -196,6 +198,7 @@ def bind_unix(path: str, mode: int) -> Listener:
     """
     if not HAS_UNIX:
         raise OSError(errno.EAFNOSUPPORT, "Unix sockets are not available on this system")
+    reserve_descriptors()
     place = unix_path(path)
     _remove_stale(place)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

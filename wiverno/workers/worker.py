@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("wiverno")
 
+STDERR: Final = 2  # its descriptor: sys.stderr may be anything, and have none
 MAX_REPORT: Final = 32768  # bytes of a report: less than a pipe holds, so that writing one never waits
 
 
@@ -143,7 +144,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        faulthandler.register(signal.SIGUSR2, all_threads=True)
+        faulthandler.register(signal.SIGUSR2, file=STDERR, all_threads=True)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

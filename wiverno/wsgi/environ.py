@@ -5,11 +5,11 @@ connection's dictionary and adds its own. The names of the request's variables s
 the start, so that the copy has room for them and for a browser's headers without growing.
 """
 
-import sys
 from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
+from wiverno.streams import error_stream
 from wiverno.wsgi.file_wrapper import FileWrapper
 
 Environ = dict[str, Any]
@@ -78,7 +78,7 @@ def listener_variables(
         "SERVER_SOFTWARE": software,
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scheme,
-        "wsgi.errors": sys.stderr,
+        "wsgi.errors": error_stream(),
         "wsgi.multithread": threads,
         "wsgi.multiprocess": processes,
         "wsgi.run_once": False,
