@@ -13,10 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from wiverno.config.contents import dotted
 from wiverno.config.errors import ConfigError, Origin, Problem
 from wiverno.config.loader import AppSpec, LoadedConfig, activate, load, load_section, require_server, section_reader
 from wiverno.config.logging_setup import set_up_logging
 from wiverno.config.paste_loading import utf8_files
+from wiverno.config.rereading import Rereading
 from wiverno.config.settings import Adjustments
 from wiverno.config.sources import directory_name
 from wiverno.config.toml_file import TomlFile, read_toml
@@ -93,9 +95,10 @@ def application_of(loaded: LoadedConfig, variables: Mapping[str, str] | None = N
         where = Origin("file", str(loaded.path)) if loaded.path else Origin("keyword")
         hint = 'name one there: [app] use = "module:attribute"' if loaded.path else None
         raise ConfigError([Problem("no application is named", where, "app", hint=hint)])
-    made = application(loaded.app, _global_conf(loaded, variables))
-    for spec in reversed(loaded.middleware):
-        made = middleware(spec, made, _global_conf(loaded, variables))
+    with utf8_files(loaded.texts):
+        made = application(loaded.app, _global_conf(loaded, variables))
+        for spec in reversed(loaded.middleware):
+            made = middleware(spec, made, _global_conf(loaded, variables))
     return made
 
 
@@ -186,7 +189,7 @@ def _by_paste(kind: str, spec: AppSpec, global_conf: Mapping[str, str]) -> Any:
         spec: the expression and the settings.
         global_conf: what PasteDeploy calls so.
     """
-    settings = _dotted(spec.settings)
+    settings = dotted(spec.settings)
     if spec.use.startswith("call:"):
         factory = _imported(AppSpec(spec.use.removeprefix("call:"), origin=spec.origin))
         _must_take(factory, AppSpec(spec.use, settings=settings, origin=spec.origin), (global_conf,))
@@ -214,16 +217,6 @@ def _is_of_paste(error: BaseException) -> bool:
     """Tell whether PasteDeploy looked for a name in vain, and not the application's own code."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
     return Path(frames[-1].filename).parts[-3:] == ("paste", "deploy", "util.py")
-
-
-def _dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in table.items():
-        if isinstance(value, Mapping):
-            flat |= _dotted(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat
 
 
 def _global_conf(loaded: LoadedConfig, variables: Mapping[str, str] | None) -> dict[str, str]:
@@ -272,10 +265,11 @@ def _runner(loaded: LoadedConfig, reread: Callable[[], LoadedConfig] | None = No
             _or_exit(lambda: prepared_metrics(loaded.adjustments))
     this_program()
     directory = directory_name()
+    again = Rereading(loaded, reread) if reread else None
 
     def renewed() -> Adjustments:
-        assert reread is not None
-        fresh = reread()
+        assert again is not None
+        fresh = again()
         if not fresh.is_own_server:
             where = Origin("file", str(fresh.path))
             raise ConfigError([Problem("is another server, which only a restart can begin", where, "use")])
@@ -285,7 +279,7 @@ def _runner(loaded: LoadedConfig, reread: Callable[[], LoadedConfig] | None = No
         activate(loaded)
         try:
             with started_in(directory):  # the application that was loaded meanwhile may have changed it
-                run_server(app, loaded.adjustments, renewed if reread else None)
+                run_server(app, loaded.adjustments, renewed if again else None)
         except OSError as error:
             end_with_one_line(why_not_started(error, loaded.adjustments))
         except StartFailedError as error:
@@ -355,7 +349,7 @@ class TomlLoader:
     ) -> dict[str, Any]:
         """Return the settings of an application, with dotted names."""
         app = self._load(defaults, app_name=name or self._fragment("app")).app
-        return _dotted(app.settings) if app else {}
+        return dotted(app.settings) if app else {}
 
     def get_wsgi_filter(self, name: str | None = None, defaults: Mapping[str, str] | None = None) -> NoReturn:
         """Refuse: middleware stands in [[middleware]] and has no name."""

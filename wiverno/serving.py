@@ -92,11 +92,13 @@ def serve_paste(app: Any, global_conf: Mapping[str, str] | None, **kw: str) -> i
         ConfigError: see `serve`; each mistake is named with its line.
     """
     from wiverno.config.loader import activate, load_section, section_reader
+    from wiverno.config.rereading import Rereading
 
     loaded = load_section(global_conf or {}, kw)
     activate(loaded)
     reader = section_reader(global_conf or {}, kw) if loaded.adjustments.workers else None
-    run_server(app, loaded.adjustments, (lambda: reader().adjustments) if reader else None)
+    again = Rereading(loaded, reader) if reader else None
+    run_server(app, loaded.adjustments, (lambda: again().adjustments) if again else None)
     return 0
 
 

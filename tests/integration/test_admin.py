@@ -199,7 +199,7 @@ def test_ctl(tmp_path: Path) -> None:
         served.write("shop.py", "import nothing_of_that_name\n")
         status, _, errors = ctl(served, "reload")
         assert status == 1
-        assert "the reload failed" in errors
+        assert "reload failed" in errors
         assert "No module named 'nothing_of_that_name'" in errors
         served.write("shop.py", good)
         assert ctl(served, "workers", "--more") == (0, "3 workers wanted\n", "")

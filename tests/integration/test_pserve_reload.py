@@ -105,7 +105,7 @@ def test_what_does_not_work_changes_nothing(
         target, good = (name, FILES[name]) if what == "file" else ("shop.py", FACTORY)
         served.write(target, good.replace(old, new))
         served.child.send(signal.SIGHUP)
-        served.child.wait_for("the reload failed, the old configuration stays in force")
+        served.child.wait_for("reload failed, still running the previous configuration")
         served.child.wait_for(words)
         wait_until(lambda: len(served.status()["workers"]) == 2)
         assert served.workers() == before

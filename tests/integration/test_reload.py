@@ -74,7 +74,7 @@ def test_what_does_not_work_changes_nothing(tmp_path: Path, name: str, text: str
         good = (tmp_path / name).read_text()
         served.write(name, good.replace("workers = 2", f"workers = 2\n{text}") if name.endswith("toml") else text)
         served.child.send(signal.SIGHUP)
-        served.child.wait_for("the reload failed, the old configuration stays in force")
+        served.child.wait_for("reload failed, still running the previous configuration")
         served.child.wait_for(words)
         assert served.get()[0] == 200
         wait_until(lambda: len(served.status()["workers"]) == 2)
@@ -126,7 +126,7 @@ def test_an_address_that_cannot_be_bound_changes_nothing(tmp_path: Path) -> None
         )
         served.write("wiverno.toml", text)
         served.child.send(signal.SIGHUP)
-        served.child.wait_for("the reload failed(.*\n)+.*No such file or directory: /no/where")
+        served.child.wait_for("reload failed(.*\n)+.*No such file or directory: /no/where")
         assert served.workers() == before
 
 

@@ -110,7 +110,7 @@ def reload(client: AdminClient, wait: bool) -> None:
     while wait:
         now = _asked(client.status)["reloads"]
         if now["failed"] > before["failed"]:
-            end(f"the reload failed, the old configuration stays in force:\n{now['last_failure']}", FAILURE)
+            end(f"reload failed, still running the previous configuration:\n{now['last_failure']}", FAILURE)
         if now["succeeded"] > before["succeeded"]:
             click.echo("reloaded: the new workers serve")
             return

@@ -12,6 +12,8 @@ from wiverno.cli.options import SettingsCommand, given, with_settings
 from wiverno.config.errors import Origin
 from wiverno.config.loader import AppSpec, LoadedConfig, activate, load
 from wiverno.config.logging_setup import set_up_logging
+from wiverno.config.rereading import Rereading
+from wiverno.config.sources import chosen_file, environment
 from wiverno.files import in_start_directory
 from wiverno.paste import application, application_of
 from wiverno.serving import run_plan, why_not_started
@@ -66,14 +68,16 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
         return
     _refuse_unused(kw, named)
 
-    def read() -> LoadedConfig:
+    def read(file: str | None) -> LoadedConfig:
         return load(
-            kw["config_file"], options=given(kw), server_name=kw["section"], variables=variables,
+            file, options=given(kw), server_name=kw["section"], variables=variables,
             app_name="main" if named or command else kw["app_name"] or "main",
             mode="simple" if command == "prod" else None,
         )  # fmt: skip
 
-    loaded = read()
+    # The file of the start is that of every reload, also where it was found by default and is gone then.
+    file, _ = chosen_file(kw["config_file"], environment())
+    loaded = read(kw["config_file"])
     warn(loaded.warnings)
     if named is None and command == "prod" and loaded.app is None:
         named = MODULE, ATTRIBUTE
@@ -96,7 +100,8 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
             end(str(error), FAILURE)
         click.echo(f"ok: {_summary(loaded, spec)}")
         return
-    start(plan(loaded), lambda: plan(read()))
+    again = Rereading(loaded, lambda: read(file))
+    start(plan(loaded), lambda: plan(again()))
 
 
 def _prepare(loaded: LoadedConfig) -> None:

@@ -14,7 +14,7 @@ from wiverno.config.sources import Layer
 
 # What Paste's entry points of this project are called in `use`; anything else there is another server.
 _OUR_SERVER = re.compile(
-    r"(?:egg:)?wiverno(?:#(main|threaded|simple))?|(?:call:)?wiverno\.paste:(?:server_factory|serve_paste|(simple)_factory)",
+    r"(?:egg:)?wiverno(?:#(main|threaded|simple))?|(?:call:)?wiverno(?:\.paste|\.serving)?:(?:server_factory|serve_paste|(simple)_factory)",
     re.IGNORECASE,
 )
 # waitress's section is taken as it is: each of its names is a setting here.
@@ -51,11 +51,14 @@ class LoggingIni:
 class Contents:
     """One file and the files it is built on.
 
-    `layers` are the sections of the server asked for, nearest first. `logging` is ready for dictConfig; `logging_ini`
+    `texts` are the files' texts by name. `layers` are the sections of the server asked for, nearest first; `has_server`
+    tells that there is such a section. `logging` is ready for dictConfig; `logging_ini`
     is the text to give to fileConfig instead. `tables` belong to other tools.
     """
 
     files: tuple[Path, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+    has_server: bool = False
     layers: tuple[Layer, ...] = ()
     app: AppSpec | None = None
     middleware: tuple[AppSpec, ...] = ()
@@ -93,16 +96,17 @@ def refused_server(use: str, origin: Origin) -> Problem:
 
 @dataclass(frozen=True)
 class Expander:
-    """Puts `${…}` into the values of one file and keeps what went wrong."""
+    """Puts `${…}` into the values of one file; keeps what went wrong, and which files were put in (see `expand`)."""
 
     lookup: Lookup
     directory: Path
     problems: list[Problem]
+    inserted: dict[str, str] = field(default_factory=dict)
 
     def text(self, text: str, key: str, origin: Origin) -> str:
         """Return the expanded text, or the text itself after noting a problem."""
         try:
-            return expand(text, self.lookup, self.directory)
+            return expand(text, self.lookup, self.directory, self.inserted)
         except BadValue as error:
             self.problems.append(Problem(error.message, origin, key, hint=error.hint))
             return text
@@ -116,3 +120,14 @@ class Expander:
         if isinstance(value, str):
             return self.text(value, ".".join(map(str, path)), origin_of(*path))
         return value
+
+
+def dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested tables as one, with dotted names, as Paste's factories get them."""
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            flat |= dotted(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat

@@ -169,6 +169,11 @@ class ConfigError(ValueError):
         self.problems: tuple[Problem, ...] = tuple(sorted(problems, key=_place))
         super().__init__(render(self.problems))
 
+    @property
+    def reasons(self) -> str:
+        """The report without the words that fit a start only."""
+        return "\n".join(line for problem in self.problems for line in problem.lines())
+
 
 def render(problems: Sequence[Problem], warnings: Sequence[str] = (), *, colour: bool = False) -> str:
     """Return the report of problems and warnings as text without a final line break.

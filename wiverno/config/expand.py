@@ -25,13 +25,14 @@ def is_expandable(value: object) -> bool:
     return isinstance(value, str) and _MARK.search(value) is not None
 
 
-def expand(text: str, lookup: Lookup, directory: Path) -> str:
+def expand(text: str, lookup: Lookup, directory: Path, inserted: dict[str, str] | None = None) -> str:
     """Return the text with everything put in.
 
     Args:
         text: as it stands in the file.
         lookup: a name's text, or None if it is not set; empty counts as set only without a default.
         directory: where relative paths of `${file:…}` start.
+        inserted: gets the names of these files; the value only tells an empty one, for they hold secrets.
 
     Raises:
         BadValue: a name is not set, a file cannot be read, or the braces are wrong.
@@ -46,7 +47,7 @@ def expand(text: str, lookup: Lookup, directory: Path) -> str:
         end = text.find("}", position)
         if end < 0:
             raise BadValue("${ has no closing }", "write $${ where the characters themselves are meant")
-        parts.append(_value(text[position:end], lookup, directory))
+        parts.append(_value(text[position:end], lookup, directory, inserted))
         position = end + 1
     return "".join([*parts, text[position:]])
 
@@ -56,12 +57,15 @@ def escape(text: str) -> str:
     return text.replace("$", "$$") if _MARK.search(text) else text
 
 
-def _value(inside: str, lookup: Lookup, directory: Path) -> str:
+def _value(inside: str, lookup: Lookup, directory: Path, inserted: dict[str, str] | None) -> str:
     if "${" in inside:
         raise BadValue("${…} cannot stand inside ${…}")
     scheme, colon, rest = inside.partition(":")
     if scheme == "file" and colon and not rest.startswith("-"):
-        return _file(rest, directory)
+        text = _file(rest, directory)
+        if inserted is not None:
+            inserted[rest] = "…" if text else ""
+        return text
     name, has_default, default = inside.partition(":-")
     if not _NAME.fullmatch(name):
         raise BadValue(f"${{{inside}}} names no variable", "write ${NAME}, ${NAME:-default} or ${file:/path}")

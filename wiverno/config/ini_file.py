@@ -37,6 +37,7 @@ class IniFile:
         self.path = Path(name).absolute()
         self.files: tuple[Path, ...] = (Path(name),) if on_disk else ()
         self.text = text
+        self.texts = {name: text}
         self.text_lines = text.split("\n")
         self.variables = variables
         place = self._place()
@@ -165,6 +166,7 @@ class IniFile:
             if file:
                 target = str(Path(current.name).parent / file)
                 current = IniFile(target, read_text(target, asked, "use"), self.variables)
+                self.texts[target] = current.text
                 files = (*files, Path(target))
 
     def contents(self, server_name: str, app_name: str, expander: Expander) -> Contents:
@@ -184,6 +186,8 @@ class IniFile:
         servers = self.names("server")
         return Contents(
             files=(*self.files, *more),
+            texts=dict(self.texts),
+            has_server=server_name in servers,
             layers=tuple(layers),
             app=app,
             logging_ini=self._logging(),

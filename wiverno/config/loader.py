@@ -8,6 +8,7 @@ Losers are kept, for those who ask where a value comes from.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ Chain = tuple[tuple[object, Origin], ...]
 class LoadedConfig:
     """Everything that a start needs, merged and checked, with the origin of each value.
 
+    `texts` has the files' texts by name as it was asked for; of a file in `${file:…}` only whether it is empty.
     `origins` has each setting's values as written, the winner first and the default last. `replaced` tells which
     setting of a higher source put an address of a lower one out of force. `server_use` is `use` of the server's section
     as written; if that is another server (`is_own_server` is false), `server_settings` has what it gets, unchecked.
@@ -47,6 +49,8 @@ class LoadedConfig:
     pserve: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    has_server: bool = False
     warnings: tuple[str, ...] = ()
     server_use: str | None = None
     server_settings: Mapping[str, Any] = field(default_factory=dict)
@@ -243,6 +247,8 @@ def assemble(
         pserve=contents.pserve,
         tables=contents.tables,
         files=contents.files,
+        texts={**contents.texts, **expander.inserted},
+        has_server=contents.has_server,
         warnings=(*env.warnings, *contents.warnings, *adjustments.deprecations(), *advice.risks(adjustments)),
         server_use=use_text,
         server_settings=settings,
@@ -311,7 +317,11 @@ def load_section(
     directory = Path(name).parent if name else Path()
     expander = Expander(finder({}, known, env), directory, problems)
     path = Path(name) if name else None
-    contents = Contents(files=(path,) if path else (), layers=(layer, *below), warnings=tuple(traps))
+    texts: dict[str, str] = {}
+    if name:
+        with suppress(ConfigError):  # a file that PasteDeploy has read in its own way
+            texts = {name: read_text(name)}
+    contents = Contents(files=(path,) if path else (), texts=texts, layers=(layer, *below), warnings=tuple(traps))
     return assemble(contents, [env.layer], env, expander, path)
 
 

@@ -127,6 +127,8 @@ class TomlFile:
         logging = self._table("logging", problems)
         return Contents(
             files=self.files,
+            texts={document.name: document.text for document in self.documents},
+            has_server=server_name in servers,
             layers=self.server_layers(self._wanted("server", server_name, servers, problems)),
             app=self._app(self._wanted("app", app_name, apps, problems), expander),
             middleware=self._middleware(expander),

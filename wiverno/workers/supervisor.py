@@ -201,8 +201,12 @@ class Supervisor:
             self._numbers += 1
             generation = Generation(self._numbers, plan, listeners)
         except Exception as error:  # noqa: BLE001 - reading the configuration runs code of others too
-            is_plain = isinstance(error, ConfigError | OSError | LoadFailedError)
-            self._reload_failed(error_text(error) if is_plain else "".join(traceback.format_exception(error)))
+            if isinstance(error, ConfigError):
+                self._reload_failed(error.reasons)
+            elif isinstance(error, OSError | LoadFailedError):
+                self._reload_failed(error_text(error))
+            else:
+                self._reload_failed("".join(traceback.format_exception(error)))
             return
         changes = difference(self._current.plan.adjustments, plan.adjustments)
         logger.info("reloading: %s", "; ".join(changes) or "no setting has changed")
@@ -367,8 +371,8 @@ class Supervisor:
     def _reload_failed(self, reason: str) -> None:
         self._reloads[1] += 1
         self._last_failure = reason
-        logger.error("the reload failed, the old configuration stays in force:\n%s", reason)
-        self._notifier.ready("the last reload failed, the old configuration serves")
+        logger.error("reload failed, still running the previous configuration:\n%s", reason)
+        self._notifier.ready("the last reload failed, the previous configuration serves")
 
     def _look_after_stop(self, now: float) -> None:
         staff = self._staff
