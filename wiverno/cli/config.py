@@ -34,7 +34,9 @@ def tables(command: F) -> F:
 
 def formats(*names: str) -> Callable[[F], F]:
     """Give a command the option --format."""
-    return click.option("--format", "form", type=click.Choice(names), default=names[0], show_default=True)
+    return click.option(
+        "--format", "form", type=click.Choice(names), default=names[0], show_default=True, help="How it is written"
+    )
 
 
 @click.group()

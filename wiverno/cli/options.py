@@ -96,7 +96,8 @@ class SettingsCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one section for the command's own options and one for each group of settings."""
-        own = [param for param in self.get_params(ctx) if _group(param) is None]
+        # Newer versions of click give arguments a row too; ours are described above, in the command's text.
+        own = [param for param in self.get_params(ctx) if isinstance(param, click.Option) and _group(param) is None]
         with formatter.section("Options"):
             formatter.write_dl([record for param in own if (record := param.get_help_record(ctx))])
         grouped = sorted((param for param in self.params if _group(param)), key=_group_order(self.params))

@@ -1,5 +1,8 @@
 """Options are made from the settings model."""
 
+import re
+from collections.abc import Iterator
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -64,6 +67,30 @@ def collected(*arguments: str) -> dict[str, object]:
 def test_given(arguments: list[str], expected: dict[str, object]) -> None:
     """An option only collects text; what was not given is not there, so that file and environment count."""
     assert collected(*arguments) == expected
+
+
+def commands(found: click.Command, *names: str) -> Iterator[tuple[str, ...]]:
+    """The names of every command below one, itself included."""
+    yield names
+    if isinstance(found, click.Group):
+        for name in found.list_commands(click.Context(found)):
+            inner = found.get_command(click.Context(found), name)
+            assert inner is not None
+            yield from commands(inner, *names, name)
+
+
+@pytest.mark.parametrize("names", list(commands(group)), ids="-".join)
+def test_rows_of_help(names: tuple[str, ...]) -> None:
+    """Every row under "Options" is an option and says what it does."""
+    done = CliRunner().invoke(group, [*names, "--help"])
+    assert done.exit_code == 0
+    rows = done.output.partition("\nOptions:\n")[2].partition("\n\n")[0].splitlines()
+    assert rows
+    starts = [row for row in rows if not row.startswith("   ")]
+    assert [row for row in starts if not row.startswith("  -")] == []
+    for row, after in zip(starts, [*starts[1:], None], strict=True):
+        text = "".join(rows[rows.index(row) : rows.index(after) if after else None])
+        assert re.search(r"\S {2,}[^ \[]", text), text
 
 
 def test_groups_in_help() -> None:
