@@ -98,7 +98,7 @@ def mute(client: RawClient) -> None:
 
 def test_each_deadline_is_kept(settings: dict[str, Any]) -> None:
     """All kinds of slow clients at once, each with its own end."""
-    limits = {"header_timeout": 1, "body_timeout": 1, "body_min_rate": 100, "channel_timeout": 1, "cleanup_interval": 1}
+    limits = {"header_timeout": 1, "body_timeout": 1, "body_min_rate": 100, "channel_timeout": 1}
     behaviours = (slow_head, pausing_body, dripping_body, steady_body, kept, mute)
     with serving(hello, **limits, **settings) as served, ThreadPoolExecutor(len(behaviours)) as pool:
 
@@ -128,7 +128,7 @@ def test_a_request_longer_than_all_timeouts(settings: dict[str, Any]) -> None:
         start_response("200 OK", [])
         return [environ["PATH_INFO"].encode()]
 
-    limits = {"channel_timeout": 1, "header_timeout": 1, "cleanup_interval": 1}
+    limits = {"channel_timeout": 1, "header_timeout": 1}
     with serving(application, **limits, **settings) as served, served.client() as long, served.client() as other:
         other.send(get("/first"))
         assert other.response()[0] == 200
@@ -313,7 +313,7 @@ def test_idle_connections_make_way(settings: dict[str, Any], threads: int) -> No
 @pytest.mark.parametrize("threads", [1, 4])
 def test_readers_that_take_nothing(threads: int) -> None:
     """They are cut off after channel_timeout, their responses closed, their files gone; nobody waits for them."""
-    limits = {"channel_timeout": 2, "outbuf_overflow": 65536, "outbuf_high_watermark": 1 << 20, "cleanup_interval": 1}
+    limits = {"channel_timeout": 2, "outbuf_overflow": 65536, "outbuf_high_watermark": 1 << 20}
     with engine_child(threads=threads, **limits) as server, ExitStack() as stack:
         server.ask("/hello")
         before = descriptors(server.pid)

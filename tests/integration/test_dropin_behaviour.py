@@ -234,7 +234,7 @@ def test_no_ident(ident: Any) -> None:
 @each_mode
 @pytest.mark.parametrize("key", ["waitress.client_disconnected", "wiverno.client_disconnected"])
 def test_client_disconnected(threads: int, key: str) -> None:
-    """With channel_request_lookahead a request learns that its client has gone, and one whose client waits does not."""
+    """A request learns that its client has gone, and one whose client waits does not."""
     answers: list[bool] = []
     entered = threading.Event()
 
@@ -247,7 +247,7 @@ def test_client_disconnected(threads: int, key: str) -> None:
         answers.append(has_gone())
         return list(hello(environ, start_response))
 
-    with serving(application, threads=threads, channel_request_lookahead=5) as served:
+    with serving(application, threads=threads) as served:
         assert ask(served.address)[0] == 200
         assert answers == [False, False]
         entered.clear()

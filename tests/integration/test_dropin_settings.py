@@ -71,7 +71,7 @@ BESIDE: dict[str, dict[str, str]] = {
 }
 """What a setting needs beside it to be accepted."""
 
-INERT = {"send_bytes", "asyncore_loop_timeout", "asyncore_use_poll"}
+INERT = {"cleanup_interval", "channel_request_lookahead", "send_bytes", "asyncore_loop_timeout", "asyncore_use_poll"}
 
 each_setting = pytest.mark.parametrize("name", TABLE)
 

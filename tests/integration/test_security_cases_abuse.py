@@ -88,7 +88,7 @@ def test_case_25_error_at_the_end_of_a_receive(mode: dict[str, Any]) -> None:
     request = start + b"x" * (size - len(start) - len(end)) + end
     assert len(request) == size
     recorder = Recorder()
-    with serving(recorder, recv_bytes=size, channel_request_lookahead=2, **mode) as served:
+    with serving(recorder, recv_bytes=size, **mode) as served:
         for pieces in ([request + SMUGGLED], [request, SMUGGLED], [HELLO + request + SMUGGLED]):
             with served.client() as client:
                 for piece in pieces:
@@ -229,7 +229,7 @@ def test_case_30_slow_reader(mode: dict[str, Any], streamed: bool) -> None:
 
     count = 8  # twice as many as there are threads
     with (
-        serving(application, channel_timeout=2, outbuf_high_watermark=1 << 20, cleanup_interval=1, **mode) as served,
+        serving(application, channel_timeout=2, outbuf_high_watermark=1 << 20, **mode) as served,
         ExitStack() as stack,
     ):
         before = descriptors(os.getpid())

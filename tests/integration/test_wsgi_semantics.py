@@ -393,7 +393,7 @@ def test_client_disconnected(how: str) -> None:
         start_response("200 OK", [])
         return [b"x" * 1000000]
 
-    with serving(application, threads=4, channel_request_lookahead=1) as served:
+    with serving(application, threads=4) as served:
         client = served.client()
         client.send(GET)
         wait_until(lambda: asked, what="the application to be called")
@@ -481,7 +481,7 @@ def test_idle_connections_are_closed(mode: dict[str, Any]) -> None:
         start_response("200 OK", [])
         return [b"hello"]
 
-    with serving(application, channel_timeout=1, cleanup_interval=1, **mode) as served:
+    with serving(application, channel_timeout=1, **mode) as served:
         with served.client() as fresh, served.client() as used:
             used.send(GET)
             assert used.response()[2] == b"hello"

@@ -127,14 +127,6 @@ class Adjustments(ProductionSettings):
         "Bytes a second that a request's body must bring on average, once body_timeout has passed; 0 is any.",
         "Connections",
     )
-    cleanup_interval: Annotated[float, kinds.duration(zero="")] = setting(
-        30.0, "How often idle connections are looked for.", "Connections"
-    )
-    channel_request_lookahead: Annotated[int, kinds.whole(0)] = setting(
-        0,
-        "Requests read ahead on a connection while one runs; more than 0 also notices clients that have gone.",
-        "Connections",
-    )
     log_socket_errors: Annotated[bool, kinds.flag()] = setting(
         True, "Log clients that disconnect early.", "Connections"
     )
@@ -205,6 +197,18 @@ class Adjustments(ProductionSettings):
         False, "Put the traceback into the body of a 500 response. For development only.", "Application"
     )
 
+    cleanup_interval: Annotated[float, kinds.duration(zero="")] = setting(
+        30.0,
+        "Accepted for waitress's sake; does nothing: every connection has its own deadline.",
+        "Compatibility",
+        inert=True,
+    )
+    channel_request_lookahead: Annotated[int, kinds.whole(0)] = setting(
+        0,
+        "Accepted for waitress's sake; does nothing: client_disconnected tells of clients that have gone without it.",
+        "Compatibility",
+        inert=True,
+    )
     send_bytes: Annotated[int, kinds.size()] = setting(
         1, "Accepted for waitress's sake; does nothing.", "Compatibility", inert=True
     )

@@ -190,7 +190,10 @@ def test_a_new_configuration_is_complete_and_right(
     findings = check(name, environ={})
     assert findings.problems == ()
     missing = [entry.name for entry in SETTINGS.values() if f"{entry.name} =" not in text]
-    assert missing == ["sockets", "send_bytes", "asyncore_loop_timeout", "asyncore_use_poll"]
+    assert missing == [
+        "sockets", "cleanup_interval", "channel_request_lookahead", "send_bytes", "asyncore_loop_timeout",
+        "asyncore_use_poll",
+    ]  # fmt: skip
 
 
 def test_the_defaults_in_a_new_configuration_are_the_defaults(tmp_path: Path) -> None:
