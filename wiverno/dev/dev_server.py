@@ -25,6 +25,7 @@ from typing import Any
 from wiverno.config.settings import Adjustments
 from wiverno.core.listeners import Listener, open_listeners
 from wiverno.dev.child import GRACE, Order
+from wiverno.dev.terminal import Terminal
 from wiverno.dev.watching import Relevant, bursts
 from wiverno.importer import ImportTargetError
 
@@ -88,6 +89,9 @@ class DevServer:
         self.listen = list(listen)
         self.arguments = dict(arguments or {})
         self.shown_as = shown_as or f"{app_module}:{app_name}"
+        # Relative names start here, also if the folder is removed and made again.
+        self._folder = Path.cwd()
+        self._terminal = Terminal()
         self._stopping = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -172,16 +176,17 @@ class DevServer:
             arguments=self.arguments, shown_as=self.shown_as,
         )  # fmt: skip
         relevant = Relevant(self.watch_dirs, self.ignore_patterns, with_assets=self.live)
-        self._child = _spawn(order)
+        self._child = self._spawn(order)
         try:
             for changed in bursts(self.watch_dirs, relevant, self.debounce_seconds, self._stopping):
                 if changed:
-                    logger.info("%s changed, restarting", _named(changed))
+                    logger.info("%s changed, restarting", self._named(changed))
                     self._end_child()
-                    self._child = _spawn(order)
-                elif (status := self._child.poll()) is not None:
+                    self._child = self._spawn(order)
+                elif self._child is not None and (status := self._child.poll()) is not None:
+                    self._terminal.restore()
                     logger.error("the application's process ended with status %d; waiting for a change", status)
-                    self._child = _spawn(order, ended=f"Its process ended with status {status}.")
+                    self._child = self._spawn(order, ended=f"Its process ended with status {status}.")
         finally:
             self._end_child()
             logger.info("Server stopped successfully.")
@@ -197,6 +202,27 @@ class DevServer:
             logger.warning("the application does not end; it is ended by force")
             child.kill()
             child.wait()
+        self._terminal.restore()
+
+    def _spawn(self, order: Order, ended: str = "") -> subprocess.Popen[bytes] | None:
+        """Start a child; it inherits what was made inheritable, the sockets and the lifeline, and the terminal.
+
+        Returns:
+            None where it cannot be started: clients wait, and the next change is the next try.
+        """
+        # -B: a .pyc is told from its source by size and second; of two saves within a second the first could be served.
+        command = [sys.executable, "-B", "-m", "wiverno.dev.child", replace(order, ended=ended).to_text()]
+        try:
+            return subprocess.Popen(command, close_fds=False, cwd=self._folder)
+        except OSError as error:
+            logger.error("the application's process cannot be started (%s); waiting for a change", error)
+            return None
+
+    def _named(self, changed: list[Path]) -> str:
+        here = self._folder
+        names = [str(path.relative_to(here) if path.is_relative_to(here) else path) for path in changed[:3]]
+        names = [str(here) if name == "." else name for name in names]
+        return ", ".join(names) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
 
 
 def _address_of(listener: Listener) -> str:
@@ -207,19 +233,6 @@ def _address_of(listener: Listener) -> str:
         if ":" in listener.host
         else f"http://{listener.host}:{listener.port}"
     )
-
-
-def _spawn(order: Order, ended: str = "") -> subprocess.Popen[bytes]:
-    """Start a child; it inherits what was made inheritable, the sockets and the lifeline, and the terminal."""
-    # -B: a .pyc is told from its source by size and second, so two saves within a second could serve the first of them.
-    command = [sys.executable, "-B", "-m", "wiverno.dev.child", replace(order, ended=ended).to_text()]
-    return subprocess.Popen(command, close_fds=False)
-
-
-def _named(changed: list[Path]) -> str:
-    here = Path.cwd()
-    names = [str(path.relative_to(here) if path.is_relative_to(here) else path) for path in changed[:3]]
-    return ", ".join(names) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
@@ -9,6 +11,8 @@ from itertools import islice
 from pathlib import Path
 
 from watchfiles import Change, DefaultFilter, watch
+
+from wiverno.dev.polling import poll
 
 CODE = frozenset({".py", ".pyd", ".so"})
 TEMPLATES = frozenset({".html", ".htm", ".jinja", ".jinja2", ".j2", ".mako", ".pt", ".txt", ".xml", ".po", ".mo"})
@@ -24,6 +28,9 @@ _TURN = 250
 _MOST_NEW_FILES = 1000
 
 
+logger = logging.getLogger("wiverno.dev")
+
+
 class Relevant(DefaultFilter):
     """Tells relevant changes from the others; folders like ``.git`` and ``__pycache__`` never matter.
 
@@ -35,7 +42,9 @@ class Relevant(DefaultFilter):
 
     def __init__(self, folders: Iterable[Path], ignored: Iterable[str], *, with_assets: bool) -> None:
         super().__init__()
-        self._folders = [folder.resolve() for folder in folders]
+        self._folders = list(
+            dict.fromkeys(path for folder in folders for path in (folder.absolute(), folder.resolve()))
+        )
         self._ignored = tuple(ignored)
         self._suffixes = CODE | TEMPLATES | CONFIGURATION | (ASSETS if with_assets else frozenset())
 
@@ -60,8 +69,54 @@ class Relevant(DefaultFilter):
         return any(fnmatch(name, pattern) for pattern in self._ignored for name in names)
 
 
-def bursts(folders: list[Path], relevant: Relevant, longest: float, stopping: threading.Event) -> Iterator[list[Path]]:
+class Place:
+    """A watched folder, which may be removed, replaced and made again.
+
+    It is held open, so that its number in the file system is not given to another one meanwhile.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = -1
+        self.is_there = self._open()
+
+    def close(self) -> None:
+        """Let the folder be removed for good."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def changed(self) -> bool:
+        """Look again; whether there is now another folder than before, or none, or one again."""
+        try:
+            now = self.path.stat()
+            is_same = self._descriptor < 0 or os.path.samestat(now, os.fstat(self._descriptor))
+        except OSError:
+            is_same = not self.is_there
+        else:
+            is_same = self.is_there and is_same
+        if not is_same:
+            self.is_there = self._open()
+        return not is_same
+
+    def _open(self) -> bool:
+        self.close()
+        if os.name == "posix":
+            try:
+                self._descriptor = os.open(
+                    self.path, getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+                )
+            except OSError:
+                return False
+        return self.path.is_dir()
+
+
+def bursts(
+    folders: Iterable[Path], relevant: Relevant, longest: float, stopping: threading.Event
+) -> Iterator[list[Path]]:
     """Yield the files of each burst of changes, and an empty list a few times a second when nothing happens.
+
+    A folder that is removed is waited for; when it is back, it counts as changed.
 
     Args:
         folders: What to watch, with everything below.
@@ -69,10 +124,62 @@ def bursts(folders: list[Path], relevant: Relevant, longest: float, stopping: th
         longest: After how many seconds a burst that does not end is yielded nevertheless.
         stopping: Ends the iteration.
     """
+    places = [Place(folder.absolute()) for folder in folders]
+    new: set[Path] = set()
+    try:
+        while not stopping.is_set():
+            present = [place.path for place in places if place.is_there]
+            # A new folder is told of with the first burst, when it is watched: what is saved during the restart counts.
+            for burst in _changes(present, longest, stopping):
+                files = {Path(path) for change, path in burst if relevant(change, path)}
+                replaced = [place for place in places if place.changed()]
+                yield sorted(files | new)
+                new = {place.path for place in replaced if place.is_there}
+                if replaced:
+                    for place in replaced:
+                        if not place.is_there:
+                            logger.warning("%s is gone; waiting until it is there again", place.path)
+                    break
+    finally:
+        for place in places:
+            place.close()
+
+
+def _changes(folders: list[Path], longest: float, stopping: threading.Event) -> Iterator[set[tuple[Change, str]]]:
+    """Yield every change, relevant or not, as the operating system reports it, or else by looking."""
+    # Only where a folder below cannot be read is that overlooked: watchfiles then overlooks the system's limit too.
+    for is_lenient in (False, True) if folders else ():
+        try:
+            for number, burst in enumerate(_reported(folders, longest, stopping, is_lenient=is_lenient)):
+                if is_lenient and number == 0:
+                    _require_a_watch_left(folders[0])
+                yield burst
+        except PermissionError as error:
+            problem: Exception = error
+        except (OSError, RuntimeError) as error:
+            problem = error
+            break
+        else:
+            return
+    if folders and all(folder.is_dir() for folder in folders):
+        logger.warning(
+            "the system does not report changes (%s); looking for them a few times a second instead. "
+            "On Linux sysctl fs.inotify.max_user_watches and max_user_instances set the limits",
+            " ".join(str(problem).split()),
+        )
+    yield from poll(folders, longest, stopping)
+
+
+def _reported(
+    folders: list[Path], longest: float, stopping: threading.Event, *, is_lenient: bool
+) -> Iterator[set[tuple[Change, str]]]:
     most = max(int(longest * 1000), 1)
-    changes = watch(
-        *folders, watch_filter=relevant, debounce=most, step=min(_QUIET, most), stop_event=stopping,
-        rust_timeout=_TURN, yield_on_timeout=True, raise_interrupt=False,
+    return watch(
+        *folders, watch_filter=None, debounce=most, step=min(_QUIET, most), stop_event=stopping, rust_timeout=_TURN,
+        yield_on_timeout=True, raise_interrupt=False, ignore_permission_denied=is_lenient,
     )  # fmt: skip
-    for burst in changes:
-        yield sorted({Path(path) for _, path in burst})
+
+
+def _require_a_watch_left(folder: Path) -> None:
+    """Raise OSError if the system's limit is reached, so that something may be unwatched."""
+    next(watch(folder, recursive=False, rust_timeout=1, yield_on_timeout=True, raise_interrupt=False))

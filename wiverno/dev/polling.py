@@ -1,0 +1,75 @@
+"""Changes found by looking: for systems that have no notification left, or none at all.
+
+Every file below the folders is looked at a few times a second, with longer pauses where that takes long. Folders that
+cannot be read are left out, and so are those that never matter.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from watchfiles import Change, DefaultFilter
+
+# Seconds between two looks, and the part of the time that looking may take.
+_PAUSE = 0.25
+_SHARE = 0.1
+# A burst is over when two looks this many seconds apart found the same.
+_QUIET = 0.1
+
+State = dict[str, tuple[int, int, int]]
+
+
+def poll(folders: Iterable[Path], longest: float, stopping: threading.Event) -> Iterator[set[tuple[Change, str]]]:
+    """Yield each burst of changes, and an empty set when nothing happened.
+
+    Args:
+        folders: What to look at, with everything below.
+        longest: After how many seconds a burst that does not end is yielded nevertheless.
+        stopping: Ends the iteration.
+    """
+    places = list(folders)
+    before = look(places)
+    pause = _PAUSE
+    while not stopping.wait(pause):
+        began = time.monotonic()
+        now = look(places)
+        pause = max(_PAUSE, (time.monotonic() - began) / _SHARE)
+        last = now if now != before else before
+        while last is not before and not stopping.wait(_QUIET):
+            now = look(places)
+            if now == last or time.monotonic() - began > longest:
+                break
+            last = now
+        yield set(differences(before, now))
+        before = now
+
+
+def look(folders: Iterable[Path]) -> State:
+    """Return each file's time of change, size and number."""
+    found: State = {}
+    for folder in folders:
+        for place, names, files in os.walk(folder):
+            names[:] = [name for name in names if name not in DefaultFilter.ignore_dirs]
+            for name in files:
+                path = os.path.join(place, name)
+                try:
+                    status = os.stat(path)  # noqa: PTH116  # thousands of files
+                except OSError:
+                    continue
+                found[path] = (status.st_mtime_ns, status.st_size, status.st_ino)
+    return found
+
+
+def differences(before: State, now: State) -> Iterator[tuple[Change, str]]:
+    """Yield what was added, modified and deleted between two looks."""
+    for path in before.keys() | now.keys():
+        if path not in before:
+            yield Change.added, path
+        elif path not in now:
+            yield Change.deleted, path
+        elif before[path] != now[path]:
+            yield Change.modified, path
