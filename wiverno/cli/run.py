@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,7 +12,7 @@ from wiverno.config.errors import Origin
 from wiverno.config.loader import AppSpec, LoadedConfig, activate, load
 from wiverno.config.logging_setup import set_up_logging
 from wiverno.config.rereading import Rereading
-from wiverno.config.sources import chosen_file, environment
+from wiverno.config.sources import chosen_file, environment, follow_directory
 from wiverno.files import in_start_directory
 from wiverno.paste import application, application_of
 from wiverno.serving import run_plan, why_not_started
@@ -60,7 +59,7 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
     command, target, variables = _understood(words)
     _settle_w(command, kw)
     named = _named(command, target, kw)
-    sys.path.insert(0, str(Path.cwd()))
+    sys.path.insert(0, follow_directory(sys.path))
     if command == "dev":
         from wiverno.cli.develop import develop
 

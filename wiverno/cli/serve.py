@@ -7,7 +7,6 @@ end of the import path, and ends with status 1 when anything is wrong.
 import dataclasses
 import sys
 import warnings
-from pathlib import Path
 from typing import Any
 
 import click
@@ -17,7 +16,7 @@ from wiverno.cli.options import SettingsCommand, given, with_settings
 from wiverno.config.errors import ConfigError, Origin, Problem
 from wiverno.config.loader import AppSpec, LoadedConfig, activate
 from wiverno.config.settings import SETTINGS, Adjustments
-from wiverno.config.sources import with_descriptors
+from wiverno.config.sources import follow_directory, with_descriptors
 from wiverno.paste import application
 from wiverno.serving import be_heard
 from wiverno.workers.plan import Plan
@@ -48,7 +47,7 @@ def serve(target: str | None, app: str | None, call: bool, **kw: Any) -> None:
     if name is None or (target and app):
         end("specify one application: wiverno serve [OPTIONS] MODULE:OBJECT", FAILURE)
     adjustments = _adjusted(_addressed(given(kw)))
-    sys.path.append(str(Path.cwd()))
+    sys.path.append(follow_directory(sys.path))
     be_heard()
     loaded = LoadedConfig(adjustments)
     activate(loaded)

@@ -16,6 +16,7 @@ import click
 from wiverno.cli.failures import reported, require_file, warn
 from wiverno.config.loader import LoadedConfig, load
 from wiverno.config.settings import Adjustments, FdAddress, TcpAddress, UnixAddress
+from wiverno.files import absolute, current_directory, start_directory
 
 MARGIN = 10  # seconds that a service manager waits longer than the server itself does
 
@@ -47,7 +48,7 @@ def _stop_time(settings: Adjustments) -> int:
 
 
 def _command(loaded: LoadedConfig, path: Path | None = None) -> list[str]:
-    file = path or (loaded.path.resolve() if loaded.path is not None else None)
+    file = path or (Path(absolute(str(loaded.path))) if loaded.path is not None else None)
     return ["run", *(["--config", str(file)] if file is not None else ["MODULE:ATTRIBUTE"])]
 
 
@@ -65,8 +66,11 @@ def _admin_port(settings: Adjustments) -> int | None:
 def systemd(loaded: LoadedConfig, name: str) -> str:
     """Return a unit."""
     settings = loaded.adjustments
-    program = Path(sys.argv[0]).resolve() if sys.argv else Path("wiverno")
+    program = Path(absolute(sys.argv[0])) if sys.argv else Path("wiverno")
     command = shlex.join([str(program), *_command(loaded)])
+    directory = start_directory()
+    # systemd need not say by which name it has entered the directory.
+    named = f"Environment=PWD={directory}\n" if directory != current_directory() else ""
     reload = "ExecReload=/bin/kill -HUP $MAINPID\n" if settings.workers else ""
     sockets = ""
     if any(isinstance(address, FdAddress) for address in settings.addresses):
@@ -83,8 +87,8 @@ After=network.target
 [Service]
 # From systemd 253 on, Type=notify-reload lets systemctl reload wait for the end of the reload.
 Type=notify
-{identity}WorkingDirectory={Path.cwd()}
-ExecStart={command}
+{identity}WorkingDirectory={directory}
+{named}ExecStart={command}
 {reload}WatchdogSec=30
 KillMode=mixed
 TimeoutStopSec={_stop_time(settings)}

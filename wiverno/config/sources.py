@@ -110,6 +110,25 @@ def directory_name() -> str | None:
     return str(here)
 
 
+def follow_directory(paths: list[str]) -> str:
+    """Give the entries of an import path that lie in the current directory the name that the shell has for it.
+
+    A worker that starts after a deployment has turned a symbolic link so imports the next release's modules.
+
+    Args:
+        paths: sys.path; changed in place.
+
+    Returns:
+        The current directory by that name.
+    """
+    here, name = str(Path.cwd()), directory_name() or str(Path.cwd())
+    if name != here:
+        for number, entry in enumerate(paths):
+            if entry == here or entry.startswith(here + os.sep):
+                paths[number] = name + entry[len(here) :]
+    return name
+
+
 def inherited(variables: Mapping[str, str], process: int) -> dict[str, list[int]]:
     """Return the descriptors of the sockets that systemd handed over, by name; several sockets may share one.
 

@@ -229,8 +229,14 @@ class Engine:
         """Do what a signal asks for; called by its handler."""
         if number in REFRESH_SIGNALS:
             self.refresh()
+            if number.name == "SIGHUP":
+                self.loop.ask(self._say_what_stays)
         else:
             self.stop(force=self.is_stopping)
+
+    def _say_what_stays(self) -> None:
+        """Say that there is no reload; SIGHUP never reaches a worker, so this is the only process."""
+        logger.info("SIGHUP: log files were opened again; one process can't reload: set workers = 1 or more for that")
 
     def refresh(self) -> None:
         """Have the leader open log files and certificates anew; from any thread and from signal handlers."""

@@ -17,12 +17,11 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from types import TracebackType
 from typing import Final, NoReturn
 
 from wiverno.config.settings import Adjustments
-from wiverno.config.sources import environment, take_variable
+from wiverno.config.sources import environment, follow_directory, take_variable
 from wiverno.core.counters import Counters
 from wiverno.core.listeners import Listener
 from wiverno.importer import own_traceback
@@ -86,7 +85,9 @@ def this_program() -> Program | None:
     main = sys.modules.get("__main__")
     if getattr(main, "__file__", None) is None or not sys.executable:
         return None
-    return Program((sys.executable, *sys.orig_argv[1:]), str(Path.cwd()), dict(environment().variables))
+    executable = [sys.executable]
+    directory = follow_directory(executable)
+    return Program((*executable, *sys.orig_argv[1:]), directory, dict(environment().variables))
 
 
 class Hiring:

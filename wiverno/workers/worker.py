@@ -8,6 +8,7 @@ lines of JSON, and through its counters.
 
 import atexit
 import faulthandler
+import importlib
 import json
 import logging
 import os
@@ -16,6 +17,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -27,7 +29,7 @@ from wiverno.core.listeners import Listener
 from wiverno.core.loop import Loop
 from wiverno.core.poller import READ
 from wiverno.core.server import check_application
-from wiverno.files import error_text
+from wiverno.files import error_text, start_directory
 from wiverno.importer import ImportTargetError
 from wiverno.workers.endings import FAILED_TO_LOAD
 from wiverno.workers.plan import LoadFailedError, LoadStopped, Plan, set_log_level
@@ -112,6 +114,8 @@ class Worker:
         try:
             if settings.umask is not None:
                 os.umask(settings.umask)
+            if inherited.application is None:
+                _enter_start_directory()
             certificates = inherited.certificates or new_certificates(settings)  # before: the key may be root's alone
             drop_privileges(settings.user, settings.group)
             inherited.plan.prepare()
@@ -174,6 +178,15 @@ class Worker:
 
     def _report(self, **words: Any) -> None:
         report(self._inheritance.report, **words)
+
+
+def _enter_start_directory() -> None:
+    """Enter the start directory by its name: a symbolic link in it may lead to another release than at the start."""
+    start = start_directory()
+    if start is not None:
+        with suppress(OSError):  # it was removed; what has been imported from elsewhere serves on
+            os.chdir(start)
+    importlib.invalidate_caches()  # directories of both releases may have the same times
 
 
 def report(fd: int, **words: Any) -> None:
