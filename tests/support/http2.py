@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from hpack import Decoder
+
 from wiverno.http2.connection import ServerProtocol
 from wiverno.http2.frames import (
     ACK,
@@ -53,6 +55,11 @@ def split_head(stream_id: int, encoded: bytes, pieces: int) -> bytes:
     out = [frame(HEADERS, END_STREAM, stream_id, parts[0])]
     out += [frame(CONTINUATION, 0, stream_id, part) for part in parts[1:-1]]
     return b"".join([*out, frame(CONTINUATION, END_HEADERS, stream_id, parts[-1])])
+
+
+def decode_by_library(decoder: Decoder, encoded: bytes) -> list[tuple[str, str]]:
+    """Return the fields of a block as the `hpack` library decodes them."""
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in decoder.decode(encoded, raw=True)]
 
 
 def begin(limits: Limits = DEFAULT_LIMITS, settings: dict[int, int] | None = None, now: float = 0.0) -> ServerProtocol:
