@@ -139,7 +139,7 @@ def test_looking(tmp_path: Path) -> None:
 
 
 PROJECT = """
-import sys, termios
+import termios
 def app(environ, start_response):
     if environ["PATH_INFO"] == "/mute":
         settings = termios.tcgetattr(0)

@@ -2,7 +2,10 @@
 
 import re
 import tomllib
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
 
 import wiverno
 
@@ -25,3 +28,18 @@ def test_changelog_has_the_form_of_keep_a_changelog() -> None:
     for version in versions:
         places = [sections.index(title) for title in re.findall(r"^### (.+)$", version, re.MULTILINE)]
         assert places == sorted(set(places)), version.splitlines()[0]
+
+
+def test_pinned_versions_install_on_debian_12() -> None:
+    """What `constraints.txt` pins accepts the oldest Python that a supported system brings, 3.11.2."""
+    pinned = dict(re.findall(r"^([A-Za-z0-9._-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+    wrong = {}
+    for name, version in pinned.items():
+        try:
+            found = distribution(name)
+        except PackageNotFoundError:
+            continue  # of another group or system
+        needs = found.metadata["Requires-Python"] or ""
+        if found.version == version and not SpecifierSet(needs).contains("3.11.2"):
+            wrong[name] = needs
+    assert wrong == {}
