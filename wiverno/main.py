@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, TypeVar, cast
 from urllib.parse import quote
 
+from wiverno.guard import guarded_logger
 from wiverno.web.answers import Stream, answer
 from wiverno.web.debug import debug_page
 from wiverno.web.errors import HTTPError, MethodNotAllowed, as_http_error
@@ -29,7 +29,7 @@ from wiverno.web.table import Route, RouteTable
 ErrorPage: TypeAlias = Callable[[Request], ReturnValue] | Callable[[Request, Any], ReturnValue]
 _P = TypeVar("_P", bound=ErrorPage)
 
-logger = logging.getLogger("wiverno.web")
+logger = guarded_logger("wiverno.web")
 
 
 class Wiverno(Router):

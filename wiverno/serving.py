@@ -22,6 +22,7 @@ from wiverno.config.sources import environment
 from wiverno.core.listeners import Listener
 from wiverno.core.server import MAIN_PROCESS, build_server, check_application, create_server
 from wiverno.files import SetupError, error_text, in_start_directory, started_in
+from wiverno.guard import guarded_logger
 from wiverno.streams import reserve_descriptors, say
 from wiverno.workers.alone import Alone
 from wiverno.workers.notify import Notifier
@@ -30,7 +31,7 @@ from wiverno.workers.privileges import owner
 from wiverno.workers.rerun import hired, this_program
 from wiverno.workers.supervisor import Supervisor
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 SERVING = "Serving on http://{}:{}"
 SORT_ORDER = ("cumulative", "calls", "time")
@@ -224,7 +225,7 @@ def _say_nothing(settings: Adjustments, listeners: Iterable[Listener]) -> None:
 def _announce(settings: Adjustments, listeners: Iterable[Listener]) -> None:
     """Say where the server listens; in mode simple what RunServer says, word for word."""
     scheme = "http"
-    log = logging.getLogger("wiverno.core.server").info
+    log = guarded_logger("wiverno.core.server").info
     for listener in listeners:
         host = f"[{listener.host}]" if ":" in listener.host and not listener.is_unix else listener.host
         scheme = "https" if settings.certfile is not None and not listener.is_unix else "http"
@@ -242,8 +243,9 @@ def _announce(settings: Adjustments, listeners: Iterable[Listener]) -> None:
 def be_heard() -> None:
     """Make "Serving on" visible: plain logging shows nothing below WARNING, and waitress is silent for that reason."""
     logging.basicConfig()
-    if logger.level == logging.NOTSET:
-        logger.setLevel(logging.INFO)
+    plain = logging.getLogger("wiverno")
+    if plain.level == logging.NOTSET:
+        plain.setLevel(logging.INFO)
 
 
 def why_not_started(error: OSError, adjustments: Adjustments) -> str:

@@ -127,12 +127,16 @@ def test_alpn_and_a_clean_end() -> None:
         assert received.endswith(b"NONE None")
 
 
-def test_plain_http_gets_a_readable_answer() -> None:
-    with secured() as served, served.client() as client:
-        client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+def test_plain_http_gets_a_readable_answer(tmp_path: Path) -> None:
+    """And a line in the access log that says what was asked for."""
+    log = tmp_path / "access.log"
+    with secured(access_log=str(log)) as served, served.client() as client:
+        client.send(b"GET /plain HTTP/1.1\r\nHost: localhost\r\n\r\n")
         status, _, body = client.response()
         assert status == 400
         assert b"this port speaks TLS, and the request came without: use https://" in body
+        wait_until(lambda: log.read_text().count("\n"))
+    assert f'"GET /plain HTTP/1.1" 400 {len(body)} ' in log.read_text()
 
 
 def test_slow_handshakes_hold_nobody_up() -> None:

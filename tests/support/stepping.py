@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wiverno.core.crew import Crew
+from wiverno.core.recovery import Recovery
 from wiverno.core.roster import Member, Roster
 from wiverno.wsgi.gateway import KEEP
 
@@ -22,7 +23,7 @@ IDLE_LOOKS = 4  # looks of the lookout, with everybody else waiting, after which
 
 
 class Broken(BaseException):
-    """An invariant does not hold; not an Exception, for those the crew survives."""
+    """An invariant does not hold."""
 
 
 class Actor:
@@ -186,7 +187,7 @@ class FakeConnection:
             raise Broken(f"connection {self.fd} is settled by a thread that it was not given to")
         self.is_detached = False
 
-    def answer(self, status: int, detail: str, retry_after: int = 0) -> None:
+    def answer(self, status: int, detail: str, retry_after: int = 0, environ: object = None) -> None:
         raise Broken(f"{status} {detail}")
 
     def close(self) -> None:
@@ -268,6 +269,21 @@ class SteppedRoster(Roster):
         self.stage.start(thread.name, lambda: self._serve(member))
 
 
+class UnforgivingRecovery(Recovery):
+    """Takes any exception that the crew would survive for the end of the test."""
+
+    stage: Stage
+
+    def note(self, error: BaseException) -> None:
+        self.stage.failures.append(f"{threading.current_thread().name}: {type(error).__name__}: {error}")
+
+    def fail(self, error: BaseException) -> None:
+        self.note(error)
+
+    def drop(self, connection: object, error: BaseException) -> None:
+        self.note(error)
+
+
 def _shared(name: str) -> property:
     hidden = "stepped" + name
 
@@ -311,6 +327,8 @@ class World:
         roster = SteppedRoster(threads, made._serve, made._lock)
         roster.stage = self.stage
         made.roster = self.loop.roster = roster
+        made.recovery = UnforgivingRecovery(loop, made.end)
+        made.recovery.stage = self.stage
         made.world = self
         self.crew = made
         self.lookout = self.stage.start("lookout", made.run)

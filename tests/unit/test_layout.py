@@ -18,7 +18,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "wiverno"
 
 FLOORS = (
-    {"files", "streams"},
+    {"files", "guard", "streams"},
     {"http", "config", "importer"},
     {"wsgi", "web"},
     {"http2"},
@@ -36,7 +36,7 @@ ONLY_IN = {
     "select": {"core", "workers", "dev"},
     "selectors": {"core", "workers", "dev"},
     "ssl": {"core", "workers"},
-    "threading": {"core", "workers", "dev"},
+    "threading": {"core", "guard", "workers", "dev"},
     "pydantic": {"config"},
     "click": {"cli"},
     "watchfiles": {"dev"},

@@ -7,7 +7,6 @@ directory empty at the start, and word of each process that has ended.
 """
 
 import importlib.util
-import logging
 import os
 import shutil
 import tempfile
@@ -19,8 +18,9 @@ from typing import Any, Final
 from wiverno.config.errors import ConfigError, Origin, Problem
 from wiverno.config.settings import Adjustments
 from wiverno.config.sources import environment, set_variable
+from wiverno.guard import guarded_logger
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 SETTING: Final = "admin_metrics_application"
 VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"

@@ -13,6 +13,7 @@ from wiverno.config.loader import AppSpec, LoadedConfig, activate, load
 from wiverno.config.logging_setup import set_up_logging
 from wiverno.config.rereading import Rereading
 from wiverno.config.sources import chosen_file, environment, follow_directory
+from wiverno.core.recovery import ServerFailedError
 from wiverno.files import in_start_directory
 from wiverno.paste import application, application_of
 from wiverno.serving import run_plan, why_not_started
@@ -116,7 +117,7 @@ def start(plan: Plan, configure: Callable[[], Plan] | None = None) -> None:
         run_plan(plan, configure)
     except OSError as error:
         end(why_not_started(error, plan.adjustments), FAILURE)
-    except (LoadFailedError, StartFailedError) as error:
+    except (LoadFailedError, ServerFailedError, StartFailedError) as error:
         end(str(error), FAILURE)
 
 

@@ -6,7 +6,6 @@ backlog, and they are served as soon as others leave.
 """
 
 import errno
-import logging
 import socket
 from collections.abc import Callable
 from typing import Any, Final
@@ -20,12 +19,13 @@ from wiverno.core.poller import NOTHING, READ, is_readable
 from wiverno.core.preamble import PreambleReader
 from wiverno.core.room import LOG_INTERVAL, RETRY, Room
 from wiverno.core.service import Service
+from wiverno.guard import guarded_logger
 from wiverno.streams import COUNT as STANDARD_STREAMS
 from wiverno.streams import reserve_descriptors
 from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.preamble import ProxyPreamble
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 BURST: Final = 64  # connections accepted before others have their turn
 # Descriptors left to the application and to bodies on their way to a file, once the table has been found full.
@@ -50,6 +50,7 @@ class Acceptor:
     ) -> None:
         """`variables` are the listener's part of the environ; `service` is what connections accepted later get."""
         self.fd = listener.socket.fileno()
+        self.descriptor = listener.descriptor
         self.tick = 0
         self._listener = listener
         self._variables = variables
@@ -89,7 +90,9 @@ class Acceptor:
                 sock = _moved(sock)
             sock.setblocking(False)
             self._admit(sock, peer)
-        except OSError:
+        except Exception as error:
+            if not isinstance(error, OSError):
+                logger.error("Error in the engine; a client that has just connected is closed", exc_info=error)
             close_client(sock)
         return True
 
@@ -141,10 +144,21 @@ class Acceptor:
 
     def _enter(self, client: Client, events: int) -> None:
         loop = self._loop
+        if client.fd in loop.handlers:
+            self._displace(client.fd)
         loop.handlers[client.fd] = client
         loop.connections.add(client)
         loop.watch(client, client.deadline())
         loop.ready.append((client.fd, events))
+
+    def _displace(self, fd: int) -> None:
+        """Part a connection from its descriptor's number, which is a new client's: something else has closed it."""
+        stale: Any = self._loop.handlers.pop(fd)
+        logger.error("descriptor %d was closed by something else in this process", fd)
+        if stale in self._loop.connections:
+            stale.fd = -1
+            stale.sock.detach()
+            stale.close()
 
     def _pause(self, error: OSError) -> None:
         """Stop for a moment: a shortage would make the loop spin on the same waiting client."""

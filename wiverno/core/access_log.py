@@ -6,6 +6,7 @@ client sent (security case 42): a batch in which the count of quotes is wrong, o
 ASCII, is formatted once more with every value escaped.
 """
 
+import errno
 import logging
 import os
 import re
@@ -14,7 +15,9 @@ from collections.abc import Callable, Iterable, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import Any, Final, Protocol
 
+from wiverno.core.descriptors import Descriptor
 from wiverno.files import SetupError, absolute, error_text
+from wiverno.guard import guarded_logger
 from wiverno.streams import reserve_descriptors, say
 
 Environ = dict[str, Any]
@@ -44,7 +47,7 @@ _HARMLESS: Final = bytes(byte for byte in _PRINTABLE if byte not in b'"\\')  # a
 _UNSAFE: Final = re.compile(r"[^\x20-\x7e]")
 _FIELD: Final = re.compile(r"\{([^{}]*)\}")
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 
 class AccessLog:
@@ -73,7 +76,7 @@ class AccessLog:
         self._skipped_prefixes = tuple(path[:-1] for path in skip if path.endswith("*"))
         self._is_selective = sample > 1 or bool(self._skipped or self._skipped_prefixes)
         self._has_failed = False
-        self._logger = logging.getLogger(LOGGER) if target == "logging" else None
+        self._logger = guarded_logger(LOGGER) if target == "logging" else None
         self._second = 0
         self._stamp = ""
         # The application may change the current directory before the file is opened the next time.
@@ -82,6 +85,7 @@ class AccessLog:
             self._fd = self._open()
         except OSError as error:
             raise SetupError(error.errno, f"the access log {target} can't be opened: {error_text(error)}") from error
+        self._descriptor = Descriptor(self._fd, "the access log")
 
     def _open(self) -> int:
         if self._logger is not None:
@@ -139,11 +143,27 @@ class AccessLog:
             while data:
                 data = data[os.write(self._fd, data) :]
         except OSError as error:
+            if error.errno == errno.EBADF and not self._descriptor.is_ours():
+                self.check()
+                self._write(data)
+                return
             if not self._has_failed:
                 self._has_failed = True
                 logger.error("the access log %s can't be written, lines are lost: %s", self._target, error_text(error))
         else:
             self._has_failed = False
+
+    def check(self) -> None:
+        """Open the file again if something else in this process has closed its descriptor."""
+        if self._fd < 0 or self._descriptor.is_ours():
+            return
+        logger.error("%s; %s is opened again", self._descriptor.loss(), self._target)
+        try:
+            self._fd = self._open()
+        except OSError as error:
+            self._fd = -1
+            logger.error("the access log %s can't be opened again, lines are lost: %s", self._path, error_text(error))
+        self._descriptor = Descriptor(self._fd, "the access log")
 
     def reopen(self) -> None:
         """Go on in a new file of the same name, after the old one was moved away."""
@@ -154,13 +174,15 @@ class AccessLog:
         except OSError as error:
             logger.error("the access log %s can't be reopened: %s", self._path, error_text(error))
         else:
-            os.close(self._fd)
+            if self._descriptor.is_ours():
+                os.close(self._fd)
             self._fd = new
+            self._descriptor = Descriptor(new, "the access log")
 
     def close(self) -> None:
         """Close the file; harmless when done before."""
         fd, self._fd = self._fd, -1
-        if fd >= 0:
+        if fd >= 0 and self._descriptor.is_ours():
             os.close(fd)
 
 

@@ -7,7 +7,6 @@ guards everything in it.
 
 import errno
 import io
-import logging
 import os
 import socket
 import tempfile
@@ -16,9 +15,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import IO, Any, Final
 
+from wiverno.guard import guarded_logger, is_from_signal
 from wiverno.http.errors import ProtocolError
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 FIRST_CAPACITY: Final = 65536  # bytes reserved when a body is announced; more only as it arrives
 SEND_SIZE: Final = 262144  # bytes read from a file for one send where there is no sendfile
@@ -157,7 +157,9 @@ class FileSegment:
         if self.on_close is not None:
             try:
                 self.on_close()
-            except Exception:
+            except BaseException as error:
+                if is_from_signal(error):
+                    raise
                 logger.exception("Exception in close() of the application's file")
 
     def send_some(self, sock: socket.socket) -> None:

@@ -7,7 +7,6 @@ alone, the certificates in use stay, and nothing more is begun before it comes b
 """
 
 import contextlib
-import logging
 import ssl
 import stat
 import threading
@@ -18,8 +17,9 @@ from typing import Final
 from wiverno.config.settings import Adjustments
 from wiverno.core.loop import Loop
 from wiverno.files import SetupError, absolute, error_text
+from wiverno.guard import guarded_logger
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 # TLS 1.2 with forward secrecy and authenticated encryption only (RFC 9325 §4.2); 1.3 has no other ciphers.
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"

@@ -28,6 +28,7 @@ from wiverno.core.observer import gateway_for
 from wiverno.core.outgoing import BODY, CLOSED, HEAD, IDLE, PHASES, RUNNING, SENDING, WAITING, WOULD_BLOCK, Outgoing
 from wiverno.core.patience import eviction_of, expires_at
 from wiverno.core.poller import READ
+from wiverno.core.refusals import as_far_as_known, asked_by
 from wiverno.core.service import Service
 from wiverno.http.buffer import HeadBuffer
 from wiverno.http.errors import ProtocolError
@@ -120,13 +121,13 @@ class Connection(Outgoing):
             gateway.minor = minor
             gateway.persist = self._loop.persist
             environ["REQUEST_METHOD"] = method
-            environ["REQUEST_URI"] = target
+            environ["REQUEST_URI"] = gateway.target = target
             describe_path(environ, resource, service.url_prefix)
             if is_plain:
                 return environ
             return self._take_framing(environ, minor)
         except ProtocolError as error:
-            self.answer(error.status, error.message)
+            self.answer(error.status, error.message, environ=as_far_as_known(environ, block))
             return None
 
     def _take_framing(self, environ: Environ, minor: int) -> Environ | None:
@@ -301,8 +302,8 @@ class Connection(Outgoing):
     def _proceed(self, *, keep: bool, posted: bool = False) -> None:
         """Close, or wait for the next request; `posted`: the calling thread does not lead."""
         if not keep:
-            if self._partial:
-                self._must_linger = True  # a reset because of what has not been read would take the response along
+            # A reset because of what has not been read would take the response along.
+            self._must_linger = self._must_linger or bool(self._partial)
             self.close()
             return
         self.since = time.monotonic()  # the loop's own clock stands still while the leader waits or runs a request
@@ -325,7 +326,8 @@ class Connection(Outgoing):
 
     def answer(self, status: int, detail: str, retry_after: int = 0, environ: Environ | None = None) -> None:
         """Send one of the server's own responses and close; `retry_after` in seconds, `environ` if there is one."""
-        response = self._refusal(status, detail, environ or self._environ or self.base, self.gateway.minor, retry_after)
+        known = environ or self._environ or asked_by(self.base, self._partial)
+        response = self._refusal(status, detail, known, self.gateway.minor, retry_after)
         self._drop_request()
         try:
             self.write(response, True)
@@ -351,10 +353,7 @@ class Connection(Outgoing):
             self.gateway.abandon()
         self._drop_request()
         self._loop.forget(self)
-        pending = self.pending
-        if pending is not None:
-            with pending.lock:
-                pending.close()
+        self.drop_output()
         self._close_socket()
         self.base.clear()  # breaks the cycle through the callables in it
 
@@ -386,7 +385,8 @@ class Connection(Outgoing):
         """Close for another client's sake; one in the middle of a request is told so if it can be told at once."""
         if self.phase in (HEAD, BODY) and self.pending is None:
             text = f"other clients wait, and the request's {PHASES[self.phase]} did not come in time"
-            self._tell(self._refusal(408, text, self._environ or self.base, self.gateway.minor))
+            known = self._environ or asked_by(self.base, self._partial)
+            self._tell(self._refusal(408, text, known, self.gateway.minor))
         self.close()
 
     def expire(self) -> None:

@@ -122,6 +122,7 @@ class Counters:
             cells[_CLASSES_AT - 1 + code // 100] += 1.0
             if started == ended:
                 refused += 1  # the server's own answer: nothing ran
+                sent_sum += sent
                 continue
             sent_sum += sent
             seconds += ended - started

@@ -24,20 +24,22 @@ Invariants, which the tests in tests/integration/test_lead.py hold on to:
     4. A connection's request runs in one thread, and a thread answers a request exactly once.
 """
 
-import logging
 import threading
 import time
+from contextlib import suppress
 from typing import Any, Final
 
 from wiverno.core.connection import Connection
 from wiverno.core.loop import Loop
 from wiverno.core.predictor import Predictor
+from wiverno.core.recovery import Recovery
 from wiverno.core.roster import END, Member, Roster
 from wiverno.core.waiting import Task, WaitingRequests, refuse
+from wiverno.guard import guarded_logger
 from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.gateway import CLOSE, KEEP
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 LOOK_INTERVAL: Final = 0.001  # seconds between two looks at the leader
 CALM_LOOKS: Final = 500  # looks without a call that blocks, after which they become rarer: each costs the leader 20 µs
@@ -48,8 +50,8 @@ BLOCKED: Final = 0.001  # seconds from which on a call counts as blocking
 
 _LEAD: Final = object()
 
-Claim = list[tuple[Connection, Environ]]
-"""On the call that the leader is in: one, or none; a list, because taking from one is atomic."""
+Claim = list[tuple[Connection, str, str]]
+"""On the call that the leader is in, with its method and path: one, or none; taking from a list is atomic."""
 
 
 class Crew:
@@ -82,6 +84,8 @@ class Crew:
         self._look.acquire()
         self._has_started = False
         self._lead_is_mine = False  # the lookout leads
+        self._term: object = None  # changes with the leader
+        self.recovery = Recovery(loop, self.end)
         self.has_ended = False
         """The loop is over: whoever leads returns."""
 
@@ -142,7 +146,7 @@ class Crew:
         looked = clock()
         while not self.has_ended:
             if self._lead_is_mine:
-                self._dispatch()
+                self.recovery.lead(self._dispatch)
                 continue
             used = time.process_time()
             interval = LOOK_INTERVAL if calm < CALM_LOOKS else CALM_INTERVAL
@@ -172,16 +176,17 @@ class Crew:
 
     def _take_claim(self, turn: int) -> bool:
         """Take the leader's claim on the call it is held up in, and its connection out of the loop."""
-        # Under this lock the leader, which settles the connection as soon as it finds its claim gone, comes after us.
-        with self._loop.arming:
+        with self._loop.arming:  # the leader, which settles the connection when it finds its claim gone, comes after us
             if self._turn != turn:
                 return False
             try:
-                connection, environ = self._claim.pop()
+                connection, method, path = self._claim.pop()
             except IndexError:
                 return False
-            connection.detach_armed()
-        self._predictor.learn(environ, has_blocked=True)
+            self._term = None
+            with suppress(OSError):  # something else closed its descriptor: its thread finds out
+                connection.detach_armed()
+        self._predictor.learn(method, path, has_blocked=True)
         return True
 
     def _park(self, turn: int) -> None:
@@ -207,21 +212,33 @@ class Crew:
     # ---------------------------------------------------------------- the crew
 
     def _serve(self, me: Member) -> None:
-        """The life of a crew thread."""
-        while True:
-            me.park.acquire()
-            job = me.job
-            me.job = None
-            if job is END:
-                return
-            if job is _LEAD:
-                self._lead(is_threaded=True)
-            elif job is not None:
-                self._run_task(*job)
-            while (task := self._next_task(me)) is not None:
-                self._run_task(*task)
-            if self.has_ended or me.has_left:
-                return  # join() takes no notice of those who leave before it comes
+        """The life of a crew thread, which no exception ends."""
+        is_woken = is_over = False
+        while not is_over:
+            try:
+                if not is_woken:
+                    me.park.acquire()
+                is_woken = False
+                is_over = self._serve_once(me)
+            except BaseException as error:  # noqa: BLE001 - thrown into the thread from outside, at any place
+                self.recovery.note(error)
+                with self._lock:
+                    is_woken = self.roster.rejoin(me)
+                    is_over = not is_woken and (self.has_ended or me.has_left)
+
+    def _serve_once(self, me: Member) -> bool:
+        """Do the job that the thread was woken for, then what is queued; True if the thread ends."""
+        job = me.job
+        me.job = None
+        if job is END:
+            return True
+        if job is _LEAD:
+            self._lead(is_threaded=True)
+        elif job is not None:
+            self._run_task(*job)
+        while (task := self._next_task(me)) is not None:
+            self._run_task(*task)
+        return self.has_ended or me.has_left  # join() takes no notice of those who leave before it comes
 
     def _next_task(self, me: Member) -> Task | None:
         """Take a queued request, or go among the waiting, or leave if there are too many; neither after the end."""
@@ -233,36 +250,36 @@ class Crew:
 
     def _run_task(self, connection: Connection, environ: Environ, queued_at: float) -> None:
         """Run a request outside the lead, and remember whether it blocked."""
-        started = time.monotonic()
-        if self._tasks.is_late(queued_at, started):
-            refuse(connection)
-            return
         try:
+            started = time.monotonic()
+            if self._tasks.is_late(queued_at, started):
+                refuse(connection, environ)
+                return
+            # Read now: when the application has been called, the environ is its own.
+            method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
             outcome = connection.gateway.respond(environ)
-        except KeyboardInterrupt as error:
-            outcome = _interrupted(environ, error)
-        self._predictor.learn(environ, has_blocked=time.monotonic() - started > BLOCKED)
-        self._settle(connection, outcome)
-
-    def _settle(self, connection: Connection, outcome: int) -> None:
-        try:
-            connection.settle(outcome)
-        except Exception as error:  # noqa: BLE001 - nothing may end a thread
-            self._drop(connection, error)
-
-    def _drop(self, connection: Any, error: Exception) -> None:
-        """Close what an exception that nobody foresaw has left in an unknown state: the thread is worth more."""
-        logger.error("Error in the engine; the connection that it concerns is closed", exc_info=error)
-        try:
-            connection.close()
-        except Exception:
-            logger.exception("Error while closing it")
-            self._loop.forget(connection)
+            self._predictor.learn(method, path, has_blocked=time.monotonic() - started > BLOCKED)
+        except BaseException as error:  # noqa: BLE001 - nothing may end a thread
+            self.recovery.drop(connection, error)
+        else:
+            self.recovery.settle(connection, outcome)
 
     # ---------------------------------------------------------------- the lead
 
     def _lead(self, *, is_threaded: bool) -> None:
-        """Poll, read, run and send until the lead is somebody else's."""
+        """Poll, read, run and send until another thread leads; an exception does not end that."""
+        term = self._term = object()
+        while self.recovery.lead(lambda: self._lead_on(is_threaded=is_threaded)):
+            with self._loop.arming:
+                if self._term is not term:
+                    return
+                interrupted = self._claim[:]
+                self._claim.clear()
+            for connection, _, _ in interrupted:
+                self.recovery.settle(connection, CLOSE)
+
+    def _lead_on(self, *, is_threaded: bool) -> None:
+        """Take event after event."""
         loop = self._loop
         ready = loop.ready
         handlers = loop.handlers
@@ -280,37 +297,49 @@ class Crew:
                 continue
             try:
                 environ = connection.ready(events)
-            except Exception as error:  # noqa: BLE001 - nothing may end the leader
-                self._drop(connection, error)
+            except BaseException as error:  # noqa: BLE001 - nothing may end the leader
+                self.recovery.drop(connection, error)
                 continue
             if environ is None:
                 continue
             if not is_threaded:
-                outcome = connection.gateway.respond(environ)
-                if outcome != KEEP or connection.unsettled:
-                    self._settle(connection, outcome)
+                self._run_alone(connection, environ)
                 continue
-            if counters and predictor.is_blocking(environ):
+            # Read now: when the application has been called, the environ is its own.
+            method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+            if counters and predictor.is_blocking(method, path):
                 connection.detach()
                 self._leave_lead()
                 self._run_task(connection, environ, loop.now)
                 return
             self._turn += 1
-            claim.append((connection, environ))
+            claim.append((connection, method, path))
             if self._is_parked:
                 self._unpark()
             try:
                 outcome = connection.gateway.respond(environ)
-            except KeyboardInterrupt as error:
-                outcome = _interrupted(environ, error)
+            except BaseException as error:  # noqa: BLE001 - as above
+                outcome = CLOSE
+                self.recovery.note(error)
             try:
                 claim.pop()
             except IndexError:
                 # The lookout took it: this thread leads no more.
-                self._settle(connection, outcome)
+                self.recovery.settle(connection, outcome)
                 return
             if outcome != KEEP or connection.unsettled:
-                self._settle(connection, outcome)
+                self.recovery.settle(connection, outcome)
+
+    def _run_alone(self, connection: Connection, environ: Environ) -> None:
+        """Run a request where there is no other thread."""
+        try:
+            outcome = connection.gateway.respond(environ)
+        except BaseException as error:  # noqa: BLE001 - a signal handler's, which `note` raises again
+            self.recovery.settle(connection, CLOSE)
+            self.recovery.note(error)
+        else:
+            if outcome != KEEP or connection.unsettled:
+                self.recovery.settle(connection, outcome)
 
     def _new_claim(self) -> Claim:
         return []
@@ -319,10 +348,12 @@ class Crew:
         """Wait for events; False after the end, which may have come while this thread was inside the application."""
         if not self.has_ended:
             self._loop.wait()
+            self.recovery.errors = 0
         return not self.has_ended
 
     def _leave_lead(self) -> None:
         """Give the lead to a waiting thread, or to the lookout if all are busy."""
+        self._term = None
         if not self._give_lead():
             self._lead_is_mine = True
             self._unpark()
@@ -333,7 +364,7 @@ class Crew:
         ready = loop.ready
         while not self.has_ended:
             if not ready:
-                loop.wait()
+                self._wait()
                 continue
             if self.roster.idle and not self._tasks and self._hand_back():
                 return
@@ -345,8 +376,8 @@ class Crew:
                 environ = connection.ready(events)
                 if environ is not None:
                     self._queue(connection, environ)
-            except Exception as error:  # noqa: BLE001 - nothing may end the leader
-                self._drop(connection, error)
+            except BaseException as error:  # noqa: BLE001 - nothing may end the leader
+                self.recovery.drop(connection, error)
 
     def _hand_back(self) -> bool:
         self._lead_is_mine = False
@@ -366,10 +397,4 @@ class Crew:
         if has_room:
             self._tasks.note_added()
         else:
-            connection.answer(503, "the server is busy", retry_after=1)
-
-
-def _interrupted(environ: Environ, error: KeyboardInterrupt) -> int:
-    """Log an interrupt which, in a crew's thread, only the application can have raised; return what follows."""
-    logger.error("Exception while serving %s", environ.get("PATH_INFO", ""), exc_info=error)
-    return CLOSE
+            connection.answer(503, "the server is busy", retry_after=1, environ=environ)

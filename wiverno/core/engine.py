@@ -8,11 +8,10 @@ when the last connection has gone or after `graceful_timeout`. The object's thre
 called from any thread and from a signal handler.
 """
 
-import logging
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,14 +21,18 @@ from wiverno.core.access_log import reopen_log_files
 from wiverno.core.counters import Counters
 from wiverno.core.courtesy import Courtesy
 from wiverno.core.crew import Crew
+from wiverno.core.descriptor_watch import DescriptorWatch
+from wiverno.core.descriptors import Descriptor, detach_lost
 from wiverno.core.listeners import Listener
 from wiverno.core.loop import Loop
 from wiverno.core.observer import Observer, new_observer
 from wiverno.core.poller import READ, new_poller
 from wiverno.core.pulse import Pulse
+from wiverno.core.recovery import ServerFailedError
 from wiverno.core.service import new_service
 from wiverno.core.signals import REFRESH_SIGNALS, signals_wake
 from wiverno.core.stuck import StuckWatch
+from wiverno.guard import guarded_logger
 from wiverno.streams import reserve_descriptors
 from wiverno.wsgi.environ import Environ, listener_variables
 from wiverno.wsgi.gateway import Application
@@ -37,7 +40,7 @@ from wiverno.wsgi.gateway import Application
 if TYPE_CHECKING:
     from wiverno.core.certificates import Certificates
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 FORCED_WAIT = 0.5  # seconds that threads get to end when the server is forced to stop
 SWEEP = 0.1  # seconds between two looks at idle connections
@@ -75,6 +78,7 @@ class Engine:
         self.on_beat: Callable[[], None] | None = None
         self.on_stuck: Callable[[], None] | None = None
         self.on_stop: Callable[[], None] | None = None
+        self.lived_on: list[Descriptor] = []
         self.idle_grace = IDLE_GRACE
         self._adjustments = adjustments
         self._listeners = listeners
@@ -131,7 +135,11 @@ class Engine:
             listener.listen(self._adjustments.backlog)
 
     def run(self) -> None:
-        """Serve until `stop`; returns when drained, or when `graceful_timeout` is over."""
+        """Serve until `stop`; returns when drained, or when `graceful_timeout` is over.
+
+        Raises:
+            ServerFailedError: no more requests can be served.
+        """
         if not self._is_first():
             return
         try:
@@ -139,6 +147,9 @@ class Engine:
             self._enter_loop()
             with signals_wake(self.loop.poller.hear_signals(self.crew.attend)):
                 self._run_crew()
+            failure = self.crew.recovery.failure
+            if failure is not None:
+                raise ServerFailedError(str(failure)) from failure
         finally:
             self._finish()
 
@@ -183,8 +194,24 @@ class Engine:
                 watch.watch_in(loop)
             else:
                 watch.watch_beside(self._ended)
+        DescriptorWatch(loop, self._lived_on, self.fail, self._look_after_log)
         if self._counters is not None:
             self._pulse = Pulse(loop, self.crew, self._counters, self._threads or 1, self.on_beat)
+
+    def fail(self, error: Exception) -> None:
+        """End because no more requests can be served; `run` raises. From any thread."""
+        if not self.crew.has_ended:
+            self.crew.recovery.fail(error)
+
+    def _lived_on(self) -> Iterable[Descriptor]:
+        """Return the descriptors without which nothing can be served; while draining there are no listeners."""
+        yield from self.lived_on
+        for acceptor in self._limit.acceptors:
+            yield acceptor.descriptor
+
+    def _look_after_log(self) -> None:
+        if self._observer is not None:
+            self._observer.check()
 
     def _on_stuck(self) -> None:
         """Count a request that has outlasted request_timeout, and tell the worker."""
@@ -316,7 +343,8 @@ class Engine:
 
     def _finish(self) -> None:
         """Close everything that is left."""
-        wait = FORCED_WAIT if self.loop.connections else self._adjustments.graceful_timeout or FORCED_WAIT
+        is_cut = self.loop.connections or self.crew.recovery.failure is not None
+        wait = FORCED_WAIT if is_cut else self._adjustments.graceful_timeout or FORCED_WAIT
         running = self.crew.join(time.monotonic() + wait)
         if running:
             logger.warning("%d thread(s) still running", running)
@@ -344,13 +372,16 @@ class Engine:
         return self._ended.wait(timeout)
 
     def _release(self) -> None:
-        for listener in self._listeners:
-            listener.close()
-        for connection in list(self.loop.connections):
-            connection.close()
-        self.loop.poller.close()
-        if self._observer is not None:
-            self._observer.close()
+        """Close everything; what something else has closed before keeps nothing from ending."""
+        if self.crew.recovery.failure is not None:
+            for connection in list(self.loop.connections):
+                detach_lost(connection.sock)
+        for thing in (*self._listeners, *self.loop.connections, self.loop.poller, self._observer):
+            try:
+                if thing is not None:
+                    thing.close()
+            except Exception as error:  # noqa: BLE001 - the rest is closed all the same
+                logger.warning("%r can't be closed: %s", thing, error)
         self._ended.set()
 
 

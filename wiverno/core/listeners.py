@@ -11,11 +11,12 @@ import socket
 import stat
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from wiverno.config.settings import Address, Adjustments, FdAddress, TcpAddress, UnixAddress
+from wiverno.core.descriptors import Descriptor
 from wiverno.files import error_text, unix_path
 from wiverno.streams import reserve_descriptors
 
@@ -36,6 +37,7 @@ class Listener:
         path: the file to remove at the end, "" if somebody else made the socket.
         is_listening: whether clients can connect already.
         identity: device and inode of that file, so that another server's file of the same name is left alone.
+        descriptor: what the socket's number stood for, so that its loss is noticed.
     """
 
     socket: socket.socket
@@ -45,6 +47,10 @@ class Listener:
     path: str = ""
     is_listening: bool = False
     identity: tuple[int, int] = (0, 0)
+    descriptor: Descriptor = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.descriptor = Descriptor(self.socket.fileno(), f"the listening socket {self}")
 
     def __str__(self) -> str:
         if self.is_unix:
@@ -58,7 +64,9 @@ class Listener:
             self.is_listening = True
 
     def close(self) -> None:
-        """Close the socket and remove the file it made."""
+        """Close the socket, unless its number is used for something else now, and remove the file it made."""
+        if not self.descriptor.is_ours():
+            self.socket.detach()
         self.socket.close()
         if self.path:
             with contextlib.suppress(OSError):

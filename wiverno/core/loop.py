@@ -4,7 +4,6 @@ One thread leads at a time (crew.py says which); `wait`, `ready`, `deadlines.add
 its `ready` method are the leader's. Other threads may call `post`, `forget`, the poller's `arm`, and take `arming`.
 """
 
-import logging
 import threading
 import time
 from collections import deque
@@ -14,8 +13,9 @@ from wiverno.core.deadlines import Deadlines
 from wiverno.core.handlers import Client, Handler
 from wiverno.core.poller import Poller
 from wiverno.core.roster import Roster
+from wiverno.guard import guarded_logger
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 SCRATCH_SIZE = 262144  # bytes of the buffer through which bodies pass on their way to a file
 MAX_WAIT = 3600.0  # seconds; epoll's timeout is an int of milliseconds
@@ -75,7 +75,7 @@ class Loop:
         if self.on_pause is not None:
             self.on_pause()
         deadlines = self.deadlines
-        if self.posted:
+        if self.posted or self.errands:
             timeout = 0.0
         else:
             soonest = min(deadlines.soonest, self.wake_at)
@@ -92,7 +92,11 @@ class Loop:
         if self.on_wait is not None:
             self.on_wait()
         while self.errands:
-            self.errands.popleft()()
+            errand = self.errands.popleft()
+            try:
+                errand()
+            except Exception:
+                logger.exception("Error in the engine, in an errand")
 
     def _expire(self, before: float, now: float) -> None:
         """Deal with deadlines that have passed since the wait `before`, or even earlier."""

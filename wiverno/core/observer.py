@@ -21,9 +21,12 @@ from wiverno.core.access_log import AccessLog, Record, needs_request_id, needs_t
 from wiverno.core.counters import Counters
 from wiverno.core.outgoing import RUNNING
 from wiverno.core.service import Service
+from wiverno.guard import guarded_logger, is_from_signal
 from wiverno.http.response import Signature
 from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.gateway import SUSPENDED, Application, Gateway
+
+logger = guarded_logger("wiverno")
 
 # What an id from a proxy may look like: anything else is replaced, so that ids can be searched for.
 _ID: Final = re.compile(r"[0-9A-Za-z._:/+=@-]{1,128}")
@@ -36,6 +39,7 @@ class Observer:
         note: takes a Record; it is written by the next `flush`.
         with_ids: every request gets an id.
         is_plain: records need neither times nor ids.
+        has_log: records are for an access log, too, so that they need the environ.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class Observer:
         self.with_ids = with_ids
         self.is_plain = not is_timed and not with_ids
         self._access_log = access_log
+        self.has_log = access_log is not None
         self._records: deque[Record] = deque()
         self.note = self._records.append
         self._lock = threading.Lock()
@@ -69,25 +74,36 @@ class Observer:
                 return str(given)
         return f"{self._prefix}-{next(self._numbers):x}"
 
-    def note_refusal(self, environ: Environ, code: int) -> None:
-        """Note an answer that the server gave by itself."""
+    def note_refusal(self, environ: Environ, code: int, sent: int) -> None:
+        """Note an answer that the server gave by itself, with `sent` bytes of content."""
         now = time.monotonic()
         method = environ.get("REQUEST_METHOD") or "-"
         if not environ.get("REQUEST_URI"):
             environ = {**environ, "REQUEST_URI": "-"}
-        self.note((environ, method, Refusal(code), 0, now, now, now))
+        self.note((environ, method, Refusal(code), sent, now, now, now))
 
     def flush(self) -> None:
-        """Write what has been noted."""
+        """Write what has been noted; it raises nothing that is not a signal handler's."""
         records = self._records
         if not records:
             return
         with self._lock:
             batch = [records.popleft() for _ in range(len(records))]
+            try:
+                if self._counters is not None:
+                    self._counters.add(batch)
+                if self._access_log is not None:
+                    self._access_log.write(batch)
+            except BaseException as error:
+                if is_from_signal(error):
+                    raise
+                logger.error("%d response(s) are missing in the access log", len(batch), exc_info=error)
+
+    def check(self) -> None:
+        """Make sure that the access log's descriptor still is the log's (now and then)."""
+        with self._lock:
             if self._access_log is not None:
-                self._access_log.write(batch)
-            if self._counters is not None:
-                self._counters.add(batch)
+                self._access_log.check()
 
     def reopen(self) -> None:
         """Open log files anew."""
@@ -151,22 +167,28 @@ class ObservedGateway(Gateway):
         """Run one request as the gateway does, and note its response."""
         observer = self._observer
         connection: Any = self._sink
+        if observer.with_ids:
+            environ["wiverno.request_id"] = observer.request_id(environ, trusted=self._trusted)
+        # From its call on the environ is the application's own.
+        seen = environ.copy() if observer.has_log else _NOTHING
         if observer.is_plain:
             outcome = _respond(self, environ)
+            if observer.has_log:
+                _take_user(environ, seen)
             if outcome == SUSPENDED:
-                self._noted = (environ, 0.0, 0.0)
+                self._noted = (seen, 0.0, 0.0)
                 return outcome
-            observer.note((environ, self.method, self.head, self.sent, 0.0, 0.0, 0.0))
+            observer.note((seen, self.method, self.head, self.sent, 0.0, 0.0, 0.0))
         else:
-            if observer.with_ids:
-                environ["wiverno.request_id"] = observer.request_id(environ, trusted=self._trusted)
             since = connection.since
             started = time.monotonic()
             outcome = _respond(self, environ)
+            if observer.has_log:
+                _take_user(environ, seen)
             if outcome == SUSPENDED:
-                self._noted = (environ, since, started)
+                self._noted = (seen, since, started)
                 return outcome
-            observer.note((environ, self.method, self.head, self.sent, since, started, time.monotonic()))
+            observer.note((seen, self.method, self.head, self.sent, since, started, time.monotonic()))
         if connection.phase == RUNNING:
             # This thread does not lead: nobody may be about to flush.
             observer.flush()
@@ -192,6 +214,17 @@ class ObservedGateway(Gateway):
 
 
 _respond: Final = Gateway.respond
+_NOTHING: Final[Environ] = {}
+
+
+def _take_user(environ: Environ, seen: Environ) -> None:
+    """Take over REMOTE_USER, the one variable that the log has from the application, as text."""
+    try:
+        if "REMOTE_USER" in environ and (user := environ["REMOTE_USER"]) is not None:
+            seen["REMOTE_USER"] = user if type(user) is str else str.__str__(str(user))
+    except BaseException as error:  # a lazy object's own code, which may need what the request has closed already
+        if is_from_signal(error):
+            raise
 
 
 def gateway_for(connection: Any, service: Service, *, trusted: bool) -> Gateway:

@@ -6,7 +6,6 @@ with one thread it is asked to suspend. Who may do what when is told in connecti
 """
 
 import contextlib
-import logging
 import select
 import socket
 import time
@@ -19,12 +18,13 @@ from wiverno.core.linger import Lingering
 from wiverno.core.loop import Loop
 from wiverno.core.poller import NOTHING, READ, WRITE, is_readable
 from wiverno.core.service import Service
+from wiverno.guard import guarded_logger
 from wiverno.http.response import error_response
 from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.file_wrapper import FileWrapper
 from wiverno.wsgi.sink import ClientDisconnected
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 # Phases of a connection. IDLE is 0, so that the hot path asks one question.
 IDLE: Final = 0
@@ -264,9 +264,12 @@ class Outgoing:
     def _refusal(self, status: int, detail: str, environ: Environ, minor: int, retry_after: int = 0) -> bytes:
         """Return one of the server's own responses, noted for the access log; `retry_after` in seconds."""
         service = self._service
-        if service.observer is not None:
-            service.observer.note_refusal(environ, status)
         response = error_response(status, detail, service.signature, service.ident, retry_after=retry_after)
+        end = response.index(b"\r\n\r\n") + 4
+        if environ.get("REQUEST_METHOD") == "HEAD":
+            response = response[:end]  # RFC 9110 §9.3.2: no content
+        if service.observer is not None:
+            service.observer.note_refusal(environ, status, len(response) - end)
         return response if minor else b"HTTP/1.0" + response[8:]
 
     def _tell(self, response: bytes) -> None:

@@ -16,11 +16,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from wiverno.core.descriptors import Descriptor
+
 NOTHING: Final = 0
 READ: Final = 1
 WRITE: Final = 4
 
 MAX_EVENTS: Final = 256
+
+
+class PollerLostError(Exception):
+    """The poller's own descriptors are no longer what they were; the text says which."""
 
 
 class Poller(Protocol):
@@ -44,6 +50,13 @@ class Poller(Protocol):
     def hear_signals(self, on_signal: Callable[[], None]) -> int:
         """Return a descriptor that signals may write to; a `wait` that one ends calls `on_signal`."""
 
+    def check(self) -> None:
+        """Make sure that the poller's own descriptors are still its own (leader).
+
+        Raises:
+            PollerLostError: something else has closed one of them.
+        """
+
     def close(self) -> None:
         """Give the descriptors back."""
 
@@ -51,14 +64,25 @@ class Poller(Protocol):
 class WakeUp:
     """A socket pair that makes a wait return; a socket pair because Windows can select nothing else."""
 
-    __slots__ = ("_is_set", "_on_signal", "_reader", "_writer")
+    __slots__ = ("_is_set", "_on_signal", "_reader", "_writer", "descriptors")
 
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
+        self.descriptors = [Descriptor(end.fileno(), "the wake-up socket") for end in (self._reader, self._writer)]
         self._is_set = False
         self._on_signal: Callable[[], None] | None = None
+
+    def check(self) -> None:
+        """Make sure that both ends are still ours.
+
+        Raises:
+            PollerLostError: one of them is not.
+        """
+        for descriptor in self.descriptors:
+            if not descriptor.is_ours():
+                raise PollerLostError(descriptor.loss())
 
     def fileno(self) -> int:
         """Return the descriptor to watch for reading."""
@@ -73,6 +97,8 @@ class WakeUp:
         """Make the descriptor readable; safe in signal handlers and from any thread."""
         if not self._is_set:
             self._is_set = True
+            if not self.descriptors[1].is_ours():
+                return  # its number may be another program's socket now; the next check ends the server
             with contextlib.suppress(OSError):  # full: readable anyhow; closed: nobody waits
                 self._writer.send(b"\0")
 
@@ -87,9 +113,11 @@ class WakeUp:
             self._on_signal()
 
     def close(self) -> None:
-        """Close both ends."""
-        self._reader.close()
-        self._writer.close()
+        """Close both ends, unless their numbers are used for something else now."""
+        for end, descriptor in zip((self._reader, self._writer), self.descriptors, strict=True):
+            if not descriptor.is_ours():
+                end.detach()
+            end.close()
 
 
 class EpollPoller:
@@ -112,9 +140,20 @@ class EpollPoller:
         with contextlib.suppress(OSError, ValueError):
             self._epoll.unregister(fd)
 
+    def check(self) -> None:
+        """Make sure that the epoll descriptor and the wake-up socket are still ours."""
+        self._wake_up.check()
+        try:
+            self._epoll.modify(self._wake_fd, select.EPOLLIN)  # fails for any descriptor but this very epoll
+        except OSError as error:
+            raise _lost(error) from error
+
     def wait(self, timeout: float) -> list[tuple[int, int]]:
         """Return what is ready."""
-        events = self._epoll.poll(timeout, MAX_EVENTS)
+        try:
+            events = self._epoll.poll(timeout, MAX_EVENTS)
+        except OSError as error:
+            raise _lost(error) from error
         for event in events:
             if event[0] == self._wake_fd:
                 self._wake_up.clear()
@@ -132,7 +171,10 @@ class EpollPoller:
 
     def close(self) -> None:
         """Give the descriptors back."""
-        self._epoll.close()
+        # Without a way to detach it, an epoll object whose number is used for something else is left open for good.
+        with contextlib.suppress(OSError, PollerLostError):
+            self.check()
+            self._epoll.close()
         self._wake_up.close()
 
 
@@ -183,7 +225,10 @@ class SelectorsPoller:
             self._changes.clear()
         for change in changes:
             change()
-        ready = self._selector.select(None if timeout < 0 else timeout)
+        try:
+            ready = self._selector.select(None if timeout < 0 else timeout)
+        except (OSError, ValueError) as error:
+            raise _lost(error) from error
         self._is_waiting = False
         events = []
         for key, mask in ready:
@@ -193,6 +238,10 @@ class SelectorsPoller:
                 read = READ if mask & selectors.EVENT_READ else 0
                 events.append((key.fd, read | (WRITE if mask & selectors.EVENT_WRITE else 0)))
         return events
+
+    def check(self) -> None:
+        """Make sure that the wake-up socket is still ours; `wait` notices the loss of the selector's descriptor."""
+        self._wake_up.check()
 
     def wake(self) -> None:
         """Make `wait` return."""
@@ -204,8 +253,13 @@ class SelectorsPoller:
 
     def close(self) -> None:
         """Give the descriptors back."""
-        self._selector.close()
+        with contextlib.suppress(OSError, PollerLostError):
+            self._selector.close()
         self._wake_up.close()
+
+
+def _lost(error: Exception) -> PollerLostError:
+    return PollerLostError(f"the poller's descriptor was closed by something else in this process: {error}")
 
 
 def is_readable(fd: int) -> bool:

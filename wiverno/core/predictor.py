@@ -15,7 +15,7 @@ The table is bounded and is thrown away when it is full: wrong predictions cost 
 plain dict used by all threads; a lost update costs one lesson.
 """
 
-from typing import Any, Final
+from typing import Final
 
 MAX_PATHS: Final = 4096
 MAX_KEY: Final = 256  # characters of method and path; longer paths of one beginning share a memory
@@ -33,21 +33,21 @@ class Predictor:
         """Empty as long as nothing has blocked: the hot path looks at that before it asks."""
         self._unknown = 0  # requests that were not in the table
 
-    def is_blocking(self, environ: dict[str, Any]) -> bool:
+    def is_blocking(self, method: str, path: str) -> bool:
         """Tell whether this request is expected to block."""
-        if _key(environ) in self.counters:
+        if _key(method, path) in self.counters:
             return True
         self._unknown += 1
         if self._unknown >= DECAY:
             self._fade()
         return False
 
-    def learn(self, environ: dict[str, Any], *, has_blocked: bool) -> None:
-        """Take note of what a request did."""
+    def learn(self, method: str, path: str, *, has_blocked: bool) -> None:
+        """Take note of what a request did; its method and path are those of before the call."""
         counters = self.counters
         if not has_blocked and not counters:
             return
-        key = _key(environ)
+        key = _key(method, path)
         if has_blocked:
             if len(counters) >= MAX_PATHS:
                 counters.clear()
@@ -66,10 +66,8 @@ class Predictor:
                 self.counters.pop(key, None)
 
 
-def _key(environ: dict[str, Any]) -> str:
+def _key(method: str, path: str) -> str:
     """Return what a request's memory goes by: method and path, the last segment left out if it looks varying."""
-    path: str = environ["PATH_INFO"]
-    method: str = environ["REQUEST_METHOD"]
     key = (path if method == "GET" else method + path)[:MAX_KEY]
     prefix, _, last = key.rpartition("/")
     if last.isalpha() or not any(map(str.isdigit, last)):

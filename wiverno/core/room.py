@@ -14,14 +14,14 @@ the clients let in afterwards, and a look that finds none is not repeated before
 """
 
 import heapq
-import logging
 from collections import deque
 from typing import Final
 
 from wiverno.core.handlers import Client, Eviction
 from wiverno.core.loop import Loop
+from wiverno.guard import guarded_logger
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 RETRY: Final = 0.5  # seconds between two looks while none is old enough
 SHARE: Final = 8  # a look yields one candidate in so many

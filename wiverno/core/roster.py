@@ -6,13 +6,14 @@ Django's connections do. So another thread is started in its place, and clients 
 away from those who do. When the held threads return, as many leave as there are too many.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
-logger = logging.getLogger("wiverno")
+from wiverno.guard import guarded_logger
+
+logger = guarded_logger("wiverno")
 
 MAX_STAND_INS: Final = 256  # some tens of KiB each; whoever lets more clients be slow than that has to wait for them
 COMPLAINT_INTERVAL: Final = 60.0  # seconds between two complaints that no thread could be started
@@ -89,6 +90,16 @@ class Roster:
         member = self.idle.pop()
         member.job = job
         member.park.release()
+        return True
+
+    def rejoin(self, member: Member) -> bool:
+        """Have a member wait again after an exception; True if it has a job that it was woken for (lock held)."""
+        if member in self.idle or member.has_left:
+            return False
+        if member.job is None:
+            self.idle.append(member)
+            return False
+        member.park.acquire(blocking=False)
         return True
 
     def busy(self, leading: int) -> int:

@@ -17,13 +17,14 @@ from wiverno.core.asyncore_shape import Asyncore, TaskDispatcher, entries
 from wiverno.core.engine import FORCED_WAIT, Engine
 from wiverno.core.listeners import Listener, adopt, open_listeners
 from wiverno.core.signals import stop_signals
+from wiverno.guard import guarded_logger
 from wiverno.wsgi.gateway import Application
 
 # Settings that concern the whole process, or make it several.
 MAIN_PROCESS = ("workers", "admin_listen", "pid_file", "user", "group", "umask")
 
-logger = logging.getLogger(__name__)
-channel_logger = logging.getLogger("wiverno")
+logger = guarded_logger(__name__)
+channel_logger = guarded_logger("wiverno")
 
 
 class BaseWSGIServer:
@@ -34,7 +35,7 @@ class BaseWSGIServer:
     """
 
     asyncore = Asyncore
-    logger = channel_logger
+    logger = logging.getLogger("wiverno")
 
     def __init__(
         self,
@@ -153,8 +154,10 @@ class BaseWSGIServer:
             say()
             # A second SystemExit or KeyboardInterrupt, while requests finish after the first, ends it at once.
             with contextlib.suppress(SystemExit, KeyboardInterrupt):
-                self._engine.run()
-        self.close()
+                try:
+                    self._engine.run()
+                finally:
+                    self.close()
 
     def _on_signal(self, number: signal.Signals) -> None:
         self._engine.take_signal(number)

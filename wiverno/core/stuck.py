@@ -7,7 +7,6 @@ hot path nothing, and it finds whatever holds a thread up, in the application or
 With threads the leader looks. In a server of one thread, which can't look at itself, a thread of its own does.
 """
 
-import logging
 import sys
 import threading
 import time
@@ -18,9 +17,10 @@ from typing import Any, Final
 
 from wiverno.core.access_log import escaped
 from wiverno.core.loop import Loop
+from wiverno.guard import guarded_logger
 from wiverno.wsgi.gateway import Gateway
 
-logger = logging.getLogger("wiverno.stuck")
+logger = guarded_logger("wiverno.stuck")
 
 LONGEST_INTERVAL: Final = 15.0  # seconds between two looks
 SHORTEST_INTERVAL: Final = 0.2
@@ -51,20 +51,20 @@ class StuckWatch:
             found = _request_of(frame)
             if found is None:
                 continue
-            environ, since = found
+            gateway, environ, since = found
             age = now - since
             if self._told.get(ident) is environ:
                 told[ident] = environ
             elif age >= self._timeout:
                 told[ident] = environ
-                self._tell(environ, age, names.get(ident, str(ident)), frame)
+                self._tell(gateway, age, names.get(ident, str(ident)), frame)
         self._told = told
 
-    def _tell(self, environ: dict[str, Any], age: float, name: str, frame: FrameType) -> None:
+    def _tell(self, gateway: Gateway, age: float, name: str, frame: FrameType) -> None:
         logger.warning(
             "%s %s has been running for %.1f s in thread %s (request_timeout = %g s):\n%s",
-            escaped(environ.get("REQUEST_METHOD")),
-            escaped(environ.get("REQUEST_URI")),
+            escaped(gateway.method),
+            escaped(gateway.target),
             age,
             name,
             self._timeout,
@@ -85,7 +85,10 @@ class StuckWatch:
 
         def watch() -> None:
             while not ended.wait(self.interval):
-                self.look()
+                try:
+                    self.look()
+                except Exception:
+                    logger.exception("Error while looking for requests that are stuck")
 
         threading.Thread(target=watch, name="wiverno-watch", daemon=True).start()
 
@@ -98,20 +101,24 @@ class StuckWatch:
 
     def expire(self) -> None:
         """Look."""
-        self.look()
         if self._loop is not None:
             self.watch_in(self._loop)
+        self.look()
 
 
-def _request_of(frame: FrameType | None) -> tuple[dict[str, Any], float] | None:
-    """Return the environ of the request that a thread runs, and when it was complete in monotonic seconds."""
+def _request_of(frame: FrameType | None) -> tuple[Gateway, dict[str, Any], float] | None:
+    """Return the gateway and environ of the request that a thread runs, and when it was complete, monotonic seconds.
+
+    The environ only tells one request from another: what stands in it is the application's by now.
+    """
     while frame is not None:
         if frame.f_code is _RESPOND:
             variables = frame.f_locals
             gateway, environ = variables.get("self"), variables.get("environ")
-            sink: Any = getattr(gateway, "_sink", None)
-            since = getattr(sink, "since", None)
-            return (environ, since) if isinstance(environ, dict) and isinstance(since, float) else None
+            if not isinstance(gateway, Gateway) or type(environ) is not dict:
+                return None
+            since = getattr(gateway._sink, "since", None)
+            return (gateway, environ, since) if isinstance(since, float) else None
         frame = frame.f_back
     return None
 

@@ -10,7 +10,6 @@ A client that speaks plain HTTP to the port gets a readable 400.
 """
 
 import contextlib
-import logging
 import socket
 import ssl
 from collections.abc import Callable
@@ -22,10 +21,12 @@ from wiverno.core.linger import Lingering
 from wiverno.core.loop import Loop
 from wiverno.core.peer_name import distinguished_name
 from wiverno.core.poller import READ, WRITE, is_readable
+from wiverno.core.refusals import MAX_LOOK, as_far_as_known
 from wiverno.core.service import Service
+from wiverno.guard import guarded_logger
 from wiverno.http.response import error_response
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 RECORD: Final = 16384  # bytes: the largest TLS record (RFC 8446 §5.1)
 HANDSHAKE_RECORD: Final = 22  # first byte of a client that speaks TLS (RFC 8446 §5.1)
@@ -93,6 +94,10 @@ class TlsSocket:
         with contextlib.suppress(OSError, ValueError):
             self._socket.unwrap()
 
+    def detach(self) -> int:
+        """Leave the descriptor alone from now on, and return it."""
+        return self._socket.detach()
+
     def close(self) -> None:
         """Close the descriptor without a word to the client: in a forked child the connection stays the parent's."""
         self._socket.close()
@@ -150,27 +155,32 @@ class Handshake:
         """Wrap the socket if the client speaks TLS; False if it does not."""
         assert self._plain is not None
         assert self._service.tls is not None
-        first = self._plain.recv(1, socket.MSG_PEEK)
+        first = self._plain.recv(MAX_LOOK, socket.MSG_PEEK)
         if not first:
             self.close()
             return False
         if first[0] != HANDSHAKE_RECORD:
-            self._refuse()
+            self._refuse(first)
             return False
         plain, self._plain = self._plain, None
         context = self._service.tls.context
         self._secure = context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
         return True
 
-    def _refuse(self) -> None:
-        """Answer a client that speaks plain HTTP."""
+    def _refuse(self, received: bytes) -> None:
+        """Answer a client that speaks plain HTTP; `received` is the beginning of what it says."""
         service = self._service
         sock, self._plain = self._plain, None
         assert sock is not None
+        response = error_response(400, _MISDIRECTED, service.signature, service.ident)
+        end = response.index(b"\r\n\r\n") + 4
+        known = as_far_as_known({"REMOTE_ADDR": self._client}, received)
+        if known.get("REQUEST_METHOD") == "HEAD":
+            response = response[:end]  # RFC 9110 §9.3.2: no content
         if service.observer is not None:
-            service.observer.note_refusal({"REMOTE_ADDR": self._client}, 400)
+            service.observer.note_refusal(known, 400, len(response) - end)
         with contextlib.suppress(OSError):
-            sock.send(error_response(400, _MISDIRECTED, service.signature, service.ident))
+            sock.send(response)
         is_registered = bool(self._armed)
         self._loop.forget(self)
         try:

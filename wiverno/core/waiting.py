@@ -4,16 +4,16 @@ The queue fills only while every thread is busy and the lookout leads. Threads t
 leader refuses what has waited too long; whoever takes a request out owns it.
 """
 
-import logging
 import threading
 from collections import deque
 from typing import Final
 
 from wiverno.core.connection import Connection
 from wiverno.core.loop import Loop
+from wiverno.guard import guarded_logger
 from wiverno.wsgi.environ import Environ
 
-logger = logging.getLogger("wiverno.queue")
+logger = guarded_logger("wiverno.queue")
 
 DEPTH_LOG_INTERVAL: Final = 10.0  # seconds between two warnings about the queue's depth
 
@@ -86,7 +86,7 @@ class WaitingRequests:
     def expire(self) -> None:
         """Refuse what has waited too long, and look again when the next one will have."""
         while (task := self._take_late()) is not None:
-            refuse(task[0])
+            refuse(task[0], task[1])
         self._loop.watch(self, self.deadline())
 
     def _take_late(self) -> Task | None:
@@ -97,6 +97,6 @@ class WaitingRequests:
         """Never called: it has no descriptor."""
 
 
-def refuse(connection: Connection) -> None:
+def refuse(connection: Connection, environ: Environ) -> None:
     """Answer a request that has waited too long."""
-    connection.answer(503, "the request waited too long for a thread", retry_after=1)
+    connection.answer(503, "the request waited too long for a thread", retry_after=1, environ=environ)

@@ -26,6 +26,7 @@ from typing import Any
 from wiverno.core.server import BaseWSGIServer, create_server
 from wiverno.dev.guard import Application, Environ, Guard
 from wiverno.dev.hosts import AllowedHosts
+from wiverno.guard import guarded_logger
 from wiverno.importer import ImportTargetError, load_object
 from wiverno.web.answers import answer
 from wiverno.web.debug import debug_page
@@ -33,7 +34,7 @@ from wiverno.web.debug import debug_page
 # Seconds that requests get to finish before a restart.
 GRACE = 2.0
 
-logger = logging.getLogger("wiverno.dev")
+logger = guarded_logger("wiverno.dev")
 
 
 @dataclass(frozen=True, slots=True)

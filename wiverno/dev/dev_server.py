@@ -27,12 +27,13 @@ from wiverno.core.listeners import Listener, open_listeners
 from wiverno.dev.child import GRACE, Order
 from wiverno.dev.terminal import Terminal
 from wiverno.dev.watching import Relevant, bursts
+from wiverno.guard import guarded_logger
 from wiverno.importer import ImportTargetError
 
 # Clients that may wait while a child starts; the kernel takes less where its own limit is lower.
 BACKLOG = 1024
 
-logger = logging.getLogger("wiverno.dev")
+logger = guarded_logger("wiverno.dev")
 
 
 class DevServer:

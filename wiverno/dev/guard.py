@@ -6,13 +6,13 @@ framework shows.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from wiverno.dev import live
 from wiverno.dev.hosts import AllowedHosts
+from wiverno.guard import guarded_logger
 from wiverno.web.answers import answer
 from wiverno.web.debug import debug_page
 from wiverno.web.request import Request
@@ -20,7 +20,7 @@ from wiverno.web.request import Request
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-logger = logging.getLogger("wiverno.dev")
+logger = guarded_logger("wiverno.dev")
 
 
 class Guard:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from watchfiles import Change, DefaultFilter, watch
 
 from wiverno.dev.polling import poll
+from wiverno.guard import guarded_logger
 
 CODE = frozenset({".py", ".pyd", ".so"})
 TEMPLATES = frozenset({".html", ".htm", ".jinja", ".jinja2", ".j2", ".mako", ".pt", ".txt", ".xml", ".po", ".mo"})
@@ -27,8 +27,7 @@ _TURN = 250
 # How many files of a new folder are looked at.
 _MOST_NEW_FILES = 1000
 
-
-logger = logging.getLogger("wiverno.dev")
+logger = guarded_logger("wiverno.dev")
 
 
 class Relevant(DefaultFilter):

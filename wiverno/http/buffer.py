@@ -30,6 +30,10 @@ class HeadBuffer:
         """Append received bytes."""
         self._data += data
 
+    def start(self, count: int) -> bytes:
+        """Return up to `count` bytes from the front, which stay."""
+        return bytes(self._data[:count])
+
     def take_all(self) -> bytes:
         """Take out everything: the beginning of a body."""
         data = bytes(self._data)

@@ -42,7 +42,7 @@ class Alone:
             if settings.admin_listen is not None:
                 engine = admin_engine(settings, admin)
                 engine.loop.ask(Sampler(engine, admin.sample).expire)
-                stack.enter_context(beside(engine))
+                stack.enter_context(beside(engine, self._server.engine.fail))
             if settings.umask is not None:
                 os.umask(settings.umask)
             drop_privileges(settings.user, settings.group)

@@ -1,6 +1,5 @@
 """What a main process owes to its surroundings, with or without workers: admin listener, service manager."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,8 +10,9 @@ from wiverno.config.settings import Adjustments, TcpAddress, UnixAddress
 from wiverno.core.engine import Engine
 from wiverno.core.listeners import Listener, bind_tcp, bind_unix
 from wiverno.core.status import Control
+from wiverno.guard import guarded_logger
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 ADMIN_MODE: Final = 0o600
 SAMPLE: Final = 0.05  # seconds; deadlines come due with whole seconds of the clock, so this is once a second
@@ -84,9 +84,19 @@ class Sampler:
 
 
 @contextmanager
-def beside(engine: Engine) -> Iterator[None]:
-    """Run the admin engine in a thread of its own: it answers whatever the served application does."""
-    thread = threading.Thread(target=engine.run, name="wiverno-admin", daemon=True)
+def beside(engine: Engine, on_failure: Callable[[Exception], None]) -> Iterator[None]:
+    """Run the admin engine in a thread of its own: it answers whatever the served application does.
+
+    `on_failure` is called in that thread with what ends it before its time.
+    """
+
+    def run() -> None:
+        try:
+            engine.run()
+        except Exception as error:  # noqa: BLE001 - whoever looks after the service must hear of any
+            on_failure(error)
+
+    thread = threading.Thread(target=run, name="wiverno-admin", daemon=True)
     thread.start()
     try:
         yield

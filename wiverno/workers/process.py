@@ -2,7 +2,6 @@
 
 import gc
 import json
-import logging
 import os
 import signal
 import time
@@ -14,9 +13,10 @@ from wiverno.core.counters import Counters, Counts
 from wiverno.core.loop import Loop
 from wiverno.core.poller import READ
 from wiverno.core.status import LEAVING, READY, STARTING, WorkerStatus
+from wiverno.guard import guarded_logger
 from wiverno.workers.endings import ending
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 REPORT_READ: Final = 65536
 

@@ -1,7 +1,6 @@
 """The workers of a service, of whatever generation: started, counted, watched, buried. Decides nothing."""
 
 import errno
-import logging
 import mmap
 import os
 import signal
@@ -13,6 +12,7 @@ from wiverno.core.counters import CELL, WIDTH, Counters, Counts
 from wiverno.core.engine import Engine, new_certificates
 from wiverno.core.listeners import Listener
 from wiverno.core.status import LEAVING, READY, STARTING, WorkerStatus
+from wiverno.guard import guarded_logger
 from wiverno.workers.endings import oom_kills
 from wiverno.workers.plan import Plan
 from wiverno.workers.process import WorkerProcess
@@ -21,7 +21,7 @@ from wiverno.workers.sockets import SharedSockets, copies
 from wiverno.workers.worker import Inheritance, live
 from wiverno.wsgi.gateway import Application
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 ROWS: Final = 1200  # processes that can be counted at a time: two generations of 512 workers and some
 GRACE: Final = 3.0  # seconds that a worker gets beyond graceful_timeout

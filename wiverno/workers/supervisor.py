@@ -15,7 +15,6 @@ A worker that leaves drains as any engine does (engine.py).
 """
 
 import errno
-import logging
 import os
 import signal
 import time
@@ -31,6 +30,7 @@ from wiverno.core.engine import Engine
 from wiverno.core.listeners import Listener
 from wiverno.core.status import READY, STARTING, STOPPING, RefusedError, ServiceStatus
 from wiverno.files import SetupError, error_text
+from wiverno.guard import guarded_logger
 from wiverno.workers.main_process import Admin, Sampler, admin_engine
 from wiverno.workers.notify import Notifier
 from wiverno.workers.pid_file import pid_file
@@ -40,7 +40,7 @@ from wiverno.workers.process import WorkerProcess
 from wiverno.workers.sockets import SharedSockets
 from wiverno.workers.staff import Generation, Staff
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 # Seconds that a kept-alive connection of a leaving worker may take to send its next request, as long as others serve:
 # nobody waits for the end of that worker, and a client whose request crosses the close has lost it.

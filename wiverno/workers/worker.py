@@ -24,12 +24,15 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from wiverno.config.settings import ConfigError
 from wiverno.core.counters import Counters
+from wiverno.core.descriptors import Descriptor
 from wiverno.core.engine import Engine, new_certificates
 from wiverno.core.listeners import Listener
 from wiverno.core.loop import Loop
 from wiverno.core.poller import READ
+from wiverno.core.recovery import ServerFailedError
 from wiverno.core.server import check_application
 from wiverno.files import error_text, start_directory
+from wiverno.guard import guarded_logger
 from wiverno.importer import ImportTargetError
 from wiverno.workers.endings import FAILED_TO_LOAD
 from wiverno.workers.plan import LoadFailedError, LoadStopped, Plan, set_log_level
@@ -39,7 +42,7 @@ from wiverno.wsgi.gateway import Application
 if TYPE_CHECKING:
     from wiverno.core.certificates import Certificates
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 STDERR: Final = 2  # its descriptor: sys.stderr may be anything, and have none
 MAX_REPORT: Final = 32768  # bytes of a report: less than a pipe holds, so that writing one never waits
@@ -138,7 +141,14 @@ class Worker:
         engine.on_beat = self._on_beat
         if settings.stuck_requests == "recycle":
             engine.on_stuck = lambda: self._report(worn="stuck")
-        engine.run()
+        engine.lived_on += [
+            Descriptor(inherited.life, "the pipe from the supervisor"),
+            Descriptor(inherited.report, "the pipe to the supervisor"),
+        ]
+        try:
+            engine.run()
+        except ServerFailedError:
+            return 1  # the reason is in the log
         return 0
 
     def _take_signals(self) -> None:

@@ -12,12 +12,13 @@ It knows no socket, clock or thread. Whatever goes wrong in the application is l
 long as no head has left; after that, closing the connection is the only way to say that a response is broken.
 """
 
-import logging
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final
 
+from wiverno.guard import guarded_logger, is_from_signal
 from wiverno.http.body import LAST_CHUNK, chunk_prefix
 from wiverno.http.response import (
     Headers,
@@ -33,7 +34,7 @@ from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.file_wrapper import FileWrapper
 from wiverno.wsgi.sink import ClientDisconnected, Sink
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 Application = Callable[..., Iterable[bytes]]
@@ -52,6 +53,7 @@ class Gateway:
     __slots__ = (
         "_application", "_body", "_chunked", "_environ", "_expose", "_head_sent", "_ident", "_is_cut", "_iterator",
         "_known", "_left", "_outcome", "_signature", "_sink", "_start", "head", "method", "minor", "persist", "sent",
+        "target",
     )  # fmt: skip
 
     def __init__(self, application: Application, sink: Sink, signature: Signature, ident: str, *, expose: bool) -> None:
@@ -64,6 +66,8 @@ class Gateway:
         self._start = self.start_response
         self.method = ""
         """The request's method; applications may change the one in the environ."""
+        self.target = ""
+        """The request target as it was sent, set by the connection; applications may change what the environ says."""
         self.minor = 1
         """The request's HTTP version: 0 or 1."""
         self.persist = True
@@ -99,9 +103,6 @@ class Gateway:
                 return self._send_whole(body[0] if len(body) == 1 else b"".join(body))
             self._body = body
             return self._stream(body)
-        except KeyboardInterrupt:
-            self._release()
-            raise
         except BaseException as error:  # noqa: BLE001 - an application may raise anything, SystemExit included
             return self._fail(error)
 
@@ -345,16 +346,21 @@ class Gateway:
         self._iterator = None
         self._known = -1
         self._environ = _NOTHING
-        close = getattr(body, "close", None)
-        if close is not None:
-            try:
+        try:
+            close = getattr(body, "close", None)
+            if close is not None:
                 close()
-            except Exception:
-                logger.exception("Exception in close() of the application's response")
+        except BaseException as error:
+            if is_from_signal(error):
+                raise
+            logger.exception("Exception in close() of the application's response")
 
     def _fail(self, error: BaseException) -> int:
         """Log what went wrong, answer 500 if that is still possible; the connection closes in any case."""
-        path = self._environ.get("PATH_INFO", "")
+        if is_from_signal(error):
+            self._release()
+            raise error
+        path = self.target.partition("?")[0]
         if isinstance(error, ClientDisconnected):
             logger.info("Client disconnected while serving %s", path)
         else:
@@ -366,13 +372,16 @@ class Gateway:
         self._head_sent = True
         detail = "The server encountered an unexpected internal server error"
         if self._expose:
-            detail = "".join(traceback.format_exception(error))
+            with suppress(BaseException):  # the exception's own code may run here
+                detail = "".join(traceback.format_exception(error))
         response = error_response(500, detail, self._signature, self._ident)
         self.head = None
         if not self.minor:
             response = b"HTTP/1.0" + response[8:]
+        end = response.index(b"\r\n\r\n") + 4
         if not with_body:
-            response = response[: response.index(b"\r\n\r\n") + 4]
+            response = response[:end]
+        self.sent = len(response) - end
         try:
             self._sink.write(response)
         except ClientDisconnected:

@@ -9,17 +9,17 @@ trusted fields are read into one frozen value before anything is written; an env
 This module knows no socket and no setting: whether a peer is trusted is asked once a connection and handed in.
 """
 
-import logging
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
+from wiverno.guard import guarded_logger
 from wiverno.http.errors import ProtocolError
 from wiverno.wsgi.preamble import ProxyPreamble, read_proxy_preamble
 
 __all__ = ["PROXY_KEYS", "ProxyPolicy", "ProxyPreamble", "read_proxy_preamble"]
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 # environ key → the field's name as people write it.
 _FIELD_NAMES = {

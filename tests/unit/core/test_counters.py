@@ -20,11 +20,11 @@ def test_responses_are_counted() -> None:
     for code, seconds in ((200, 0.0004), (204, 0.002), (404, 1.0), (500, 100.0)):
         observer.note((ENVIRON, "GET", Refusal(code), 10, 1.0, 1.5, 1.5 + seconds))
     observer.note((ENVIRON, "GET", None, 0, 2.0, 2.0, 2.5))
-    observer.note_refusal(ENVIRON, 431)
+    observer.note_refusal(ENVIRON, 431, 7)
     observer.flush()
     counts = counters.read()
     assert counts.classes == {"1xx": 0, "2xx": 2, "3xx": 0, "4xx": 2, "5xx": 2}
-    assert (counts.totals["requests"], counts.totals["refused"], counts.totals["bytes"]) == (5, 1, 40)
+    assert (counts.totals["requests"], counts.totals["refused"], counts.totals["bytes"]) == (5, 1, 47)
     assert counts.latency == (1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 1)
     assert sum(counts.wait) == 5
     assert counts.wait[BOUNDS.index(0.5)] == 4
@@ -55,7 +55,7 @@ def test_sums() -> None:
     counters.set("connections", 7)
     observer = Observer(None)
     observer.count_into(counters)
-    observer.note_refusal(ENVIRON, 400)
+    observer.note_refusal(ENVIRON, 400, 7)
     observer.flush()
     one = counters.read()
     both = one + one

@@ -81,6 +81,7 @@ class Exchange:
         self.sink.data.clear()
         self.gateway.minor = self.minor
         self.gateway.persist = bool(self.minor)
+        self.gateway.target = "/x?secret=1"
         return self.gateway.respond({"REQUEST_METHOD": method, "PATH_INFO": "/x"})
 
     def respond(self, body: Any, headers: Headers | None = None, status: str = "200 OK", method: str = "GET") -> int:
