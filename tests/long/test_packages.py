@@ -100,4 +100,4 @@ def test_installed(built: Path, tmp_path: Path, kind: str) -> None:
     assert run([wiverno, "init", "shop"], cwd=tmp_path, env=variables).returncode == 0
     code = "from wiverno import Templator\ntry: Templator('.')\nexcept ImportError as error: print(error)"
     said = run([str(programs / "python"), "-c", code], cwd=tmp_path, env=variables).stdout
-    assert "pip install 'wiverno[templates]'" in said
+    assert "pip install 'wiverno[templates]>=2'" in said

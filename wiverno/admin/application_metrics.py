@@ -106,7 +106,7 @@ def application_metrics(settings: Adjustments, owner: tuple[int, int] | None = N
         return None
     if not _prepared:
         if importlib.util.find_spec("prometheus_client") is None:
-            raise _refusal("prometheus_client is not installed", "pip install 'wiverno[metrics]'")
+            raise _refusal("prometheus_client is not installed", "pip install 'wiverno[metrics]>=2'")
         _prepared.append(_prepare(settings, owner))
     return _prepared[0]
 

@@ -118,8 +118,11 @@ def docker(loaded: LoadedConfig, name: str) -> str:
 # docker build -t {name} . && docker run --stop-timeout {_stop_time(settings)} -p 8000:{_first(settings).port} {name}
 FROM python:3.13-slim
 WORKDIR /srv
+# Until wiverno 2 is on PyPI (1.0.4 there is another package), its wheel is made with
+#   pip wheel --no-deps --wheel-dir wheels /path/to/the/checkout
+COPY wheels /wheels
 COPY requirements.txt .
-RUN pip install --no-cache-dir wiverno -r requirements.txt
+RUN pip install --no-cache-dir --find-links /wheels "wiverno>=2" -r requirements.txt
 COPY . .
 COPY {copied} /srv/wiverno.toml
 RUN useradd --system --uid 10001 app

@@ -46,7 +46,7 @@ class Templator:
         try:
             import jinja2
         except ImportError as error:
-            raise ImportError("templates need Jinja2: pip install 'wiverno[templates]'") from error
+            raise ImportError("templates need Jinja2: pip install 'wiverno[templates]>=2'") from error
         self.folder = fspath(folder)
         self.environment: Environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(self.folder),

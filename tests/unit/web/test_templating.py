@@ -39,5 +39,5 @@ def test_templates_stay_in_their_folder(tmp_path: Path) -> None:
 
 def test_without_jinja_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(ImportError, match=r"pip install 'wiverno\[templates\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'wiverno\[templates\]>=2'"):
         Templator()
