@@ -66,8 +66,6 @@ class Contents:
     logging_ini: LoggingIni | None = None
     pserve: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, Any] = field(default_factory=dict)
-    server_names: tuple[str, ...] = ()
-    app_names: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 

@@ -192,8 +192,6 @@ class IniFile:
             app=app,
             logging_ini=self._logging(),
             pserve=self.pserve(problems),
-            server_names=tuple(servers),
-            app_names=tuple(apps),
             warnings=tuple(self.trap_warnings(servers[server_name])) if server_name in servers else (),
         )
 

@@ -135,8 +135,6 @@ class TomlFile:
             logging=None if logging is None else self._logging(logging, expander),
             pserve=expander.tree(self._table("pserve", problems) or {}, ("pserve",), self.origin),
             tables=tables,
-            server_names=tuple(servers),
-            app_names=tuple(apps),
         )
 
     def names(self, kind: str) -> dict[str, str]:

@@ -4,7 +4,7 @@
 own variables, this function adds the request's. One request then costs one dictionary and no intermediate list.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from wiverno.http import grammar
 from wiverno.http.errors import ProtocolError
@@ -12,20 +12,6 @@ from wiverno.http.fields import CONTROL, interned_line, merge, parse_line
 
 # RFC 9110 §9.1 and RFC 5789; other tokens are valid methods and cost one more check.
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"})
-
-
-class RequestLine(NamedTuple):
-    """What the request line says, once the target's form is resolved."""
-
-    method: str
-    target: str
-    """As it was sent."""
-    resource: str
-    """Path and query in origin form (RFC 9112 §3.2.1)."""
-    minor: int
-    """0 for HTTP/1.0, 1 for HTTP/1.1."""
-    is_plain: bool
-    """True: HTTP/1.1 and no field of fields.CONTROL: no body, persistent, no expectation, no proxy's word."""
 
 
 def parse_head(
@@ -40,7 +26,9 @@ def parse_head(
         max_fields: field lines allowed.
 
     Returns:
-        The values of a RequestLine as a bare tuple, which is what the hot path can afford.
+        As a bare tuple, which is what the hot path can afford: the method; the target as it was sent; path and query
+        in origin form (RFC 9112 §3.2.1); 0 for HTTP/1.0, 1 for HTTP/1.1; whether the request is plain: HTTP/1.1 and
+        no field of fields.CONTROL, so no body, persistent, no expectation, no proxy's word.
 
     Raises:
         ProtocolError: 400, 414, 431, 501 or 505.

@@ -11,7 +11,6 @@ from copy import copy
 from http import HTTPStatus
 from typing import Final
 
-from wiverno.http.errors import ProtocolError
 from wiverno.http.grammar import is_digits, is_field_value, is_status, is_token
 
 MAX_HEADS: Final = 1024
@@ -207,11 +206,6 @@ def error_response(status: int, detail: str, signature: Signature, ident: str, *
 
 # RFC 9110 §15.5.14, §15.5.15 and RFC 6585 §5; the standard library's phrases changed between Python versions.
 _REASONS: Final = {413: "Request Entity Too Large", 414: "URI Too Long", 431: "Request Header Fields Too Large"}
-
-
-def protocol_error_response(error: ProtocolError, signature: Signature, ident: str) -> bytes:
-    """Return the answer to a request that broke the protocol."""
-    return error_response(error.status, error.message, signature, ident)
 
 
 def early_hints(headers: Headers) -> bytes:

@@ -9,7 +9,6 @@ from typing import Any, Final, Protocol
 from wiverno.config.settings import Adjustments, TcpAddress, UnixAddress
 from wiverno.core.engine import Engine
 from wiverno.core.listeners import Listener, bind_tcp, bind_unix
-from wiverno.core.status import Control
 from wiverno.guard import guarded_logger
 
 logger = guarded_logger("wiverno")
@@ -103,10 +102,3 @@ def beside(engine: Engine, on_failure: Callable[[Exception], None]) -> Iterator[
     finally:
         engine.stop(force=True)
         thread.join(PATIENCE)
-
-
-def describe_control(control: Control) -> str:
-    """Return the state in a few words, for the service manager."""
-    status = control.status()
-    total = status.total
-    return f"{status.state}: {len(status.workers)} process(es), {int(total.gauges['connections'])} connection(s)"

@@ -1,0 +1,99 @@
+"""Nothing in the package is there for nobody: what is defined is read somewhere, or is public, or another library's."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "wiverno"
+
+OTHERS = {
+    "file objects and sockets": "readinto readline readlines closed",
+    "click": "format_help format_options get_command list_commands",
+    "configparser, pydantic, ast": "optionxform model_config visit_Attribute",
+    "plaster": "get_sections get_settings get_wsgi_app get_wsgi_filter get_wsgi_server setup_logging",
+    "reprlib": "repr_dict maxdict maxlevel maxlist maxother maxset maxstring maxtuple",
+    "ssl": "minimum_version verify_mode options",
+    "waitress's servers": "active_channels handle_close log_info maintenance pull_trigger task_dispatcher",
+}
+"""Names that another library or its users read, by whose they are."""
+
+
+@cache
+def modules() -> dict[Path, ast.Module]:
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def unfinished() -> set[str]:
+    """Rooms that no other room imports yet: they are being built."""
+    rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
+    imported = {
+        word
+        for path, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("wiverno.")
+        for word in [node.module.split(".")[1]]
+        if word != path.relative_to(PACKAGE).parts[0]
+    }
+    return rooms - imported - {"cli", "demo"}
+
+
+def is_registered(node: ast.AST) -> bool:
+    """Whether a decorator takes note of a function: a command, a handler, an overload."""
+    decorators = getattr(node, "decorator_list", [])
+    plain = {"property", "staticmethod", "classmethod", "cache", "contextmanager", "dataclass", "cached_property"}
+    return any(not set(re.split(r"\W+", ast.unparse(one))) & plain for one in decorators)
+
+
+def definitions(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """What a module defines for others: functions, classes, methods, their attributes, constants; not locals."""
+    scopes: list[ast.Module | ast.ClassDef] = [tree]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not is_registered(node):
+            yield node.name, node.lineno
+        if isinstance(node, ast.ClassDef):
+            scopes.append(node)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr, node.lineno
+    for scope in scopes:
+        for statement in scope.body:
+            if isinstance(statement, ast.Assign | ast.AnnAssign):
+                for inner in ast.walk(statement):
+                    if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+                        yield inner.id, inner.lineno
+
+
+def read_names() -> set[str]:
+    """Every name that some module reads, and what stands in the package's list of public names."""
+    found: set[str] = set()
+    for path, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
+                found.add(node.id if isinstance(node, ast.Name) else node.attr)
+            elif isinstance(node, ast.alias):
+                found.add(node.name.split(".")[-1])
+            elif path == PACKAGE / "__init__.py" and isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+    return found
+
+
+def documented_names() -> set[str]:
+    """Every word of the documents and of the table of entry points: names that users write."""
+    texts = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "pyproject.toml"]
+    return {word for path in texts for word in re.findall(r"\w+", path.read_text(encoding="utf-8"))}
+
+
+def test_nothing_is_dead() -> None:
+    """A definition that no code reads is taken out, with the tests that alone use it."""
+    known = read_names() | documented_names() | {word for words in OTHERS.values() for word in words.split()}
+    skipped = unfinished()
+    dead = [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for path, tree in modules().items()
+        if path.relative_to(PACKAGE).parts[0] not in skipped
+        for name, line in definitions(tree)
+        if name not in known and not re.fullmatch(r"__\w+__|_", name)
+    ]
+    assert not dead, "\n".join(dead)
