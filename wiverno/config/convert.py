@@ -6,17 +6,16 @@ that nobody has to compare the files. Comments are lost: neither format's reader
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from wiverno.config import paste_ini
-from wiverno.config.contents import taken_server
-from wiverno.config.errors import BadValue, ConfigError, Origin, Problem
-from wiverno.config.expand import is_expandable
-from wiverno.config.foreign import GUNICORN, Translated, from_gunicorn, from_paste_server
+from wiverno.config.contents import own_server, taken_server
+from wiverno.config.errors import BadValue, ConfigError, Origin, Problem, shown
+from wiverno.config.expand import escape, is_expandable
+from wiverno.config.foreign import Translated, bound, from_gunicorn, from_paste_server, is_hook
+from wiverno.config.gunicorn_file import first_words, read_gunicorn_file
 from wiverno.config.ini_file import IniFile
 from wiverno.config.loader import open_file
 from wiverno.config.settings import ALIASES, SETTINGS
@@ -107,12 +106,13 @@ def _server_table(found: Mapping[str, tuple[object, Origin]], notes: _Notes) -> 
             notes.add("unknown setting", origin, key)
         elif SETTINGS[name].inert:
             notes.add("does nothing in wiverno", origin, key)
-        elif is_expandable(value) or isinstance(value, list):
+        elif is_expandable(value) or (isinstance(value, list) and any(map(is_expandable, value))):
             table[name] = value
         else:
             kind = SETTINGS[name].kind
             try:
-                table[name] = kind.native(kind.read(value))
+                read = kind.read(value)
+                table[name] = value if isinstance(value, list) else kind.native(read)
             except BadValue as error:
                 problems.append(Problem(error.message, origin, key, value, error.hint))
     if problems:
@@ -128,9 +128,14 @@ def _ini_document(source: IniFile, notes: _Notes) -> dict[str, Any]:
         layers, _ = source.chain(name, problems, raw=True)
         merged: dict[str, tuple[object, Origin]] = {}
         for layer in reversed(layers):
-            for key, (value, origin) in layer.items():
-                merged[key] = (paste_ini.expandable(source, str(value), is_server=True), origin)
-        table = _from_server(merged, notes)
+            merged |= layer
+        # To another server `${…}` was ordinary text.
+        is_ours = own_server(str(merged.get("use", ("wiverno",))[0])) is not None
+        expanded = {
+            key: (paste_ini.expandable(source, str(value), is_server=is_ours), origin)
+            for key, (value, origin) in merged.items()
+        }
+        table = _from_server(expanded, notes)
         document["server" if name == "main" else f"server:{name}"] = table
     if problems:
         raise ConfigError(problems)
@@ -148,17 +153,33 @@ def _from_server(found: Mapping[str, tuple[object, Origin]], notes: _Notes) -> d
         return ({"mode": mode} if mode else {}) | _server_table(rest, notes)
     values = {key: value for key, (value, _) in rest.items()}
     if "gunicorn" in text.lower():
-        return _apply(from_gunicorn(values), rest, notes)
+        places = {"bind": next((rest[key] for key in ("host", "port") if key in rest), ("", origin)), **rest}
+        return _with_address(_apply(from_gunicorn(bound(values)), places, notes), "listen", notes, origin)
     notes.add(f"{text}: wiverno serves in its place", origin, "use")
-    return _apply(from_paste_server(values), rest, notes)
+    return _with_address(_apply(from_paste_server(values), rest, notes), "host", notes, origin)
+
+
+def _with_address(table: dict[str, Any], name: str, notes: _Notes, origin: Origin) -> dict[str, Any]:
+    """Return a table that says where to listen: the other servers' default is one address, wiverno's is every one."""
+    if name in table:
+        return table
+    value: object = ["127.0.0.1:8000"] if name == "listen" else "127.0.0.1"
+    notes.add(f"no address is carried over, so the other server's default is written: {shown(value)}", origin, name)
+    return {name: value} | table
 
 
 def _apply(translated: Translated, places: Mapping[str, tuple[object, Origin]], notes: _Notes) -> dict[str, Any]:
+    """Return another server's settings; a value that is none here gets a note, and the others are carried."""
     for key, message in translated.notes:
         notes.add(message, places[key][1], key)
     table: dict[str, Any] = {}
     for name, (value, key) in translated.settings.items():
-        table |= _server_table({name: (value, places[key][1])}, notes)
+        try:
+            table |= _server_table({name: (value, places[key][1])}, notes)
+        except ConfigError as error:
+            for problem in error.problems:
+                hint = f"; {problem.hint}" if problem.hint else ""
+                notes.add(f"{shown(value)} is no value of {name}: {problem.message}{hint}", places[key][1], key)
     return table
 
 
@@ -166,31 +187,29 @@ def _gunicorn_document(name: str, notes: _Notes) -> dict[str, Any]:
     """Return what a gunicorn.conf.py sets, in the shape of a TOML configuration.
 
     Raises:
-        ConfigError: the file cannot be read, or raises.
+        ConfigError: the file cannot be read, or does not come to its end.
     """
-    try:
-        values = runpy.run_path(name)
-    except OSError as error:
-        raise ConfigError([Problem((error.strerror or "cannot be read").lower(), Origin("file", name))]) from None
-    except Exception as error:  # the file is a program; whatever it raises is its own mistake
-        message = f"cannot be run: {type(error).__name__}: {error}"
-        raise ConfigError([Problem(message, Origin("file", name))]) from error
-    known = {key: value for key, value in values.items() if key in GUNICORN}
-    lines = Path(name).read_text(encoding="utf-8", errors="replace").splitlines()
-    places = {key: (value, _assignment(name, lines, key)) for key, value in known.items()}
-    translated = from_gunicorn(known)
+    found = read_gunicorn_file(name)
+    for stream, text in found.printed:
+        message = f"printed on standard {stream}, which is no part of the configuration: {first_words(text)}"
+        notes.add(message, Origin("file", name))
+    values: dict[str, object] = {key: _literal(value) for key, (value, _) in found.values.items()}
+    places: dict[str, tuple[object, Origin]] = {**found.values, **found.others}
+    for key, (kind, origin) in found.others.items():
+        if is_hook(key):
+            values[key] = kind
+        else:
+            notes.add(f"its value is a {kind}, which no file can hold", origin, key)
+    translated = from_gunicorn(values)
     document: dict[str, Any] = {}
     if translated.app is not None:
         document["app"] = {"use": translated.app}
-    document["server"] = _apply(translated, places, notes)
+    document["server"] = _with_address(_apply(translated, places, notes), "listen", notes, Origin("file", name))
     return document
 
 
-def _assignment(name: str, lines: list[str], key: str) -> Origin:
-    """Return the place of the last line that assigns or defines a name."""
-    for number in range(len(lines), 0, -1):
-        line = lines[number - 1]
-        if line.startswith((f"{key} ", f"{key}=", f"def {key}(")):
-            column = line.index(key) + 1
-            return Origin("file", name, number, column, line, len(key), column, len(key))
-    return Origin("file", name)
+def _literal(value: object) -> object:
+    """Return a value of a program for TOML, where `${…}` would mean a variable."""
+    if isinstance(value, str):
+        return escape(value)
+    return [_literal(item) for item in value] if isinstance(value, list) else value

@@ -52,6 +52,17 @@ _DROPPED: Mapping[str, str] = {
     "logconfig_dict": "write [logging]",
     "proc_name": "wiverno does not rename its process",
     "worker_tmp_dir": "wiverno's workers write no heartbeat files",
+    "logconfig_json": "write [logging]",
+    "logger_class": "set handlers and formatters under [logging]",
+    "pythonpath": "set PYTHONPATH before the start",
+    "proxy_allow_ips": "name the proxies: trusted_proxies",
+    "secure_scheme_headers": "name the headers: trusted_proxy_headers",
+    "reload_extra_files": "wiverno run dev reloads",
+    "reload_engine": "wiverno run dev reloads",
+    "tmp_upload_dir": "set TMPDIR before the start",
+    "capture_output": "what the application prints stays on standard output and error",
+    "enable_stdio_inheritance": "what the application prints stays on standard output and error",
+    "config": "convert that file too",
     "paste": 'name the INI file\'s application: [app] use = "config:FILE"',
 }
 _HOOKS = (
@@ -79,7 +90,31 @@ _PASTE_DROPPED: Mapping[str, str] = {
     "daemon_threads": "wiverno waits for its threads: graceful_timeout",
 }
 
-GUNICORN = frozenset((*_NAMES, *_DROPPED, *_HOOKS, "threads", "wsgi_app"))
+# The rest of gunicorn's settings, as of 27.0; they get a note without a reason.
+_OTHERS = (
+    "asgi_disconnect_grace_period", "asgi_lifespan", "asgi_loop", "casefold_http_method", "cert_reqs",
+    "check_config", "ciphers", "control_socket", "control_socket_disable", "control_socket_mode",
+    "default_proc_name", "dirty_apps", "dirty_graceful_timeout", "dirty_post_fork", "dirty_threads",
+    "dirty_timeout", "dirty_worker_exit", "dirty_worker_init", "dirty_workers", "disable_redirect_access_to_syslog",
+    "do_handshake_on_connect", "dogstatsd_tags", "enable_backlog_metric", "forwarder_headers", "header_map",
+    "http2_cleartext", "http2_initial_window_size", "http2_max_concurrent_streams", "http2_max_frame_size",
+    "http2_max_header_list_size", "http_parser", "http_protocols", "initgroups", "on_dirty_starting",
+    "permit_obsolete_folding", "permit_unconventional_http_method", "permit_unconventional_http_version",
+    "print_config", "protocol", "raw_paste_global_conf", "reuse_port", "root_path", "sendfile", "spew",
+    "ssl_version", "statsd_host", "statsd_prefix", "strip_header_spaces", "suppress_ragged_eofs", "syslog",
+    "syslog_addr", "syslog_facility", "syslog_prefix", "uwsgi_allow_ips", "websocket_max_message_size",
+)  # fmt: skip
+
+GUNICORN = frozenset((*_NAMES, *_DROPPED, *_HOOKS, *_OTHERS, "threads", "wsgi_app"))
+
+# Values that mean something else there: (value here, note); None leaves the setting out.
+_SPECIAL: Mapping[tuple[str, object], tuple[object, str]] = {
+    ("limit_request_line", 0): ("256KiB", "0 is no limit there; here max_request_header_size bounds the whole head"),
+    ("limit_request_fields", 0): (32768, "0 is gunicorn's highest number, 32768"),
+    ("keepalive", 0): (None, "0 closes each connection after its response; here 0 would keep it for ever"),
+    ("backlog", 0): (None, "0 is the system's least backlog; here it is at least 1"),
+    ("threads", 0): (1, ""),
+}
 
 
 @dataclass
@@ -94,10 +129,15 @@ class Translated:
 def from_gunicorn(values: Mapping[str, object]) -> Translated:
     """Return gunicorn's settings translated; what has no counterpart gets a note."""
     result = Translated()
-    for key, value in values.items():
+    for key, given in values.items():
+        if given is None:
+            continue  # gunicorn's "not set"
         name, note = _NAMES.get(key, ("", ""))
+        value, special = _special(key, given)
+        note = special or note
         if name in SETTINGS:
-            result.settings[name] = (_VALUES.get(key, _same)(value), key)
+            if value is not None:
+                result.settings[name] = (_VALUES.get(key, _same)(value), key)
             if note:
                 result.notes.append((key, note))
         elif key == "wsgi_app":
@@ -109,6 +149,27 @@ def from_gunicorn(values: Mapping[str, object]) -> Translated:
     _threads(values, result)
     _trust(result)
     return result
+
+
+def is_hook(key: str) -> bool:
+    """Return whether gunicorn calls what this name holds."""
+    return key in _HOOKS
+
+
+def _special(key: str, value: object) -> tuple[object, str]:
+    """Return a value of gunicorn's that means something else here, and the note about it."""
+    text = str(value).strip()
+    number = int(text) if text.isdigit() and not isinstance(value, bool) else None
+    return _SPECIAL.get((key, number), (value, "")) if number is not None else (value, "")
+
+
+def bound(values: Mapping[str, object]) -> dict[str, object]:
+    """Return the keys of gunicorn's section in a PasteDeploy file with host and port as bind, as gunicorn has it."""
+    found = {key: value for key, value in values.items() if key not in ("host", "port")}
+    host, port = values.get("host"), values.get("port")
+    if host:
+        found["bind"] = f"{host}:{port}" if port else host
+    return found
 
 
 def from_paste_server(values: Mapping[str, object]) -> Translated:
@@ -161,4 +222,16 @@ def _peers(value: object) -> object:
     return words[0] if len(words) == 1 else words
 
 
-_VALUES: Mapping[str, Callable[[object], object]] = {"bind": _addresses, "forwarded_allow_ips": _peers}
+def _level(value: object) -> object:
+    """Return a log level by our name; gunicorn takes any other word for info."""
+    word = str(value).lower()
+    return {"warn": "warning", "fatal": "critical"}.get(word, word)
+
+
+_VALUES: Mapping[str, Callable[[object], object]] = {
+    "bind": _addresses,
+    "forwarded_allow_ips": _peers,
+    "loglevel": _level,
+    "user": str,
+    "group": str,
+}

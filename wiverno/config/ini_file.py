@@ -17,12 +17,13 @@ from wiverno.config.contents import AppSpec, Contents, Expander, LoggingIni
 from wiverno.config.errors import ConfigError, Origin, Problem, did_you_mean
 from wiverno.config.positions import Place, ini_places
 from wiverno.config.settings import ALIASES, SETTINGS
-from wiverno.config.text import read_text
+from wiverno.config.strangers import is_for_another_program, strange_file, uwsgi_file
+from wiverno.config.text import read_text, template_hint
 
 APP_SECTIONS = ("app", "application", "composite", "composit", "pipeline", "filter-app")
 _FOREIGN_USE = re.compile(r"[A-Za-z]+:")
 _WORD = re.compile(r"[^\s,]+")
-_PSERVE_LISTS = ("watch_files", "ignore_files")
+PSERVE_LISTS = ("watch_files", "ignore_files")
 
 Chain = list[dict[str, tuple[object, Origin]]]
 
@@ -46,10 +47,14 @@ class IniFile:
         try:
             self.parser.read_string(text, name)
         except configparser.Error as error:
-            raise ConfigError(list(self._syntax_problems(error))) from None
+            stranger = uwsgi_file(name, text) if is_for_another_program(self.parser.sections()) else None
+            raise ConfigError([stranger] if stranger else self._syntax_problems(error)) from None
         # As pserve has it: [DEFAULT] wins over its arguments in %(…)s. For ${…} the arguments win.
         defaults: dict[str, str] = dict(configparser.ConfigParser.defaults(self.parser))
         self.default_names = [key for key in defaults if key not in place]
+        sections = self.parser.sections()
+        if (sections or self.default_names) and is_for_another_program(sections):
+            raise ConfigError([strange_file(name, text, sections)])
         self.parser.read_dict({"DEFAULT": {key: value for key, value in variables.items() if key not in defaults}})
 
     def _place(self) -> dict[str, str]:
@@ -205,7 +210,7 @@ class IniFile:
         if not self.parser.has_section("pserve"):
             return {}
         found = {key: value for key, (value, _) in self.section("pserve", problems).items()}
-        return {key: value.split() if key in _PSERVE_LISTS else value for key, value in found.items()}
+        return {key: value.split() if key in PSERVE_LISTS else value for key, value in found.items()}
 
     def trap_warnings(self, section: str) -> list[str]:
         """Return what PasteDeploy would drop from a server's section: keys that [DEFAULT] or the arguments have too."""
@@ -224,9 +229,11 @@ class IniFile:
         if isinstance(error, configparser.DuplicateSectionError):
             return [Problem(f"[{error.section}] stands twice", self._line_origin(error.lineno))]
         if isinstance(error, configparser.MissingSectionHeaderError):
-            return [Problem("stands before the first [section]", self._line_origin(error.lineno))]
+            hint = template_hint(self.text)
+            return [Problem("stands before the first [section]", self._line_origin(error.lineno), hint=hint)]
         if isinstance(error, configparser.ParsingError):
             message, hint = "is neither key = value nor a [section]", "a line that continues a value must be indented"
+            hint = template_hint(self.text) or hint
             return [Problem(message, self._line_origin(number), hint=hint) for number, _ in error.errors]
         return [Problem(f"is no INI file: {error}", Origin("file", self.name))]
 

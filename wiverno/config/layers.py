@@ -148,18 +148,22 @@ def placed(problem: Problem, merged: Merged) -> Problem:
 def placed_at(problem: Problem, entry: Entry) -> Problem:
     """Return a problem with the place and the spelling of an entry, and with the hint that its file calls for."""
     value = None if problem.value is None else entry.raw
-    hint = problem.hint or _inline_comment_hint(entry)
+    hint = problem.hint or _ini_hint(entry)
     # What came out of ${…} is not shown; what was written is.
     part = problem.part if problem.part is not None and str(problem.part) in str(entry.raw) else None
     origin = entry.origin if part is None else entry.origin.of_item(part)
     return replace(problem, key=entry.spelled, origin=origin, value=value, hint=hint, part=part)
 
 
-def _inline_comment_hint(entry: Entry) -> str | None:
-    """Return the hint at an INI value that goes on with what was meant as a comment."""
-    file = entry.origin.file or ""
-    if file.endswith(".ini") and isinstance(entry.raw, str) and has_inline_comment(entry.raw):
+def _ini_hint(entry: Entry) -> str | None:
+    """Return the hint at an INI value that goes on with what was meant as a comment, or stands in quotes."""
+    file, raw = entry.origin.file or "", entry.raw
+    if not file.endswith(".ini") or not isinstance(raw, str):
+        return None
+    if has_inline_comment(raw):
         return "INI files have no comments behind a value: put it on a line of its own"
+    if len(raw) > 1 and raw[0] == raw[-1] and raw[0] in "\"'":
+        return f"in INI files quotes belong to the value: write {raw[1:-1]}"
     return None
 
 

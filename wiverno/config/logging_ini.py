@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from wiverno.config.errors import Origin
+from wiverno.config.expand import escape
 from wiverno.config.ini_file import IniFile
 
 Note = Callable[[str, Origin, str], None]
@@ -18,13 +19,21 @@ _NOWHERE = Origin("default")
 _STREAMS = {"sys.stdout": "ext://sys.stdout", "sys.stderr": "ext://sys.stderr"}
 
 
-def read(source: IniFile, note: Note) -> dict[str, Any]:
-    """Return the sections [loggers], [handlers], [formatters] and theirs as a table for dictConfig."""
+def read(source: IniFile, note: Note, expandable: Callable[[str], str]) -> dict[str, Any]:
+    """Return the sections [loggers], [handlers], [formatters] and theirs as a table for dictConfig.
+
+    Args:
+        source: the file.
+        note: is told what cannot be carried.
+        expandable: turns a value of the file into one of TOML: `%(here)s` becomes a variable, `${…}` stays text.
+    """
     table: dict[str, Any] = {}
     for name in _names(source, "formatters"):
-        table.setdefault("formatters", {})[name] = _formatter(_section(source, f"formatter_{name}"))
+        # fileConfig replaces nothing in a formatter's section.
+        keys = {key: escape(value) for key, value in _section(source, f"formatter_{name}").items()}
+        table.setdefault("formatters", {})[name] = _formatter(keys)
     for name in _names(source, "handlers"):
-        table.setdefault("handlers", {})[name] = _handler(source, f"handler_{name}", note)
+        table.setdefault("handlers", {})[name] = _handler(source, f"handler_{name}", note, expandable)
     for name in _names(source, "loggers"):
         keys = _section(source, f"logger_{name}")
         logger: dict[str, Any] = {"level": keys["level"]} if keys.get("level") else {}
@@ -54,8 +63,8 @@ def _formatter(keys: Mapping[str, str]) -> dict[str, Any]:
     return {name: keys[key] for key, name in wanted.items() if keys.get(key)}
 
 
-def _handler(source: IniFile, section: str, note: Note) -> dict[str, Any]:
-    keys = _section(source, section)
+def _handler(source: IniFile, section: str, note: Note, expandable: Callable[[str], str]) -> dict[str, Any]:
+    keys = {key: expandable(value) for key, value in _section(source, section).items()}
     name = keys.get("class", "StreamHandler")
     handler: dict[str, Any] = {"class": _class_path(name)}
     handler |= {key: keys[key] for key in ("level", "formatter") if keys.get(key)}

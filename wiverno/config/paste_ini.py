@@ -12,8 +12,8 @@ from typing import Any
 
 from wiverno.config import logging_ini
 from wiverno.config.errors import Origin, Problem
-from wiverno.config.expand import escape, is_expandable
-from wiverno.config.ini_file import APP_SECTIONS, IniFile
+from wiverno.config.expand import escape, is_expandable, unescaped
+from wiverno.config.ini_file import APP_SECTIONS, PSERVE_LISTS, IniFile
 from wiverno.config.settings import SETTINGS
 
 Note = Callable[[str, Origin, str], None]
@@ -63,7 +63,8 @@ def _component(source: IniFile, section: str, note: Note) -> dict[str, Any]:
         origin = source.origin(section, key)
         value = source.parser.get(section, key, raw=True) or ""
         if key == "use":
-            table["use"] = value if value.lower().startswith(_SCHEMES) else f"config:{source.name}#{value}"
+            use = value if value.lower().startswith(_SCHEMES) else f"config:{source.name}#{value}"
+            table["use"] = expandable(source, use)
         elif key in ("filter-with", "require") or key.startswith(("set ", "get ", "paste.")):
             note("has no counterpart in TOML", origin, key)
         else:
@@ -83,19 +84,28 @@ def expandable(source: IniFile, value: str, *, is_server: bool = False) -> str:
     In a server's section `${…}` means the same in both; to an application's it would be new: there a `$` stays a `$`.
     """
     keep = str if is_server else escape
-    parts, position = [], 0
+    parts: list[str] = []
+    # What stands between references belongs together for `escape`; of "%%" only one is left there.
+    between, position = "", 0
     for match in _REFERENCE.finditer(value):
-        parts.append(keep(value[position : match.start()]))
+        between += value[position : match.start()]
         position = match.end()
-        parts.append("%" if match[1] is None else _reference(source, match[1]))
-    return "".join([*parts, keep(value[position:])])
+        if match[1] is None:
+            between += "%"
+            continue
+        kept = keep(between)
+        if (len(kept) - len(kept.rstrip("$"))) % 2:
+            kept += "$"  # the last one would make "$$" with that of the reference
+        parts += [kept, _reference(source, match[1], keep)]
+        between = ""
+    return "".join([*parts, keep(between + value[position:])])
 
 
-def _reference(source: IniFile, name: str) -> str:
+def _reference(source: IniFile, name: str, keep: Callable[[str], str]) -> str:
     if name in ("here", "__file__") or name not in source.default_names:
         return f"${{{name}}}"
     default = source.variables_in_reach.get(name, "")
-    return f"${{{name}:-{default}}}" if "}" not in default else default
+    return keep(default) if "}" in default or "${" in default else f"${{{name}:-{default}}}"
 
 
 def other_sections(source: IniFile, note: Note) -> dict[str, Any]:
@@ -105,7 +115,7 @@ def other_sections(source: IniFile, note: Note) -> dict[str, Any]:
     for section in source.parser.sections():
         kind = section.partition(":")[0]
         if section == "pserve":
-            document["pserve"] = source.pserve(problems)
+            document["pserve"] = _pserve(source, problems)
         elif kind in (*APP_SECTIONS, "server", "filter"):
             continue
         elif section not in ("loggers", "handlers", "formatters") and not section.startswith(logging_ini.PREFIXES):
@@ -113,8 +123,14 @@ def other_sections(source: IniFile, note: Note) -> dict[str, Any]:
     for key in source.default_names:
         note("is global configuration for Paste's factories, which TOML has not", source.origin("DEFAULT", key), key)
     if source.parser.has_section("loggers"):
-        document["logging"] = logging_ini.read(source, note)
+        document["logging"] = logging_ini.read(source, note, lambda value: expandable(source, value))
     return document
+
+
+def _pserve(source: IniFile, problems: list[Problem]) -> dict[str, Any]:
+    """Return [pserve] with references to the file's directory, not with this machine's directories."""
+    found = {key: expandable(source, value) for key, (value, _) in source.section("pserve", problems, raw=True).items()}
+    return {key: value.split() if key in PSERVE_LISTS else value for key, value in found.items()}
 
 
 def written(document: Mapping[str, Any], note: Note) -> str:
@@ -191,6 +207,10 @@ def _texts(settings: Mapping[str, Any], note: Note, label: str, before: str = ""
     for name, value in settings.items():
         if isinstance(value, Mapping):
             keys |= _texts(value, note, label, f"{before}{name}.")
+            continue
+        literal = unescaped(value) if isinstance(value, str) else None
+        if isinstance(value, str) and literal is not None:
+            keys[before + name] = literal.replace("%", "%%")
             continue
         if is_expandable(value):
             note("the application gets ${…} as it is: Paste does not look at it", _NOWHERE, f"{label}.{before}{name}")

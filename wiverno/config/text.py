@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -30,6 +31,10 @@ _SHAPES = {
     (False, True, False, True): "UTF-16 (little-endian)",
     (True, False, True, False): "UTF-16 (big-endian)",
 }
+
+
+# Jinja and its like, Mako and ERB, autoconf.
+_TEMPLATE = re.compile(r"\{\{|\{%|<%|(?<![\w.])@[A-Za-z_][A-Za-z0-9_]*@")
 
 
 class BadTextError(ValueError):
@@ -142,6 +147,12 @@ def from_system(text: str) -> str:
         return os.fsencode(text).decode()
     except UnicodeError:
         return text
+
+
+def template_hint(text: str) -> str | None:
+    """Return the hint at a template that was given in place of the file that is made of it, or None."""
+    found = _TEMPLATE.search(text)
+    return f"{found.group()} … looks like a template: fill it in first" if found else None
 
 
 def _neighbour(path: Path) -> str | None:

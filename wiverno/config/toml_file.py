@@ -20,7 +20,8 @@ from wiverno.config.errors import ConfigError, Origin, Problem, did_you_mean
 from wiverno.config.positions import Place, toml_places
 from wiverno.config.secrecy import masked_line
 from wiverno.config.settings import ALIASES, SETTINGS
-from wiverno.config.text import read_text
+from wiverno.config.strangers import uwsgi_file
+from wiverno.config.text import read_text, template_hint
 
 OWN_TABLES = ("app", "middleware", "server", "pserve", "logging")
 FOREIGN_TABLES = ("pshell", "prequest", "proutes", "ptweens", "pviews", "tool")
@@ -44,7 +45,7 @@ class TomlDocument:
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise ConfigError([self._syntax_problem(str(error))]) from None
+            raise ConfigError([uwsgi_file(name, text) or self._syntax_problem(str(error))]) from None
 
     @cached_property
     def places(self) -> dict[tuple[str | int, ...], Place]:
@@ -85,7 +86,7 @@ class TomlDocument:
             # The hint would repeat the value.
             return Problem("is no TOML: the value is written wrongly", origin, hint="write text in quotes")
         what = match[1][:1].lower() + match[1][1:]
-        return Problem(f"is no TOML: {what}", origin, hint=_syntax_hint(line))
+        return Problem(f"is no TOML: {what}", origin, hint=_syntax_hint(line) or template_hint(self.text))
 
 
 def _syntax_hint(line: str) -> str | None:

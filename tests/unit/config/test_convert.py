@@ -149,10 +149,114 @@ def test_a_gunicorn_conf_py_is_run_as_gunicorn_does() -> None:
 
 def test_a_gunicorn_conf_py_that_raises_is_a_configuration_error() -> None:
     Path("g.py").write_text("1 / 0\n")
-    with pytest.raises(ConfigError, match=r"g\.py: cannot be run: ZeroDivisionError"):
+    with pytest.raises(ConfigError, match=r"g\.py:1: cannot be run: ZeroDivisionError"):
         convert("g.py")
     with pytest.raises(ConfigError, match=r"gone\.py: no such file"):
         convert("gone.py")
+
+
+def test_a_gunicorn_conf_py_may_do_what_programs_do(capfd: pytest.CaptureFixture[str]) -> None:
+    """What it prints, by whatever way, stays out of the file and is told with its first line."""
+    table, found = converted(
+        "g.py",
+        "import os, sys, subprocess\nprint('[server]')\nprint('port = 1')\nos.write(1, b'x')\nsys.stdout.close()\n"
+        "subprocess.run(['sh', '-c', 'echo loud >&2'])\nos.chdir('/')\nbind = '127.0.0.1:81'\n",
+    )
+    assert table == {"server": {"listen": ["127.0.0.1:81"]}}
+    assert capfd.readouterr() == ("", "")
+    assert "printed on standard output, which is no part of the configuration: 'x" in found[0]
+    assert found[1].endswith("printed on standard error, which is no part of the configuration: 'loud'")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import sys\nsys.exit(3)\n", r"g\.py:2: cannot be run: it called sys\.exit\(3\)"),
+        ("raise SystemExit\n", r"g\.py:1: cannot be run: it called sys\.exit\(None\)"),
+        (
+            "print('bye', flush=True)\nimport os\nos._exit(0)\n",
+            r"it ended the process with status 0\n.*it printed: bye",
+        ),
+        ("import os\nos.kill(os.getpid(), 9)\n", r"g\.py: cannot be run: it was killed by signal 9"),
+        ("import no_such_module\n", r"g\.py:1: cannot be run: ModuleNotFoundError: (.|\n)*install what it imports"),
+        ("bind = '{{ host }}'\n{% if x %}\n", r"g\.py:2: cannot be run: SyntaxError(.|\n)*looks like a template"),
+        ("def f():\n    raise KeyboardInterrupt('no')\nf()\n", r"g\.py:2: cannot be run: KeyboardInterrupt: no"),
+        ("x = '\xff'\n".encode("latin-1"), r"cannot be run: SyntaxError"),
+    ],
+)
+def test_a_gunicorn_conf_py_that_does_not_come_to_its_end(text: str | bytes, words: str) -> None:
+    Path("g.py").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError, match=words):
+        convert("g.py")
+
+
+def test_gunicorns_values_that_mean_something_else_here() -> None:
+    """Zeros, "not set", numbers of users, words for levels; what is no value at all is named, and the rest carried."""
+    table, found = converted(
+        "g.py",
+        "bind = '[::1]:80'\nlimit_request_line = 0\nlimit_request_fields = 0\nkeepalive = 0\ntimeout = 0\nuser = 1000\n"
+        "accesslog = None\nloglevel = 'WARN'\nbacklog = 'many'\nwsgi_app = 'a:b${c}'\numask = 0o27\n"
+        "class logger_class: pass\nstatsd_host = 'x'\n",
+    )
+    assert table == {
+        "app": {"use": "a:b$${c}"},
+        "server": {
+            "listen": ["[::1]:80"], "max_request_line_size": "256KiB", "max_header_count": 32768, "user": "1000",
+            "request_timeout": "0s", "log_level": "warning", "umask": "027",
+        },
+    }  # fmt: skip
+    names = sorted(note.split(": ")[1] for note in found)
+    assert names == [
+        "backlog", "keepalive", "limit_request_fields", "limit_request_line", "logger_class", "statsd_host", "timeout",
+    ]  # fmt: skip
+    Path("out.toml").write_text(convert("g.py").text)
+    assert load("out.toml", environ={}).adjustments.max_request_line_size == 262144
+
+
+def test_an_address_that_is_not_carried_does_not_become_every_address() -> None:
+    """The other servers' own default is written, and noted."""
+    table, found = converted("g.py", "bind = '0.0.0.0:$PORT'\n")
+    assert table["server"] == {"listen": ["127.0.0.1:8000"]}
+    assert any("is no value of listen" in note for note in found)
+    assert any("no address is carried over" in note for note in found)
+    table, _ = converted("a.ini", "[server:main]\nuse = egg:Paste#http\nport = 80\n")
+    assert table["server"] == {"host": "127.0.0.1", "port": 80}
+    table, _ = converted("b.ini", "[server:main]\nuse = egg:gunicorn\nhost = 127.0.0.2\nport = 81\n")
+    assert table["server"] == {"listen": ["127.0.0.2:81"]}
+
+
+def test_dollar_signs_of_ini_files_stay_what_they_are() -> None:
+    """`${…}` is text to a Paste application, to its logging and to another server; `%(here)s` becomes a variable."""
+    table, _ = converted(
+        "a.ini",
+        "[DEFAULT]\nhost = ${x} y\n[app:main]\nuse = egg:X\nbase = /nf/${build_key}/_ew_/\nprice = $%(host)s\n"
+        "both = $$%(given)s ${a}$%(given)s 5$ 100%%\n"
+        "[server:main]\nuse = egg:waitress\nident = ${z}\nurl_prefix = /$%(given)s\n"
+        "[pserve]\nwatch_files = %(here)s/a ${b}\n"
+        "[loggers]\nkeys = root\n[handlers]\nkeys = h\n[formatters]\nkeys = f\n[logger_root]\nhandlers = h\n"
+        "[handler_h]\nclass = FileHandler\nargs = ('%(here)s/${c}.log',)\nformatter = f\n"
+        "[formatter_f]\nformat = ${message} %(x)s\nstyle = $\n",
+    )
+    Path("out.toml").write_text(convert("a.ini").text)
+    found = load("out.toml", environ={}, variables={"given": "G"})
+    here = str(Path.cwd())
+    assert found.app is not None
+    assert found.app.settings == {
+        "base": "/nf/${build_key}/_ew_/", "price": "$${x} y", "both": "$$G ${a}$G 5$ 100%",
+    }  # fmt: skip
+    assert (found.adjustments.ident, found.adjustments.url_prefix) == ("${z}", "/$G")
+    assert found.pserve == {"watch_files": [f"{here}/a", "${b}"]}
+    assert found.logging is not None
+    assert found.logging["handlers"]["h"]["filename"] == f"{here}/${{c}}.log"
+    assert found.logging["formatters"]["f"]["format"] == "${message} %(x)s"
+    assert here not in str(table)
+
+
+def test_escaped_dollar_signs_of_toml_become_text_in_ini() -> None:
+    Path("a.toml").write_text('[app]\nuse = "egg:X"\nsettings = { base = "/$${key}/", price = "5$", two = "${A}$$" }\n')
+    result = convert("a.toml")
+    assert "base = /${key}/\nprice = 5$\ntwo = ${A}$$\n" in result.text
+    assert [note.key for note in result.notes] == ["app.settings.two"]
 
 
 def test_gunicorns_oddities() -> None:
