@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from json.encoder import encode_basestring_ascii
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from wiverno.core.descriptors import Descriptor
@@ -21,6 +22,8 @@ from wiverno.guard import guarded_logger
 from wiverno.streams import reserve_descriptors, say
 
 Environ = dict[str, Any]
+
+_NO_WAIT: Final = getattr(os, "O_NONBLOCK", 0)
 
 
 class Head(Protocol):
@@ -93,7 +96,11 @@ class AccessLog:
         reserve_descriptors()
         if self._target == "-":
             return os.dup(1)  # the application may close standard output, and open a file in its place
-        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        # The leader opens it again when logs are rotated, and may not wait for a reader if it is a FIFO.
+        opened = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NO_WAIT, 0o640)
+        if _NO_WAIT:
+            os.set_blocking(opened, True)
+        return opened
 
     def write(self, batch: Sequence[Record]) -> None:
         """Write lines about these responses."""
@@ -353,6 +360,8 @@ def reopen_log_files() -> None:
         handler = reference() if callable(reference) else reference
         if type(handler) is not logging.FileHandler or handler.stream is None:
             continue  # subclasses rotate or watch their files by themselves
+        if Path(handler.baseFilename).is_fifo():
+            continue  # it is not rotated, and without a reader opening it would never return
         handler.acquire()
         try:
             old = handler.stream

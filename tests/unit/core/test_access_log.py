@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from datetime import datetime
@@ -113,6 +114,28 @@ def test_selection(tmp_path: Path) -> None:
     selection: dict[str, Any] = {"sample": 3, "skip": ("/healthz", "/static/*")}
     assert written(tmp_path, "{path}", *environs, **selection) == ["/shop", "/shop"]
     assert len(written(tmp_path, "{path}", *environs, code=500, **selection)) == len(paths)
+
+
+def test_a_fifo_in_place_of_a_log_holds_nobody_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Opening one waits for its reader: at rotation the old file stays, and logging's are left alone."""
+    path, other = tmp_path / "access.log", tmp_path / "error.log"
+    observer = Observer(AccessLog(str(path), "{path}"))
+    handler = logging.FileHandler(other)
+    try:
+        for file in (path, other):
+            file.unlink()
+            os.mkfifo(file)
+        observer.reopen()
+        assert "can't be reopened: No such device or address" in caplog.text
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        observer.reopen()
+        observer.note((environ(REQUEST_URI="/1"), "GET", OK, 0, 0.0, 0.0, 0.0))
+        observer.flush()
+        assert os.read(reader, 1000) == b"/1\n"
+        os.close(reader)
+    finally:
+        handler.close()
+        observer.close()
 
 
 def test_reopen_after_rotation(tmp_path: Path) -> None:
