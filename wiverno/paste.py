@@ -26,6 +26,7 @@ from wiverno.files import started_in
 from wiverno.importer import ImportTargetError, load_object
 from wiverno.serving import end_with_one_line, prepared_metrics, run_server, why_not_started
 from wiverno.streams import prepare_streams, say
+from wiverno.workers.finish import ends_with_pserve
 from wiverno.workers.rerun import hired, this_program
 from wiverno.workers.supervisor import StartFailedError
 
@@ -278,8 +279,8 @@ def _runner(loaded: LoadedConfig, reread: Callable[[], LoadedConfig] | None = No
     def run(app: Application) -> int:
         activate(loaded)
         try:
-            with started_in(directory):  # the application that was loaded meanwhile may have changed it
-                run_server(app, loaded.adjustments, renewed if again else None)
+            with ends_with_pserve() as end, started_in(directory):  # the application may have changed the directory
+                end.by = run_server(app, loaded.adjustments, renewed if again else None)
         except OSError as error:
             end_with_one_line(why_not_started(error, loaded.adjustments))
         except StartFailedError as error:

@@ -106,7 +106,7 @@ def serve_paste(app: Any, global_conf: Mapping[str, str] | None, **kw: str) -> i
 def run_server(
     application: Any, adjustments: Adjustments, reread: Callable[[], Adjustments] | None = None, *,
     is_quiet: bool = False,
-) -> None:  # fmt: skip
+) -> float:  # fmt: skip
     """Listen, say where, and serve an application that is loaded already until a signal ends it.
 
     Args:
@@ -115,6 +115,9 @@ def run_server(
         reread: returns the settings as they are in the file now. A reload takes them, and workers with the code as it
             is then, by running this program again. Without it a reload changes nothing.
         is_quiet: leave logging alone and do not say where the server listens.
+
+    Returns:
+        As `run_plan`.
 
     Raises:
         OSError: an address cannot be listened on; `why_not_started` has words for it.
@@ -129,16 +132,20 @@ def run_server(
     if reread is not None:
         program = this_program()
         configure = lambda: replace(plan, adjustments=reread(), program=program)  # noqa: E731
-    run_plan(plan, configure, is_quiet=is_quiet)
+    return run_plan(plan, configure, is_quiet=is_quiet)
 
 
-def run_plan(plan: Plan, configure: Callable[[], Plan] | None = None, *, is_quiet: bool = False) -> None:
+def run_plan(plan: Plan, configure: Callable[[], Plan] | None = None, *, is_quiet: bool = False) -> float:
     """Serve what `plan` says, in this process or under a supervisor, until a signal ends it.
 
     Args:
         plan: the settings, and how the application is come by.
         configure: reads the configuration anew, for a reload.
         is_quiet: leave logging alone and do not say where the server listens.
+
+    Returns:
+        Monotonic seconds at which `graceful_timeout` is over, 0 if the end was forced; for `watch_end` where the
+        process ends now.
 
     Raises:
         OSError: an address cannot be listened on; `why_not_started` has words for it.
@@ -147,7 +154,7 @@ def run_plan(plan: Plan, configure: Callable[[], Plan] | None = None, *, is_quie
     """
     reserve_descriptors()  # before the application opens its files
     with started_in():
-        _run_plan(plan, configure and _at_start(configure), is_quiet=is_quiet)
+        return _run_plan(plan, configure and _at_start(configure), is_quiet=is_quiet)
 
 
 def _at_start(configure: Callable[[], Plan]) -> Callable[[], Plan]:
@@ -160,7 +167,7 @@ def _at_start(configure: Callable[[], Plan]) -> Callable[[], Plan]:
     return read
 
 
-def _run_plan(plan: Plan, configure: Callable[[], Plan] | None, *, is_quiet: bool) -> None:
+def _run_plan(plan: Plan, configure: Callable[[], Plan] | None, *, is_quiet: bool) -> float:
     if not is_quiet:
         be_heard()
     settings = plan.adjustments
@@ -170,9 +177,8 @@ def _run_plan(plan: Plan, configure: Callable[[], Plan] | None, *, is_quiet: boo
     metrics = prepared_metrics(settings)
     try:
         if settings.workers:
-            _supervise(plan, configure, notifier, metrics, say)
-        else:
-            _serve_alone(plan, notifier, metrics, say)
+            return _supervise(plan, configure, notifier, metrics, say)
+        return _serve_alone(plan, notifier, metrics, say)
     finally:
         if metrics is not None:
             metrics.close()
@@ -190,7 +196,7 @@ def prepared_metrics(settings: Adjustments) -> ApplicationMetrics | None:
 
 def _serve_alone(
     plan: Plan, notifier: Notifier, metrics: ApplicationMetrics | None, say: Callable[..., None]
-) -> None:  # fmt: skip
+) -> float:  # fmt: skip
     settings = plan.adjustments
     server = build_server(plan.load(), settings)
     try:
@@ -202,12 +208,13 @@ def _serve_alone(
             server.serve(lambda: say(settings, server.listeners))
     finally:
         server.close()
+    return server.engine.stop_by
 
 
 def _supervise(
     plan: Plan, configure: Callable[[], Plan] | None, notifier: Notifier, metrics: ApplicationMetrics | None,
     say: Callable[..., None],
-) -> None:  # fmt: skip
+) -> float:  # fmt: skip
     settings = plan.adjustments
     on_gone = metrics.forget if metrics is not None else None
     supervisor = Supervisor(plan, configure, notifier=notifier, version=version("wiverno"), on_gone=on_gone)
@@ -216,6 +223,7 @@ def _supervise(
         supervisor.run(admin, lambda: say(settings, supervisor.listeners))
     finally:
         supervisor.close()
+    return supervisor.stop_by
 
 
 def _say_nothing(settings: Adjustments, listeners: Iterable[Listener]) -> None:

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Final, TextIO
 
 COUNT: Final = 3  # descriptors 0, 1 and 2
+STDERR: Final = 2  # sys.stderr may be anything, and have none
 
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 

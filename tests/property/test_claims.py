@@ -22,7 +22,7 @@ from wiverno.core import crew as crew_module
 CLIENTS = 5
 PLACES = (
     "put a claim", "take a claim", "look for a claim", "read _claim", "write _claim", "read _is_parked",
-    "write _is_parked", "read _lead_is_mine", "write _lead_is_mine", "look", "lock", "wait", "the application",
+    "write _is_parked", "read is_saturated", "write is_saturated", "look", "lock", "wait", "the application",
 )  # fmt: skip
 
 

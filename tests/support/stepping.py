@@ -299,7 +299,7 @@ def _shared(name: str) -> property:
     return property(read, write)
 
 
-for _name in ("_claim", "_is_parked", "_lead_is_mine"):
+for _name in ("_claim", "_is_parked", "is_saturated"):
     setattr(SteppedCrew, _name, _shared(_name))
 
 

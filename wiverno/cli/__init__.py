@@ -5,10 +5,13 @@ imported when that command is asked for. The configuration loader alone reads th
 variable. The only exits of the program are in this room.
 """
 
+import os
 import sys
 
 from wiverno.cli.overview import overview
 from wiverno.streams import prepare_streams
+
+FAILURE = 1
 
 
 def main(program: str = "wiverno") -> None:
@@ -17,6 +20,19 @@ def main(program: str = "wiverno") -> None:
     if sys.argv[1:] == ["--help"]:
         sys.stdout.write(overview(program))
         return
-    from wiverno.cli.group import group
+    if os.getpid() == 1 and sys.argv[1:2] in (["run"], ["serve"]):
+        from wiverno.cli.process_one import stay_behind
 
-    group(prog_name=program)
+        stay_behind()
+    from wiverno.cli.group import group
+    from wiverno.workers.finish import watch_unserved
+
+    status: object = FAILURE
+    try:
+        group(prog_name=program)
+    except SystemExit as error:
+        status = error.code or 0
+        raise
+    finally:
+        # What the application has started while it was imported would keep a command alive that only looked, or failed.
+        watch_unserved(status if isinstance(status, int) else FAILURE)

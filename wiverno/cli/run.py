@@ -17,6 +17,7 @@ from wiverno.core.recovery import ServerFailedError
 from wiverno.files import in_start_directory
 from wiverno.paste import application, application_of
 from wiverno.serving import run_plan, why_not_started
+from wiverno.workers.finish import watch_end
 from wiverno.workers.plan import LoadFailedError, Plan
 from wiverno.workers.supervisor import StartFailedError
 
@@ -114,7 +115,7 @@ def _prepare(loaded: LoadedConfig) -> None:
 def start(plan: Plan, configure: Callable[[], Plan] | None = None) -> None:
     """Serve until a signal ends it; what keeps the server from starting is told and ends the program with status 1."""
     try:
-        run_plan(plan, configure)
+        watch_end(run_plan(plan, configure))
     except OSError as error:
         end(why_not_started(error, plan.adjustments), FAILURE)
     except (LoadFailedError, ServerFailedError, StartFailedError) as error:

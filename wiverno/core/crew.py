@@ -36,6 +36,7 @@ from wiverno.core.recovery import Recovery
 from wiverno.core.roster import END, Member, Roster
 from wiverno.core.waiting import Task, WaitingRequests, refuse
 from wiverno.guard import guarded_logger
+from wiverno.wsgi import forked
 from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.gateway import CLOSE, KEEP
 
@@ -83,11 +84,12 @@ class Crew:
         self._look = threading.Lock()
         self._look.acquire()
         self._has_started = False
-        self._lead_is_mine = False  # the lookout leads
+        self.is_saturated = False  # no thread is free: the lookout leads, and requests are queued
         self._term: object = None  # changes with the leader
         self.recovery = Recovery(loop, self.end)
         self.has_ended = False
         """The loop is over: whoever leads returns."""
+        self.is_abandoned = False  # a copy in a process that the application forked: who comes back ends the process
 
     # ---------------------------------------------------------------- the lookout
 
@@ -109,12 +111,8 @@ class Crew:
     def end(self) -> None:
         """Make `run` return: called by the leader, or by anybody who gives up waiting for it."""
         self.has_ended = True
-        self._unpark()
+        self.attend()
         self._loop.poller.wake()
-
-    def attend(self) -> None:
-        """Have the thread in `run`, where signal handlers run, go on for a moment; from any thread."""
-        self._unpark()
 
     def join(self, deadline: float) -> int:
         """Wait for idle threads to end until `deadline` (monotonic seconds); return how many still run."""
@@ -123,12 +121,7 @@ class Crew:
     @property
     def busy(self) -> int:
         """Threads that run a request outside the lead, and are not waiting for a client that reads slowly."""
-        return self.roster.busy(0 if self._lead_is_mine else 1)
-
-    @property
-    def is_saturated(self) -> bool:
-        """Whether no thread is free, so that the lookout leads and requests are queued."""
-        return self._lead_is_mine
+        return self.roster.busy(0 if self.is_saturated else 1)
 
     @property
     def queued(self) -> int:
@@ -145,7 +138,7 @@ class Crew:
         clock = time.monotonic
         looked = clock()
         while not self.has_ended:
-            if self._lead_is_mine:
+            if self.is_saturated:
                 self.recovery.lead(self._dispatch)
                 continue
             used = time.process_time()
@@ -167,7 +160,7 @@ class Crew:
             if self._take_claim(turn):
                 calm = 0
                 if not self._give_lead():
-                    self._lead_is_mine = True
+                    self.is_saturated = True
                 continue
             quiet += 1
             if quiet > QUIET_LOOKS:
@@ -193,11 +186,12 @@ class Crew:
         """Sleep until the leader runs a request again."""
         self._is_parked = True
         # The leader puts its claim and then looks at _is_parked; this looks in the opposite order, so one of them sees.
-        if self._turn == turn and not self._claim and not self.has_ended and not self._lead_is_mine:
+        if self._turn == turn and not self._claim and not self.has_ended and not self.is_saturated:
             self._look.acquire()
         self._is_parked = False
 
-    def _unpark(self) -> None:
+    def attend(self) -> None:
+        """Have the thread in `run`, where signal handlers run, go on for a moment; from any thread."""
         self._is_parked = False
         try:
             self._look.release()
@@ -242,6 +236,8 @@ class Crew:
 
     def _next_task(self, me: Member) -> Task | None:
         """Take a queued request, or go among the waiting, or leave if there are too many; neither after the end."""
+        if self.is_abandoned:
+            forked.leave()
         with self._lock:
             task = None if self.has_ended else self._tasks.take()
             if task is None and not self.roster.leave(me):
@@ -315,7 +311,7 @@ class Crew:
             self._turn += 1
             claim.append((connection, method, path))
             if self._is_parked:
-                self._unpark()
+                self.attend()
             try:
                 outcome = connection.gateway.respond(environ)
             except BaseException as error:  # noqa: BLE001 - as above
@@ -349,14 +345,16 @@ class Crew:
         if not self.has_ended:
             self._loop.wait()
             self.recovery.errors = 0
+        elif self.is_abandoned:
+            forked.leave()
         return not self.has_ended
 
     def _leave_lead(self) -> None:
         """Give the lead to a waiting thread, or to the lookout if all are busy."""
         self._term = None
         if not self._give_lead():
-            self._lead_is_mine = True
-            self._unpark()
+            self.is_saturated = True
+            self.attend()
 
     def _dispatch(self) -> None:
         """Lead without entering the application, until a thread is free (the lookout, when every thread is busy)."""
@@ -380,10 +378,10 @@ class Crew:
                 self.recovery.drop(connection, error)
 
     def _hand_back(self) -> bool:
-        self._lead_is_mine = False
+        self.is_saturated = False
         if self._give_lead():
             return True
-        self._lead_is_mine = True
+        self.is_saturated = True
         return False
 
     def _queue(self, connection: Connection, environ: Environ) -> None:

@@ -8,7 +8,9 @@ when the last connection has gone or after `graceful_timeout`. The object's thre
 called from any thread and from a signal handler.
 """
 
+import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -16,6 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wiverno.config.settings import Adjustments
+from wiverno.core import forks
 from wiverno.core.acceptor import Acceptor, ConnectionLimit
 from wiverno.core.access_log import reopen_log_files
 from wiverno.core.counters import Counters
@@ -29,12 +32,12 @@ from wiverno.core.observer import Observer, new_observer
 from wiverno.core.poller import READ, new_poller
 from wiverno.core.pulse import Pulse
 from wiverno.core.recovery import ServerFailedError
-from wiverno.core.service import new_service
+from wiverno.core.service import new_certificates, new_service, variables_of
 from wiverno.core.signals import REFRESH_SIGNALS, signals_wake
 from wiverno.core.stuck import StuckWatch
 from wiverno.guard import guarded_logger
 from wiverno.streams import reserve_descriptors
-from wiverno.wsgi.environ import Environ, listener_variables
+from wiverno.wsgi import forked
 from wiverno.wsgi.gateway import Application
 
 if TYPE_CHECKING:
@@ -71,6 +74,7 @@ class Engine:
             certificates: read already, by a process that was allowed to.
         """
         reserve_descriptors()
+        self._pid = os.getpid()
         self._is_shared = is_shared
         self._threads = threads
         self._counters: Counters | None = None
@@ -142,6 +146,7 @@ class Engine:
         """
         if not self._is_first():
             return
+        self._own_process()
         try:
             self.listen()
             self._enter_loop()
@@ -151,12 +156,27 @@ class Engine:
             if failure is not None:
                 raise ServerFailedError(str(failure)) from failure
         finally:
+            if self.crew.is_abandoned:
+                forked.leave(sys.exception())
             self._finish()
+            forks.unregister(self)
+
+    def _own_process(self) -> None:
+        """Make this process the server's: it may have been forked since the server was made."""
+        if self._pid != os.getpid():
+            self.loop.poller.close()  # epoll's set is shared with the parent
+            self.loop.poller = new_poller(self._adjustments.poller)
+            for listener in self._listeners:
+                listener.owner = os.getpid()
+        forked.is_copy = False
+        forks.register(self)
 
     def _run_crew(self) -> None:
         try:
             self.crew.run()
         except (SystemExit, KeyboardInterrupt):
+            if self.crew.is_abandoned:
+                raise
             # Raised by a signal handler of the program's own: requests may finish, as after a signal taken by us.
             self.stop(force=self._is_asked_to_stop)
             self.crew.run()
@@ -173,9 +193,8 @@ class Engine:
 
     def _enter_loop(self) -> None:
         loop = self.loop
-        multithreaded = self._service.is_threaded
         for listener in self._listeners:
-            variables = self._variables(listener, threads=multithreaded)
+            variables = variables_of(listener, self._adjustments, self._service, processes=self._is_shared)
             acceptor = Acceptor(listener, variables, self._service, loop, self._limit)
             if self._is_shared:
                 acceptor.burst = 1  # the next client may find another process with less to do
@@ -227,21 +246,6 @@ class Engine:
         if self._pulse is not None:
             self._pulse.gauge()
 
-    def _variables(self, listener: Listener, *, threads: bool) -> Environ:
-        settings = self._adjustments
-        name = listener.host
-        if listener.is_unix or name in ("", "0.0.0.0", "::"):
-            name = settings.server_name
-        return listener_variables(
-            server_name=name,
-            server_port=str(listener.port),
-            software=settings.ident,
-            scheme="https" if self._service.tls is not None and not listener.is_unix else settings.url_scheme,
-            prefix=settings.url_prefix,
-            threads=threads,
-            processes=self._is_shared,
-        )
-
     # ---------------------------------------------------------------- stopping
 
     def stop(self, *, force: bool = False) -> None:
@@ -276,6 +280,14 @@ class Engine:
             self._observer.reopen()
         else:
             reopen_log_files()
+
+    @property
+    def stop_by(self) -> float:
+        """Monotonic seconds at which `graceful_timeout` is over, 0 if the end is forced, infinity without a limit."""
+        if self._is_forced:
+            return 0.0
+        timeout = self._adjustments.graceful_timeout or float("inf")
+        return self._deadline if self._is_draining else time.monotonic() + timeout
 
     @property
     def is_stopping(self) -> bool:
@@ -360,12 +372,14 @@ class Engine:
             self.stop()
 
     def abandon(self) -> None:
-        """Close this process's copies of everything after a fork, in a child that does not serve with them."""
+        """Close this process's copies after a fork, in a child that does not serve; takes no lock (forks.py)."""
+        self._ended = threading.Event()
+        self._ended.set()
+        self.crew.is_abandoned = self.crew.has_ended = True
         for listener in self._listeners:
             listener.socket.close()
-        for connection in list(self.loop.connections):
-            connection.abandon()
-        self.loop.poller.close()
+            listener.path = ""
+        self.loop.abandon()
 
     def wait_ended(self, timeout: float) -> bool:
         """Wait up to `timeout` seconds until everything is closed; tell whether it is."""
@@ -383,16 +397,3 @@ class Engine:
             except Exception as error:  # noqa: BLE001 - the rest is closed all the same
                 logger.warning("%r can't be closed: %s", thing, error)
         self._ended.set()
-
-
-def new_certificates(settings: Adjustments) -> "Certificates | None":
-    """Return what the settings say of TLS, None if nothing.
-
-    Raises:
-        OSError: a file can't be read or used.
-    """
-    if settings.certfile is None:
-        return None
-    from wiverno.core.certificates import Certificates  # OpenSSL is loaded by those who need it
-
-    return Certificates(settings)

@@ -38,6 +38,7 @@ class Listener:
         is_listening: whether clients can connect already.
         identity: device and inode of that file, so that another server's file of the same name is left alone.
         descriptor: what the socket's number stood for, so that its loss is noticed.
+        owner: the process that removes the file: no copy of the listener in another one does.
     """
 
     socket: socket.socket
@@ -47,6 +48,7 @@ class Listener:
     path: str = ""
     is_listening: bool = False
     identity: tuple[int, int] = (0, 0)
+    owner: int = field(default_factory=os.getpid)
     descriptor: Descriptor = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -68,11 +70,11 @@ class Listener:
         if not self.descriptor.is_ours():
             self.socket.detach()
         self.socket.close()
-        if self.path:
+        if self.path and self.owner == os.getpid():
             with contextlib.suppress(OSError):
                 if self.is_own_file():
                     Path(self.path).unlink()
-            self.path = ""
+        self.path = ""
 
     def is_own_file(self) -> bool:
         """Tell whether the Unix socket's file is there and is the one that was made for this socket.
@@ -302,6 +304,8 @@ def inherited(name: str) -> socket.socket:
     if not name.isdigit():
         raise OSError(errno.ENOENT, f"no inherited socket is named {name!r}")
     try:
-        return socket.socket(fileno=int(name))
+        sock = socket.socket(fileno=int(name))
     except OSError as error:
         raise OSError(error.errno, f"descriptor {name} is no socket: {error_text(error)}") from error
+    sock.set_inheritable(False)  # programs that the application starts would keep the port
+    return sock

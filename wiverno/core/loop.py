@@ -114,6 +114,16 @@ class Loop:
             except Exception:
                 logger.exception("Error in the engine, at a deadline")  # the lead is worth more than one connection
 
+    def abandon(self) -> None:
+        """Close this process's copies after a fork; whoever uses the tables in the child finds them empty."""
+        connections = list(self.connections)
+        for table in (self.connections, self.handlers, self.ready, self.posted, self.errands):
+            table.clear()
+        self.arming = threading.Lock()  # another thread may have held the old one
+        for connection in connections:
+            connection.abandon()
+        self.poller.close()
+
     def watch(self, handler: Handler, when: float) -> None:
         """See to it that `handler` is asked about its deadline at `when`; infinity is no deadline."""
         if when < 1e15:

@@ -282,7 +282,9 @@ class Outgoing:
         return is_readable(self.fd) or bool(self._decrypted is not None and self._decrypted())
 
     def abandon(self) -> None:
-        """Close this process's copy of the socket after a fork."""
+        """Close this process's copy of the socket after a fork; what the application writes then fails."""
+        self.phase = CLOSED
+        self.pending = None
         close_copy(self.sock)
 
     def __repr__(self) -> str:

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wiverno.config.settings import Adjustments
+from wiverno.core.listeners import Listener
 from wiverno.http.response import Signature
+from wiverno.wsgi.environ import Environ, listener_variables
 from wiverno.wsgi.gateway import Application
 from wiverno.wsgi.proxy import ProxyPolicy
 
@@ -79,4 +81,33 @@ def new_service(
         body_timeout=settings.body_timeout,
         min_rate=settings.body_min_rate,
         observer=observer,
+    )
+
+
+def new_certificates(settings: Adjustments) -> "Certificates | None":
+    """Return what the settings say of TLS, None if nothing.
+
+    Raises:
+        OSError: a file can't be read or used.
+    """
+    if settings.certfile is None:
+        return None
+    from wiverno.core.certificates import Certificates  # OpenSSL is loaded by those who need it
+
+    return Certificates(settings)
+
+
+def variables_of(listener: Listener, settings: Adjustments, service: Service, *, processes: bool) -> Environ:
+    """Return a listener's part of the environ; `processes`: other processes accept from it, too."""
+    name = listener.host
+    if listener.is_unix or name in ("", "0.0.0.0", "::"):
+        name = settings.server_name
+    return listener_variables(
+        server_name=name,
+        server_port=str(listener.port),
+        software=settings.ident,
+        scheme="https" if service.tls is not None and not listener.is_unix else settings.url_scheme,
+        prefix=settings.url_prefix,
+        threads=service.is_threaded,
+        processes=processes,
     )

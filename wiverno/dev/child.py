@@ -30,6 +30,7 @@ from wiverno.guard import guarded_logger
 from wiverno.importer import ImportTargetError, load_object
 from wiverno.web.answers import answer
 from wiverno.web.debug import debug_page
+from wiverno.workers.finish import watch_end
 
 # Seconds that requests get to finish before a restart.
 GRACE = 2.0
@@ -170,9 +171,13 @@ def main(order: Order) -> None:
     application = load_application(order)
     guarded = Guard(application, AllowedHosts(order.hosts), secrets.token_hex(6), is_live=order.is_live)
     sockets = [socket.socket(fileno=descriptor) for descriptor in order.descriptors]
+    for descriptor in (*order.descriptors, order.lifeline):  # programs that the application starts get none of them
+        if descriptor >= 0:
+            os.set_inheritable(descriptor, False)
     server = create_server(guarded, sockets=sockets, threads=order.threads, graceful_timeout=GRACE)
     servers.append(server)
     server.serve(lambda: logger.info("ready in %.2f s", time.perf_counter() - began))
+    watch_end(server.engine.stop_by)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """What is to be served: settings, and how the application is loaded."""
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wiverno.config.settings import SETTINGS, Adjustments, ConfigError
 from wiverno.importer import ImportTargetError, own_traceback
+from wiverno.wsgi.forked import leave_if_copy
 from wiverno.wsgi.gateway import Application
 
 if TYPE_CHECKING:
@@ -59,11 +61,15 @@ class Plan:
             ImportTargetError: the same.
             LoadFailedError: the application raised something, SystemExit included.
         """
+        pid = os.getpid()
         try:
-            return self.application()
+            application = self.application()
+            leave_if_copy(pid)
+            return application
         except (ConfigError, ImportTargetError, KeyboardInterrupt, LoadStopped):
             raise
         except BaseException as error:
+            leave_if_copy(pid, error)
             name = f" {self.name}" if self.name else ""
             raise LoadFailedError(f"the application{name} failed to load:\n{own_traceback(error)}") from error
 
@@ -87,3 +93,10 @@ def difference(old: Adjustments, new: Adjustments) -> list[str]:
         late = " (after a restart)" if name in FIXED and name != "workers" else ""
         lines.append(f"{name}: {shown}{late}")
     return lines
+
+
+def why_kept(plan: Plan) -> str:
+    """Return why new workers serve the application that is loaded already."""
+    if plan.adjustments.preload:
+        return "it was loaded before the workers (preload); a restart takes what is new"
+    return "it was given to the server ready-made, so only a restart takes new code and settings"

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 from wiverno.core.counters import Counters, Counts
+from wiverno.core.forks import own_fork
 from wiverno.core.loop import Loop
 from wiverno.core.poller import READ
 from wiverno.core.status import LEAVING, READY, STARTING, WorkerStatus
@@ -57,7 +58,8 @@ class WorkerProcess:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             try:
-                pid = os.fork()
+                with own_fork():
+                    pid = os.fork()
             except OSError:
                 os.close(self.fd)
                 os.close(self._writer)
@@ -153,16 +155,26 @@ class WorkerProcess:
 
     def reap(self, oom_kills_before: int) -> str | None:
         """Return why it ended, None if it lives; the argument is for `ending`."""
+        status: int | None
         try:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
         except ChildProcessError:
-            pid, status = self.pid, 0  # somebody else has waited for it
+            pid, status = self.pid, None
         if not pid:
             return None
         self.drain_reports()
         self._close_pipe()
         self.pid = 0
+        if status is None:
+            return "it ended, and code of the application in the main process has taken its exit status (os.wait)"
         return ending(status, oom_kills_before=oom_kills_before)
+
+    def abandon(self) -> None:
+        """Close the pipe in a process that the application forked; the worker is its parent's."""
+        if self.pid and self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+        self.pid = 0
 
     def wait(self) -> None:
         """Wait for the end of a process that was killed."""

@@ -22,8 +22,10 @@ from typing import Final, NoReturn
 
 from wiverno.config.settings import Adjustments
 from wiverno.config.sources import environment, follow_directory, take_variable
+from wiverno.core import forks
 from wiverno.core.counters import Counters
 from wiverno.core.listeners import Listener
+from wiverno.core.signals import ignored_before
 from wiverno.importer import own_traceback
 from wiverno.workers.plan import Plan
 from wiverno.workers.worker import Inheritance, live, report
@@ -108,6 +110,12 @@ class Hiring:
         for fd in (self._report, life, *(one.socket.fileno() for one in listeners)):
             os.set_inheritable(fd, False)
         self._rest = (listeners, Counters(rows), self._report, life)
+        forks.register(self)
+
+    def abandon(self) -> None:
+        """Close this process's copies, after the program has forked while it loads the application."""
+        for listener in self._rest[0]:
+            listener.socket.close()
 
     def failed(self, reason: str) -> None:
         """Tell the supervisor why the application can't be loaded."""
@@ -115,6 +123,8 @@ class Hiring:
 
     def work(self, application: Application) -> NoReturn:
         """Serve as a worker; never returns."""
+        forks.unregister(self)  # the worker registers
+        ignored_before(signal.Signals[name] for name in _NOT_YET)
         plan = Plan(self._adjustments, lambda: application, is_renewable=False)
         live(Inheritance(plan, application, *self._rest))
 

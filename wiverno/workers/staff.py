@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from wiverno.core.counters import CELL, WIDTH, Counters, Counts
-from wiverno.core.engine import Engine, new_certificates
+from wiverno.core.engine import Engine
 from wiverno.core.listeners import Listener
+from wiverno.core.service import new_certificates
 from wiverno.core.status import LEAVING, READY, STARTING, WorkerStatus
 from wiverno.guard import guarded_logger
 from wiverno.workers.endings import oom_kills
@@ -97,10 +98,7 @@ class Staff:
         worker = WorkerProcess(generation.number, counters, row, engine.loop, self._on_report)
 
         def become(report: int) -> None:
-            os.close(self._life_end)
-            for other in self.workers:
-                if other.pid and other.fd >= 0:
-                    os.close(other.fd)
+            self._abandon_pipes()
             engine.abandon()
             self._sockets.let_go(generation.listeners)
             listeners = copies(generation.listeners)
@@ -116,6 +114,18 @@ class Staff:
         worker.fork(become)
         self._free.remove(row)
         self.workers.append(worker)
+
+    def _abandon_pipes(self) -> None:
+        """Close, in a child, what tells workers that the supervisor lives and what other workers report through."""
+        os.close(self._life_end)
+        for worker in self.workers:
+            worker.abandon()
+
+    def abandon(self) -> None:
+        """Close everything in a process that the application forked from the supervisor."""
+        self._abandon_pipes()
+        for fd in (self._life, self._memory_file):
+            os.close(fd)
 
     def of(self, generation: Generation) -> list[WorkerProcess]:
         """Return the workers of a generation that have not been told to leave."""

@@ -26,15 +26,17 @@ from types import FrameType
 from typing import Any, Final
 
 from wiverno.config.settings import ConfigError
+from wiverno.core import forks
 from wiverno.core.engine import Engine
 from wiverno.core.listeners import Listener
+from wiverno.core.signals import give_back_signal, take_signal
 from wiverno.core.status import READY, STARTING, STOPPING, RefusedError, ServiceStatus
 from wiverno.files import SetupError, error_text
 from wiverno.guard import guarded_logger
 from wiverno.workers.main_process import Admin, Sampler, admin_engine
 from wiverno.workers.notify import Notifier
 from wiverno.workers.pid_file import pid_file
-from wiverno.workers.plan import LoadFailedError, Plan, difference
+from wiverno.workers.plan import LoadFailedError, Plan, difference, why_kept
 from wiverno.workers.privileges import owner
 from wiverno.workers.process import WorkerProcess
 from wiverno.workers.sockets import SharedSockets
@@ -50,13 +52,6 @@ FORCED: Final = 1.0  # seconds that a worker gets when the end is forced
 SETTLED: Final = 10.0  # seconds after which a worker's death is no sign that the next will die too
 NO_ROOM: Final = 2.0  # seconds until another attempt when the system has no room for a process
 LONGEST_PAUSE: Final = 30.0  # seconds between two attempts to start a worker that dies at once
-
-
-def _why_kept(plan: Plan) -> str:
-    """Return why new workers serve the application that is loaded already."""
-    if plan.adjustments.preload:
-        return "it was loaded before the workers (preload); a restart takes what is new"
-    return "it was given to the server ready-made, so only a restart takes new code and settings"
 
 
 class StartFailedError(Exception):
@@ -101,12 +96,19 @@ class Supervisor:
         self._is_stopping = self._is_draining = self._is_announced = False
         self._numbers = 1
         self._next: Generation | None = None
+        self._engine: Engine
+        forks.register(self)
         try:
             self._current = Generation(1, plan, self._sockets.open(plan.adjustments))
         except BaseException:
+            forks.unregister(self)
             self._sockets.close()
             raise
-        self._engine: Engine
+
+    def abandon(self) -> None:
+        """Close this process's copies of everything, after the application has forked in the supervisor."""
+        self._staff.abandon()
+        self._sockets.let_go(())
 
     # ---------------------------------------------------------------- running
 
@@ -141,8 +143,14 @@ class Supervisor:
         if self._fatal:
             raise StartFailedError(self._fatal)
 
+    @property
+    def stop_by(self) -> float:
+        """Monotonic seconds at which `graceful_timeout` is over, for what runs in this process; 0 if it was forced."""
+        return self._stop_at and self._stop_at + (self._current.plan.adjustments.graceful_timeout or float("inf"))
+
     def close(self) -> None:
         """Kill what is left of the workers, and close the sockets."""
+        forks.unregister(self)
         self._staff.close()
         self._sockets.close()
 
@@ -162,7 +170,8 @@ class Supervisor:
             self._engine.loop.ask(lambda: self._act(actions[number]))
 
         for number in actions:
-            stack.callback(signal.signal, number, signal.signal(number, handle))
+            take_signal(number, handle)
+            stack.callback(give_back_signal, number)
 
     def _act(self, action: Callable[[], object]) -> None:
         try:
@@ -211,7 +220,7 @@ class Supervisor:
         changes = difference(self._current.plan.adjustments, plan.adjustments)
         logger.info("reloading: %s", "; ".join(changes) or "no setting has changed")
         if generation.application is not None:
-            logger.warning("reloading: the application's code stays as it is: %s", _why_kept(plan))
+            logger.warning("reloading: the application's code stays as it is: %s", why_kept(plan))
         self._next = generation
 
     def _stop(self) -> None:
@@ -233,6 +242,7 @@ class Supervisor:
         if not self._is_stopping:
             self._notifier.stopping("stopping at once")
         self._is_stopping = self._is_draining = True
+        self._stop_at = 0.0
         for worker in self._staff.workers:
             worker.leave(FORCED)
             worker.stop_by = min(worker.stop_by, time.monotonic() + FORCED)

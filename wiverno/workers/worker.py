@@ -6,15 +6,11 @@ other end only the supervisor holds, so that its end is seen even after kill -9.
 lines of JSON, and through its counters.
 """
 
-import atexit
-import faulthandler
 import importlib
 import json
-import logging
 import os
 import random
 import signal
-import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,18 +19,22 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from wiverno.config.settings import ConfigError
+from wiverno.core import forks
 from wiverno.core.counters import Counters
 from wiverno.core.descriptors import Descriptor
-from wiverno.core.engine import Engine, new_certificates
+from wiverno.core.engine import Engine
 from wiverno.core.listeners import Listener
 from wiverno.core.loop import Loop
 from wiverno.core.poller import READ
 from wiverno.core.recovery import ServerFailedError
 from wiverno.core.server import check_application
+from wiverno.core.service import new_certificates
+from wiverno.core.signals import print_stacks_on, take_signal
 from wiverno.files import error_text, start_directory
 from wiverno.guard import guarded_logger
 from wiverno.importer import ImportTargetError
 from wiverno.workers.endings import FAILED_TO_LOAD
+from wiverno.workers.finish import end_process, leave_to_parent
 from wiverno.workers.plan import LoadFailedError, LoadStopped, Plan, set_log_level
 from wiverno.workers.privileges import drop_privileges
 from wiverno.wsgi.gateway import Application
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 logger = guarded_logger("wiverno")
 
-STDERR: Final = 2  # its descriptor: sys.stderr may be anything, and have none
 MAX_REPORT: Final = 32768  # bytes of a report: less than a pipe holds, so that writing one never waits
 
 
@@ -69,6 +68,10 @@ class Inheritance:
     report: int
     life: int
     certificates: "Certificates | None" = None
+
+
+def _do_nothing(number: int, frame: FrameType | None) -> None:
+    pass
 
 
 class LifeLine:
@@ -104,7 +107,7 @@ class Worker:
     def __init__(self, inheritance: Inheritance) -> None:
         self._inheritance = inheritance
         self._engine: Engine | None = None
-        self._is_ready = False
+        self._is_ready = self._is_stopped = False
         settings = inheritance.plan.adjustments
         jitter = random.randint(0, settings.max_requests_jitter) if settings.max_requests else 0
         self._limit = settings.max_requests + jitter
@@ -131,6 +134,8 @@ class Worker:
             )
             engine.count(inherited.counters)
             self._engine = engine
+            if self._is_stopped:
+                return 0
         except (ConfigError, ImportTargetError, LoadFailedError, OSError) as error:
             self._report(failed=error_text(error))
             return FAILED_TO_LOAD
@@ -151,20 +156,32 @@ class Worker:
             return 1  # the reason is in the log
         return 0
 
+    @property
+    def stop_by(self) -> float:
+        """Monotonic seconds until which threads of the application may go on after `live`."""
+        return self._engine.stop_by if self._engine is not None else 0.0
+
+    def abandon(self) -> None:
+        """Close this process's copies of what the worker has, after the application has forked."""
+        for listener in self._inheritance.listeners:
+            listener.socket.close()
+        for fd in (self._inheritance.report, self._inheritance.life):
+            os.close(fd)
+
     def _take_signals(self) -> None:
-        signal.set_wakeup_fd(-1)  # the supervisor's, closed here: the next file would have its number
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
-            signal.signal(number, signal.SIG_IGN)
+            take_signal(number, _do_nothing)  # SIG_IGN would be inherited by programs that the application starts
         for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
-            signal.signal(number, self._on_signal)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        faulthandler.register(signal.SIGUSR2, file=STDERR, all_threads=True)
+            take_signal(number, self._on_signal)
+        take_signal(signal.SIGCHLD, signal.SIG_DFL)
+        print_stacks_on(signal.SIGUSR2)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         engine = self._engine
         if engine is None:
             if number != signal.SIGUSR1:
+                self._is_stopped = True  # a callback of the import system or a __del__ may swallow the exception
                 raise LoadStopped(0)
         elif number == signal.SIGQUIT:
             engine.stop(force=True)
@@ -213,20 +230,14 @@ def report(fd: int, **words: Any) -> None:
 def live(inheritance: Inheritance) -> NoReturn:
     """Live in a process that was just forked, with all signals blocked; never returns."""
     status = 1
+    worker = Worker(inheritance)
+    forks.register(worker)
     try:
-        if inheritance.application is None:
-            atexit._clear()  # what the supervisor wants at its own end
-        status = Worker(inheritance).live()
+        leave_to_parent()
+        status = worker.live()
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
     except BaseException:
         logger.exception("worker %d failed", os.getpid())
     finally:
-        try:
-            atexit._run_exitfuncs()
-            logging.shutdown()
-            sys.stdout.flush()
-            sys.stderr.flush()
-        except BaseException:  # noqa: BLE001 - nothing may keep the process from ending here
-            pass
-        os._exit(status)
+        end_process(status, worker.stop_by)

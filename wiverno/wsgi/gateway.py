@@ -30,6 +30,7 @@ from wiverno.http.response import (
     early_hints,
     error_response,
 )
+from wiverno.wsgi import forked
 from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.file_wrapper import FileWrapper
 from wiverno.wsgi.sink import ClientDisconnected, Sink
@@ -357,6 +358,8 @@ class Gateway:
 
     def _fail(self, error: BaseException) -> int:
         """Log what went wrong, answer 500 if that is still possible; the connection closes in any case."""
+        if forked.is_copy:
+            forked.leave(error)
         if is_from_signal(error):
             self._release()
             raise error
