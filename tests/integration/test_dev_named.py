@@ -102,3 +102,5 @@ def test_named(folder: Path, words: list[str], expected: str) -> None:
         (folder / "wiverno.toml").write_text(TOML.replace("workers = 2", ""))
     with Child([script("wiverno"), "run", *words], cwd=folder) as child:
         page(child, expected)
+        replaced = "wiverno.toml: [app.settings] and [[middleware]] are not used, because the command line names shop:"
+        assert (replaced in child.output) == ("inside" not in expected)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from wiverno.cli.failures import FAILURE, MISTAKE, end, require_file, warn
+from wiverno.cli.failures import FAILURE, MISTAKE, end, require_file, warn, warn_of_replaced
 from wiverno.cli.options import given
 from wiverno.config.loader import LoadedConfig, load
 from wiverno.config.rules import is_loopback
@@ -37,6 +37,8 @@ def develop(
     loaded = load(kw["config_file"], options=settings, server_name=kw["section"], variables=variables, mode="simple")
     require_file(bool(loaded.files) or kw["config_file"] == "-", section=kw["section"], variables=variables)
     warn([*loaded.warnings, *_notes(loaded)])
+    if named is not None:
+        warn_of_replaced(loaded, ":".join(named))
     adjustments = loaded.adjustments
     options: dict[str, Any] = {"factory": kw["factory"], "listen": _addresses(loaded)}
     if _is_given(loaded, "threads"):

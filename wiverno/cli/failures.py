@@ -14,6 +14,7 @@ from typing import NoReturn, ParamSpec, TypeVar
 import click
 
 from wiverno.config.errors import ConfigError, render
+from wiverno.config.loader import LoadedConfig
 from wiverno.config.sources import directory_name
 from wiverno.files import started_in
 from wiverno.importer import ImportTargetError
@@ -59,6 +60,14 @@ def require_file(is_read: bool, *, section: str | None = None, variables: Mappin
         end(f"--server-name {section} is a table of a file, and none is read; add --config", MISTAKE)
     for name, value in (variables or {}).items():
         end(f"{name}={value} is a variable for a file, and none is read; add --config", MISTAKE)
+
+
+def warn_of_replaced(loaded: LoadedConfig, name: str) -> None:
+    """Say which tables of the file do not count because the command line names the application."""
+    tables = ["[app.settings]"] if loaded.app is not None and loaded.app.settings else []
+    tables += ["[[middleware]]"] if loaded.middleware else []
+    if tables:
+        warn([f"{loaded.path}: {' and '.join(tables)} are not used, because the command line names {name}"])
 
 
 def warn(messages: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from wiverno.cli.failures import FAILURE, MISTAKE, end, reported, require_file, warn
+from wiverno.cli.failures import FAILURE, MISTAKE, end, reported, require_file, warn, warn_of_replaced
 from wiverno.cli.options import SettingsCommand, given, with_settings
 from wiverno.config.errors import Origin
 from wiverno.config.loader import AppSpec, LoadedConfig, activate, load
@@ -86,6 +86,8 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
     is_read = bool(loaded.files) or kw["config_file"] == "-"
     if spec is None and loaded.app is None and not is_read:
         end("nothing to serve: name an application (wiverno run shop.wsgi:application) or a file (--config)", MISTAKE)
+    if spec is not None:
+        warn_of_replaced(loaded, spec.use)
     require_file(is_read, section=kw["section"], variables=variables)
     _prepare(loaded)
 
