@@ -9,7 +9,14 @@ import pytest
 
 from tests.support.processes import Child, run, script
 
-ASCII = {"LC_ALL": "C", "LANG": None, "LC_CTYPE": None, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+ASCII = {
+    "LC_ALL": "C",
+    "LANG": None,
+    "LC_CTYPE": None,
+    "PYTHONUTF8": "0",
+    "PYTHONCOERCECLOCALE": "0",
+    "PYTHONIOENCODING": None,
+}
 APPLICATION = """\
 def create_app(**settings):
     def app(environ, start_response):
@@ -131,3 +138,19 @@ def test_what_pserve_cannot_read_is_a_warning(tmp_path: Path) -> None:
     assert "but pserve reads it as" in wiverno(tmp_path, "config", "check", "site.ini")[2]
     (tmp_path / "site.ini").write_bytes(marked(INI))
     assert "begins with a byte order mark" in wiverno(tmp_path, "config", "check", "site.ini")[2]
+
+
+def test_ctl_tells_a_failure_under_an_ascii_locale(tmp_path: Path) -> None:
+    """The reason of a failed reload has lines of the file, whatever stands in them."""
+    text = TOML.replace("[server]\n", f'[server]\nworkers = 1\nadmin_listen = "unix:{tmp_path}/admin.sock"\n')
+    (tmp_path / "site_app.py").write_text(APPLICATION, encoding="utf-8")
+    (tmp_path / "site.toml").write_text(text, encoding="utf-8")
+    with Child(["-m", "wiverno", "run", "--config", "site.toml"], cwd=tmp_path, env=ASCII) as child:
+        child.wait_for("serve")
+        (tmp_path / "site.toml").write_text(text.replace("[server]", "[größe]"), encoding="utf-8")
+        (tmp_path / "other.toml").write_text(text, encoding="utf-8")
+        status, out, _ = wiverno(tmp_path, "ctl", "--config", "other.toml", "reload")
+        assert (status, out) == (1, "")
+        status, out, err = wiverno(tmp_path, "ctl", "--config", "other.toml", "status")
+        assert (status, "[größe]" in out, err) == (0, True, "")
+        assert child.stop() == 0

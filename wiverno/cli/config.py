@@ -42,9 +42,6 @@ def formats(*names: str) -> Callable[[F], F]:
 @click.group()
 def config() -> None:
     """Check, show, explain and convert configuration files."""
-    if hasattr(sys.stdout, "reconfigure"):
-        # What an ASCII locale cannot show is escaped instead of ending the command with an exception.
-        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @config.command(cls=SettingsCommand)
