@@ -7,7 +7,8 @@ connection itself, whatever number of copies there are. So it is left out where 
 
 import contextlib
 import socket
-from typing import Protocol
+import struct
+from typing import Final, Protocol
 
 
 class Closable(Protocol):
@@ -15,6 +16,9 @@ class Closable(Protocol):
 
     def shutdown(self, how: int, /) -> None:
         """End one direction of the connection, or both."""
+
+    def setsockopt(self, level: int, name: int, value: bytes, /) -> None:
+        """Set an option of the socket."""
 
     def close(self) -> None:
         """Close this process's descriptor."""
@@ -32,3 +36,18 @@ def close_copy(sock: Closable) -> None:
     """Close this process's descriptor of a connection that another process goes on with."""
     with contextlib.suppress(OSError):
         sock.close()
+
+
+def reset_client(sock: Closable) -> None:
+    """Close so that the client gets a reset instead of the end, and through TLS no close_notify.
+
+    It is how a client learns that a response was cut of which only the end of the connection is the end. Where a forked
+    child holds a copy, the client learns it when the child ends: an earlier shutdown() would look like the end.
+    """
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    with contextlib.suppress(OSError):
+        sock.close()
+
+
+_NO_LINGER: Final = struct.pack("ii", 1, 0)  # on, for 0 seconds: close() sends RST (socket(7))

@@ -36,7 +36,7 @@ from wiverno.http.framing import decide
 from wiverno.http.head import parse_head
 from wiverno.http.response import CONTINUE
 from wiverno.wsgi.environ import Environ, describe_body, describe_path
-from wiverno.wsgi.gateway import CLOSE, KEEP, SUSPENDED
+from wiverno.wsgi.gateway import BROKEN, CLOSE, KEEP, SUSPENDED
 from wiverno.wsgi.sink import ClientDisconnected
 
 
@@ -44,7 +44,7 @@ class Connection(Outgoing):
     """A client's connection; also the sink that its gateway writes to."""
 
     __slots__ = (
-        "_body", "_environ", "_is_closing", "_partial", "_recv", "_started", "_trusted", "base",
+        "_body", "_environ", "_outcome", "_partial", "_recv", "_started", "_trusted", "base",
         "gateway", "tick",
     )  # fmt: skip
 
@@ -75,15 +75,13 @@ class Connection(Outgoing):
         self._body: IncomingBody | None = None
         self._environ: Environ | None = None  # of the request whose body is being received
         self._started = loop.now
-        self._is_closing = False
+        self._outcome = KEEP
         if received:
             self._partial = HeadBuffer(received)
             self._begin_head()
         self._trusted = trusted
-        self.gateway = gateway = gateway_for(self, service, trusted=trusted)
-        variables["wsgi.early_hints"] = gateway.early_hints
-        variables["wiverno.client_disconnected"] = variables["waitress.client_disconnected"] = self.is_disconnected
         self.base = variables
+        self.gateway = gateway_for(self, service, trusted=trusted)
 
     # ---------------------------------------------------------------- receiving (leader)
 
@@ -272,7 +270,7 @@ class Connection(Outgoing):
         if is_broken:
             self.close()
         elif phase == SENDING:
-            self._proceed(keep=not self._is_closing)
+            self._proceed(keep=self._outcome == KEEP)
         elif phase == WAITING:
             self.settle(self.gateway.resume())
 
@@ -290,10 +288,10 @@ class Connection(Outgoing):
                 return  # the server was forced to end while the request ran
             pending = self.pending
             if pending is not None and pending.is_broken:
-                outcome = CLOSE
-            elif outcome == SUSPENDED or pending is not None:
+                outcome = BROKEN
+            self._outcome = outcome
+            if outcome == SUSPENDED or (pending is not None and not pending.is_broken):
                 self.phase = WAITING if outcome == SUSPENDED else SENDING
-                self._is_closing = outcome == CLOSE
                 self._rearm()
                 return
             was_running = self.phase == RUNNING
@@ -354,8 +352,9 @@ class Connection(Outgoing):
         self._drop_request()
         self._loop.forget(self)
         self.drop_output()
-        self._close_socket()
-        self.base.clear()  # breaks the cycle through the callables in it
+        is_cut = self.gateway.is_open_ended and (self._outcome != CLOSE or self.pending is not None)
+        self._close_socket(is_cut=is_cut)
+        self.base.clear()  # an application may have kept callables, which keep this object
 
     def drain(self, before: float = float("inf")) -> None:
         """Close if nothing has been under way since `before`, in monotonic seconds; what runs or is sent goes on."""

@@ -151,14 +151,15 @@ class ObservedGateway(Gateway):
         observer: Observer,
         application: Application,
         sink: Any,
+        variables: Environ,
         signature: Signature,
         ident: str,
         *,
         expose: bool,
         trusted: bool,
     ) -> None:
-        """`sink` is the connection; `trusted` says whether its peer is a trusted proxy."""
-        super().__init__(application, sink, signature, ident, expose=expose)
+        """`sink` is the connection, `variables` its own; `trusted` says whether its peer is a trusted proxy."""
+        super().__init__(application, sink, variables, signature, ident, expose=expose)
         self._observer = observer
         self._trusted = trusted
         self._noted: tuple[Environ, float, float] | None = None  # of a suspended response
@@ -166,11 +167,11 @@ class ObservedGateway(Gateway):
     def respond(self, environ: Environ) -> int:
         """Run one request as the gateway does, and note its response."""
         observer = self._observer
-        connection: Any = self._sink
+        connection: Any = self.sink
         if observer.with_ids:
             environ["wiverno.request_id"] = observer.request_id(environ, trusted=self._trusted)
         # From its call on the environ is the application's own.
-        seen = environ.copy() if observer.has_log else _NOTHING
+        seen = _copied(environ) if observer.has_log else _NOTHING
         if observer.is_plain:
             outcome = _respond(self, environ)
             if observer.has_log:
@@ -217,6 +218,13 @@ _respond: Final = Gateway.respond
 _NOTHING: Final[Environ] = {}
 
 
+def _copied(environ: Environ) -> Environ:
+    """Return a copy without the callables of the request: they could not be used again as long as it is kept."""
+    seen = environ.copy()
+    seen["wsgi.early_hints"] = seen["wiverno.client_disconnected"] = seen["waitress.client_disconnected"] = None
+    return seen
+
+
 def _take_user(environ: Environ, seen: Environ) -> None:
     """Take over REMOTE_USER, the one variable that the log has from the application, as text."""
     try:
@@ -229,7 +237,7 @@ def _take_user(environ: Environ, seen: Environ) -> None:
 
 def gateway_for(connection: Any, service: Service, *, trusted: bool) -> Gateway:
     """Return a connection's gateway; `trusted` says whether its peer is a trusted proxy."""
-    common = service.application, connection, service.signature, service.ident
+    common = service.application, connection, connection.base, service.signature, service.ident
     if service.observer is None:
         return Gateway(*common, expose=service.expose_tracebacks)
     return ObservedGateway(service.observer, *common, expose=service.expose_tracebacks, trusted=trusted)

@@ -8,12 +8,14 @@ with one thread it is asked to suspend. Who may do what when is told in connecti
 import contextlib
 import select
 import socket
+import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from wiverno.core.buffers import FileSegment, Pending
-from wiverno.core.closing import close_client, close_copy
+from wiverno.core.closing import close_client, close_copy, reset_client
 from wiverno.core.linger import Lingering
 from wiverno.core.loop import Loop
 from wiverno.core.poller import NOTHING, READ, WRITE, is_readable
@@ -49,13 +51,14 @@ class Outgoing:
         sock: the client's socket, not blocking.
         fd: its descriptor.
         phase: what the connection is doing.
+        lock: one thread at a time is in the application's write().
         pending: output that waits; None as long as everything leaves at once.
         since: when something was received or sent last, monotonic seconds.
         unsettled: `settle` has something to do after the response even if the connection is kept.
     """
 
     __slots__ = (
-        "_armed", "_decrypted", "_loop", "_must_linger", "_service", "fd", "pending", "phase", "since", "sock",
+        "_armed", "_decrypted", "_loop", "_must_linger", "_service", "fd", "lock", "pending", "phase", "since", "sock",
         "unsettled",
     )  # fmt: skip
 
@@ -65,6 +68,7 @@ class Outgoing:
         self.fd = sock.fileno()
         self.phase = IDLE
         self.pending: Pending | None = None
+        self.lock: AbstractContextManager[object, Any] = threading.RLock()
         self.unsettled = True  # to be registered
         self._armed = UNREGISTERED
         self._service = service
@@ -105,11 +109,9 @@ class Outgoing:
             waiting[0] = memoryview(waiting[0])[sent:]
         return self._keep(waiting, last=last)
 
-    def write_file(self, file: FileWrapper, offset: int, count: int) -> None:
+    def write_file(self, file: FileWrapper, descriptor: int, offset: int, count: int) -> None:
         """Send a part of a regular file; the file is closed whatever happens."""
-        extent = file.extent()
-        assert extent is not None
-        segment = FileSegment(extent[0], offset, count, file.close)
+        segment = FileSegment(descriptor, offset, count, file.close)
         try:
             if self.pending is None:
                 segment.send_some(self.sock)
@@ -244,8 +246,9 @@ class Outgoing:
         self.phase = RUNNING
         self._rearm()
 
-    def _close_socket(self) -> None:
-        if self._must_linger:
+    def _close_socket(self, *, is_cut: bool) -> None:
+        """Close; `is_cut`: a client that only sees the end would take what it has for the whole response."""
+        if self._must_linger and not is_cut:
             try:
                 Lingering(self.sock, self._loop, is_registered=self._armed != UNREGISTERED)
             except OSError:
@@ -254,7 +257,10 @@ class Outgoing:
                 return
         if self._armed != UNREGISTERED:
             self._loop.poller.unregister(self.fd)
-        close_client(self.sock)
+        if is_cut:
+            reset_client(self.sock)
+        else:
+            close_client(self.sock)
 
     def _report(self, error: OSError) -> None:
         """Log a broken connection, unless that is what clients do every day."""

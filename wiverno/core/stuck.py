@@ -117,7 +117,7 @@ def _request_of(frame: FrameType | None) -> tuple[Gateway, dict[str, Any], float
             gateway, environ = variables.get("self"), variables.get("environ")
             if not isinstance(gateway, Gateway) or type(environ) is not dict:
                 return None
-            since = getattr(gateway._sink, "since", None)
+            since = getattr(gateway.sink, "since", None)
             return (gateway, environ, since) if isinstance(since, float) else None
         frame = frame.f_back
     return None

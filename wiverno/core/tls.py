@@ -98,6 +98,10 @@ class TlsSocket:
         """Leave the descriptor alone from now on, and return it."""
         return self._socket.detach()
 
+    def setsockopt(self, level: int, name: int, value: bytes) -> None:
+        """Set an option of the socket below."""
+        self._socket.setsockopt(level, name, value)
+
     def close(self) -> None:
         """Close the descriptor without a word to the client: in a forked child the connection stays the parent's."""
         self._socket.close()

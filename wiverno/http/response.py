@@ -9,7 +9,7 @@ import re
 import time
 from copy import copy
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from wiverno.http.grammar import is_digits, is_field_value, is_status, is_token
 
@@ -17,6 +17,13 @@ MAX_HEADS: Final = 1024
 MAX_HEAD_CHARACTERS: Final = 2048  # a head longer than that is rare, and would let the table grow to megabytes
 
 Headers = list[tuple[str, str]]
+
+ANY_LENGTH: Final = -1
+NO_LENGTH: Final = -2
+
+STATUS_RULE: Final = "status must be a str such as '200 OK': a final status code, no control characters"
+FIELDS_RULE: Final = "headers must be a list of (name, value) tuples"
+NAMES_RULE: Final = "header names and values must be str"
 
 # RFC 9110 §7.6.1, and PEP 3333, "Other HTTP Features": hop-by-hop fields are the server's own.
 HOP_BY_HOP: Final = frozenset(
@@ -53,15 +60,21 @@ class ResponseHead:
         has_body: False for 204 and 304, whose content must not be sent (RFC 9110 §6.4.1).
         has_date: the application sent Date itself.
         has_server: the application sent Server itself.
+        expected: the declared length, ANY_LENGTH without one, NO_LENGTH if more than the length is unusual.
         code: status code.
         status: the status as the application gave it.
     """
 
-    __slots__ = ("code", "declared", "has_body", "has_date", "has_server", "prefix", "status")
+    __slots__ = ("code", "declared", "expected", "has_body", "has_date", "has_server", "prefix", "status")
 
     def __init__(self, status: str, headers: Headers) -> None:
-        if type(status) is not str or not is_status(status):
-            raise ResponseError("status must be a str such as '200 OK': a final status code, no control characters")
+        """Check a status and fields that are plain objects.
+
+        Raises:
+            ResponseError: what must not be sent.
+        """
+        if not is_status(status):
+            raise ResponseError(STATUS_RULE)
         if len(status) == 3:
             status += " "  # RFC 9112 §4: the space stands even where the reason is empty
         self.status = status
@@ -74,18 +87,19 @@ class ResponseHead:
             if self._check(name, value):
                 lines += (name, ": ", value, "\r\n")
         self.prefix = "".join(lines).encode("latin-1")
+        is_usual = self.has_body and not self.has_date and not self.has_server
+        self.expected = self.declared if is_usual else NO_LENGTH
 
     def shortened(self, length: int) -> "ResponseHead":
         """Return this head with its Content-Length lowered to `length` bytes."""
         head = copy(self)
         head.prefix = _declared_length(b"\r\nContent-Length: %d\r\n" % length, self.prefix, 1)
         head.declared = length
+        head.expected = NO_LENGTH
         return head
 
     def _check(self, name: str, value: str) -> bool:
         """Check a field and note what it says of the framing; return whether it is sent."""
-        if type(name) is not str or type(value) is not str:
-            raise ResponseError("header names and values must be str")
         if not is_token(name):
             raise ResponseError("header name is not a token")
         if not is_field_value(value):
@@ -108,9 +122,51 @@ class ResponseHead:
         return True
 
 
+def plain_fields(headers: Headers) -> Headers:
+    """Return the application's fields as plain tuples of plain str, copied: later changes change nothing.
+
+    Raises:
+        ResponseError: it is no list of tuples of two str.
+    """
+    if not issubclass(type(headers), list):
+        raise ResponseError(FIELDS_RULE)
+    fields: Headers = []
+    for item in list(headers):
+        pair = tuple(item) if issubclass(type(item), tuple) else ()
+        if len(pair) != 2:
+            raise ResponseError(FIELDS_RULE)
+        fields.append((_plain(pair[0], NAMES_RULE), _plain(pair[1], NAMES_RULE)))
+    return fields
+
+
+def _plain(text: str, rule: str) -> str:
+    """Return the characters of a str, or of an instance of a subclass whatever its methods say they are."""
+    kind = type(text)  # isinstance() would ask the object
+    if kind is str:
+        return text
+    if not issubclass(kind, str):
+        raise ResponseError(rule)
+    return str.__str__(text)
+
+
+class _Text(str):
+    """Text in a key of the table. See there."""
+
+    __slots__ = ()
+
+
+class _Pair(tuple[_Text, _Text]):
+    """A field in a key of the table. See there."""
+
+    __slots__ = ()
+
+
+# (status, *fields) → head. An instance of a subclass of str or tuple may say that it is equal to anything, and Python
+# would ask it first, since its type is derived from the other one's. From the types of these keys nothing is derived:
+# the interpreter compares characters, and what is found has the characters that were asked for.
 _heads: dict[tuple[object, ...], ResponseHead] = {}
 
-# The gateway looks heads up itself, with (status, *headers).
+# Exchanges look heads up themselves, with (status, *headers).
 checked_head: Final = _heads.get
 
 
@@ -120,42 +176,45 @@ def check_head(status: str, headers: Headers) -> ResponseHead:
     Raises:
         ResponseError: the application broke PEP 3333.
     """
-    if type(headers) is not list:
-        raise ResponseError("headers must be a list of (name, value) tuples")
-    for item in headers:
-        if type(item) is not tuple or len(item) != 2:
-            raise ResponseError("headers must be a list of (name, value) tuples")
+    status, headers = _plain(status, STATUS_RULE), plain_fields(headers)
+    key = (_Text(status), *(_Pair((_Text(name), _Text(value))) for name, value in headers))
+    known = _heads.get(key)
+    if known is not None:
+        return known
     head = ResponseHead(status, headers)
     if len(head.prefix) <= MAX_HEAD_CHARACTERS and not any(name.lower() in PERSONAL for name, _ in headers):
         if len(_heads) >= MAX_HEADS:
             _heads.clear()
-        _heads[(status, *headers)] = head
+        _heads[key] = head
     return head
 
 
 class Signature:
     """The Date and Server lines with the empty line that ends a head, made anew once a second.
 
+    Attributes:
+        line: what `closing` has returned last; it holds from `since` until before `until`, in seconds of the epoch.
+
     One object serves all threads: whoever comes between the assignments makes the same line once more.
     """
 
-    __slots__ = ("_line", "_server", "_since", "_until")
+    __slots__ = ("_server", "line", "since", "until")
 
     def __init__(self, ident: str) -> None:
         """`ident` is the Server field's value; an empty one leaves the field out."""
         self._server = f"Server: {ident}\r\n".encode("latin-1") if ident else b""
-        self._since = self._until = 0.0
-        self._line = b""
+        self.since = self.until = 0.0
+        self.line = b""
 
     def closing(self) -> bytes:
         """Return Date, Server and the empty line."""
-        if self._since <= time.time() < self._until:
-            return self._line
+        if self.since <= time.time() < self.until:
+            return self.line
         now = int(time.time())
-        self._line = date_line(now) + self._server + b"\r\n"
-        self._since = float(now)
-        self._until = now + 1.0
-        return self._line
+        self.line = date_line(now) + self._server + b"\r\n"
+        self.since = float(now)
+        self.until = now + 1.0
+        return self.line
 
     def closing_beside(self, head: ResponseHead) -> bytes:
         """Return the same without what the application set itself."""
@@ -183,7 +242,15 @@ def date_line(seconds: int) -> bytes:
     )
 
 
-def error_response(status: int, detail: str, signature: Signature, ident: str, *, retry_after: int = 0) -> bytes:
+def error_response(
+    status: int,
+    detail: str,
+    signature: Signature,
+    ident: str,
+    *,
+    retry_after: int = 0,
+    minor: int = 1,
+) -> bytes:
     """Return one of the server's own answers, whole: text, exact framing, and the connection closes after it.
 
     Args:
@@ -192,13 +259,14 @@ def error_response(status: int, detail: str, signature: Signature, ident: str, *
         signature: gives Date and Server.
         ident: the name the text is signed with.
         retry_after: seconds for a Retry-After field, 0 for none (RFC 9110 §10.2.3).
+        minor: the version of HTTP/1 to answer in.
     """
     reason = _REASONS.get(status) or HTTPStatus(status).phrase
     signed = f"\r\n\r\n(generated by {ident or 'server'})"
     body = f"{reason}\r\n\r\n{detail}{signed}".encode("utf-8", "replace")
     retry = f"Retry-After: {retry_after}\r\n" if retry_after else ""
     head = (
-        f"HTTP/1.1 {status} {reason}\r\n{retry}Connection: close\r\n"
+        f"HTTP/1.{minor} {status} {reason}\r\n{retry}Connection: close\r\n"
         f"Content-Length: {len(body)}\r\nContent-Type: text/plain; charset=utf-8\r\n"
     )
     return head.encode("latin-1") + signature.closing() + body
@@ -215,8 +283,9 @@ def early_hints(headers: Headers) -> bytes:
         ResponseError: a field that is not allowed.
     """
     lines = ["HTTP/1.1 103 Early Hints\r\n"]
-    for name, value in headers:
-        if type(name) is not str or type(value) is not str or not is_token(name) or not is_field_value(value):
+    fields: list[Any] = [tuple(field) for field in headers]
+    for name, value in plain_fields(fields):
+        if not is_token(name) or not is_field_value(value):
             raise ResponseError("early hints must be (name, value) pairs of str with valid header characters")
         if name.lower() in HOP_BY_HOP or name.lower() == "content-length":
             raise ResponseError(f"{name} can't be sent early")

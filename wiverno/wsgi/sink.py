@@ -1,6 +1,7 @@
-"""The narrow seam between a gateway and whatever sends its bytes: three methods and one exception."""
+"""The narrow seam between a gateway and whatever sends its bytes: four methods and one exception."""
 
-from typing import Protocol
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 from wiverno.wsgi.file_wrapper import FileWrapper
 
@@ -10,7 +11,13 @@ class ClientDisconnected(OSError):
 
 
 class Sink(Protocol):
-    """Where the bytes go. All methods raise ClientDisconnected when nobody is there to read them."""
+    """Where the bytes go. Methods that send raise ClientDisconnected when the client is gone.
+
+    Attributes:
+        lock: reentrant; one thread at a time is in the application's write() and early_hints().
+    """
+
+    lock: AbstractContextManager[object, Any]
 
     def write(self, data: bytes, last: bool = False) -> bool:
         """Send or keep `data`; return False if an iteration should be suspended.
@@ -21,5 +28,11 @@ class Sink(Protocol):
     def write_pieces(self, pieces: list[bytes], last: bool = False) -> bool:
         """Send or keep several pieces without joining them first; return as write() does."""
 
-    def write_file(self, file: FileWrapper, offset: int, count: int) -> None:
-        """Send `count` bytes from `offset` of a regular file; the sink closes `file` whatever happens."""
+    def write_file(self, file: FileWrapper, descriptor: int, offset: int, count: int) -> None:
+        """Send `count` bytes from `offset` of the regular file behind `descriptor`.
+
+        The sink closes `file` whatever happens.
+        """
+
+    def is_disconnected(self) -> bool:
+        """Tell whether the client is gone."""

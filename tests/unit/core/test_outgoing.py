@@ -327,7 +327,7 @@ def test_disconnection_is_seen(poller: str) -> None:
     with rig(poller=poller) as made:
         connection, client = made.connect()
         _, environ = hold(made, client)
-        is_gone = environ["wiverno.client_disconnected"]
+        is_gone = connection.is_disconnected
         assert not is_gone()
         client.socket.shutdown(socket.SHUT_RDWR)
         wait_until(is_gone)
