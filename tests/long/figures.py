@@ -1,4 +1,4 @@
-"""The tables of docs/reliability.md: faults, clock and soak, done to wiverno and to its peers by the same code.
+"""The tables of docs/reliability.md: what is done to wiverno and its peers by the same code, and what comes of it.
 
 python -m tests.long.figures                    everything: half an hour for the soak, and half as much for the rest
 python -m tests.long.figures faults clock       only these parts of the page; SOAK_SECONDS, PEER_SECONDS for less
@@ -15,6 +15,7 @@ from tests.long.clock import JUMPS, TIMEOUT, Clockwork, jump
 from tests.long.faults import CASES, MIB, ORDINARY_WAIT, Notice, measure
 from tests.long.soak import COMERS, FOLDER, KEEPERS, RELOAD_EVERY, Soak, soak
 from tests.long.subjects import SUBJECTS, WITH_WORKERS
+from tests.long.surroundings import surroundings
 from tests.support.processes import ROOT
 
 PAGE = ROOT / "docs" / "reliability.md"
@@ -118,7 +119,7 @@ def soaks(seconds: float = SOAK_SECONDS, peers: float = PEER_SECONDS) -> list[st
     return [introduction, *lines]
 
 
-PARTS = {"faults": faults, "clock": clock, "soak": soaks}
+PARTS = {"faults": faults, "surroundings": surroundings, "clock": clock, "soak": soaks}
 
 
 def filled(text: str, part: str, block: str) -> str:

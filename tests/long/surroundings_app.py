@@ -1,0 +1,100 @@
+"""The application of surroundings.py: by path or by the variable FAULT it does what real programs do to their server.
+
+It runs in the environments of all servers that are compared, so it needs the standard library alone.
+"""
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+Environ = dict[str, Any]
+LOGGERS = ("", "wiverno", "waitress", "gunicorn.error", "gunicorn.access", "_granian", "granian.access")
+FAULT = os.environ.get("FAULT", "")
+kept: list[Callable[[bytes], object]] = []
+
+
+class Raising(logging.Filter):
+    """A filter with a mistake in it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        raise RuntimeError("a mistake in a logging filter")
+
+
+class Text(str):
+    """As lazy translations, markup and the like are."""
+
+
+class Data(bytes):
+    """The same of bytes."""
+
+
+class Leaving:
+    """A body whose `close` ends its thread."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"leaving"
+
+    def close(self) -> None:
+        raise SystemExit(3)
+
+
+def install_filter() -> None:
+    """Have the loggers of all servers, and their handlers, raise from now on."""
+    for name in LOGGERS:
+        found = logging.getLogger(name)
+        found.addFilter(Raising())
+        for handler in found.handlers:
+            handler.addFilter(Raising())
+
+
+def fork(seconds: float) -> None:
+    """Leave a child that sleeps and touches nothing."""
+    if os.fork() == 0:
+        time.sleep(seconds)
+        os._exit(0)
+
+
+def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Answer by path."""
+    path = environ["PATH_INFO"]
+    if path == "/raise":
+        raise ValueError("a mistake in the application")
+    if path == "/filter":
+        install_filter()
+    if path == "/descriptors":
+        os.closerange(3, 1024)
+    if path == "/fork":
+        fork(6.0)
+    if path == "/subclasses":
+        start_response(Text("200 OK"), [(Text("Content-Type"), Text("text/plain"))])
+        return [Data(b"subclasses")]
+    if path == "/proc":
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        file = open("/proc/self/maps", "rb")  # noqa: SIM115 - the server closes it
+        wrapper = environ.get("wsgi.file_wrapper", iter)
+        wrapped: Iterable[bytes] = wrapper(file, 8192) if wrapper is not iter else file
+        return wrapped
+    write = start_response("200 OK", [("Content-Type", "text/plain")])
+    if path == "/leave":
+        return Leaving()
+    if path == "/keep":
+        kept.append(write)
+        return [b"kept"]
+    if path == "/use":
+        for old in kept:
+            try:
+                old(b"<another user's bytes>")
+            except Exception as error:  # what servers raise differs
+                print("refused:", repr(error), file=sys.stderr)
+        return [b"whole"]
+    return [b"hello"]
+
+
+if FAULT == "import":
+    open("/no/such/data.csv").close()
+elif FAULT == "thread":
+    threading.Thread(target=time.sleep, args=(60,), name="an exporter").start()
