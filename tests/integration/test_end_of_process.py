@@ -209,6 +209,38 @@ def test_command_that_serves_nothing(tmp_path: Path, options: list[str], status:
         assert text in child.output
 
 
+PSERVE = """
+[app:main]
+use = egg:wiverno
+app = shop:app
+[server:main]
+use = egg:wiverno#main
+host = %s
+port = 0
+graceful_timeout = 0.3s
+"""
+
+
+def test_pserve(tmp_path: Path) -> None:
+    """pserve ends as `wiverno run` does."""
+    (tmp_path / "shop.py").write_text(FRAME % POLLING, encoding="utf-8")
+    (tmp_path / "shop.ini").write_text(PSERVE % "127.0.0.1", encoding="utf-8")
+    with Child([script("pserve"), "shop.ini"], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}) as child:
+        child.address()
+        assert child.stop() == 0, child.output
+        assert "'scheduler'" in child.output
+        assert "exit handler in" in child.output
+
+
+def test_pserve_that_can_not_start(tmp_path: Path) -> None:
+    """pserve ends, too, when it can't listen and the application has started a thread."""
+    (tmp_path / "shop.py").write_text(FRAME % POLLING, encoding="utf-8")
+    (tmp_path / "shop.ini").write_text(PSERVE % "192.0.2.1", encoding="utf-8")
+    with Child([script("pserve"), "shop.ini"], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}) as child:
+        assert child.wait() == 1, child.output
+        assert "cannot listen" in child.output
+
+
 HOST = """
 import os, threading, time
 import wiverno

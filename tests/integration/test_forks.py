@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.support.processes import Child, script
+from tests.support.processes import ROOT, Child, script
 from tests.support.sockets import RawClient
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.workers import ask, is_alive
@@ -179,7 +181,7 @@ def get(child: Child, path: str) -> bytes:
     """Return the body of the only response to a request on a connection that is then used again."""
     with RawClient(child.address(), PATIENCE * 2) as client:
         for target in (path, "/pid"):
-            client.send(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            client.send(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             status, _, body = client.response()
             assert status == 200, child.output
             if target == path:
@@ -241,6 +243,58 @@ def test_state_of_a_child(served: Child) -> None:
 def test_what_applications_fork(served: Child, path: str, body: bytes) -> None:
     """A Pool, Process.terminate(), a fork in a thread and a subprocess with preexec_fn work as without a server."""
     assert get(served, path) == body
+
+
+PSERVE = """
+[app:main]
+use = egg:wiverno
+app = shop:app
+[server:main]
+use = egg:wiverno#main
+host = 127.0.0.1
+port = 0
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_pserve(tmp_path: Path, workers: int) -> None:
+    """Under pserve it is the same."""
+    (tmp_path / "shop.py").write_text(APPLICATION, encoding="utf-8")
+    (tmp_path / "shop.ini").write_text(f"{PSERVE}workers = {workers}\n", encoding="utf-8")
+    with Child([script("pserve"), "shop.ini"], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}) as child:
+        assert get(child, "/fork/return") == b"0"
+        assert get(child, "/fork/exit") == b"3"
+        assert get(child, "/terminate") == b"-15"
+        assert child.stop() == 0, child.output
+        assert child.output.count("Serving on") == 1
+
+
+def test_development_server(tmp_path: Path) -> None:
+    """In the development server, too, a child that comes back sends nothing and ends."""
+    (tmp_path / "shop.py").write_text(APPLICATION, encoding="utf-8")
+    command = [script("wiverno"), "run", "dev", "--app-module", "shop", "--app-name", "app", "--port", "0"]
+    with Child(command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}) as child:
+        assert get(child, "/fork/return") == b"0"
+        assert get(child, "/stream/return") == b"a0"
+        assert get(child, "/terminate") == b"-15"
+        assert child.stop() == 0, child.output
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_tls(tmp_path: Path, threads: str) -> None:
+    """A child writes nothing into a TLS connection; it goes on in the parent."""
+    folder = ROOT / "tests" / "data" / "tls"
+    files = ["--certfile", str(folder / "first.pem"), "--keyfile", str(folder / "first.key")]
+    context = ssl.create_default_context(cafile=folder / "ca.pem")
+    context.check_hostname = False
+    with server(tmp_path, "--threads", threads, *files) as child:
+        client = http.client.HTTPSConnection(*child.address(), context=context, timeout=PATIENCE * 2)
+        for path, body in (("return", b"0"), ("exit", b"3"), ("raise", b"1")):
+            for kind, start in (("fork", b""), ("stream", b"a")):
+                client.request("GET", f"/{kind}/{path}")
+                assert client.getresponse().read() == start + body
+        client.close()
+        assert child.stop() == 0, child.output
 
 
 def tried_port(address: tuple[str, int]) -> bool:
