@@ -15,7 +15,6 @@ OTHERS = {
     "configparser, pydantic, ast": "optionxform model_config visit_Attribute",
     "plaster": "get_sections get_settings get_wsgi_app get_wsgi_filter get_wsgi_server setup_logging",
     "reprlib": "repr_dict maxdict maxlevel maxlist maxother maxset maxstring maxtuple",
-    "ssl": "minimum_version verify_mode options",
     "waitress's servers": "active_channels handle_close log_info maintenance pull_trigger task_dispatcher",
 }
 """Names that another library or its users read, by whose they are."""
@@ -48,14 +47,14 @@ def is_registered(node: ast.AST) -> bool:
 
 
 def definitions(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """What a module defines for others: functions, classes, methods, their attributes, constants; not locals."""
+    """What a module defines: functions, classes, methods, attributes of self, constants; neither locals nor others'."""
     scopes: list[ast.Module | ast.ClassDef] = [tree]
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not is_registered(node):
             yield node.name, node.lineno
         if isinstance(node, ast.ClassDef):
             scopes.append(node)
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self":
             yield node.attr, node.lineno
     for scope in scopes:
         for statement in scope.body:
