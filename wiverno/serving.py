@@ -20,6 +20,8 @@ from wiverno.admin.application_metrics import ApplicationMetrics, application_me
 from wiverno.config.settings import Adjustments, TcpAddress, UnixAddress
 from wiverno.config.sources import environment
 from wiverno.core.listeners import Listener
+from wiverno.core.log_files import log_files_belong_to
+from wiverno.core.ownership import future_owner
 from wiverno.core.server import MAIN_PROCESS, build_server, check_application, create_server
 from wiverno.files import SetupError, error_text, in_start_directory, started_in
 from wiverno.guard import guarded_logger
@@ -153,7 +155,7 @@ def run_plan(plan: Plan, configure: Callable[[], Plan] | None = None, *, is_quie
         StartFailedError: no worker could begin to serve.
     """
     reserve_descriptors()  # before the application opens its files
-    with started_in():
+    with started_in(), log_files_belong_to(future_owner(plan.adjustments)):
         return _run_plan(plan, configure and _at_start(configure), is_quiet=is_quiet)
 
 

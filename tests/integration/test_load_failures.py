@@ -91,7 +91,7 @@ def test_a_reload(tmp_path: Path, kind: str, preload: str) -> None:
         served.write("other.py", source)
         served.write("wiverno.toml", (tmp_path / "wiverno.toml").read_text().replace("shop:app", "other:app"))
         served.child.send(signal.SIGHUP)
-        served.child.wait_for("the reload failed", PATIENCE)
+        served.child.wait_for("reload failed", PATIENCE)
         served.child.wait_for('other.py", line', PATIENCE)
         assert words in served.child.output
         assert "the application other:app failed to load" in served.child.output

@@ -25,3 +25,13 @@ def program(*names: str, package: str = "") -> str:
     if os.environ.get("CI"):
         pytest.fail(message, pytrace=False)
     pytest.skip(message)
+
+
+def require_root() -> None:
+    """Leave a test out that starts a server as another user, where that is not allowed; where CI is set it fails."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return
+    message = "only root can start a server as another user (sudo make test ARGS='-k started_by_root')"
+    if os.environ.get("CI"):
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)

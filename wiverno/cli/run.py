@@ -13,6 +13,8 @@ from wiverno.config.loader import AppSpec, LoadedConfig, activate, load
 from wiverno.config.logging_setup import set_up_logging
 from wiverno.config.rereading import Rereading
 from wiverno.config.sources import chosen_file, environment, follow_directory
+from wiverno.core.log_files import prepare_for
+from wiverno.core.ownership import future_owner
 from wiverno.core.recovery import ServerFailedError
 from wiverno.files import in_start_directory
 from wiverno.paste import application, application_of
@@ -110,7 +112,7 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
 def _prepare(loaded: LoadedConfig) -> None:
     """Do what has to be done in a process before the application is loaded."""
     with in_start_directory():
-        set_up_logging(loaded)
+        prepare_for(future_owner(loaded.adjustments), lambda: set_up_logging(loaded))
     activate(loaded)
 
 

@@ -7,23 +7,20 @@ ASCII, is formatted once more with every value escaped.
 """
 
 import errno
-import logging
 import os
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from json.encoder import encode_basestring_ascii
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 from wiverno.core.descriptors import Descriptor
+from wiverno.core.log_files import open_log
 from wiverno.files import SetupError, absolute, error_text
 from wiverno.guard import guarded_logger
-from wiverno.streams import reserve_descriptors, say
+from wiverno.streams import reserve_descriptors
 
 Environ = dict[str, Any]
-
-_NO_WAIT: Final = getattr(os, "O_NONBLOCK", 0)
 
 
 class Head(Protocol):
@@ -93,14 +90,10 @@ class AccessLog:
     def _open(self) -> int:
         if self._logger is not None:
             return -1
-        reserve_descriptors()
         if self._target == "-":
+            reserve_descriptors()
             return os.dup(1)  # the application may close standard output, and open a file in its place
-        # The leader opens it again when logs are rotated, and may not wait for a reader if it is a FIFO.
-        opened = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NO_WAIT, 0o640)
-        if _NO_WAIT:
-            os.set_blocking(opened, True)
-        return opened
+        return open_log(self._path)
 
     def write(self, batch: Sequence[Record]) -> None:
         """Write lines about these responses."""
@@ -352,22 +345,3 @@ def needs_times(form: str) -> bool:
 def needs_request_id(form: str) -> bool:
     """Tell whether lines of this format name the request's id."""
     return form == "json" or "{id}" in form
-
-
-def reopen_log_files() -> None:
-    """Have every file of the logging package opened anew, after log rotation has moved it away."""
-    for reference in list(getattr(logging, "_handlerList", ())):
-        handler = reference() if callable(reference) else reference
-        if type(handler) is not logging.FileHandler or handler.stream is None:
-            continue  # subclasses rotate or watch their files by themselves
-        if Path(handler.baseFilename).is_fifo():
-            continue  # it is not rotated, and without a reader opening it would never return
-        handler.acquire()
-        try:
-            old = handler.stream
-            handler.stream = handler._open()
-            old.close()
-        except OSError as error:
-            say(f"wiverno: {handler.baseFilename} can't be reopened: {error_text(error)}")
-        finally:
-            handler.release()

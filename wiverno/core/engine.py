@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING
 from wiverno.config.settings import Adjustments
 from wiverno.core import forks
 from wiverno.core.acceptor import Acceptor, ConnectionLimit
-from wiverno.core.access_log import reopen_log_files
 from wiverno.core.counters import Counters
 from wiverno.core.courtesy import Courtesy
 from wiverno.core.crew import Crew
 from wiverno.core.descriptor_watch import DescriptorWatch
 from wiverno.core.descriptors import Descriptor, detach_lost
 from wiverno.core.listeners import Listener
+from wiverno.core.log_files import reopen_log_files
 from wiverno.core.loop import Loop
 from wiverno.core.observer import Observer, new_observer
 from wiverno.core.poller import READ, new_poller

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from wiverno.config.settings import Address, Adjustments, FdAddress, TcpAddress, UnixAddress
 from wiverno.core.descriptors import Descriptor
+from wiverno.core.ownership import Owner, future_owner, give_socket
 from wiverno.files import error_text, unix_path
 from wiverno.streams import reserve_descriptors
 
@@ -110,7 +111,7 @@ def open_address(address: Address, adjustments: Adjustments, others: Iterable[Li
         OSError: as `open_listeners`.
     """
     if isinstance(address, UnixAddress):
-        return [bind_unix(address.path, adjustments.unix_socket_perms)]
+        return [bind_unix(address.path, adjustments.unix_socket_perms, future_owner(adjustments))]
     if isinstance(address, FdAddress):
         return [adopt(inherited(address.name))]
     # Two spellings may stand for one address: "localhost:80 127.0.0.1:80".
@@ -201,8 +202,8 @@ def _bind_one(family: int, name: tuple[object, ...]) -> Listener:
     return Listener(sock, str(bound[0]), int(bound[1]))
 
 
-def bind_unix(path: str, mode: int) -> Listener:
-    """Bind a Unix socket whose file never has wider permissions than `mode`.
+def bind_unix(path: str, mode: int, owner: Owner | None = None) -> Listener:
+    """Bind a Unix socket whose file never has wider permissions than `mode`, and belongs to `owner`.
 
     A file left behind by a server that is gone is removed, if it is a socket and nobody answers on it.
     """
@@ -216,7 +217,10 @@ def bind_unix(path: str, mode: int) -> Listener:
         with _created_with(sock, mode):
             sock.bind(place)
         sock.setblocking(False)
-        Path(place).chmod(mode)  # what the umask took away comes back
+        if owner is None:
+            Path(place).chmod(mode)  # what the umask took away comes back
+        else:
+            give_socket(place, owner, mode)
     except OSError as error:
         sock.close()
         raise type(error)(error.errno, f"{error_text(error)}: {place}") from error

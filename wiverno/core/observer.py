@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from wiverno.config.settings import Adjustments
-from wiverno.core.access_log import AccessLog, Record, needs_request_id, needs_times, reopen_log_files
+from wiverno.core.access_log import AccessLog, Record, needs_request_id, needs_times
 from wiverno.core.counters import Counters
+from wiverno.core.log_files import reopen_log_files
 from wiverno.core.outgoing import RUNNING
 from wiverno.core.service import Service
 from wiverno.guard import guarded_logger, is_from_signal

@@ -2,16 +2,22 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 
+from wiverno.config.settings import Adjustments, UnixAddress
 from wiverno.core.counters import Counters
+from wiverno.core.listeners import Listener
+from wiverno.core.log_files import log_paths
+from wiverno.core.ownership import future_owner
 from wiverno.core.server import BaseWSGIServer
 from wiverno.core.status import LEAVING, READY, STARTING, STOPPING, RefusedError, ServiceStatus, WorkerStatus
+from wiverno.files import absolute
+from wiverno.workers.keeper import MadeFile, kept, made_file
 from wiverno.workers.main_process import Admin, Sampler, admin_engine, beside
 from wiverno.workers.notify import Notifier
 from wiverno.workers.pid_file import pid_file
-from wiverno.workers.privileges import drop_privileges, owner
+from wiverno.workers.privileges import drop_privileges
 
 
 class Alone:
@@ -38,13 +44,16 @@ class Alone:
         """
         settings = self._server.adj
         with ExitStack() as stack:
-            stack.enter_context(pid_file(settings.pid_file, owner(settings.user, settings.group)))
+            keeper = stack.enter_context(ExitStack())  # ends last: it removes what this process may not
+            stack.enter_context(pid_file(settings.pid_file, future_owner(settings)))
             if settings.admin_listen is not None:
                 engine = admin_engine(settings, admin)
                 engine.loop.ask(Sampler(engine, admin.sample).expire)
                 stack.enter_context(beside(engine, self._server.engine.fail))
             if settings.umask is not None:
                 os.umask(settings.umask)
+            if future_owner(settings) is not None:
+                keeper.enter_context(kept(_made_files(self._server.listeners, settings), log_paths(settings)))
             drop_privileges(settings.user, settings.group)
             self._server.serve(announce)
             self._on_stop()  # a stop that was forced at once
@@ -91,3 +100,12 @@ class Alone:
         if action == "reload":
             raise RefusedError("one process can't replace itself: set workers = 1 or more to be able to reload")
         raise RefusedError("there is one process and no supervisor: set workers")
+
+
+def _made_files(listeners: Iterable[Listener], settings: Adjustments) -> list[MadeFile]:
+    """Return the files that are to go at the end: sockets and the pid file."""
+    address = settings.admin_address
+    paths = [listener.path for listener in listeners if listener.path]
+    paths += [absolute(address.path)] if isinstance(address, UnixAddress) else []
+    paths += [absolute(settings.pid_file)] if settings.pid_file else []
+    return [made for path in paths if (made := made_file(os.path.realpath(path))) is not None]

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from wiverno.config.settings import Adjustments, TcpAddress, UnixAddress
 from wiverno.core.engine import Engine
 from wiverno.core.listeners import Listener, bind_tcp, bind_unix
+from wiverno.core.ownership import future_owner
 from wiverno.guard import guarded_logger
 
 logger = guarded_logger("wiverno")
@@ -50,7 +51,7 @@ def _admin_listeners(settings: Adjustments) -> list[Listener]:
     address = settings.admin_address
     if isinstance(address, UnixAddress):
         # Whoever can connect can stop the server: the file is its owner's alone from the first moment.
-        return [bind_unix(address.path, ADMIN_MODE)]
+        return [bind_unix(address.path, ADMIN_MODE, future_owner(settings))]
     if isinstance(address, TcpAddress):
         return bind_tcp(address, ipv4=settings.ipv4, ipv6=settings.ipv6)
     return []

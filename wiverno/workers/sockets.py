@@ -6,6 +6,7 @@ from pathlib import Path
 
 from wiverno.config.settings import Adjustments
 from wiverno.core.listeners import Listener, adopt, open_address
+from wiverno.core.ownership import future_owner, give_socket
 
 
 class SharedSockets:
@@ -62,7 +63,11 @@ class SharedSockets:
                 with contextlib.suppress(OSError):
                     listener.socket.listen(settings.backlog)
                     if listener.is_own_file():
-                        Path(listener.path).chmod(settings.unix_socket_perms)
+                        ids = future_owner(settings)
+                        if ids is None:
+                            Path(listener.path).chmod(settings.unix_socket_perms)
+                        else:
+                            give_socket(listener.path, ids, settings.unix_socket_perms)
 
     def close(self) -> None:
         """Close all."""

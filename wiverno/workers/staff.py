@@ -11,6 +11,7 @@ from typing import Any, Final
 from wiverno.core.counters import CELL, WIDTH, Counters, Counts
 from wiverno.core.engine import Engine
 from wiverno.core.listeners import Listener
+from wiverno.core.log_files import provide_log_files
 from wiverno.core.service import new_certificates
 from wiverno.core.status import LEAVING, READY, STARTING, WorkerStatus
 from wiverno.guard import guarded_logger
@@ -92,6 +93,7 @@ class Staff:
         if generation.certificates is not None:
             # The worker itself may not be allowed to.
             generation.certificates.renew(only_if_changed=True, wait=CERTIFICATE_WAIT)
+        provide_log_files(generation.plan.adjustments)
         row = self._free[0]
         counters = Counters(self._memory[row * WIDTH : (row + 1) * WIDTH])
         counters.clear()

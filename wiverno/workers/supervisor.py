@@ -29,6 +29,8 @@ from wiverno.config.settings import ConfigError
 from wiverno.core import forks
 from wiverno.core.engine import Engine
 from wiverno.core.listeners import Listener
+from wiverno.core.log_files import provide_log_files
+from wiverno.core.ownership import future_owner
 from wiverno.core.signals import give_back_signal, take_signal
 from wiverno.core.status import READY, STARTING, STOPPING, RefusedError, ServiceStatus
 from wiverno.files import SetupError, error_text
@@ -37,7 +39,6 @@ from wiverno.workers.main_process import Admin, Sampler, admin_engine
 from wiverno.workers.notify import Notifier
 from wiverno.workers.pid_file import pid_file
 from wiverno.workers.plan import LoadFailedError, Plan, difference, why_kept
-from wiverno.workers.privileges import owner
 from wiverno.workers.process import WorkerProcess
 from wiverno.workers.sockets import SharedSockets
 from wiverno.workers.staff import Generation, Staff
@@ -126,7 +127,7 @@ class Supervisor:
         """
         settings = self._current.plan.adjustments
         with ExitStack() as stack:
-            stack.enter_context(pid_file(settings.pid_file, owner(settings.user, settings.group)))
+            stack.enter_context(pid_file(settings.pid_file, future_owner(settings)))
             self._engine = engine = admin_engine(settings, admin)
             stack.callback(engine.close)
             self._take_signals(stack)
@@ -251,6 +252,7 @@ class Supervisor:
 
     def _reopen(self) -> None:
         """Have every process open its log files anew."""
+        provide_log_files(self._current.plan.adjustments)
         self._staff.send(signal.SIGUSR1)
         self._engine.refresh()
 

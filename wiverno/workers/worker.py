@@ -24,7 +24,9 @@ from wiverno.core.counters import Counters
 from wiverno.core.descriptors import Descriptor
 from wiverno.core.engine import Engine
 from wiverno.core.listeners import Listener
+from wiverno.core.log_files import prepare_for
 from wiverno.core.loop import Loop
+from wiverno.core.ownership import future_owner
 from wiverno.core.poller import READ
 from wiverno.core.recovery import ServerFailedError
 from wiverno.core.server import check_application
@@ -123,8 +125,8 @@ class Worker:
             if inherited.application is None:
                 _enter_start_directory()
             certificates = inherited.certificates or new_certificates(settings)  # before: the key may be root's alone
+            prepare_for(future_owner(settings), inherited.plan.prepare)
             drop_privileges(settings.user, settings.group)
-            inherited.plan.prepare()
             set_log_level(settings)
             application = inherited.application or inherited.plan.load()
             check_application(application)
