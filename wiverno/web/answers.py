@@ -73,6 +73,8 @@ def answer(result: object, environ: Mapping[str, Any]) -> Answer:
     return _finish(line, header_pairs(headers) if headers else [], body, environ)
 
 
+# What is certainly no path, told without asking for an attribute that is not there.
+_PLAIN = frozenset({str, bytes, dict, list})
 # RFC 9110 §15.3.5, §15.4.5: these have no content.
 _BODILESS = frozenset({"204 No Content", "304 Not Modified"})
 
@@ -89,7 +91,7 @@ def _length_field(size: int) -> tuple[str, str]:
 
 def _finish(line: str, headers: list[tuple[str, str]], body: Any, environ: Mapping[str, Any]) -> Answer:
     """Encode the body and add the fields that describe it, unless the handler set them."""
-    if hasattr(body, "__fspath__"):
+    if type(body) not in _PLAIN and hasattr(body, "__fspath__"):
         line, headers, body = _file_of(line, headers, body, environ)
     names = {name.lower() for name, _ in headers}
     content_type, chunks, size = encode_body(body, environ)
