@@ -3,6 +3,9 @@
 What matters is what the wrapper can say about the file before a byte is read: where a regular file's content lies, so
 that the kernel can send it, or at least how long a seekable one is, so that the response has a Content-Length. It sends
 nothing itself; an application or middleware may also treat it as the iterable that the PEP makes of it.
+
+A length is only told if it is true. Files of /proc say that they have no bytes, those of /sys that they have 4096:
+where a size is in doubt the file is read, and it ends where reading ends.
 """
 
 import io
@@ -13,9 +16,12 @@ from typing import Any
 
 __all__ = ["FileWrapper"]
 
+MAX_DOUBTED = 65536  # bytes
+
 # Only where these very types end in a descriptor is the descriptor's content what read() returns: a GzipFile has a
 # fileno(), too, and a subclass may decrypt.
 _BUFFERED = (io.BufferedReader, io.BufferedRandom)
+_SIZED = (io.FileIO, *_BUFFERED, io.BytesIO)
 
 
 class FileWrapper:
@@ -48,6 +54,8 @@ class FileWrapper:
 
     def __next__(self) -> bytes:
         block = self.read(self.block_size)
+        if block is None:  # it is not the end: the response would be cut, and look whole
+            raise BlockingIOError("the file given to wsgi.file_wrapper does not block, and has nothing to read now")
         if not block:
             raise StopIteration
         return block
@@ -72,25 +80,55 @@ class FileWrapper:
                 file.flush()  # what is still in its buffer is not in the file
             offset = file.tell()
             status = os.fstat(raw.fileno())
-        except (OSError, ValueError):  # closed, or not seekable after all
-            return None
-        if not stat.S_ISREG(status.st_mode):
+            if not stat.S_ISREG(status.st_mode) or not _is_true(raw.fileno(), offset, status):
+                return None
+        except (OSError, ValueError):  # closed, not seekable after all, or not readable
             return None
         return raw.fileno(), offset, max(0, status.st_size - offset)
 
     def remaining(self) -> int | None:
-        """Return the bytes from the present position to the end of a seekable file, else None."""
-        if not hasattr(self, "tell"):
+        """Return the bytes from the present position to the end of a seekable file; None if they are not known.
+
+        They are not known either where an object of unknown type says that there are none: it may read from /proc.
+
+        Raises:
+            OSError: the position is lost: the file has been moved to its end, and can't be moved back.
+        """
+        if not hasattr(self, "tell") or not self._is_size_true():
             return None
         try:
             position = self.tell()
             end = self.seek(0, os.SEEK_END)
             # Python 2's seek() returned nothing, and file-likes written then still do.
             end = self.tell() if end is None else end
-            self.seek(position)
         except (OSError, ValueError):
             return None
-        return max(0, end - position)
+        self.seek(position)
+        if end > position or isinstance(self._file, _SIZED):
+            return max(0, end - position)
+        return None
+
+    def _is_size_true(self) -> bool:
+        """Tell whether the size of a binary file of the io module may be believed; others are believed."""
+        file = self._file
+        if isinstance(file, io.BytesIO) or not isinstance(file, _SIZED):
+            return True
+        try:
+            return _is_true(file.fileno(), file.tell(), os.fstat(file.fileno()))
+        except (OSError, ValueError):
+            return True
+
+
+def _is_true(descriptor: int, offset: int, status: os.stat_result) -> bool:
+    """Tell whether a file is as long as `status` says, from `offset` on.
+
+    A file that takes no room on a disk is in doubt (/proc, /sys, but also a small file of some file systems). It is
+    read, if it says that it is small: that costs less than the response to it.
+    """
+    left = status.st_size - offset
+    if not hasattr(os, "pread") or left > MAX_DOUBTED or (left > 0 and status.st_blocks):
+        return True
+    return len(os.pread(descriptor, max(left, 0) + 1, offset)) == max(left, 0)
 
 
 def _is_seekable(filelike: Any) -> bool:

@@ -16,10 +16,13 @@ def fit(piece: bytes, left: int, head: ResponseHead | None, method: str) -> byte
             head.status,
         )
         return b""
-    logger.warning(
-        "application-written content exceeded the number of bytes specified by Content-Length header (%s)",
-        head.declared if head else left,
-    )
+    if head is None or head.declared < 0:
+        logger.warning("content exceeded the length that was measured when it began: the rest is left out")
+    else:
+        logger.warning(
+            "application-written content exceeded the number of bytes specified by Content-Length header (%s)",
+            head.declared,
+        )
     return piece[:left]
 
 

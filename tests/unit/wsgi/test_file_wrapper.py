@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +155,69 @@ def test_remaining(kind: type) -> None:
     wrapper.seek(4)
     assert wrapper.remaining() == 6
     assert wrapper.tell() == 4
+
+
+class Through:
+    """Passes everything on to a file, as wrappers of applications do."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
+class Reader(io.BufferedReader):
+    pass
+
+
+@pytest.mark.skipif(not Path("/proc/version").exists(), reason="needs Linux's /proc and /sys")
+@pytest.mark.parametrize("name", ["/proc/version", "/proc/self/status", "/sys/devices/system/cpu/online"])
+@pytest.mark.parametrize("kind", ["file", "raw", "subclass", "object"])
+def test_a_size_in_doubt_is_not_told(name: str, kind: str) -> None:
+    """Files of /proc say 0 bytes, those of /sys 4096: neither extent nor length is told, and reading gives it all."""
+    with ExitStack() as stack:
+        file: Any = stack.enter_context(open(name, "rb", buffering=0 if kind in ("raw", "subclass") else -1))
+        if kind == "subclass":
+            file = stack.enter_context(Reader(file))
+        wrapper = FileWrapper(Through(file) if kind == "object" else file)
+        assert wrapper.extent() is None
+        if not (name.startswith("/sys") and kind == "object"):  # only such an object knows what is behind it
+            assert wrapper.remaining() is None
+        assert b"".join(wrapper).startswith((b"Linux", b"Name:", b"0"))
+
+
+def test_a_small_size_in_doubt_may_be_true(tmp_path: Path) -> None:
+    """A file without a block on the disk that is as long as it says is told as any other; a large one is believed."""
+    for size in (0, 100, 1 << 20):
+        path = tmp_path / str(size)
+        with path.open("wb") as file:
+            file.truncate(size)
+        with path.open("rb") as file:
+            assert FileWrapper(file).extent() == (file.fileno(), 0, size)
+            assert FileWrapper(file).remaining() == size
+
+
+def test_nothing_to_read_now_is_not_the_end() -> None:
+    """A pipe that does not block and is empty is an error, not the end of the response."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with open(reading, "rb", buffering=0) as pipe, open(writing, "wb", buffering=0) as other:
+        wrapper = FileWrapper(pipe)
+        other.write(b"abc")
+        assert next(wrapper) == b"abc"
+        with pytest.raises(BlockingIOError, match="has nothing to read now"):
+            next(wrapper)
+
+
+def test_a_lost_position_is_an_error() -> None:
+    """A file that can be moved to its end but not back does not give an empty response."""
+
+    class Forward(io.BytesIO):
+        def seek(self, offset: int, whence: int = 0, /) -> int:
+            if whence == 0:
+                raise OSError("no way back")
+            return super().seek(offset, whence)
+
+    with pytest.raises(OSError, match="no way back"):
+        FileWrapper(Forward(b"abc")).remaining()
