@@ -151,6 +151,25 @@ def forked_child(server: str) -> Outcome:
         return Outcome("at once" if seconds < 2 else "when the child has ended", seconds < 2)
 
 
+def returning_child(server: str) -> Outcome:
+    with serving(server) as made, RawClient(made.address, 2.0) as client:
+        client.send(b"GET /return HTTP/1.1\r\nHost: a\r\n\r\n")
+        received = b""
+        with contextlib.suppress(OSError):  # the connection stays open
+            while data := client.socket.recv(4096):
+                received += data
+    count, is_childs = received.count(b"HTTP/1.1 "), b"the child's" in received
+    if not is_childs:
+        return Outcome("the parent's", count == 1)
+    return Outcome("the parent's and the child's" if count > 1 else "the child's", False)
+
+
+def terminated_child(server: str) -> Outcome:
+    with serving(server) as made:
+        body = made.ask("/terminate", wait=10.0)
+        return Outcome("ends", True) if body == b"-15" else Outcome("lives on", False)
+
+
 def vanished_file(server: str) -> Outcome:
     if server in ("waitress", "granian"):
         return Outcome("has no file", True)
@@ -251,6 +270,8 @@ ROWS = (
     Row("a logging filter raises whenever the server logs", "afterwards", log_filter),
     Row("a request closes the descriptors from 3 on", "afterwards", descriptors),
     Row("a request leaves a forked child that lives for 6 s", "its client sees the end", forked_child),
+    Row("a forked child returns from the application", "the responses", returning_child),
+    Row("Process.terminate() on a child of multiprocessing", "the child", terminated_child),
     Row("SIGHUP while the configuration file is gone", "afterwards", vanished_file),
     Row("the application can't open a file while it is imported", "the message", failed_import),
     Row("started without standard streams, a request fails", "afterwards", no_streams),

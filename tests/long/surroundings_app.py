@@ -4,6 +4,7 @@ It runs in the environments of all servers that are compared, so it needs the st
 """
 
 import logging
+import multiprocessing
 import os
 import sys
 import threading
@@ -58,6 +59,16 @@ def fork(seconds: float) -> None:
         os._exit(0)
 
 
+def terminated() -> bytes:
+    """Start a process, end it, and return its status."""
+    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(8,))
+    process.start()
+    time.sleep(0.2)
+    process.terminate()
+    process.join(3)
+    return str(process.exitcode).encode()
+
+
 def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Answer by path."""
     path = environ["PATH_INFO"]
@@ -69,6 +80,10 @@ def application(environ: Environ, start_response: Callable[..., Any]) -> Iterabl
         os.closerange(3, 1024)
     if path == "/fork":
         fork(6.0)
+    if path in ("/return", "/terminate"):
+        body = terminated() if path == "/terminate" else b"the parent's" if os.fork() else b"the child's"
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
     if path == "/subclasses":
         start_response(Text("200 OK"), [(Text("Content-Type"), Text("text/plain"))])
         return [Data(b"subclasses")]
