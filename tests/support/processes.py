@@ -27,9 +27,11 @@ def script(name: str) -> str:
 
 
 def environment(extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
-    """Return this process's variables without wiverno's and pytest's, and with `extra` (None removes)."""
+    """Return this process's variables without wiverno's, pytest's and make's, and with `extra` (None removes)."""
     without = ("WIVERNO_", "COV_", "PYTEST_")
-    variables = {name: text for name, text in os.environ.items() if not name.startswith(without)}
+    # What `make test PYTHON=...` was told is not meant for a make that a test runs.
+    make = {"PYTHON", "ARGS", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL"}
+    variables = {name: text for name, text in os.environ.items() if name not in make and not name.startswith(without)}
     variables["PYTHONUNBUFFERED"] = "1"
     for name, text in (extra or {}).items():
         if text is None:
