@@ -1,10 +1,12 @@
 """Response heads: a table of (status, fields, bytes) for the writer, read back by h11; and all that is refused."""
 
 import email.utils
+import enum
 import logging
 import subprocess
 import sys
 import time
+from typing import Any
 
 import h11
 import pytest
@@ -17,6 +19,7 @@ from wiverno.http.response import (
     ResponseError,
     Signature,
     check_head,
+    checked_head,
     date_line,
     early_hints,
     error_response,
@@ -96,6 +99,115 @@ def test_shortened() -> None:
 
 class Text(str):
     __slots__ = ()
+
+
+class Lying(str):
+    """Says that it is and holds something else, wherever Python asks."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "lie"
+
+    def __repr__(self) -> str:
+        return "lie"
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return hash("plain")
+
+    def __len__(self) -> int:
+        return 3
+
+    def __iter__(self) -> Any:
+        return iter("lie")
+
+    def __getitem__(self, key: Any) -> str:
+        return "lie"
+
+    def __format__(self, form: str) -> str:
+        return "lie"
+
+    def encode(self, *_: Any) -> bytes:
+        return b"lie\r\nX: y"
+
+    def lower(self) -> str:
+        return "content-length"
+
+
+class Kind(str, enum.Enum):  # noqa: UP042 - str() of it is another text than what it holds
+    GIF = "image/gif"
+
+
+class Pair(tuple[str, str]):
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return hash(("A", "plain"))
+
+
+class Fields(list[tuple[str, str]]):
+    pass
+
+
+SUBCLASSES: list[tuple[Any, Any, bytes]] = [
+    (Text("200 OK"), [], b"HTTP/1.1 200 OK\r\n"),
+    (Lying("200 OK"), [], b"HTTP/1.1 200 OK\r\n"),
+    ("200 OK", [("A", Text("b"))], b"HTTP/1.1 200 OK\r\nA: b\r\n"),
+    ("200 OK", [(Text("A"), "b")], b"HTTP/1.1 200 OK\r\nA: b\r\n"),
+    ("200 OK", [("A", Lying("truth"))], b"HTTP/1.1 200 OK\r\nA: truth\r\n"),
+    ("200 OK", [(Lying("A"), "truth")], b"HTTP/1.1 200 OK\r\nA: truth\r\n"),
+    ("200 OK", [("Content-Type", Kind.GIF)], b"HTTP/1.1 200 OK\r\nContent-Type: image/gif\r\n"),
+    ("200 OK", [Pair(("A", "truth"))], b"HTTP/1.1 200 OK\r\nA: truth\r\n"),
+    ("200 OK", Fields([("A", "b")]), b"HTTP/1.1 200 OK\r\nA: b\r\n"),
+]
+
+
+@pytest.mark.parametrize(("status", "headers", "expected"), SUBCLASSES)
+def test_subclasses_are_what_their_characters_are(status: Any, headers: Any, expected: bytes) -> None:
+    """Instances of subclasses are sent as the characters they hold, and no head that was kept is taken for theirs."""
+    for plain in ([("A", "plain")], [("plain", "truth")], []):
+        check_head("200 OK", plain)
+    for _ in range(2):
+        head = checked_head((status, *headers)) or check_head(status, headers)
+        assert head.prefix == expected
+        assert type(head.status) is str
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (Lying("200 OK\r\nX: y"), []),
+        ("200 OK", [("A", Lying("b\r\nX: y"))]),
+        ("200 OK", [(Lying("A: b"), "c")]),
+        ("200 OK", [(Text("Connection"), "close")]),
+        ("200 OK", [("Content-Length", Lying("1x"))]),
+    ],
+)
+def test_subclasses_are_checked_as_the_plain_ones(status: Any, headers: Any) -> None:
+    """What must not be sent is refused whatever the object says of itself."""
+    with pytest.raises(ResponseError):
+        check_head(status, headers)
+    with pytest.raises(ResponseError):
+        early_hints([*headers, ("A", Lying("\n"))])
+
+
+def test_an_object_that_calls_itself_a_str_is_none() -> None:
+    class Pretender:
+        __class__ = str  # type: ignore[assignment]
+
+    for status, headers in ((Pretender(), []), ("200 OK", [("A", Pretender())])):
+        with pytest.raises(ResponseError):
+            check_head(status, headers)  # type: ignore[arg-type]
+
+
+def test_early_hints_of_subclasses() -> None:
+    assert early_hints([("Link", Lying("</a>"))]) == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
 
 
 BAD_HEADS = [
