@@ -117,13 +117,13 @@ def test_jobs_of_a_worker_that_is_replaced(tmp_path: Path, cause: str) -> None:
         assert child.stop() == 0, child.output
 
 
-@each_way
-def test_second_signal(tmp_path: Path, way: str) -> None:
+@pytest.mark.parametrize(("way", "timeout"), [*((way, "60s") for way in WAYS), ("one process", "0"), ("workers", "0")])
+def test_second_signal(tmp_path: Path, way: str, timeout: str) -> None:
     """A second signal ends a process that waits for threads at once, with exit handlers and status 0."""
-    with serving(tmp_path, POLLING, way, "--graceful-timeout", "60s") as child:
+    with serving(tmp_path, POLLING, way, "--graceful-timeout", timeout) as child:
         ask(child.address(), "/")
         child.send(signal.SIGTERM)
-        child.wait_for("the process waits for them for up to 59|the process waits for them for up to 60")
+        child.wait_for("the process waits for them " + ("for up to" if timeout != "0" else "without a limit"))
         child.send(signal.SIGTERM)
         assert child.wait(50) == 0, child.output
         child.wait_for("exit handler in")

@@ -15,7 +15,6 @@ A program that calls `serve()` goes on afterwards as it likes: nothing of this i
 
 import atexit
 import faulthandler
-import logging
 import os
 import signal
 import sys
@@ -29,9 +28,10 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final, NoReturn
 
+from wiverno.guard import guarded_logger
 from wiverno.streams import STDERR
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 HANDLERS: Final = 2.0  # seconds for exit handlers; a supervisor kills a worker 3 s after graceful_timeout
 LEAST: Final = 0.5  # seconds that threads get after a drain that took all of graceful_timeout
@@ -106,10 +106,10 @@ class EndWatch:
         self._begun.wait()
         if self._by:
             by = max(self._by, time.monotonic() + LEAST)
-            names, stacks = held_by()
-            if stacks:
-                limit = f"for up to {by - time.monotonic():.1f} s" if by != float("inf") else "without a limit"
-                with suppress(Exception):
+            limit = f"for up to {by - time.monotonic():.1f} s" if by != float("inf") else "without a limit"
+            with suppress(Exception):
+                names, stacks = held_by()
+                if stacks:
                     logger.info("%s; the process waits for them %s", names, limit)
             self._forced.wait(None if by == float("inf") else max(by - time.monotonic(), 0.0))
         while not self._forced.is_set() and (left := self._handlers_by - time.monotonic()) > 0:
@@ -120,7 +120,8 @@ class EndWatch:
         try:
             _end_without_python(HANDLERS + LEAST)  # this thread calls foreign code now
             has_handlers = bool(self._handlers) and bool(self._handlers.pop())
-            self._tell(has_handlers)
+            with suppress(Exception):  # threads have names of the application's
+                self._tell(has_handlers)
             if has_handlers:
                 _call_handlers()
         except BaseException:  # noqa: BLE001 - nothing may keep the process from ending here

@@ -5,15 +5,15 @@ The request, the connection and the server belong to the parent, which answers. 
 of its SystemExit, but without exit handlers, since the parent registered those for itself.
 """
 
-import logging
 import os
 import sys
 from contextlib import suppress
 from typing import NoReturn
 
+from wiverno.guard import guarded_logger
 from wiverno.wsgi.sink import ClientDisconnected
 
-logger = logging.getLogger("wiverno")
+logger = guarded_logger("wiverno")
 
 is_copy = False
 """Whether this process was forked out of a server that runs in its parent."""
@@ -60,11 +60,11 @@ def _status_of(error: BaseException | None) -> int:
 
 
 def _tell(error: BaseException | None, status: int) -> None:
-    if isinstance(error, SystemExit):
-        level, advice, trace = logging.INFO, f"with status {status}", None
-    elif status:
-        level, advice, trace = logging.ERROR, "because of an exception", error
-    else:
-        level, advice, trace = logging.WARNING, "since only its parent serves; end it with os._exit()", None
     words = "process %d, which the application forked in process %d, has come back to the server and ends %s"
-    logger.log(level, words, os.getpid(), os.getppid(), advice, exc_info=trace)
+    pids = os.getpid(), os.getppid()
+    if isinstance(error, SystemExit):
+        logger.info(words, *pids, f"with status {status}")
+    elif status:
+        logger.error(words, *pids, "because of an exception", exc_info=error)
+    else:
+        logger.warning(words, *pids, "since only its parent serves; end it with os._exit()")
