@@ -24,7 +24,7 @@ from wiverno.config.sources import directory_name
 from wiverno.config.toml_file import TomlFile, read_toml
 from wiverno.files import started_in
 from wiverno.importer import ImportTargetError, load_object
-from wiverno.serving import end_with_one_line, prepared_metrics, run_server, why_not_started
+from wiverno.serving import end_with_one_line, load_named, prepared_metrics, run_server, why_not_started
 from wiverno.streams import prepare_streams, say
 from wiverno.workers.finish import ends_with_pserve
 from wiverno.workers.rerun import hired, this_program
@@ -61,7 +61,7 @@ def app_factory(global_conf: Mapping[str, str], app: str, factory: str = "false"
     from wiverno.config.units import read_boolean
 
     spec = AppSpec(app, read_boolean(factory), settings, Origin("file", str(global_conf.get("__file__", "[app]"))))
-    return _or_exit(lambda: application(spec))
+    return _or_exit(lambda: load_named(app, lambda: application(spec)))
 
 
 def demo_factory(global_conf: Mapping[str, str], **settings: str) -> Application:
@@ -343,7 +343,8 @@ class TomlLoader:
         """Return the application [app], or ["app:NAME"], with its middleware."""
         app_name = name or self._fragment("app")
         loaded = self._load(defaults, app_name=app_name)
-        return _or_exit(lambda: application_of(loaded, defaults))
+        use = loaded.app.use if loaded.app else ""
+        return _or_exit(lambda: load_named(use, lambda: application_of(loaded, defaults)))
 
     def get_wsgi_app_settings(
         self, name: str | None = None, defaults: Mapping[str, str] | None = None

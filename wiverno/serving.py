@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from wiverno.admin.application import AdminApplication
 from wiverno.admin.application_metrics import ApplicationMetrics, application_metrics
-from wiverno.config.settings import Adjustments, TcpAddress, UnixAddress
+from wiverno.config.settings import Adjustments, ConfigError, TcpAddress, UnixAddress
 from wiverno.config.sources import environment
 from wiverno.core.listeners import Listener
 from wiverno.core.log_files import log_files_belong_to
@@ -25,6 +25,7 @@ from wiverno.core.ownership import future_owner
 from wiverno.core.server import MAIN_PROCESS, build_server, check_application, create_server
 from wiverno.files import SetupError, error_text, in_start_directory, started_in
 from wiverno.guard import guarded_logger
+from wiverno.importer import own_traceback
 from wiverno.streams import reserve_descriptors, say
 from wiverno.workers.alone import Alone
 from wiverno.workers.notify import Notifier
@@ -32,10 +33,12 @@ from wiverno.workers.plan import Plan, set_log_level
 from wiverno.workers.privileges import owner
 from wiverno.workers.rerun import hired, this_program
 from wiverno.workers.supervisor import Supervisor
+from wiverno.wsgi.gateway import Application
 
 logger = guarded_logger("wiverno")
 
 SERVING = "Serving on http://{}:{}"
+FAILED = 1  # exit status
 SORT_ORDER = ("cumulative", "calls", "time")
 
 
@@ -283,22 +286,53 @@ def why_not_started(error: OSError, adjustments: Adjustments) -> str:
     return why
 
 
+def load_named(name: str, load: Callable[[], Application]) -> Application:
+    """Return the application; what it raises is shown with its own lines alone, if that ends the process.
+
+    Args:
+        name: the application's, as it was asked for.
+        load: imports or makes it.
+    """
+    try:
+        return load()
+    except ConfigError:
+        raise
+    except (Exception, SystemExit) as error:
+        text = f"the application {name} failed to load:\n{own_traceback(error)}"
+        hiring = hired()
+        if isinstance(error, SystemExit):
+            if hiring:
+                hiring.failed(text)
+            else:
+                say(f"error: {text}")
+            raise SystemExit(FAILED) from None
+        if not hiring:
+            _show_instead(error, f"error: {text}")
+        raise
+
+
+def _show_instead(error: BaseException, text: str) -> None:
+    """Have the process end with `text` if `error` ends it."""
+    earlier = sys.excepthook
+
+    def hook(kind: type[BaseException], shown: BaseException, trace: TracebackType | None) -> None:
+        if shown is error:
+            say(text)
+        else:
+            earlier(kind, shown, trace)
+
+    sys.excepthook = hook
+
+
 def end_with_one_line(message: str) -> NoReturn:
     """End the process with status 1 and one line, under pserve too.
 
     pserve swallows SystemExit from a running server and would end with status 0. An exception arrives; the hook
     keeps its traceback, which says nothing about the mistake, off the screen.
     """
-    earlier = sys.excepthook
-
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if kind is NotStartedError:
-            say(f"error: {error}")
-        else:
-            earlier(kind, error, trace)
-
-    sys.excepthook = hook
-    raise NotStartedError(message) from None
+    error = NotStartedError(message)
+    _show_instead(error, f"error: {message}")
+    raise error from None
 
 
 def profile(

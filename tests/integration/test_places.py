@@ -157,7 +157,7 @@ def test_names_with_odd_characters_in_ini(tmp_path: Path, command: str) -> None:
 
 @pytest.mark.parametrize("option", ["--unix-socket", "--admin-listen", "ctl"])
 def test_the_path_of_a_socket_is_too_long(tmp_path: Path, option: str) -> None:
-    """The message has the limit, the length and the path."""
+    """The message has the limit and the length; the configuration's check finds it too."""
     (tmp_path / "shop.py").write_text("def app(environ, start_response): ...\n")
     path = f"{tmp_path}/{'d' * 120}"
     if option == "ctl":
@@ -167,11 +167,22 @@ def test_the_path_of_a_socket_is_too_long(tmp_path: Path, option: str) -> None:
         if option == "--unix-socket":
             command = ["run", "shop:app", option, path]
     ended = run([script("wiverno"), *command], cwd=tmp_path)
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     limit = 107 if sys.platform == "linux" else 103
     length = len(os.fsencode(path))
     assert f"the path of a Unix socket may have {limit} bytes, this one has {length}: {path}" in ended.stderr
     assert "None" not in ended.stderr
+
+
+def test_the_current_directory_was_removed(tmp_path: Path) -> None:
+    """A directory that a deployment has removed is told in a line."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    words = ["bash", "-c", 'rmdir "$PWD"; exec "$0" "$@"', script("wiverno"), "run", "wiverno.demo:app", "--port", "0"]
+    ended = run(words, cwd=gone)
+    assert ended.returncode == 1
+    assert "error: the current directory was removed" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_short_path_in_a_long_directory(tmp_path: Path) -> None:

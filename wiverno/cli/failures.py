@@ -16,7 +16,7 @@ import click
 from wiverno.config.errors import ConfigError, render
 from wiverno.config.loader import LoadedConfig
 from wiverno.config.sources import directory_name
-from wiverno.files import started_in
+from wiverno.files import current_directory, started_in
 from wiverno.importer import ImportTargetError
 
 P = ParamSpec("P")
@@ -39,6 +39,10 @@ def reported(status: int = MISTAKE) -> Callable[[Callable[P, R]], Callable[P, R]
                 tell(render(error.problems, colour=sys.stderr.isatty()))
             except ImportTargetError as error:
                 end(str(error), status)
+            except FileNotFoundError:
+                if current_directory() is not None:
+                    raise
+                end("the current directory was removed; change to another one", FAILURE)
             sys.exit(status)
 
         return wrapper

@@ -11,7 +11,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from wiverno.config.errors import Origin, Problem
-from wiverno.config.units import TcpAddress
+from wiverno.config.units import TcpAddress, UnixAddress
+from wiverno.files import error_text, unix_path
 
 if TYPE_CHECKING:
     from wiverno.config.settings import Adjustments
@@ -60,6 +61,7 @@ def contradictions(settings: Adjustments) -> list[Problem]:
         )
     if settings.trusted_proxies and not headers and settings.trusted_proxy is None and not settings.proxy_protocol:
         found.append(problem("trusted_proxies", "has no effect without trusted_proxy_headers or proxy_protocol"))
+    found += _about_unix_sockets(settings)
     found += _about_production(settings)
     if settings.mode == "simple" and "threads" in given and settings.threads > 1:
         found.append(
@@ -69,6 +71,19 @@ def contradictions(settings: Adjustments) -> list[Problem]:
         )
     if not settings.ipv4 and not settings.ipv6 and not settings.sockets:
         found.append(problem("ipv6", "ipv4 and ipv6 are both off, so there is nothing to listen on"))
+    return found
+
+
+def _about_unix_sockets(settings: Adjustments) -> list[Problem]:
+    """Return which Unix sockets have a path that the system will not take."""
+    used = "listen" if settings.listen else "unix_socket"
+    found = []
+    for key, address in [*((used, each) for each in settings.addresses), ("admin_listen", settings.admin_address)]:
+        if isinstance(address, UnixAddress):
+            try:
+                unix_path(address.path)
+            except OSError as error:
+                found.append(problem(key, error_text(error)))
     return found
 
 
