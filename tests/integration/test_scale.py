@@ -44,7 +44,7 @@ def test_an_idle_server_sleeps(threads: int, poller: str) -> None:
         assert server.ask("/hello") == b"hello"
         with idle_clients(server, 20):
             wait_until(lambda: wake_ups(server, 0.2) == 0, what="the lookout to park")
-            assert wake_ups(server, 1.2) <= 1
+            assert wake_ups(server, 1.2) <= 2, "once a second, twice where the while begins just before"
 
 
 @pytest.mark.alone
