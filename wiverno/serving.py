@@ -207,7 +207,7 @@ def _serve_alone(
     try:
         if notifier or any(getattr(settings, name) for name in MAIN_PROCESS):
             alone = Alone(server, notifier=notifier, version=version("wiverno"))
-            admin = AdminApplication(alone, is_public=settings.admin_public, metrics=metrics)
+            admin = AdminApplication(alone, is_public=settings.admin_public, metrics=metrics, probe=alone.probe)
             alone.run(admin, lambda: say(settings, server.listeners))
         else:
             server.serve(lambda: say(settings, server.listeners))

@@ -1,8 +1,8 @@
 """The admin room's WSGI application: short answers from counters, never from the served application
 (but for metrics of its own, where the settings want them).
 
-    GET  /healthz   200 as long as the main process is alive
-    GET  /readyz    200, or 503 while requests should go elsewhere: starting, stopping, no worker
+    GET  /healthz   200, or 503 if the loop that serves requests does not turn any more
+    GET  /readyz    200, or 503 while requests should go elsewhere: the same, starting, stopping, no worker
     GET  /metrics   Prometheus
     GET  /status    JSON; ?since=AGE adds the rows of the history after that age
     GET  /          the page
@@ -25,7 +25,7 @@ from urllib.parse import parse_qs
 from wiverno.admin.application_metrics import ApplicationMetrics
 from wiverno.admin.exposition import CONTENT_TYPE, exposition
 from wiverno.admin.history import COLUMNS, History
-from wiverno.core.status import Control, RefusedError, ServiceStatus, WorkerStatus
+from wiverno.core.status import READY, Control, RefusedError, ServiceStatus, WorkerStatus
 
 ACTIONS: Final = ("reload", "stop", "reopen", "more", "fewer")
 CONTROL_FIELD: Final = "HTTP_X_WIVERNO_CONTROL"
@@ -34,6 +34,7 @@ _POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_NOT_SERVING: Final = "requests are not served: no process's loop turns"
 _COMMON: Final = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
 
 Answer = tuple[str, str, str]  # status, content type, text
@@ -43,7 +44,8 @@ class AdminApplication:
     """The application of the admin listener; called by one thread."""
 
     def __init__(
-        self, control: Control, *, is_public: bool = False, metrics: ApplicationMetrics | None = None
+        self, control: Control, *, is_public: bool = False, metrics: ApplicationMetrics | None = None,
+        probe: Callable[[], bool] | None = None,
     ) -> None:  # fmt: skip
         """Answer for `control`.
 
@@ -51,7 +53,9 @@ class AdminApplication:
             control: the service.
             is_public: others than this machine's users can reach it.
             metrics: the served application's own.
+            probe: tells whether requests are served, within two seconds; without it the heartbeats tell.
         """
+        self._probe = probe
         self._own_metrics = metrics
         self.history = History()
         self._control = control
@@ -100,12 +104,20 @@ class AdminApplication:
             return _plain("409 Conflict", str(error))
 
     def _health(self, environ: dict[str, Any]) -> Answer:
+        status = self._control.status()
+        if status.state == READY and not self._is_served(status):
+            return _plain("503 Service Unavailable", _NOT_SERVING)
         return _plain("200 OK", "alive")
+
+    def _is_served(self, status: ServiceStatus) -> bool:
+        return self._probe() if self._probe is not None else status.is_serving
 
     def _readiness(self, environ: dict[str, Any]) -> Answer:
         status = self._control.status()
         if status.is_ready:
-            return _plain("200 OK", "ready")
+            if self._is_served(status):
+                return _plain("200 OK", "ready")
+            return _plain("503 Service Unavailable", _NOT_SERVING)
         return _plain("503 Service Unavailable", status.state if status.state != "ready" else "no worker is ready")
 
     def _metrics(self, environ: dict[str, Any]) -> Answer:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from wiverno.config.errors import ConfigError, Origin, Problem
 from wiverno.config.settings import Adjustments
 from wiverno.config.sources import environment, set_variable
-from wiverno.guard import guarded_logger
+from wiverno.guard import guarded_logger, is_from_signal
 
 logger = guarded_logger("wiverno")
 
@@ -44,7 +44,9 @@ class ApplicationMetrics:
 
         try:
             found = generate_latest(_Others(self._registry())).decode()
-        except Exception:
+        except BaseException as error:
+            if is_from_signal(error):
+                raise
             # A collector is the application's code, and files may be half written when a process is killed.
             if not self._is_failing:
                 logger.exception("the application's metrics can't be collected")

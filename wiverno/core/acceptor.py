@@ -83,6 +83,7 @@ class Acceptor:
                 return True
             if error.errno in _TABLE_FULL and self._limit.lower(error):
                 return not self._limit.is_reached(self.fd)
+            self.descriptor.check()
             self._pause(error)
             return False
         try:

@@ -10,9 +10,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from wiverno.core.descriptors import Descriptor
+from wiverno.core.descriptors import Descriptor, DescriptorLostError
 from wiverno.core.loop import Loop
-from wiverno.core.poller import PollerLostError
 
 INTERVAL: Final = 0.05  # seconds; deadlines come due with whole seconds of the clock, so this is once a second
 
@@ -50,9 +49,8 @@ class DescriptorWatch:
         try:
             self._loop.poller.check()
             for descriptor in self._watched():
-                if not descriptor.is_ours():
-                    raise PollerLostError(descriptor.loss())
-        except PollerLostError as error:
+                descriptor.check()
+        except DescriptorLostError as error:
             self._on_lost(error)
         else:
             self._on_look()

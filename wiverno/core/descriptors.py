@@ -10,6 +10,10 @@ import stat
 from typing import Any
 
 
+class DescriptorLostError(Exception):
+    """A descriptor that the server lives on is no longer what it was; the text says which."""
+
+
 class Descriptor:
     """A number, and what it stood for when this was made."""
 
@@ -24,6 +28,15 @@ class Descriptor:
     def is_ours(self) -> bool:
         """Tell whether the number still stands for the same thing; always true where the system can't tell."""
         return self._identity is None or _identity(self.fd) == self._identity
+
+    def check(self) -> None:
+        """Make sure that it is.
+
+        Raises:
+            DescriptorLostError: it is not.
+        """
+        if not self.is_ours():
+            raise DescriptorLostError(self.loss())
 
     def loss(self) -> str:
         """Return the words for the log."""

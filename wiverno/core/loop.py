@@ -18,6 +18,7 @@ from wiverno.guard import guarded_logger
 logger = guarded_logger("wiverno")
 
 SCRATCH_SIZE = 262144  # bytes of the buffer through which bodies pass on their way to a file
+MAX_ERRANDS = 64  # that wait for a leader which does not come round
 MAX_WAIT = 3600.0  # seconds; epoll's timeout is an int of milliseconds
 
 
@@ -142,6 +143,14 @@ class Loop:
         """Have the leader call something soon; from any thread and from signal handlers."""
         self.errands.append(errand)
         self.poller.wake()
+
+    def turns(self, within: float) -> bool:
+        """Tell whether the leader comes round within so many seconds; from any other thread."""
+        if len(self.errands) > MAX_ERRANDS:
+            return False  # asked again and again, it has not come round for long
+        has_turned = threading.Event()
+        self.ask(has_turned.set)
+        return has_turned.wait(within)
 
     def forget(self, handler: Handler) -> None:
         """Take a handler out of all tables before its descriptor is closed; from the thread that owns it."""

@@ -172,11 +172,15 @@ class ObservedGateway(Gateway):
         if observer.with_ids:
             environ["wiverno.request_id"] = observer.request_id(environ, trusted=self._trusted)
         # From its call on the environ is the application's own.
-        seen = _copied(environ) if observer.has_log else _NOTHING
+        has_log = observer.has_log
+        seen = _copied(environ) if has_log else _NOTHING
         if observer.is_plain:
             outcome = _respond(self, environ)
-            if observer.has_log:
-                _take_user(environ, seen)
+            try:
+                if "REMOTE_USER" in environ:
+                    _take_user(environ, seen)
+            except BaseException as error:  # noqa: BLE001 - see _pass_signal
+                _pass_signal(error)
             if outcome == SUSPENDED:
                 self._noted = (seen, 0.0, 0.0)
                 return outcome
@@ -185,8 +189,12 @@ class ObservedGateway(Gateway):
             since = connection.since
             started = time.monotonic()
             outcome = _respond(self, environ)
-            if observer.has_log:
-                _take_user(environ, seen)
+            if has_log:
+                try:
+                    if "REMOTE_USER" in environ:
+                        _take_user(environ, seen)
+                except BaseException as error:  # noqa: BLE001 - see _pass_signal
+                    _pass_signal(error)
             if outcome == SUSPENDED:
                 self._noted = (seen, since, started)
                 return outcome
@@ -228,12 +236,15 @@ def _copied(environ: Environ) -> Environ:
 
 def _take_user(environ: Environ, seen: Environ) -> None:
     """Take over REMOTE_USER, the one variable that the log has from the application, as text."""
-    try:
-        if "REMOTE_USER" in environ and (user := environ["REMOTE_USER"]) is not None:
-            seen["REMOTE_USER"] = user if type(user) is str else str.__str__(str(user))
-    except BaseException as error:  # a lazy object's own code, which may need what the request has closed already
-        if is_from_signal(error):
-            raise
+    user = environ["REMOTE_USER"]
+    if user is not None:
+        seen["REMOTE_USER"] = user if type(user) is str else str.__str__(str(user))
+
+
+def _pass_signal(error: BaseException) -> None:
+    """Drop what a key's or a lazy user's own code has raised: the user stays unknown."""
+    if is_from_signal(error):
+        raise error
 
 
 def gateway_for(connection: Any, service: Service, *, trusted: bool) -> Gateway:

@@ -16,17 +16,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from wiverno.core.descriptors import Descriptor
+from wiverno.core.descriptors import Descriptor, DescriptorLostError
 
 NOTHING: Final = 0
 READ: Final = 1
 WRITE: Final = 4
 
 MAX_EVENTS: Final = 256
-
-
-class PollerLostError(Exception):
-    """The poller's own descriptors are no longer what they were; the text says which."""
 
 
 class Poller(Protocol):
@@ -54,7 +50,7 @@ class Poller(Protocol):
         """Make sure that the poller's own descriptors are still its own (leader).
 
         Raises:
-            PollerLostError: something else has closed one of them.
+            DescriptorLostError: something else has closed one of them.
         """
 
     def close(self) -> None:
@@ -78,11 +74,10 @@ class WakeUp:
         """Make sure that both ends are still ours.
 
         Raises:
-            PollerLostError: one of them is not.
+            DescriptorLostError: one of them is not.
         """
         for descriptor in self.descriptors:
-            if not descriptor.is_ours():
-                raise PollerLostError(descriptor.loss())
+            descriptor.check()
 
     def fileno(self) -> int:
         """Return the descriptor to watch for reading."""
@@ -172,7 +167,7 @@ class EpollPoller:
     def close(self) -> None:
         """Give the descriptors back."""
         # Without a way to detach it, an epoll object whose number is used for something else is left open for good.
-        with contextlib.suppress(OSError, PollerLostError):
+        with contextlib.suppress(OSError, DescriptorLostError):
             self.check()
             self._epoll.close()
         self._wake_up.close()
@@ -253,13 +248,13 @@ class SelectorsPoller:
 
     def close(self) -> None:
         """Give the descriptors back."""
-        with contextlib.suppress(OSError, PollerLostError):
+        with contextlib.suppress(OSError, DescriptorLostError):
             self._selector.close()
         self._wake_up.close()
 
 
-def _lost(error: Exception) -> PollerLostError:
-    return PollerLostError(f"the poller's descriptor was closed by something else in this process: {error}")
+def _lost(error: Exception) -> DescriptorLostError:
+    return DescriptorLostError(f"the poller's descriptor was closed by something else in this process: {error}")
 
 
 def is_readable(fd: int) -> bool:

@@ -8,8 +8,8 @@ process that stays but serves no request is worse than one that a service manage
 from collections.abc import Callable
 from typing import Any, Final
 
+from wiverno.core.descriptors import DescriptorLostError
 from wiverno.core.loop import Loop
-from wiverno.core.poller import PollerLostError
 from wiverno.guard import guarded_logger, is_from_signal
 
 logger = guarded_logger("wiverno")
@@ -48,7 +48,7 @@ class Recovery:
             if is_from_signal(error):
                 raise
             self.errors += 1
-            if self.errors < MAX_ERRORS and not isinstance(error, PollerLostError):
+            if self.errors < MAX_ERRORS and not isinstance(error, DescriptorLostError):
                 self.note(error)
                 return True
             self.fail(error)
@@ -70,6 +70,9 @@ class Recovery:
         if is_from_signal(error):
             self._loop.ready.appendleft((connection.fd, 0))
             raise error
+        if isinstance(error, DescriptorLostError):
+            self.fail(error)
+            return
         logger.error("Error in the engine; the connection that it concerns is closed", exc_info=error)
         if connection not in self._loop.connections:
             return

@@ -8,6 +8,11 @@ from typing import Final, Protocol
 
 from wiverno.core.counters import Counts
 
+# Seconds without a turn of its loop after which a process counts as one that serves no requests. With several threads
+# the leader is held up for milliseconds; a process of one thread does not come round as long as a request takes.
+LONGEST_SILENCE: Final = 5.0
+LONGEST_SILENCE_ALONE: Final = 30.0
+
 STARTING: Final = "starting"
 READY: Final = "ready"
 LEAVING: Final = "leaving"  # finishes its requests, takes no new ones
@@ -33,6 +38,12 @@ class WorkerStatus:
     age: float
     silence: float
     counts: Counts
+
+    @property
+    def is_turning(self) -> bool:
+        """Whether its loop goes round, so that requests are served."""
+        is_alone = self.counts.gauges["threads"] <= 1
+        return self.silence <= (LONGEST_SILENCE_ALONE if is_alone else LONGEST_SILENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +82,14 @@ class ServiceStatus:
         return reduce(add, (worker.counts for worker in self.workers), self.ended.without_gauges())
 
     @property
+    def is_serving(self) -> bool:
+        """Whether the loop of a process turns, by the heartbeats."""
+        return any(worker.is_turning for worker in self.workers)
+
+    @property
     def is_ready(self) -> bool:
         """Whether requests should be sent here."""
-        return self.state == READY and any(worker.state == READY for worker in self.workers)
+        return self.state == READY and any(worker.state == READY and worker.is_turning for worker in self.workers)
 
 
 class RefusedError(Exception):

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from typing import Final
 
 from wiverno.config.settings import Adjustments, UnixAddress
 from wiverno.core.counters import Counters
@@ -18,6 +19,8 @@ from wiverno.workers.main_process import Admin, Sampler, admin_engine, beside
 from wiverno.workers.notify import Notifier
 from wiverno.workers.pid_file import pid_file
 from wiverno.workers.privileges import drop_privileges
+
+PROBE: Final = 2.0  # seconds that the served loop gets to come round when health is asked for
 
 
 class Alone:
@@ -87,6 +90,13 @@ class Alone:
             workers=(WorkerStatus(os.getpid(), worker, 1, now - self._started, silence, counts),),
             wanted=1,
         )
+
+    def probe(self) -> bool:
+        """Have the served loop come round once; one thread alone may be held up in a request for a while."""
+        [worker] = self.status().workers
+        if worker.counts.gauges["threads"] <= 1:
+            return worker.is_turning
+        return self._server.engine.loop.turns(PROBE)
 
     def ask(self, action: str) -> str:
         """Do what one process can do."""
