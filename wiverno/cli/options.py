@@ -47,21 +47,28 @@ def _help(setting: Setting) -> str:
     return f"{setting.meaning} [{'; '.join(facts)}]"
 
 
-def option_for(setting: Setting, *, short: str | None = None) -> SettingOption:
-    """Return the option of a setting: `--key VALUE`, for booleans `--key` and `--no-key`, for lists repeatable."""
+def option_for(setting: Setting, *, short: str | None = None, hidden: bool = False) -> SettingOption:
+    """Return the option of a setting: `--key VALUE`, for booleans `--key` and `--no-key`, for lists repeatable.
+
+    Args:
+        setting: the setting.
+        short: its short form, as -p.
+        hidden: help does not show it.
+    """
     names = [setting.option, *("--" + alias.replace("_", "-") for alias in setting.aliases)]
     if setting.kind.is_flag:
         pairs = "/".join((names[0], names[0].replace("--", "--no-", 1)))
-        return SettingOption(setting, [pairs], is_flag=True)
+        return SettingOption(setting, [pairs], is_flag=True, hidden=hidden)
     if short:
         names.insert(0, short)
     return SettingOption(
-        setting, names, type=SettingText(setting), metavar=setting.kind.metavar, multiple=setting.kind.is_list
-    )
+        setting, names, type=SettingText(setting), metavar=setting.kind.metavar, multiple=setting.kind.is_list,
+        hidden=hidden,
+    )  # fmt: skip
 
 
 def with_settings(
-    command: click.Command, *, short: Mapping[str, str] = SHORT, without: Iterable[str] = (), inert: bool = False
+    command: click.Command, *, short: Mapping[str, str] = SHORT, without: Iterable[str] = (), shows_inert: bool = False
 ) -> None:
     """Give a command an option for every setting that a command line can give, after its own options.
 
@@ -69,12 +76,12 @@ def with_settings(
         command: the command.
         short: short forms by setting.
         without: settings whose name this command needs for something else.
-        inert: also settings that are only accepted for waitress's sake.
+        shows_inert: help shows the settings that are only accepted for waitress's sake, too.
     """
     command.params.extend(
-        option_for(setting, short=short.get(name))
+        option_for(setting, short=short.get(name), hidden=setting.inert and not shows_inert)
         for name, setting in SETTINGS.items()
-        if not setting.code_only and (inert or not setting.inert) and name not in without
+        if not setting.code_only and name not in without
     )
 
 
@@ -100,7 +107,8 @@ class SettingsCommand(click.Command):
         own = [param for param in self.get_params(ctx) if isinstance(param, click.Option) and _group(param) is None]
         with formatter.section("Options"):
             formatter.write_dl([record for param in own if (record := param.get_help_record(ctx))])
-        grouped = sorted((param for param in self.params if _group(param)), key=_group_order(self.params))
+        shown = [param for param in self.params if _group(param) and not getattr(param, "hidden", False)]
+        grouped = sorted(shown, key=_group_order(shown))
         for group, params in itertools.groupby(grouped, key=_group):
             with formatter.section(str(group)):
                 formatter.write_dl([record for param in params if (record := param.get_help_record(ctx))])

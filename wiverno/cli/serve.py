@@ -85,4 +85,4 @@ def _of_option(problem: Problem) -> Problem:
     return dataclasses.replace(problem, origin=Origin("option", text=setting.option)) if setting else problem
 
 
-with_settings(serve, short={}, inert=True)
+with_settings(serve, short={}, shows_inert=True)

@@ -19,11 +19,22 @@ def names(command: click.Command) -> dict[str, SettingOption]:
 
 
 def test_every_setting_has_an_option() -> None:
-    """`run` has an option for every setting that does something, `serve` for waitress's inert ones too."""
+    """`run` and `serve` have an option for every setting; help of `run` hides those that do nothing."""
     possible = {name for name, setting in SETTINGS.items() if not setting.code_only}
     inert = {name for name, setting in SETTINGS.items() if setting.inert}
     assert set(names(serve)) == possible
-    assert set(names(run)) == possible - inert - {"server_name"}
+    assert set(names(run)) == possible - {"server_name"}
+    assert {name for name, option in names(run).items() if option.hidden} == inert
+    assert not any(option.hidden for option in names(serve).values())
+
+
+def test_an_option_that_does_nothing_is_accepted_and_named() -> None:
+    """A command line that was written for an earlier version still starts, and says what may go."""
+    done = CliRunner().invoke(
+        group, ["run", "wiverno.demo:create_app", "--factory", "--cleanup-interval", "3", "--check"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "cleanup_interval does nothing in wiverno" in done.output
 
 
 @pytest.mark.parametrize("name", sorted(set(SETTINGS) - {"sockets"}))
