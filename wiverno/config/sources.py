@@ -119,9 +119,12 @@ def follow_directory(paths: list[str]) -> str:
         paths: sys.path; changed in place.
 
     Returns:
-        The current directory by that name.
+        The current directory by that name; "." if it was removed.
     """
-    here, name = str(Path.cwd()), directory_name() or str(Path.cwd())
+    name = directory_name()
+    if name is None:
+        return "."
+    here = str(Path.cwd())
     if name != here:
         for number, entry in enumerate(paths):
             if entry == here or entry.startswith(here + os.sep):
