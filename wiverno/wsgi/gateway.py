@@ -139,7 +139,7 @@ class Gateway(ResponseWriter):
             return self._send_unusual(content)
         self.head = head
         self.has_sent_head = True
-        data = head.prefix if head.expected >= 0 else b"%bContent-Length: %d\r\n" % (head.prefix, length)
+        data = head.prefix if head.expected >= 0 else head.prefix + b"Content-Length: %d\r\n" % length
         signature = self._signature
         closing = signature.line if signature.since <= clock() < signature.until else signature.closing()
         try:
