@@ -44,7 +44,7 @@ check: $(VENV)/.installed-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
-	$(BIN)/python -m wiverno.config.page --check $(GENERATED)
+	$(BIN)/python -m wiverno.config.output.reference_page --check $(GENERATED)
 
 bench: $(VENV)/.installed-run
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -53,7 +53,7 @@ bench-quick: $(VENV)/.installed-run
 	$(BIN)/python -m benchmarks --quick $(ARGS)
 
 docs: $(VENV)/.installed-docs
-	$(BIN)/python -m wiverno.config.page $(GENERATED)
+	$(BIN)/python -m wiverno.config.output.reference_page $(GENERATED)
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
 	@echo "Open build/docs/index.html"
 

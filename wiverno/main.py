@@ -13,18 +13,18 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, TypeVar, cast
 from urllib.parse import quote
 
-from wiverno.guard import guarded_logger
+from wiverno.foreign_code import guarded_logger
 from wiverno.web.answers import Stream, answer
-from wiverno.web.debug import debug_page
+from wiverno.web.debug_page import debug_page
+from wiverno.web.error_pages import error_page
 from wiverno.web.errors import HTTPError, MethodNotAllowed, as_http_error
 from wiverno.web.forms import Limits
 from wiverno.web.mount import MOUNTS, MountedBody, mount_point
-from wiverno.web.pages import error_page
 from wiverno.web.patterns import Converter
 from wiverno.web.request import Environ, Request
 from wiverno.web.response import Answer, Response, ReturnValue, StartResponse, close_body, status_line
+from wiverno.web.route_tree import Route, RouteTable
 from wiverno.web.router import Router
-from wiverno.web.table import Route, RouteTable
 
 ErrorPage: TypeAlias = Callable[[Request], ReturnValue] | Callable[[Request, Any], ReturnValue]
 _P = TypeVar("_P", bound=ErrorPage)

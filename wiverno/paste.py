@@ -13,21 +13,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from wiverno.config.contents import dotted
+from wiverno.config.environment import directory_name
 from wiverno.config.errors import ConfigError, Origin, Problem
+from wiverno.config.formats.document import dotted
+from wiverno.config.formats.paste_loading import utf8_files
+from wiverno.config.formats.toml_file import TomlFile, read_toml
 from wiverno.config.loader import AppSpec, LoadedConfig, activate, load, load_section, require_server, section_reader
 from wiverno.config.logging_setup import set_up_logging
-from wiverno.config.paste_loading import utf8_files
-from wiverno.config.rereading import Rereading
+from wiverno.config.reloading import Rereading
 from wiverno.config.settings import Adjustments
-from wiverno.config.sources import directory_name
-from wiverno.config.toml_file import TomlFile, read_toml
 from wiverno.files import started_in
 from wiverno.importer import ImportTargetError, load_object
-from wiverno.serving import end_with_one_line, load_named, prepared_metrics, run_server, why_not_started
-from wiverno.streams import prepare_streams, say
-from wiverno.workers.finish import ends_with_pserve
-from wiverno.workers.rerun import hired, this_program
+from wiverno.serving import exit_with_error, explain_bind_error, load_named, prepared_metrics, run_server
+from wiverno.standard_streams import prepare_streams, say
+from wiverno.workers.process_exit import ends_with_pserve
+from wiverno.workers.reexec import inherited_worker, this_program
 from wiverno.workers.supervisor import StartFailedError
 
 Application = Callable[..., Any]
@@ -58,7 +58,7 @@ def app_factory(global_conf: Mapping[str, str], app: str, factory: str = "false"
         factory: true if the attribute makes the application from the section's other keys.
         **settings: the section's other keys.
     """
-    from wiverno.config.units import read_boolean
+    from wiverno.config.fields.units import read_boolean
 
     spec = AppSpec(app, read_boolean(factory), settings, Origin("file", str(global_conf.get("__file__", "[app]"))))
     return _or_exit(lambda: load_named(app, lambda: application(spec)))
@@ -258,7 +258,7 @@ def server_of(
 
 def _runner(loaded: LoadedConfig, reread: Callable[[], LoadedConfig] | None = None) -> Runner:
     """Return what PasteDeploy calls a server: a function that serves an application until it ends."""
-    if not hired():
+    if not inherited_worker():
         for warning in loaded.warnings:
             say(f"warning: {warning}")
         # Both before the application is imported: it may change the environment, and decides how metrics are kept.
@@ -282,9 +282,9 @@ def _runner(loaded: LoadedConfig, reread: Callable[[], LoadedConfig] | None = No
             with ends_with_pserve() as end, started_in(directory):  # the application may have changed the directory
                 end.by = run_server(app, loaded.adjustments, renewed if again else None)
         except OSError as error:
-            end_with_one_line(why_not_started(error, loaded.adjustments))
+            exit_with_error(explain_bind_error(error, loaded.adjustments))
         except StartFailedError as error:
-            end_with_one_line(str(error))
+            exit_with_error(str(error))
         return 0
 
     return run
@@ -298,7 +298,7 @@ def _or_exit(action: Callable[[], Result]) -> Result:
     try:
         return action()
     except ConfigError as error:
-        if hiring := hired():
+        if hiring := inherited_worker():
             hiring.failed(str(error))
         else:
             say(str(error))

@@ -17,21 +17,21 @@ from typing import Any, NoReturn
 
 from wiverno.admin.application import AdminApplication
 from wiverno.admin.application_metrics import ApplicationMetrics, application_metrics
+from wiverno.config.environment import environment
 from wiverno.config.settings import Adjustments, ConfigError, TcpAddress, UnixAddress
-from wiverno.config.sources import environment
-from wiverno.core.listeners import Listener
 from wiverno.core.log_files import log_files_belong_to
+from wiverno.core.net.listeners import Listener
 from wiverno.core.ownership import future_owner
 from wiverno.core.server import MAIN_PROCESS, build_server, check_application, create_server
 from wiverno.files import SetupError, error_text, in_start_directory, started_in
-from wiverno.guard import guarded_logger
+from wiverno.foreign_code import guarded_logger
 from wiverno.importer import own_traceback
-from wiverno.streams import reserve_descriptors, say
-from wiverno.workers.alone import Alone
-from wiverno.workers.notify import Notifier
+from wiverno.standard_streams import reserve_descriptors, say
 from wiverno.workers.plan import Plan, set_log_level
 from wiverno.workers.privileges import owner
-from wiverno.workers.rerun import hired, this_program
+from wiverno.workers.reexec import inherited_worker, this_program
+from wiverno.workers.sd_notify import Notifier
+from wiverno.workers.single_process import SingleProcess
 from wiverno.workers.supervisor import Supervisor
 from wiverno.wsgi.gateway import Application
 
@@ -63,7 +63,7 @@ def serve(app: Any, **kw: Any) -> None:
     make_server: Callable[..., Any] = kw.pop("_server", None) or create_server
     is_quiet, is_profiled = kw.pop("_quiet", False), kw.pop("_profile", False)
     if not is_quiet:
-        be_heard()
+        enable_default_logging()
     if make_server is create_server and any(kw.get(name) for name in MAIN_PROCESS):
         run_server(app, Adjustments.from_keywords(**kw), is_quiet=is_quiet)
         return
@@ -98,7 +98,7 @@ def serve_paste(app: Any, global_conf: Mapping[str, str] | None, **kw: str) -> i
         ConfigError: see `serve`; each mistake is named with its line.
     """
     from wiverno.config.loader import activate, load_section, section_reader
-    from wiverno.config.rereading import Rereading
+    from wiverno.config.reloading import Rereading
 
     loaded = load_section(global_conf or {}, kw)
     activate(loaded)
@@ -125,14 +125,14 @@ def run_server(
         As `run_plan`.
 
     Raises:
-        OSError: an address cannot be listened on; `why_not_started` has words for it.
+        OSError: an address cannot be listened on; `explain_bind_error` has words for it.
         StartFailedError: no worker could begin to serve.
     """
     check_application(application)
-    if hiring := hired():
-        be_heard()
+    if hiring := inherited_worker():
+        enable_default_logging()
         hiring.work(application)
-    plan = Plan(adjustments, lambda: application, is_renewable=False)
+    plan = Plan(adjustments, lambda: application, reloads_code=False)
     configure = None
     if reread is not None:
         program = this_program()
@@ -153,7 +153,7 @@ def run_plan(plan: Plan, configure: Callable[[], Plan] | None = None, *, is_quie
         process ends now.
 
     Raises:
-        OSError: an address cannot be listened on; `why_not_started` has words for it.
+        OSError: an address cannot be listened on; `explain_bind_error` has words for it.
         LoadFailedError: the application raised something while it was loaded.
         StartFailedError: no worker could begin to serve.
     """
@@ -174,7 +174,7 @@ def _at_start(configure: Callable[[], Plan]) -> Callable[[], Plan]:
 
 def _run_plan(plan: Plan, configure: Callable[[], Plan] | None, *, is_quiet: bool) -> float:
     if not is_quiet:
-        be_heard()
+        enable_default_logging()
     settings = plan.adjustments
     set_log_level(settings)
     say = _say_nothing if is_quiet else _announce
@@ -206,7 +206,7 @@ def _serve_alone(
     server = build_server(plan.load(), settings)
     try:
         if notifier or any(getattr(settings, name) for name in MAIN_PROCESS):
-            alone = Alone(server, notifier=notifier, version=version("wiverno"))
+            alone = SingleProcess(server, notifier=notifier, version=version("wiverno"))
             admin = AdminApplication(alone, is_public=settings.admin_public, metrics=metrics, probe=alone.probe)
             alone.run(admin, lambda: say(settings, server.listeners))
         else:
@@ -253,7 +253,7 @@ def _announce(settings: Adjustments, listeners: Iterable[Listener]) -> None:
         log("Press Ctrl+C to stop the server")
 
 
-def be_heard() -> None:
+def enable_default_logging() -> None:
     """Make "Serving on" visible: plain logging shows nothing below WARNING, and waitress is silent for that reason."""
     logging.basicConfig()
     plain = logging.getLogger("wiverno")
@@ -261,7 +261,7 @@ def be_heard() -> None:
         plain.setLevel(logging.INFO)
 
 
-def why_not_started(error: OSError, adjustments: Adjustments) -> str:
+def explain_bind_error(error: OSError, adjustments: Adjustments) -> str:
     """Return one line that says what could not be opened or listened on, and what to do about it."""
     if isinstance(error, SetupError):
         return error_text(error)
@@ -299,7 +299,7 @@ def load_named(name: str, load: Callable[[], Application]) -> Application:
         raise
     except (Exception, SystemExit) as error:
         text = f"the application {name} failed to load:\n{own_traceback(error)}"
-        hiring = hired()
+        hiring = inherited_worker()
         if isinstance(error, SystemExit):
             if hiring:
                 hiring.failed(text)
@@ -324,7 +324,7 @@ def _show_instead(error: BaseException, text: str) -> None:
     sys.excepthook = hook
 
 
-def end_with_one_line(message: str) -> NoReturn:
+def exit_with_error(message: str) -> NoReturn:
     """End the process with status 1 and one line, under pserve too.
 
     pserve swallows SystemExit from a running server and would end with status 0. An exception arrives; the hook

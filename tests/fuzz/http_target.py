@@ -67,7 +67,7 @@ def _check_requests(data: bytes, cut: int) -> None:
 
 def _check_preamble(data: bytes, cut: int) -> None:
     from wiverno.http.errors import ProtocolError
-    from wiverno.wsgi.preamble import read_proxy_preamble
+    from wiverno.http.proxy_protocol import read_proxy_preamble
 
     try:
         found = read_proxy_preamble(data)
@@ -88,7 +88,7 @@ def _check_preamble(data: bytes, cut: int) -> None:
 
 def _check_proxy_fields(data: bytes, kind: int) -> None:
     from wiverno.http.errors import ProtocolError
-    from wiverno.wsgi.proxy import ProxyPolicy
+    from wiverno.wsgi.forwarded import ProxyPolicy
 
     keys = ("FOR", "HOST", "PROTO", "PORT", "BY")
     text = data.decode("latin-1")
@@ -172,8 +172,8 @@ def _inside(arguments: list[str]) -> None:
         del sys.modules[name]  # to be imported again, instrumented
     with atheris.instrument_imports(include=["wiverno"]):
         import tests.support.reading as reading
-        import wiverno.wsgi.preamble
-        import wiverno.wsgi.proxy  # noqa: F401 - imported here to be instrumented
+        import wiverno.http.proxy_protocol
+        import wiverno.wsgi.forwarded  # noqa: F401 - imported here to be instrumented
     globals().update(read=reading.read, split=reading.split)
     atheris.Setup([sys.argv[0], *arguments], check)
     atheris.Fuzz()

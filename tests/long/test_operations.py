@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.load import Load
 from tests.support.waiting import PATIENCE, wait_until
-from tests.support.workers import APPLICATION, Service, is_alive, reload, service, wait_for_workers
+from tests.support.workers import APPLICATION, ServerContext, is_alive, reload, service, wait_for_workers
 
 RELOADS = 20
 KILLS = 5
@@ -62,7 +62,7 @@ def test_twenty_reloads_and_five_kills(tmp_path: Path) -> None:
         assert served.child.stop() == 0
 
 
-def _rate(served: Service, seconds: float) -> float:
+def _rate(served: ServerContext, seconds: float) -> float:
     load = Load(served.address, "/compute")
     with load.running(kept=6, fresh=2):
         _wait_for_answers(load, 20)

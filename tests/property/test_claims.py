@@ -1,7 +1,7 @@
 """The lead changes hands in every order that threads can be interleaved in, and nobody is ever forgotten.
 
 A state machine chooses which thread makes its next step at each shared access of the real Crew; how that is done is
-told in tests/support/stepping.py. What it asserts is the contract at the top of wiverno/core/crew.py.
+told in tests/support/stepping.py. What it asserts is the contract at the top of wiverno/core/threads/leader.py.
 """
 
 import pytest
@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 )
 
 from tests.support.stepping import SteppedTime, World
-from wiverno.core import crew as crew_module
+from wiverno.core.threads import leader as crew_module
 
 CLIENTS = 5
 PLACES = (
@@ -49,10 +49,10 @@ class Lead(RuleBasedStateMachine):
 
     @precondition(lambda self: self.world is not None and self.world.blocked)
     @rule(chance=st.integers(0, CLIENTS - 1))
-    def let_go(self, chance: int) -> None:
+    def release(self, chance: int) -> None:
         assert self.world is not None
         blocked = sorted(self.world.blocked)
-        self.world.let_go.add(blocked[chance % len(blocked)])
+        self.world.release.add(blocked[chance % len(blocked)])
 
     @rule(choices=st.lists(st.integers(0, 4), min_size=1, max_size=25))
     def step(self, choices: list[int]) -> None:
@@ -103,7 +103,7 @@ class Lead(RuleBasedStateMachine):
 def _quick_to_park(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock stands still, and the lookout parks after one look at nothing: the races are around that."""
     monkeypatch.setattr(crew_module, "time", SteppedTime())
-    monkeypatch.setattr(crew_module, "QUIET_LOOKS", 0)
+    monkeypatch.setattr(crew_module, "QUIET_CHECKS", 0)
 
 
 def explore(examples: int, steps: int) -> None:
@@ -144,7 +144,7 @@ def play(threads: int, parts: list[Part], switched: int, switches: dict[int, int
         for number, part in enumerate(parts):
             for step in part:
                 if step is None:
-                    world.let_go.update(world.blocked)
+                    world.release.update(world.blocked)
                 else:
                     world.ask(step[0], step[1], blocks=step[2], is_held=step[3])
             count = world.run_on(switches if number == switched else {}, 500)

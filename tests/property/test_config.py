@@ -12,15 +12,16 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wiverno.config import paste_ini, units
-from wiverno.config.convert import convert
+from wiverno.config.convert import paste_ini
+from wiverno.config.convert.converter import convert
 from wiverno.config.errors import BadValue
-from wiverno.config.expand import escape, expand
-from wiverno.config.kinds import LONGEST, Kind
+from wiverno.config.fields import units
+from wiverno.config.fields.types import LONGEST, Kind
+from wiverno.config.formats.interpolation import escape, expand
+from wiverno.config.formats.locations import ini_places, toml_places
 from wiverno.config.loader import load
-from wiverno.config.positions import ini_places, toml_places
-from wiverno.config.rules import PROXY_HEADERS
 from wiverno.config.settings import SETTINGS, Adjustments
+from wiverno.config.validation import PROXY_HEADERS
 
 HOSTS = st.sampled_from(["127.0.0.1", "::1", "*", "localhost", "example.org", "0.0.0.0"])
 ADDRESSES = st.sampled_from(["127.0.0.1:80", "[::1]:0", "*:8080", "localhost", "unix:/run/x y.sock"[:12], "fd:web"])

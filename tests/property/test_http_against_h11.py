@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.support.generated import valid_requests
 from tests.support.reading import read
-from wiverno.http.response import Signature, check_head
+from wiverno.http.response import DateAndServer, check_head
 
 
 def read_by_h11(data: bytes) -> tuple[h11.Request, bytes]:
@@ -82,7 +82,7 @@ def test_responses(code: int, headers: list[tuple[str, str]]) -> None:
     head = check_head(f"{code} Any Reason", headers)
     connection = h11.Connection(h11.CLIENT)
     connection.send(h11.Request(method="GET", target="/", headers=[("Host", "a")]))
-    connection.receive_data(head.prefix + Signature("me").closing())
+    connection.receive_data(head.prefix + DateAndServer("me").closing())
     response = connection.next_event()
     assert isinstance(response, h11.Response)
     assert response.status_code == code

@@ -23,7 +23,7 @@ from wiverno.web.masking import Masker
 from wiverno.web.patterns import PatternError, parse_pattern
 from wiverno.web.ranges import parse_range
 from wiverno.web.request import Request
-from wiverno.web.table import Route, RouteTable
+from wiverno.web.route_tree import Route, RouteTable
 
 WORDS = st.sampled_from(["a", "b", "ab", "a.b", "7", "-7", "x7", "1.5", "é", "%41"])
 REGEXES = {"str": r"[^/]+", "int": r"-?[0-9]{1,18}", "float": r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?", "path": r".+"}

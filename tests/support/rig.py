@@ -11,11 +11,11 @@ from typing import Any
 from tests.support.sockets import RawClient
 from tests.support.waiting import PATIENCE
 from wiverno.config.settings import Adjustments
-from wiverno.core.connection import Connection
-from wiverno.core.loop import Loop
-from wiverno.core.poller import READ, EpollPoller, Poller, SelectorsPoller
-from wiverno.core.roster import Roster
-from wiverno.core.service import Service, new_service
+from wiverno.core.context import ServerContext, new_context
+from wiverno.core.http1.connection import Connection
+from wiverno.core.loop.event_loop import Loop
+from wiverno.core.loop.poller import READ, EpollPoller, Poller, SelectorsPoller
+from wiverno.core.threads.thread_pool import ThreadPool
 from wiverno.wsgi.environ import Environ, listener_variables
 from wiverno.wsgi.gateway import KEEP
 
@@ -32,9 +32,9 @@ def hello(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterab
     return [f"{environ['PATH_INFO']} {len(environ['wsgi.input'].read())}".encode()]
 
 
-def service_for(application: App = hello, *, threads: bool = True, **settings: Any) -> Service:
+def service_for(application: App = hello, *, threads: bool = True, **settings: Any) -> ServerContext:
     """Return what connections need, from settings as `create_server` takes them."""
-    return new_service(application, Adjustments.from_keywords(**settings), is_threaded=threads)
+    return new_context(application, Adjustments.from_keywords(**settings), is_threaded=threads)
 
 
 def variables() -> Environ:
@@ -61,10 +61,10 @@ class Rig:
         holds: keep requests back instead of running them.
     """
 
-    def __init__(self, service: Service, poller: Poller) -> None:
-        self.service = service
+    def __init__(self, context: ServerContext, poller: Poller) -> None:
+        self.context = context
         self.loop = Loop(poller)
-        self.loop.roster = Roster(0, lambda _: None, threading.Lock())  # its threads have nothing to do
+        self.loop.thread_pool = ThreadPool(0, lambda _: None, threading.Lock())  # its threads have nothing to do
         self.holds = False
         self.held: list[tuple[Connection, Environ]] = []
         self.clients: list[PairClient] = []
@@ -76,7 +76,7 @@ class Rig:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
             theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         ours.setblocking(False)
-        connection = Connection(ours, variables(), self.service, self.loop, trusted=False, received=received)
+        connection = Connection(ours, variables(), self.context, self.loop, trusted=False, received=received)
         self.loop.handlers[connection.fd] = connection
         self.loop.connections.add(connection)
         self.loop.watch(connection, connection.deadline())
@@ -105,11 +105,11 @@ class Rig:
                 self.held.append((handler, environ))
                 continue
             outcome = handler.gateway.respond(environ)
-            if outcome != KEEP or handler.unsettled:
-                handler.settle(outcome)
+            if outcome != KEEP or handler.needs_finish:
+                handler.finish_response(outcome)
         return count
 
-    def settle(self) -> None:
+    def finish_response(self) -> None:
         """Lead until nothing is ready any more."""
         while self.turn():
             pass

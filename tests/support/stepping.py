@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from wiverno.core.crew import Crew
-from wiverno.core.recovery import Recovery
-from wiverno.core.roster import Member, Roster
+from wiverno.core.threads.leader import LeaderFollowers
+from wiverno.core.threads.recovery import Recovery
+from wiverno.core.threads.thread_pool import PoolThread, ThreadPool
 from wiverno.wsgi.gateway import KEEP
 
 PATIENCE = 20.0  # seconds in which a thread reaches its next stop
@@ -160,7 +160,7 @@ class FakeConnection:
 
     def __init__(self, world: "World", fd: int) -> None:
         self.fd = fd
-        self.unsettled = False
+        self.needs_finish = False
         self.gateway = FakeGateway(world)
         self._world = world
         self.request: Environ | None = None
@@ -174,14 +174,14 @@ class FakeConnection:
                 raise Broken(f"connection {self.fd} belongs to a thread and is read by the leader")
             return request
 
-    def detach(self) -> None:
+    def hand_off(self) -> None:
         self._world.stage.stop("detach")
         self.is_detached = True
 
-    def detach_armed(self) -> None:
+    def hand_off_locked(self) -> None:
         self.is_detached = True
 
-    def settle(self, outcome: int) -> None:
+    def finish_response(self, outcome: int) -> None:
         self._world.stage.stop("settle")
         if not self.is_detached:
             raise Broken(f"connection {self.fd} is settled by a thread that it was not given to")
@@ -206,7 +206,7 @@ class FakeLoop:
         self.come: list[int] = []
         self.is_woken = False
         self.poller = self
-        self.roster: Roster | None = None
+        self.thread_pool: ThreadPool | None = None
 
     def wait(self) -> None:
         with self._world.leading("wait"):
@@ -244,7 +244,7 @@ class Leading:
         self._world.doing_leaders_work.pop()
 
 
-class SteppedCrew(Crew):
+class SteppedCrew(LeaderFollowers):
     """A crew whose shared marks are stops: properties in the place of attributes."""
 
     world: "World"
@@ -253,17 +253,17 @@ class SteppedCrew(Crew):
         return SteppedClaim(self.world.stage)
 
 
-class SteppedRoster(Roster):
+class SteppedRoster(ThreadPool):
     """The crew's threads as actors."""
 
     stage: Stage
 
-    def _add_member(self) -> Member:
+    def _add_member(self) -> PoolThread:
         member = super()._add_member()
         member.park = SteppedLock(self.stage, f"park {self._started - 1}", is_taken=True)  # type: ignore[assignment]
         return member
 
-    def _start_member(self, member: Member) -> None:
+    def _start_member(self, member: PoolThread) -> None:
         thread, member.thread = member.thread, None  # nobody joins an actor
         assert thread is not None
         self.stage.start(thread.name, lambda: self._serve(member))
@@ -306,13 +306,13 @@ for _name in ("_claim", "_is_parked", "is_saturated"):
 class World:
     """A crew on a stage, clients, and an application whose requests block until they are let go."""
 
-    def __init__(self, threads: int, clients: int, crew: type[SteppedCrew] = SteppedCrew) -> None:
+    def __init__(self, threads: int, clients: int, leaders: type[SteppedCrew] = SteppedCrew) -> None:
         self.stage = Stage()
         self.doing_leaders_work: list[str] = []
         self.loop = FakeLoop(self)
         self.threads = threads
         self.blocked: dict[int, Environ] = {}  # by number, in the application until let go
-        self.let_go: set[int] = set()
+        self.release: set[int] = set()
         self.running: dict[int, str] = {}
         self.calls: dict[int, int] = {}
         self.asked: dict[int, int] = {}  # client → number of its request under way
@@ -321,16 +321,16 @@ class World:
         for fd in range(clients):
             self.loop.handlers[fd] = FakeConnection(self, fd)
         loop: Any = self.loop
-        made = crew(loop, threads, queue_size=0, queue_timeout=0.0)
+        made = leaders(loop, threads, queue_size=0, queue_timeout=0.0)
         made._look = SteppedLock(self.stage, "look", is_taken=True)  # type: ignore[assignment]
         made._lock = SteppedLock(self.stage, "lock")  # type: ignore[assignment]
-        roster = SteppedRoster(threads, made._serve, made._lock)
-        roster.stage = self.stage
-        made.roster = self.loop.roster = roster
+        thread_pool = SteppedRoster(threads, made._serve, made._lock)
+        thread_pool.stage = self.stage
+        made.thread_pool = self.loop.thread_pool = thread_pool
         made.recovery = UnforgivingRecovery(loop, made.end)
         made.recovery.stage = self.stage
         made.world = self
-        self.crew = made
+        self.leaders = made
         self.lookout = self.stage.start("lookout", made.run)
 
     def leading(self, what: str) -> Leading:
@@ -361,18 +361,18 @@ class World:
         self.running[fd] = threading.current_thread().name
         if environ["blocks"]:
             if environ["is_held"]:
-                self.crew.roster.hold()
+                self.leaders.thread_pool.begin_blocking()
             self.blocked[number] = environ
-            self.stage.stop("the application", lambda: number in self.let_go)
+            self.stage.stop("the application", lambda: number in self.release)
             del self.blocked[number]
             if environ["is_held"]:
-                self.crew.roster.release()
+                self.leaders.thread_pool.end_blocking()
         else:
             self.stage.stop("the application")
         del self.running[fd]
         self.answered.add(number)
         connection = self.loop.handlers[fd]
-        connection.unsettled = False
+        connection.needs_finish = False
         del self.asked[fd]
         return KEEP
 
@@ -450,7 +450,7 @@ class World:
             AssertionError: a request is not answered exactly once, or a thread does not end.
         """
         try:
-            self.let_go.update(range(self._count + 1))
+            self.release.update(range(self._count + 1))
             for _ in range(100):
                 if not self.asked:
                     break
@@ -458,19 +458,19 @@ class World:
             assert not self.asked, self.describe()
             assert self.calls == dict.fromkeys(range(1, self._count + 1), 1)
         finally:
-            self.crew.end()
+            self.leaders.end()
             for _ in range(100):
                 self.go_on(5)
                 self._end_idle()
                 if all(actor.has_ended for actor in self.stage.actors):
                     break
         assert all(actor.has_ended for actor in self.stage.actors), self.describe()
-        assert not len(self.crew._claim)
+        assert not len(self.leaders._claim)
 
     def _end_idle(self) -> None:
         """Do what Crew.join does, without waiting."""
-        if not self.crew._lock.is_taken:  # type: ignore[attr-defined]
-            self.crew.join(0.0)
+        if not self.leaders._lock.is_taken:  # type: ignore[attr-defined]
+            self.leaders.join(0.0)
 
 
 class SteppedTime:

@@ -20,8 +20,8 @@ from typing import Any
 from tests.support.descriptors import descriptors
 from tests.support.sockets import LOOPBACK, RawClient
 from tests.support.waiting import PATIENCE, wait_until
-from wiverno.core.crew import Crew
 from wiverno.core.server import create_server
+from wiverno.core.threads.leader import LeaderFollowers
 
 KINDS = ("quick", "quick", "quick", "sleep", "surprise", "cpu", "stream")
 UNHURRIED = 30.0  # seconds in which any answer comes, on a busy machine and with a switch interval of a microsecond
@@ -34,14 +34,14 @@ class Violation(AssertionError):
 class Watch:
     """Stands between a crew and its own methods, and keeps count of who leads."""
 
-    def __init__(self, crew: Crew, violations: list[str]) -> None:
+    def __init__(self, leaders: LeaderFollowers, violations: list[str]) -> None:
         self.events: Counter[str] = Counter()
         self._leaders: set[int] = set()
         self._lock = threading.Lock()
         self._violations = violations
-        target: Any = crew
+        target: Any = leaders
         for name in ("_lead", "_dispatch", "_take_claim", "_leave_lead", "_hand_back"):
-            setattr(target, name, self._wrapped(name, getattr(crew, name)))
+            setattr(target, name, self._wrapped(name, getattr(leaders, name)))
 
     def _wrapped(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         watch = getattr(self, name)
@@ -73,12 +73,12 @@ class Watch:
         self.events["dispatch"] += 1
         self._lead(call)
 
-    def _leave_lead(self, call: Callable[[], Any]) -> None:
+    def _pass_lead(self, call: Callable[[], Any]) -> None:
         self.events["prediction"] += 1
         self._leave()
         call()
 
-    def _hand_back(self, call: Callable[[], Any]) -> bool:
+    def _return_lead(self, call: Callable[[], Any]) -> bool:
         self._leave()
         has_given = bool(call())
         if not has_given:
@@ -290,7 +290,7 @@ def run(*, threads: int, poller: str, seconds: float, interval: float | None = N
     application = Application(violations)
     settings: dict[str, Any] = {"threads": threads, "poller": poller, "log_socket_errors": False}
     server: Any = create_server(application, host=LOOPBACK, port=0, inbuf_overflow=50_000, **settings)
-    watch = Watch(server._engine.crew, violations)
+    watch = Watch(server._engine.leaders, violations)
     runner = threading.Thread(target=server.run, name="server under stress", daemon=True)
     with switch_interval(interval):
         runner.start()
@@ -309,10 +309,10 @@ def run(*, threads: int, poller: str, seconds: float, interval: float | None = N
 
 def _nothing_is_left(server: Any, application: Application, clients: Clients, violations: list[str]) -> None:
     assert not violations, violations
-    crew = server._engine.crew
-    assert not crew._claim
-    assert not crew.queued
-    assert not crew.roster.alive
+    leaders = server._engine.leaders
+    assert not leaders._claim
+    assert not leaders.queued
+    assert not leaders.thread_pool.alive
     twice = [name for name, count in application.calls.items() if count != 1]
     assert not twice, twice
     assert len(set(clients.answered)) == len(clients.answered)

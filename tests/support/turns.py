@@ -20,22 +20,22 @@ class Turns:
 
     def __init__(self, folder: Path) -> None:
         self._door = (folder / "door").open("wb", 0)
-        self._room = (folder / "room").open("wb", 0)
+        self._evictor = (folder / "room").open("wb", 0)
 
     @contextmanager
     def turn(self, *, alone: bool) -> Iterator[None]:
         """Be in the room for the length of the block, with others or alone."""
         with locked(self._door, fcntl.LOCK_EX):
-            fcntl.flock(self._room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            fcntl.flock(self._evictor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         try:
             yield
         finally:
-            fcntl.flock(self._room, fcntl.LOCK_UN)
+            fcntl.flock(self._evictor, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Close the files."""
         self._door.close()
-        self._room.close()
+        self._evictor.close()
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def app(environ, start_response):
 """
 
 
-class Service:
+class ServerContext:
     """A running `wiverno run`."""
 
     def __init__(self, child: Child, directory: Path) -> None:
@@ -89,7 +89,9 @@ def ask(
 
 
 @contextmanager
-def service(directory: Path, *options: str, application: str = APPLICATION, settings: str = "") -> Iterator[Service]:
+def service(
+    directory: Path, *options: str, application: str = APPLICATION, settings: str = ""
+) -> Iterator[ServerContext]:
     """Run a service from a configuration file in `directory` for the length of the block."""
     (directory / "shop.py").write_text(application, encoding="utf-8")
     config = directory / "wiverno.toml"
@@ -100,7 +102,7 @@ def service(directory: Path, *options: str, application: str = APPLICATION, sett
     )
     environment = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(directory)}
     with Child([script("wiverno"), "run", "--config", str(config), *options], cwd=directory, env=environment) as child:
-        yield Service(child, directory)
+        yield ServerContext(child, directory)
 
 
 def is_alive(pid: int) -> bool:
@@ -112,7 +114,7 @@ def is_alive(pid: int) -> bool:
     return state not in "ZX"
 
 
-def wait_for_workers(served: Service, count: int, *, without: set[int] = frozenset()) -> set[int]:  # type: ignore[assignment]
+def wait_for_workers(served: ServerContext, count: int, *, without: set[int] = frozenset()) -> set[int]:  # type: ignore[assignment]
     """Wait until `count` workers serve, none of them out of `without`; return their process ids."""
 
     def found() -> set[int] | None:
@@ -122,7 +124,7 @@ def wait_for_workers(served: Service, count: int, *, without: set[int] = frozens
     return wait_until(found, PATIENCE * 3, what=f"{count} new workers") or set()
 
 
-def reload(served: Service, count: int) -> None:
+def reload(served: ServerContext, count: int) -> None:
     """Reload and wait until the new workers serve and the old ones are gone."""
     before = served.status()["reloads"]["succeeded"]
     served.child.send(signal.SIGHUP)
@@ -130,6 +132,6 @@ def reload(served: Service, count: int) -> None:
     wait_until(lambda: len(served.status()["workers"]) == count, PATIENCE * 2, what="the old workers' end")
 
 
-def log_lines(served: Service, pattern: str) -> list[str]:
+def log_lines(served: ServerContext, pattern: str) -> list[str]:
     """Return the lines of the service's output that match."""
     return [line for line in served.child.output.splitlines() if re.search(pattern, line)]

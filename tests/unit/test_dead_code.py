@@ -12,7 +12,7 @@ PACKAGE = ROOT / "wiverno"
 OTHERS = {
     "file objects and sockets": "readinto readline readlines closed",
     "click": "format_help format_options get_command list_commands",
-    "configparser, pydantic, ast": "optionxform model_config visit_Attribute",
+    "configparser, pydantic, ast, sys": "optionxform model_config visit_Attribute dont_write_bytecode",
     "plaster": "get_sections get_settings get_wsgi_app get_wsgi_filter get_wsgi_server setup_logging",
     "reprlib": "repr_dict maxdict maxlevel maxlist maxother maxset maxstring maxtuple",
     "waitress's servers": "active_channels handle_close log_info maintenance pull_trigger task_dispatcher",

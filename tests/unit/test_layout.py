@@ -18,7 +18,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "wiverno"
 
 FLOORS = (
-    {"files", "guard", "streams"},
+    {"files", "foreign_code", "standard_streams"},
     {"http", "config", "importer"},
     {"wsgi", "web"},
     {"http2"},
@@ -32,11 +32,11 @@ FLOORS = (
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 ONLY_IN = {
-    "socket": {"core", "workers", "dev"},
+    "socket": {"core", "workers", "admin", "dev"},
     "select": {"core", "workers", "dev"},
     "selectors": {"core", "workers", "dev"},
     "ssl": {"core", "workers"},
-    "threading": {"core", "guard", "workers", "dev"},
+    "threading": {"core", "foreign_code", "workers", "dev"},
     "pydantic": {"config"},
     "click": {"cli"},
     "watchfiles": {"dev"},
@@ -123,8 +123,8 @@ def test_restricted_modules(path: Path) -> None:
 
 @each_module
 def test_environment(path: Path) -> None:
-    """Only config/sources.py reads the process's environment."""
-    if path == PACKAGE / "config" / "sources.py":
+    """Only config/environment.py reads the process's environment."""
+    if path == PACKAGE / "config" / "environment.py":
         return
     names = {"environ", "environb", "getenv", "getenvb"}
     wrong = [
@@ -133,7 +133,7 @@ def test_environment(path: Path) -> None:
         if (isinstance(node, ast.Attribute) and node.attr in names and ast.unparse(node.value) == "os")
         or (isinstance(node, ast.ImportFrom) and node.module == "os" and any(name.name in names for name in node.names))
     ]
-    assert not wrong, f"os.environ belongs to config/sources.py: {', '.join(wrong)}"
+    assert not wrong, f"os.environ belongs to config/environment.py: {', '.join(wrong)}"
 
 
 @each_module
@@ -233,7 +233,7 @@ def test_every_setting_is_read() -> None:
 
 def test_every_value_of_a_service_is_used() -> None:
     """What is copied from the settings for connections is read there: a setting may not end half-way."""
-    from wiverno.core.service import Service
+    from wiverno.core.context import ServerContext
 
-    read = attributes_of(r"(^|[._])service$", without=frozenset(("service.py",)))
-    assert {field.name for field in dataclasses.fields(Service)} <= read
+    read = attributes_of(r"(^|[._])context$", without=frozenset(("context.py",)))
+    assert {field.name for field in dataclasses.fields(ServerContext)} <= read

@@ -11,7 +11,7 @@ import pytest
 
 from wiverno.config.errors import ConfigError
 from wiverno.config.settings import Adjustments
-from wiverno.serving import profile, serve, serve_paste, why_not_started
+from wiverno.serving import explain_bind_error, profile, serve, serve_paste
 
 
 class Recorder:
@@ -160,7 +160,7 @@ def failure(number: int, place: str) -> OSError:
 )
 def test_why_not_started(number: int, settings: dict[str, object], advice: str) -> None:
     """A bind failure is one line: the operating system's words, the place, and what to do."""
-    line = why_not_started(failure(number, "there"), Adjustments(**settings))
+    line = explain_bind_error(failure(number, "there"), Adjustments(**settings))
     assert line.startswith(f"cannot listen: {os.strerror(number)}: there")
     assert advice in line
     assert "\n" not in line

@@ -25,7 +25,7 @@ from urllib.parse import parse_qs
 from wiverno.admin.application_metrics import ApplicationMetrics
 from wiverno.admin.exposition import CONTENT_TYPE, exposition
 from wiverno.admin.history import COLUMNS, History
-from wiverno.core.status import READY, Control, RefusedError, ServiceStatus, WorkerStatus
+from wiverno.core.telemetry.status import READY, Control, RefusedError, ServiceStatus, WorkerStatus
 
 ACTIONS: Final = ("reload", "stop", "reopen", "more", "fewer")
 CONTROL_FIELD: Final = "HTTP_X_WIVERNO_CONTROL"

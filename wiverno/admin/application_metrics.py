@@ -15,10 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from wiverno.config.environment import environment, set_variable
 from wiverno.config.errors import ConfigError, Origin, Problem
 from wiverno.config.settings import Adjustments
-from wiverno.config.sources import environment, set_variable
-from wiverno.guard import guarded_logger, is_from_signal
+from wiverno.foreign_code import guarded_logger, is_from_signal
 
 logger = guarded_logger("wiverno")
 

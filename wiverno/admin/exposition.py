@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from wiverno.core.counters import BOUNDS
-from wiverno.core.status import ServiceStatus
+from wiverno.core.telemetry.counters import BOUNDS
+from wiverno.core.telemetry.status import ServiceStatus
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 

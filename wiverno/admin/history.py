@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from wiverno.core.counters import BOUNDS, Counts
-from wiverno.core.status import ServiceStatus
+from wiverno.core.telemetry.counters import BOUNDS, Counts
+from wiverno.core.telemetry.status import ServiceStatus
 
 LENGTH: Final = 300  # rows
 QUANTILES: Final = (0.5, 0.9, 0.99)

@@ -8,8 +8,8 @@ variable. The only exits of the program are in this room.
 import os
 import sys
 
-from wiverno.cli.overview import overview
-from wiverno.streams import prepare_streams
+from wiverno.cli.commands import overview
+from wiverno.standard_streams import prepare_streams
 
 FAILURE = 1
 
@@ -25,7 +25,7 @@ def main(program: str = "wiverno") -> None:
 
         stay_behind()
     from wiverno.cli.group import group
-    from wiverno.workers.finish import watch_unserved
+    from wiverno.workers.process_exit import watch_unserved
 
     status: object = FAILURE
     try:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from wiverno.cli.failures import MISTAKE, end, reported, require_file, tell, warn
+from wiverno.cli.exit import MISTAKE, end, report_config_errors, require_file, tell, warn
 from wiverno.cli.options import SettingsCommand, given, with_settings
 from wiverno.config.errors import ConfigError, Problem, render
 from wiverno.config.loader import LoadedConfig, load
@@ -49,7 +49,7 @@ def config() -> None:
 @CONFIG
 @click.option("--app", "with_app", is_flag=True, help="Import the application and its middleware too")
 @formats("text", "json")
-@reported()
+@report_config_errors()
 def check(file: tuple[str, ...], form: str, with_app: bool, **kw: Any) -> None:
     """Report every mistake of every section, without starting; status 2 if there is one."""
     from wiverno.config.check import check as find
@@ -97,10 +97,10 @@ def _app_problems(loaded: LoadedConfig, variables: Mapping[str, str]) -> list[Pr
 @click.option("--all", "everything", is_flag=True, help="Defaults too")
 @formats("text", "json", "toml")
 @REVEAL
-@reported()
+@report_config_errors()
 def show(file: tuple[str, ...], form: str, everything: bool, reveal: bool, **kw: Any) -> None:
     """Show what is in force, and from where."""
-    from wiverno.config import export
+    from wiverno.config.output import explain as export
 
     loaded = _loaded(file, kw)
     if form == "json":
@@ -123,10 +123,10 @@ def _complete_setting(ctx: click.Context, param: click.Parameter, incomplete: st
 @tables
 @formats("text", "json")
 @REVEAL
-@reported()
+@report_config_errors()
 def explain(key: str, file: tuple[str, ...], form: str, reveal: bool, **kw: Any) -> None:
     """Say everything about one setting: meaning, unit, default, and where its value comes from."""
-    from wiverno.config import export
+    from wiverno.config.output import explain as export
 
     found = export.explain(_loaded(file, kw), key, reveal)
     click.echo(json.dumps(found.to_dict(), indent=2, default=str) if form == "json" else found.text())
@@ -138,13 +138,13 @@ def explain(key: str, file: tuple[str, ...], form: str, reveal: bool, **kw: Any)
 @click.option("--to", type=click.Choice(["toml", "ini"]), help="The format; without it the other one, or OUT's")
 @click.option("--strict", is_flag=True, help="Status 1 if anything could not be carried over")
 @click.option("--force", is_flag=True, help="Overwrite OUT")
-@reported()
+@report_config_errors()
 def convert(source: str, output: str | None, to: str | None, strict: bool, force: bool) -> None:
     """Write a configuration in the other format: INI or TOML, also waitress's and gunicorn's (gunicorn.conf.py).
 
     What cannot be carried over is named on standard error, with its place and the reason.
     """
-    from wiverno.config.convert import convert as converted_from
+    from wiverno.config.convert.converter import convert as converted_from
 
     suffix = Path(output).suffix.removeprefix(".") if output else ""
     if force and output is None:
@@ -161,10 +161,10 @@ def convert(source: str, output: str | None, to: str | None, strict: bool, force
 
 @config.command()
 @click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write there instead of standard output")
-@reported()
+@report_config_errors()
 def schema(output: str | None) -> None:
     """Write the JSON Schema of TOML configurations, for editors and CI."""
-    from wiverno.config.schema import schema_text
+    from wiverno.config.output.schema import schema_text
 
     _write(schema_text(), output, force=True)
 
@@ -173,10 +173,10 @@ def schema(output: str | None) -> None:
 @click.argument("path", required=False, type=click.Path(dir_okay=False))
 @click.option("--ini", is_flag=True, help="INI for pserve instead of TOML")
 @click.option("--app", metavar="MODULE:ATTRIBUTE", default="yourproject:app", help="The application")
-@reported()
+@report_config_errors()
 def init(path: str | None, ini: bool, app: str) -> None:
     """Write a commented configuration to start from; an existing file is never overwritten."""
-    from wiverno.config.template import template
+    from wiverno.config.output.template import template
 
     name = path or ("wiverno.ini" if ini else "wiverno.toml")
     if ini and name.endswith(".toml"):

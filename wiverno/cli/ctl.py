@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import click
 
-from wiverno.cli.failures import FAILURE, MISTAKE, end, reported
+from wiverno.admin.client import AdminClient, NoAnswerError
+from wiverno.cli.exit import FAILURE, MISTAKE, end, report_config_errors
 from wiverno.config.loader import load
-from wiverno.workers.client import AdminClient, NoAnswerError
 
 PATIENCE: Final = 300.0  # seconds that a reload may take: applications may be slow to load
 
@@ -39,7 +39,7 @@ def asking(command: Command) -> Command:
 
     @_places
     @click.pass_context
-    @reported()
+    @report_config_errors()
     @functools.wraps(command)
     def wrapper(
         ctx: click.Context, /, config_file: str | None, section: str | None, admin: str | None, **kw: Any

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from wiverno.cli.failures import FAILURE, MISTAKE, end, require_file, warn, warn_of_replaced
+from wiverno.cli.exit import FAILURE, MISTAKE, end, require_file, warn, warn_of_replaced
 from wiverno.cli.options import given
 from wiverno.config.loader import LoadedConfig, load
-from wiverno.config.rules import is_loopback
 from wiverno.config.settings import SETTINGS, FdAddress, TcpAddress
+from wiverno.config.validation import is_loopback
 from wiverno.dev.dev_server import DevServer
-from wiverno.serving import why_not_started
+from wiverno.serving import explain_bind_error
 
 USED = ("host", "port", "listen", "threads")
 """Settings that the development server has."""
@@ -67,7 +67,7 @@ def develop(
         hint = "; wiverno run dev has one process, -w names the directories to watch" if kw["watch"].isdigit() else ""
         end(f"{error}{hint}", MISTAKE)
     except OSError as error:
-        end(why_not_started(error, adjustments), FAILURE)
+        end(explain_bind_error(error, adjustments), FAILURE)
 
 
 def _is_given(loaded: LoadedConfig, name: str) -> bool:

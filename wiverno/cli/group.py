@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from wiverno.cli.overview import COMMANDS, overview
+from wiverno.cli.commands import COMMANDS, overview
 
 CONTEXT = {"help_option_names": ["--help"]}
 """`-h` is the documented short form of --host, so help has the long form only."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from wiverno.cli.failures import FAILURE, MISTAKE, end
+from wiverno.cli.exit import FAILURE, MISTAKE, end
 from wiverno.dev.create import create_project
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from wiverno.config.declare import Setting
+from wiverno.config.fields.field import Setting
 from wiverno.config.settings import SETTINGS
 
 SHORT = {"host": "-h", "port": "-p"}

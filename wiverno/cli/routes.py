@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
-from wiverno.cli.failures import MISTAKE, end, reported, warn
+from wiverno.cli.exit import MISTAKE, end, report_config_errors, warn
 from wiverno.config.errors import Origin
 from wiverno.config.loader import AppSpec, load
 from wiverno.paste import application, application_of
-from wiverno.web.listing import format_routes, routes_table
+from wiverno.web.route_list import format_routes, routes_table
 
 
 @click.command()
@@ -18,7 +18,7 @@ from wiverno.web.listing import format_routes, routes_table
     "The file that names the application [WIVERNO_CONFIG; default ./wiverno.toml if it is there]"
 ))  # fmt: skip
 @click.option("--factory", is_flag=True, help="The attribute is a function that makes the application")
-@reported()
+@report_config_errors()
 def routes(app: str | None, config_file: str | None, factory: bool) -> None:
     """List the routes of an application written with wiverno's framework."""
     if app is not None and config_file is not None:

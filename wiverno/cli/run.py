@@ -6,21 +6,21 @@ from typing import Any
 
 import click
 
-from wiverno.cli.failures import FAILURE, MISTAKE, end, reported, require_file, warn, warn_of_replaced
+from wiverno.cli.exit import FAILURE, MISTAKE, end, report_config_errors, require_file, warn, warn_of_replaced
 from wiverno.cli.options import SettingsCommand, given, with_settings
+from wiverno.config.environment import chosen_file, environment, follow_directory
 from wiverno.config.errors import Origin
 from wiverno.config.loader import AppSpec, LoadedConfig, activate, load
 from wiverno.config.logging_setup import set_up_logging
-from wiverno.config.rereading import Rereading
-from wiverno.config.sources import chosen_file, environment, follow_directory
+from wiverno.config.reloading import Rereading
 from wiverno.core.log_files import prepare_for
 from wiverno.core.ownership import future_owner
-from wiverno.core.recovery import ServerFailedError
+from wiverno.core.threads.recovery import ServerFailedError
 from wiverno.files import in_start_directory
 from wiverno.paste import application, application_of
-from wiverno.serving import run_plan, why_not_started
-from wiverno.workers.finish import watch_end
+from wiverno.serving import explain_bind_error, run_plan
 from wiverno.workers.plan import LoadFailedError, Plan
+from wiverno.workers.process_exit import watch_end
 from wiverno.workers.supervisor import StartFailedError
 
 MODULE, ATTRIBUTE = "run", "app"
@@ -57,10 +57,10 @@ NAME=VALUE is a variable for ${NAME} in the file, as on pserve's command line.
 @click.option("--allow-host", metavar="HOST", multiple=True, help="With dev: a host name to answer to; * is any")
 @click.option("--live", is_flag=True, help="With dev: pages reload themselves after a restart")
 @click.option("--check", is_flag=True, help="Load the configuration and the application, then end")
-@reported()
+@report_config_errors()
 def run(words: tuple[str, ...], **kw: Any) -> None:
     """Serve an application until Ctrl-C."""
-    command, target, variables = _understood(words)
+    command, target, variables = _parse_arguments(words)
     _settle_w(command, kw)
     named = _named(command, target, kw)
     sys.path.insert(0, follow_directory(sys.path))
@@ -121,12 +121,12 @@ def start(plan: Plan, configure: Callable[[], Plan] | None = None) -> None:
     try:
         watch_end(run_plan(plan, configure))
     except OSError as error:
-        end(why_not_started(error, plan.adjustments), FAILURE)
+        end(explain_bind_error(error, plan.adjustments), FAILURE)
     except (LoadFailedError, ServerFailedError, StartFailedError) as error:
         end(str(error), FAILURE)
 
 
-def _understood(words: tuple[str, ...]) -> tuple[str | None, str | None, dict[str, str]]:
+def _parse_arguments(words: tuple[str, ...]) -> tuple[str | None, str | None, dict[str, str]]:
     """Tell apart the command dev or prod, the application, and variables."""
     variables = dict(word.split("=", 1) for word in words if "=" in word)
     targets = [word for word in words if "=" not in word]

@@ -11,14 +11,14 @@ from typing import Any
 
 import click
 
-from wiverno.cli.failures import FAILURE, end, reported, warn
+from wiverno.cli.exit import FAILURE, end, report_config_errors, warn
 from wiverno.cli.options import SettingsCommand, given, with_settings
+from wiverno.config.environment import follow_directory, with_descriptors
 from wiverno.config.errors import ConfigError, Origin, Problem
 from wiverno.config.loader import AppSpec, LoadedConfig, activate
 from wiverno.config.settings import SETTINGS, Adjustments
-from wiverno.config.sources import follow_directory, with_descriptors
 from wiverno.paste import application
-from wiverno.serving import be_heard
+from wiverno.serving import enable_default_logging
 from wiverno.workers.plan import Plan
 
 
@@ -38,7 +38,7 @@ class WaitressCommand(SettingsCommand):
 @click.argument("target", required=False, metavar="MODULE:OBJECT")
 @click.option("--app", metavar="MODULE:OBJECT", help="The application, in place of the argument")
 @click.option("--call", is_flag=True, help="Call the object to get the application")
-@reported(FAILURE)
+@report_config_errors(FAILURE)
 def serve(target: str | None, app: str | None, call: bool, **kw: Any) -> None:
     """Serve MODULE:OBJECT with the options of waitress-serve."""
     from wiverno.cli.run import start
@@ -48,7 +48,7 @@ def serve(target: str | None, app: str | None, call: bool, **kw: Any) -> None:
         end("specify one application: wiverno serve [OPTIONS] MODULE:OBJECT", FAILURE)
     adjustments = _adjusted(_addressed(given(kw)))
     sys.path.append(follow_directory(sys.path))
-    be_heard()
+    enable_default_logging()
     loaded = LoadedConfig(adjustments)
     activate(loaded)
     start(Plan(adjustments, lambda: application(AppSpec(name, call, {}, Origin("keyword"))), name=name))

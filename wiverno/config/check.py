@@ -13,15 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from wiverno.config import layers
-from wiverno.config.contents import Expander, taken_server
+from wiverno.config import merge as layers
+from wiverno.config.environment import Environment, Layer, chosen_file, environment
+from wiverno.config.environment import options as option_layer
 from wiverno.config.errors import BadValue, ConfigError, Problem
-from wiverno.config.ini_file import IniFile
+from wiverno.config.formats.document import Expander, taken_server
+from wiverno.config.formats.ini_file import IniFile
+from wiverno.config.formats.toml_file import TomlFile
 from wiverno.config.loader import LoadedConfig, assemble, expander_of, load, missing_server, open_file
 from wiverno.config.settings import SETTINGS
-from wiverno.config.sources import Environment, Layer, chosen_file, environment
-from wiverno.config.sources import options as option_layer
-from wiverno.config.toml_file import TomlFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _check_section(
     except ConfigError as error:
         found += error.problems
     if loaded is None or loaded.is_own_server:
-        found += _shadowed(layers.stacked([*above, *stack], []), expander)
+        found += _shadowed(layers.merge_layers([*above, *stack], []), expander)
     return found, loaded
 
 
@@ -120,7 +120,7 @@ def _shadowed(merged: layers.Merged, expander: Expander) -> list[Problem]:
             except BadValue as error:
                 secret = SETTINGS[name].secret
                 problem = Problem(error.message, key=name, value=value, hint=error.hint, secret=secret, part=error.part)
-                found.append(layers.placed_at(problem, entry))
+                found.append(layers.locate_at(problem, entry))
     return found
 
 

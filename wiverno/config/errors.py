@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from wiverno.config.secrecy import MASK, masked_line
+from wiverno.config.redaction import MASK, masked_line
 
 OriginKind = Literal["option", "environment", "file", "default", "keyword"]
 

@@ -13,17 +13,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from wiverno.config import advice, layers
-from wiverno.config.contents import AppSpec, Contents, Expander, LoggingIni, own_server, refused_server, taken_server
+from wiverno.config import lint as advice
+from wiverno.config import merge as layers
+from wiverno.config.environment import APP_VARIABLE, Environment, Layer, chosen_file, environment, with_descriptors
+from wiverno.config.environment import options as option_layer
 from wiverno.config.errors import DEFAULT, ConfigError, Origin, Problem
-from wiverno.config.expand import Lookup
-from wiverno.config.ini_file import IniFile
-from wiverno.config.section import located, read_section, section_of
+from wiverno.config.formats.document import (
+    AppSpec,
+    Contents,
+    Expander,
+    LoggingIni,
+    own_server,
+    refused_server,
+    taken_server,
+)
+from wiverno.config.formats.ini_file import IniFile
+from wiverno.config.formats.interpolation import Lookup
+from wiverno.config.formats.paste_section import find_section, read_section, section_of
+from wiverno.config.formats.text import from_system, read_standard_input, read_text
+from wiverno.config.formats.toml_file import TomlFile, read_toml
 from wiverno.config.settings import SETTINGS, Adjustments
-from wiverno.config.sources import APP_VARIABLE, Environment, Layer, chosen_file, environment, with_descriptors
-from wiverno.config.sources import options as option_layer
-from wiverno.config.text import from_system, read_standard_input, read_text
-from wiverno.config.toml_file import TomlFile, read_toml
 
 __all__ = ["AppSpec", "Chain", "LoadedConfig", "activate", "active", "load", "load_section", "section_reader"]
 
@@ -232,7 +241,7 @@ def assemble(
         stack = []
     elif own and use is not None:
         stack = [*stack, {"mode": (own, use[1])}]
-    merged = layers.stacked([*above, *stack], problems)
+    merged = layers.merge_layers([*above, *stack], problems)
     adjustments, chains = _checked(merged, expander, env)
     if problems or adjustments is None:
         raise ConfigError(problems)
@@ -273,7 +282,7 @@ def _checked(
     try:
         adjustments = Adjustments(**values)
     except ConfigError as error:
-        problems += [layers.placed(problem, merged) for problem in error.problems]
+        problems += [layers.locate(problem, merged) for problem in error.problems]
         simple = False
     else:
         simple = adjustments.mode == "simple"
@@ -312,7 +321,7 @@ def load_section(
     known = dict(global_conf or {})
     problems: list[Problem] = []
     name = _from_here(known.get("__file__"))
-    layer, traps = located(name, settings, known)
+    layer, traps = find_section(name, settings, known)
     below: list[Layer] = [{"mode": (mode, DEFAULT)}] if mode else []
     directory = Path(name).parent if name else Path()
     expander = Expander(finder({}, known, env), directory, problems)

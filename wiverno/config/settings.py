@@ -17,12 +17,15 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, ValidationError
 
-from wiverno.config import kinds, network_kinds, rules, units
-from wiverno.config.declare import Setting, described, setting
+from wiverno.config import validation as rules
 from wiverno.config.errors import BadValue, ConfigError, Origin, Problem, did_you_mean
-from wiverno.config.network_kinds import Network
-from wiverno.config.production import ProductionSettings
-from wiverno.config.units import Address, FdAddress, TcpAddress, UnixAddress
+from wiverno.config.fields import network_types as network_kinds
+from wiverno.config.fields import types as kinds
+from wiverno.config.fields import units
+from wiverno.config.fields.field import Setting, describe, setting
+from wiverno.config.fields.network_types import Network
+from wiverno.config.fields.units import Address, FdAddress, TcpAddress, UnixAddress
+from wiverno.config.operations import ProductionSettings
 
 # What the engine needs stands here together: of this room it imports no other file.
 __all__ = ["ALIASES", "SETTINGS", "Address", "Adjustments", "ConfigError", "FdAddress", "TcpAddress", "UnixAddress"]
@@ -52,7 +55,7 @@ class Adjustments(ProductionSettings):
     host: Annotated[str, network_kinds.host()] = setting(
         "0.0.0.0", "Host name or address to listen on; * is every address.", "Listening", simple="localhost"
     )
-    port: Annotated[int, kinds.whole(0, 65535, examples=("8000",))] = setting(
+    port: Annotated[int, kinds.integer(0, 65535, examples=("8000",))] = setting(
         8080, "TCP port to listen on; 0 lets the system choose one.", "Listening", simple=8000
     )
     listen: Annotated[tuple[str, ...], network_kinds.addresses()] = setting(
@@ -60,10 +63,10 @@ class Adjustments(ProductionSettings):
         "Addresses to listen on, in place of host and port: host:port, [v6]:port, *:port, unix:/path, fd:NAME.",
         "Listening",
     )
-    ipv4: Annotated[bool, kinds.flag()] = setting(
+    ipv4: Annotated[bool, kinds.boolean()] = setting(
         True, "Use IPv4 where a host name or * has such addresses.", "Listening"
     )
-    ipv6: Annotated[bool, kinds.flag()] = setting(
+    ipv6: Annotated[bool, kinds.boolean()] = setting(
         True, "Use IPv6 where a host name or * has such addresses.", "Listening"
     )
     unix_socket: Annotated[
@@ -75,21 +78,21 @@ class Adjustments(ProductionSettings):
     sockets: Annotated[tuple[Any, ...], network_kinds.sockets()] = setting(
         (), "Sockets already bound, to listen on in place of everything above.", "Listening", code_only=True
     )
-    backlog: Annotated[int, kinds.whole(1, 2**31 - 1)] = setting(
+    backlog: Annotated[int, kinds.integer(1, 2**31 - 1)] = setting(
         1024,
         "Connections that the system keeps waiting until they are accepted, the argument of listen(2).",
         "Listening",
         simple=5,
         aliases=("request_queue_size",),
     )
-    connection_limit: Annotated[int, kinds.whole(1)] = setting(
+    connection_limit: Annotated[int, kinds.integer(1)] = setting(
         100, "Open connections at which no more are accepted; they wait in the backlog.", "Listening"
     )
 
-    threads: Annotated[int, kinds.whole(1, 4096)] = setting(
+    threads: Annotated[int, kinds.integer(1, 4096)] = setting(
         4, "Threads that may be inside the application at once.", "Server"
     )
-    queue_size: Annotated[int, kinds.whole(0)] = setting(
+    queue_size: Annotated[int, kinds.integer(0)] = setting(
         0, "Requests that may wait for a thread; one more is answered 503. 0 is no bound.", "Server"
     )
     queue_timeout: Annotated[float, kinds.duration()] = setting(
@@ -127,7 +130,7 @@ class Adjustments(ProductionSettings):
         "Bytes a second that a request's body must bring on average, once body_timeout has passed; 0 is any.",
         "Connections",
     )
-    log_socket_errors: Annotated[bool, kinds.flag()] = setting(
+    log_socket_errors: Annotated[bool, kinds.boolean()] = setting(
         True, "Log clients that disconnect early.", "Connections"
     )
 
@@ -137,7 +140,7 @@ class Adjustments(ProductionSettings):
     max_request_body_size: Annotated[int, kinds.size()] = setting(
         1073741824, "Size at which a request's body is refused with 413.", "Limits"
     )
-    max_header_count: Annotated[int, kinds.whole(1)] = setting(
+    max_header_count: Annotated[int, kinds.integer(1)] = setting(
         100, "Header fields that a request may have; more are refused with 431.", "Limits"
     )
     max_request_line_size: Annotated[int, kinds.size(1)] = setting(
@@ -166,24 +169,24 @@ class Adjustments(ProductionSettings):
     trusted_proxies: Annotated[tuple[Network, ...], network_kinds.networks()] = setting(
         (), "Networks whose hosts' proxy headers are believed, beside trusted_proxy.", "Proxy"
     )
-    trusted_proxy_count: Annotated[int, kinds.whole(1)] = setting(
+    trusted_proxy_count: Annotated[int, kinds.integer(1)] = setting(
         1, "How many proxies, counted from this server outwards, are believed.", "Proxy"
     )
-    proxy_protocol: Annotated[bool, kinds.flag()] = setting(
+    proxy_protocol: Annotated[bool, kinds.boolean()] = setting(
         False,
         "Expect the PROXY protocol (version 1 or 2) at the start of each connection from a trusted proxy.",
         "Proxy",
     )
-    trusted_proxy_headers: Annotated[frozenset[str], kinds.word_set(*rules.PROXY_HEADERS)] = setting(
+    trusted_proxy_headers: Annotated[frozenset[str], kinds.enum_set(*rules.PROXY_HEADERS)] = setting(
         frozenset(),
         "Headers believed from a trusted proxy: forwarded, or any of the x-forwarded ones.",
         "Proxy",
         otherwise=_trusted_by_default,
     )
-    clear_untrusted_proxy_headers: Annotated[bool, kinds.flag()] = setting(
+    clear_untrusted_proxy_headers: Annotated[bool, kinds.boolean()] = setting(
         True, "Keep proxy headers that are not believed from the application.", "Proxy"
     )
-    log_untrusted_proxy_headers: Annotated[bool, kinds.flag()] = setting(
+    log_untrusted_proxy_headers: Annotated[bool, kinds.boolean()] = setting(
         False, "Log proxy headers that were not believed.", "Proxy"
     )
 
@@ -193,7 +196,7 @@ class Adjustments(ProductionSettings):
     url_prefix: Annotated[str, kinds.prefix()] = setting(
         "", "Path under which the application is mounted (SCRIPT_NAME).", "Application"
     )
-    expose_tracebacks: Annotated[bool, kinds.flag()] = setting(
+    expose_tracebacks: Annotated[bool, kinds.boolean()] = setting(
         False, "Put the traceback into the body of a 500 response. For development only.", "Application"
     )
 
@@ -203,7 +206,7 @@ class Adjustments(ProductionSettings):
         "Compatibility",
         inert=True,
     )
-    channel_request_lookahead: Annotated[int, kinds.whole(0)] = setting(
+    channel_request_lookahead: Annotated[int, kinds.integer(0)] = setting(
         0,
         "Accepted for waitress's sake; does nothing: client_disconnected tells of clients that have gone without it.",
         "Compatibility",
@@ -215,7 +218,7 @@ class Adjustments(ProductionSettings):
     asyncore_loop_timeout: Annotated[float, kinds.duration(zero="")] = setting(
         1.0, "Accepted for waitress's sake; does nothing.", "Compatibility", inert=True
     )
-    asyncore_use_poll: Annotated[bool, kinds.flag()] = setting(
+    asyncore_use_poll: Annotated[bool, kinds.boolean()] = setting(
         False, "Accepted for waitress's sake; does nothing.", "Compatibility", inert=True
     )
 
@@ -273,7 +276,7 @@ class Adjustments(ProductionSettings):
 SETTINGS: Mapping[str, Setting] = MappingProxyType(
     {
         # A base class's fields come first in pydantic; in help and documentation they come last.
-        name: described(name, info)
+        name: describe(name, info)
         for name, info in sorted(
             Adjustments.model_fields.items(), key=lambda item: item[0] in ProductionSettings.model_fields
         )

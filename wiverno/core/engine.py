@@ -19,29 +19,29 @@ from typing import TYPE_CHECKING
 
 from wiverno.config.settings import Adjustments
 from wiverno.core import forks
-from wiverno.core.acceptor import Acceptor, ConnectionLimit
-from wiverno.core.counters import Counters
-from wiverno.core.courtesy import Courtesy
-from wiverno.core.crew import Crew
-from wiverno.core.descriptor_watch import DescriptorWatch
-from wiverno.core.descriptors import Descriptor, detach_lost
-from wiverno.core.listeners import Listener
+from wiverno.core.accept.accept_backoff import AcceptBackoff
+from wiverno.core.accept.acceptor import Acceptor, ConnectionLimit
+from wiverno.core.context import new_certificates, new_context, variables_of
 from wiverno.core.log_files import reopen_log_files
-from wiverno.core.loop import Loop
-from wiverno.core.observer import Observer, new_observer
-from wiverno.core.poller import READ, new_poller
-from wiverno.core.pulse import Pulse
-from wiverno.core.recovery import ServerFailedError
-from wiverno.core.service import new_certificates, new_service, variables_of
-from wiverno.core.signals import REFRESH_SIGNALS, signals_wake
-from wiverno.core.stuck import StuckWatch
-from wiverno.guard import guarded_logger
-from wiverno.streams import reserve_descriptors
+from wiverno.core.loop.descriptor_watch import DescriptorWatch
+from wiverno.core.loop.descriptors import Descriptor, detach_lost
+from wiverno.core.loop.event_loop import Loop
+from wiverno.core.loop.poller import READ, new_poller
+from wiverno.core.loop.signals import REFRESH_SIGNALS, signals_wake
+from wiverno.core.net.listeners import Listener
+from wiverno.core.telemetry.counters import Counters
+from wiverno.core.telemetry.heartbeat import Heartbeat
+from wiverno.core.telemetry.request_recorder import RequestRecorder, new_recorder
+from wiverno.core.telemetry.slow_requests import SlowRequestWatchdog
+from wiverno.core.threads.leader import LeaderFollowers
+from wiverno.core.threads.recovery import ServerFailedError
+from wiverno.foreign_code import guarded_logger
+from wiverno.standard_streams import reserve_descriptors
 from wiverno.wsgi import forked
 from wiverno.wsgi.gateway import Application
 
 if TYPE_CHECKING:
-    from wiverno.core.certificates import Certificates
+    from wiverno.core.net.certificates import Certificates
 
 logger = guarded_logger("wiverno")
 
@@ -78,8 +78,8 @@ class Engine:
         self._is_shared = is_shared
         self._threads = threads
         self._counters: Counters | None = None
-        self._pulse: Pulse | None = None
-        self.on_beat: Callable[[], None] | None = None
+        self._heartbeat: Heartbeat | None = None
+        self.on_heartbeat: Callable[[], None] | None = None
         self.on_stuck: Callable[[], None] | None = None
         self.on_stop: Callable[[], None] | None = None
         self.lived_on: list[Descriptor] = []
@@ -88,20 +88,21 @@ class Engine:
         self._listeners = listeners
         try:
             tls = certificates or new_certificates(adjustments)
-            self._observer = observer = new_observer(adjustments)
+            self._recorder = recorder = new_recorder(adjustments)
         except OSError:
             for listener in listeners:
                 listener.close()
             raise
         self.loop = Loop(new_poller(adjustments.poller))
-        self.crew = Crew(self.loop, threads, queue_size=adjustments.queue_size, queue_timeout=adjustments.queue_timeout)
+        queue = adjustments.queue_size, adjustments.queue_timeout
+        self.leaders = LeaderFollowers(self.loop, threads, queue_size=queue[0], queue_timeout=queue[1])
         self._limit = ConnectionLimit(adjustments.connection_limit, self.loop)
-        self._service = new_service(application, adjustments, is_threaded=bool(threads), observer=observer)
-        self._service = replace(self._service, tls=tls)
-        if observer is not None:
-            self.loop.on_pause = observer.flush
-        self._courtesy = Courtesy(self.loop, self.crew, self._limit.acceptors)
-        self.loop.on_room = self._limit.check
+        self._context = new_context(application, adjustments, is_threaded=bool(threads), recorder=recorder)
+        self._context = replace(self._context, tls=tls)
+        if recorder is not None:
+            self.loop.on_pause = recorder.flush
+        self._accept_backoff = AcceptBackoff(self.loop, self.leaders, self._limit.acceptors)
+        self.loop.on_connection_closed = self._limit.check
         self.loop.on_wait = None
         self._is_asked_to_stop = self._is_forced = False
         self._is_draining = False
@@ -114,21 +115,21 @@ class Engine:
     @property
     def application(self) -> Application:
         """The application; another one serves the connections accepted from then on."""
-        return self._service.application
+        return self._context.application
 
     @application.setter
     def application(self, application: Application) -> None:
-        self._service = replace(self._service, application=application)
+        self._context = replace(self._context, application=application)
         for acceptor in self._limit.acceptors:
-            acceptor.service = self._service
+            acceptor.context = self._context
 
     def count(self, counters: Counters) -> None:
         """Count responses, write gauges and a heartbeat from now on; to be called before `run`."""
         self._counters = counters
-        if self._observer is None:
-            self._observer = Observer(None)
-        self._observer.count_into(counters)
-        self._service = replace(self._service, observer=self._observer)
+        if self._recorder is None:
+            self._recorder = RequestRecorder(None)
+        self._recorder.count_into(counters)
+        self._context = replace(self._context, recorder=self._recorder)
         self.loop.on_pause = self._pause
 
     # ---------------------------------------------------------------- running
@@ -144,19 +145,19 @@ class Engine:
         Raises:
             ServerFailedError: no more requests can be served.
         """
-        if not self._is_first():
+        if not self._claim_start():
             return
         self._own_process()
         try:
             self.listen()
             self._enter_loop()
-            with signals_wake(self.loop.poller.hear_signals(self.crew.attend)):
+            with signals_wake(self.loop.poller.wake_on_signal(self.leaders.run_signal_handlers)):
                 self._run_crew()
-            failure = self.crew.recovery.failure
+            failure = self.leaders.recovery.failure
             if failure is not None:
                 raise ServerFailedError(str(failure)) from failure
         finally:
-            if self.crew.is_abandoned:
+            if self.leaders.is_abandoned:
                 forked.leave(sys.exception())
             self._finish()
             forks.unregister(self)
@@ -173,18 +174,18 @@ class Engine:
 
     def _run_crew(self) -> None:
         try:
-            self.crew.run()
+            self.leaders.run()
         except (SystemExit, KeyboardInterrupt):
-            if self.crew.is_abandoned:
+            if self.leaders.is_abandoned:
                 raise
             # Raised by a signal handler of the program's own: requests may finish, as after a signal taken by us.
             self.stop(force=self._is_asked_to_stop)
-            self.crew.run()
+            self.leaders.run()
         except BaseException:
-            self.crew.end()
+            self.leaders.end()
             raise
 
-    def _is_first(self) -> bool:
+    def _claim_start(self) -> bool:
         """Tell whether neither run() nor close() has been called before."""
         try:
             return self._untouched.pop()
@@ -194,33 +195,33 @@ class Engine:
     def _enter_loop(self) -> None:
         loop = self.loop
         for listener in self._listeners:
-            variables = variables_of(listener, self._adjustments, self._service, processes=self._is_shared)
-            acceptor = Acceptor(listener, variables, self._service, loop, self._limit)
+            variables = variables_of(listener, self._adjustments, self._context, processes=self._is_shared)
+            acceptor = Acceptor(listener, variables, self._context, loop, self._limit)
             if self._is_shared:
                 acceptor.burst = 1  # the next client may find another process with less to do
-                acceptor.yields = self._courtesy.yields
+                acceptor.should_defer = self._accept_backoff.should_defer
             self._limit.acceptors.append(acceptor)
             loop.handlers[acceptor.fd] = acceptor
             loop.poller.register(acceptor.fd, READ)
         loop.on_wait = self._look_after_stop
-        if self._service.tls is not None:
-            from wiverno.core.certificates import CertificateWatch
+        if self._context.tls is not None:
+            from wiverno.core.net.certificates import CertificateWatcher
 
-            CertificateWatch(self._service.tls, loop)
+            CertificateWatcher(self._context.tls, loop)
         if self._adjustments.request_timeout:
-            watch = StuckWatch(self._adjustments.request_timeout, self._on_stuck)
+            watch = SlowRequestWatchdog(self._adjustments.request_timeout, self._on_stuck)
             if self._threads:
                 watch.watch_in(loop)
             else:
                 watch.watch_beside(self._ended)
         DescriptorWatch(loop, self._lived_on, self.fail, self._look_after_log)
         if self._counters is not None:
-            self._pulse = Pulse(loop, self.crew, self._counters, self._threads or 1, self.on_beat)
+            self._heartbeat = Heartbeat(loop, self.leaders, self._counters, self._threads or 1, self.on_heartbeat)
 
     def fail(self, error: Exception) -> None:
         """End because no more requests can be served; `run` raises. From any thread."""
-        if not self.crew.has_ended:
-            self.crew.recovery.fail(error)
+        if not self.leaders.has_ended:
+            self.leaders.recovery.fail(error)
 
     def _lived_on(self) -> Iterable[Descriptor]:
         """Return the descriptors without which nothing can be served; while draining there are no listeners."""
@@ -229,8 +230,8 @@ class Engine:
             yield acceptor.descriptor
 
     def _look_after_log(self) -> None:
-        if self._observer is not None:
-            self._observer.check()
+        if self._recorder is not None:
+            self._recorder.check()
 
     def _on_stuck(self) -> None:
         """Count a request that has outlasted request_timeout, and tell the worker."""
@@ -241,10 +242,10 @@ class Engine:
 
     def _pause(self) -> None:
         """Write what was noted and what is so now (leader, before every wait)."""
-        assert self._observer is not None
-        self._observer.flush()
-        if self._pulse is not None:
-            self._pulse.gauge()
+        assert self._recorder is not None
+        self._recorder.flush()
+        if self._heartbeat is not None:
+            self._heartbeat.gauge()
 
     # ---------------------------------------------------------------- stopping
 
@@ -254,7 +255,7 @@ class Engine:
         self._is_asked_to_stop = True
         self.loop.poller.wake()
         if force:
-            self.crew.end()
+            self.leaders.end()
 
     def take_signal(self, number: signal.Signals) -> None:
         """Do what a signal asks for; called by its handler."""
@@ -274,10 +275,10 @@ class Engine:
         self.loop.ask(self._refresh)
 
     def _refresh(self) -> None:
-        if self._service.tls is not None:
-            self._service.tls.renew()
-        if self._observer is not None:
-            self._observer.reopen()
+        if self._context.tls is not None:
+            self._context.tls.renew()
+        if self._recorder is not None:
+            self._recorder.reopen()
         else:
             reopen_log_files()
 
@@ -296,8 +297,8 @@ class Engine:
 
     def _look_after_stop(self) -> None:
         """Begin to drain, and end when that is done (leader, after every wait)."""
-        if self._courtesy.is_away:
-            self._courtesy.look()
+        if self._accept_backoff.is_paused:
+            self._accept_backoff.resume_if_due()
         if not self._is_asked_to_stop:
             return
         loop = self.loop
@@ -316,18 +317,18 @@ class Engine:
         if loop.now >= loop.wake_at:
             self._close_idle()
             loop.wake_at = min(loop.now + SWEEP, self._deadline)
-        if not loop.connections and not self.crew.queued:
-            self.crew.end()
+        if not loop.connections and not self.leaders.queued:
+            self.leaders.end()
         elif loop.now >= self._deadline:
             logger.warning("graceful_timeout is over: %d connection(s) are cut off", len(loop.connections))
-            self.crew.end()
+            self.leaders.end()
 
     def _begin_drain(self) -> None:
         self._is_draining = True
         loop = self.loop
         timeout = self._adjustments.graceful_timeout
         self._deadline = loop.now + timeout if timeout else float("inf")
-        loop.persist = False
+        loop.keep_alive = False
         for acceptor in self._limit.acceptors:
             while acceptor.accept():  # clients that wait in the backlog have been promised a server
                 pass
@@ -344,7 +345,7 @@ class Engine:
         if not self._is_forced:
             logger.info(
                 "draining: no new connections; %d connection(s) open, %d request(s) queued",
-                len(loop.connections), self.crew.queued,
+                len(loop.connections), self.leaders.queued,
             )  # fmt: skip
 
     def _close_idle(self) -> None:
@@ -355,18 +356,18 @@ class Engine:
 
     def _finish(self) -> None:
         """Close everything that is left."""
-        is_cut = self.loop.connections or self.crew.recovery.failure is not None
+        is_cut = self.loop.connections or self.leaders.recovery.failure is not None
         wait = FORCED_WAIT if is_cut else self._adjustments.graceful_timeout or FORCED_WAIT
-        running = self.crew.join(time.monotonic() + wait)
+        running = self.leaders.join(time.monotonic() + wait)
         if running:
             logger.warning("%d thread(s) still running", running)
-        if self.crew.queued:
-            logger.warning("Canceling %d pending task(s)", self.crew.queued)
+        if self.leaders.queued:
+            logger.warning("Canceling %d pending task(s)", self.leaders.queued)
         self._release()
 
     def close(self) -> None:
         """Close everything, or have run() do so when it returns; from any thread, harmless when done before."""
-        if self._is_first():
+        if self._claim_start():
             self._release()
         else:
             self.stop()
@@ -375,7 +376,7 @@ class Engine:
         """Close this process's copies after a fork, in a child that does not serve; takes no lock (forks.py)."""
         self._ended = threading.Event()
         self._ended.set()
-        self.crew.is_abandoned = self.crew.has_ended = True
+        self.leaders.is_abandoned = self.leaders.has_ended = True
         for listener in self._listeners:
             listener.socket.close()
             listener.path = ""
@@ -387,10 +388,10 @@ class Engine:
 
     def _release(self) -> None:
         """Close everything; what something else has closed before keeps nothing from ending."""
-        if self.crew.recovery.failure is not None:
+        if self.leaders.recovery.failure is not None:
             for connection in list(self.loop.connections):
                 detach_lost(connection.sock)
-        for thing in (*self._listeners, *self.loop.connections, self.loop.poller, self._observer):
+        for thing in (*self._listeners, *self.loop.connections, self.loop.poller, self._recorder):
             try:
                 if thing is not None:
                     thing.close()

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final, Protocol
 
-from wiverno.core.signals import forget_wake_up, give_back_signals
+from wiverno.core.loop.signals import forget_wake_up, give_back_signals
 from wiverno.wsgi import forked
 
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 from wiverno.config.settings import Adjustments
 from wiverno.core.ownership import Owner, acting_as, future_owner, give_file
 from wiverno.files import absolute, error_text
-from wiverno.guard import guarded_logger
-from wiverno.streams import reserve_descriptors, say
+from wiverno.foreign_code import guarded_logger
+from wiverno.standard_streams import reserve_descriptors, say
 
 MODE: Final = 0o640
 # The leader opens logs again when they are rotated, and may not wait for a reader if one is a FIFO.

@@ -13,11 +13,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from wiverno.config.settings import Adjustments
-from wiverno.core.asyncore_shape import Asyncore, TaskDispatcher, entries
 from wiverno.core.engine import FORCED_WAIT, Engine
-from wiverno.core.listeners import Listener, adopt, open_listeners
-from wiverno.core.signals import stop_signals
-from wiverno.guard import guarded_logger
+from wiverno.core.loop.signals import stop_signals
+from wiverno.core.net.listeners import Listener, adopt, open_listeners
+from wiverno.core.waitress_compat import Asyncore, TaskDispatcher, entries
+from wiverno.foreign_code import guarded_logger
 from wiverno.wsgi.gateway import Application
 
 # Settings that concern the whole process, or make it several.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wiverno.config import loader
-from wiverno.config.export import Row, describe
+from wiverno.config.output.explain import Row, describe
 from wiverno.config.settings import SETTINGS
 from wiverno.web.masking import shown
 

@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from wiverno.config.settings import Adjustments
-from wiverno.core.listeners import Listener, open_listeners
+from wiverno.core.net.listeners import Listener, open_listeners
 from wiverno.dev.child import GRACE, Order
 from wiverno.dev.terminal import Terminal
 from wiverno.dev.watching import Relevant, bursts
-from wiverno.guard import guarded_logger
+from wiverno.foreign_code import guarded_logger
 from wiverno.importer import ImportTargetError
 
 # Clients that may wait while a child starts; the kernel takes less where its own limit is lower.

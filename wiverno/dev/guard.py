@@ -12,9 +12,9 @@ from typing import Any
 
 from wiverno.dev import live
 from wiverno.dev.hosts import AllowedHosts
-from wiverno.guard import guarded_logger
+from wiverno.foreign_code import guarded_logger
 from wiverno.web.answers import answer
-from wiverno.web.debug import debug_page
+from wiverno.web.debug_page import debug_page
 from wiverno.web.request import Request
 
 Environ = dict[str, Any]

@@ -12,7 +12,7 @@ from pathlib import Path
 from watchfiles import Change, DefaultFilter, watch
 
 from wiverno.dev.polling import poll
-from wiverno.guard import guarded_logger
+from wiverno.foreign_code import guarded_logger
 
 CODE = frozenset({".py", ".pyd", ".so"})
 TEMPLATES = frozenset({".html", ".htm", ".jinja", ".jinja2", ".j2", ".mako", ".pt", ".txt", ".xml", ".po", ".mo"})

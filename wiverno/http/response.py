@@ -189,7 +189,7 @@ def check_head(status: str, headers: Headers) -> ResponseHead:
     return head
 
 
-class Signature:
+class DateAndServer:
     """The Date and Server lines with the empty line that ends a head, made anew once a second.
 
     Attributes:
@@ -245,7 +245,7 @@ def date_line(seconds: int) -> bytes:
 def error_response(
     status: int,
     detail: str,
-    signature: Signature,
+    signature: DateAndServer,
     ident: str,
     *,
     retry_after: int = 0,

@@ -18,7 +18,7 @@ from wiverno.web.mount import MOUNTS
 from wiverno.web.patterns import CONVERTERS, Converter, Pattern, PatternError, join, parse_pattern
 from wiverno.web.request import Request
 from wiverno.web.response import ReturnValue
-from wiverno.web.table import Route
+from wiverno.web.route_tree import Route
 from wiverno.web.views import BaseView
 
 Handler: TypeAlias = Callable[[Request], ReturnValue]

@@ -12,7 +12,7 @@ from wiverno.wsgi.forked import leave_if_copy
 from wiverno.wsgi.gateway import Application
 
 if TYPE_CHECKING:
-    from wiverno.workers.rerun import Program
+    from wiverno.workers.reexec import Program
 
 
 class LoadFailedError(Exception):
@@ -49,7 +49,7 @@ class Plan:
     adjustments: Adjustments
     application: Callable[[], Application]
     prepare: Callable[[], None] = _nothing
-    is_renewable: bool = True
+    reloads_code: bool = True
     program: "Program | None" = None
     name: str = ""
 

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, NoReturn
 
-from wiverno.core.counters import Counters, Counts
 from wiverno.core.forks import own_fork
-from wiverno.core.loop import Loop
-from wiverno.core.poller import READ
-from wiverno.core.status import LEAVING, READY, STARTING, WorkerStatus
-from wiverno.guard import guarded_logger
-from wiverno.workers.endings import ending
+from wiverno.core.loop.event_loop import Loop
+from wiverno.core.loop.poller import READ
+from wiverno.core.telemetry.counters import Counters, Counts
+from wiverno.core.telemetry.status import LEAVING, READY, STARTING, WorkerStatus
+from wiverno.foreign_code import guarded_logger
+from wiverno.workers.exit_reasons import ending
 
 logger = guarded_logger("wiverno")
 
@@ -42,8 +42,8 @@ class WorkerProcess:
         self.row = row
         self.pid = 0
         self.state = STARTING
-        self.worn = ""
-        self.fault = ""
+        self.retire_reason = ""
+        self.kill_reason = ""
         self.stop_by = float("inf")
         self.started = time.monotonic()
         self.tick = 0
@@ -140,7 +140,7 @@ class WorkerProcess:
             except ProcessLookupError:
                 pass
 
-    def leave(self, grace: float, *, patience: float = 0.0) -> None:
+    def drain(self, grace: float, *, patience: float = 0.0) -> None:
         """Have it finish.
 
         Args:

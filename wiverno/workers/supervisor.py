@@ -28,20 +28,20 @@ from typing import Any, Final
 from wiverno.config.settings import ConfigError
 from wiverno.core import forks
 from wiverno.core.engine import Engine
-from wiverno.core.listeners import Listener
 from wiverno.core.log_files import provide_log_files
+from wiverno.core.loop.signals import give_back_signal, take_signal
+from wiverno.core.net.listeners import Listener
 from wiverno.core.ownership import future_owner
-from wiverno.core.signals import give_back_signal, take_signal
-from wiverno.core.status import READY, STARTING, STOPPING, RefusedError, ServiceStatus
+from wiverno.core.telemetry.status import READY, STARTING, STOPPING, RefusedError, ServiceStatus
 from wiverno.files import SetupError, error_text
-from wiverno.guard import guarded_logger
-from wiverno.workers.main_process import Admin, Sampler, admin_engine
-from wiverno.workers.notify import Notifier
+from wiverno.foreign_code import guarded_logger
+from wiverno.workers.admin_listener import Admin, Sampler, admin_engine
 from wiverno.workers.pid_file import pid_file
 from wiverno.workers.plan import LoadFailedError, Plan, difference, why_kept
 from wiverno.workers.process import WorkerProcess
-from wiverno.workers.sockets import SharedSockets
-from wiverno.workers.staff import Generation, Staff
+from wiverno.workers.sd_notify import Notifier
+from wiverno.workers.shared_sockets import SharedSockets
+from wiverno.workers.worker_pool import Generation, WorkerPool
 
 logger = guarded_logger("wiverno")
 
@@ -85,7 +85,7 @@ class Supervisor:
         self._version = version
         self._on_gone = on_gone
         self._sockets = SharedSockets()
-        self._staff = Staff(self._sockets, self._on_report)
+        self._pool = WorkerPool(self._sockets, self._on_report)
         self._restarts: Counter[str] = Counter()
         self._reloads = [0, 0]
         self._last_failure = ""
@@ -108,8 +108,8 @@ class Supervisor:
 
     def abandon(self) -> None:
         """Close this process's copies of everything, after the application has forked in the supervisor."""
-        self._staff.abandon()
-        self._sockets.let_go(())
+        self._pool.abandon()
+        self._sockets.release(())
 
     # ---------------------------------------------------------------- running
 
@@ -134,7 +134,7 @@ class Supervisor:
             announce()
 
             def tick() -> None:
-                self.look()
+                self._reconcile()
                 admin.sample()
                 if self._notifier.watchdog:
                     self._notifier.alive()
@@ -152,7 +152,7 @@ class Supervisor:
     def close(self) -> None:
         """Kill what is left of the workers, and close the sockets."""
         forks.unregister(self)
-        self._staff.close()
+        self._pool.close()
         self._sockets.close()
 
     def _take_signals(self, stack: ExitStack) -> None:
@@ -179,7 +179,7 @@ class Supervisor:
             action()
         except RefusedError as error:
             logger.warning("%s", error)
-        self.look()
+        self._reconcile()
 
     # ---------------------------------------------------------------- what it can be asked to do
 
@@ -203,7 +203,7 @@ class Supervisor:
         if self._is_stopping:
             raise RefusedError("no reload: the server is stopping")
         if self._next is not None:
-            self._give_up_next("another reload has been asked for")
+            self._abort_reload("another reload has been asked for")
         self._notifier.reloading()
         try:
             plan = self._configure() if self._configure is not None else self._current.plan
@@ -231,7 +231,7 @@ class Supervisor:
             return
         self._is_stopping = True
         if self._next is not None:
-            self._give_up_next("the server is stopping")
+            self._abort_reload("the server is stopping")
         delay = self._current.plan.adjustments.drain_delay
         self._stop_at = time.monotonic() + delay
         logger.info("stopping: not ready any more%s", f"; serving for another {delay:g} s" if delay else "")
@@ -239,21 +239,21 @@ class Supervisor:
 
     def _force(self) -> None:
         """End at once."""
-        logger.warning("stopping at once: %d worker(s) are cut off", len(self._staff.workers))
+        logger.warning("stopping at once: %d worker(s) are cut off", len(self._pool.workers))
         if not self._is_stopping:
             self._notifier.stopping("stopping at once")
         self._is_stopping = self._is_draining = True
         self._stop_at = 0.0
-        for worker in self._staff.workers:
-            worker.leave(FORCED)
+        for worker in self._pool.workers:
+            worker.drain(FORCED)
             worker.stop_by = min(worker.stop_by, time.monotonic() + FORCED)
-        self._staff.send(signal.SIGQUIT)
+        self._pool.send(signal.SIGQUIT)
         self._sockets.close()
 
     def _reopen(self) -> None:
         """Have every process open its log files anew."""
         provide_log_files(self._current.plan.adjustments)
-        self._staff.send(signal.SIGUSR1)
+        self._pool.send(signal.SIGUSR1)
         self._engine.refresh()
 
     def _change(self, by: int) -> None:
@@ -271,42 +271,42 @@ class Supervisor:
             version=self._version,
             age=time.monotonic() - self._started,
             addresses=tuple(map(str, self._current.listeners)),
-            workers=self._staff.statuses(),
+            workers=self._pool.statuses(),
             wanted=self._current.wanted,
-            ended=self._staff.ended,
+            ended=self._pool.ended,
             restarts=dict(self._restarts),
             reloads=(self._reloads[0], self._reloads[1]),
             last_failure=self._last_failure,
         )
 
-    def look(self) -> None:
+    def _reconcile(self) -> None:
         """See how things stand and do what is to be done about it."""
         now = time.monotonic()
-        self._staff.look_for_hung(self._current.plan.adjustments.worker_timeout, now)
-        for worker, pid, reason in self._staff.bury(now):
+        self._pool.find_hung_workers(self._current.plan.adjustments.worker_timeout, now)
+        for worker, pid, reason in self._pool.reap_worker(now):
             if self._on_gone is not None:
                 self._on_gone(pid)
-            self._mourn(worker, pid, reason, now)
+            self._on_worker_exit(worker, pid, reason, now)
         if self._is_stopping:
             self._look_after_stop(now)
             return
         for generation in (self._current, self._next):
             if generation is not None:
-                self._man(generation, now)
-        if self._next is not None and len(self._staff.serving(self._next)) >= self._next.wanted:
-            self._change_over(self._next)
-        if not self._is_announced and len(self._staff.serving(self._current)) >= self._current.wanted:
+                self._scale(generation, now)
+        if self._next is not None and len(self._pool.serving(self._next)) >= self._next.wanted:
+            self._complete_reload(self._next)
+        if not self._is_announced and len(self._pool.serving(self._current)) >= self._current.wanted:
             self._is_announced = True
             logger.info("%d worker(s) serve", self._current.wanted)
             self._notifier.ready(f"{self._current.wanted} worker(s) serve")
 
-    def _man(self, generation: Generation, now: float) -> None:
+    def _scale(self, generation: Generation, now: float) -> None:
         """Start what is missing, and let go what is too many or worn."""
-        staff, limit = self._staff, generation.plan.adjustments.max_rss
+        staff, limit = self._pool, generation.plan.adjustments.max_rss
         for one in staff.of(generation):
-            if limit and not one.worn and one.counters.get("resident") > limit:
-                one.worn = "max_rss"
-        lively = [one for one in staff.of(generation) if not one.worn]
+            if limit and not one.retire_reason and one.counters.get("resident") > limit:
+                one.retire_reason = "max_rss"
+        lively = [one for one in staff.of(generation) if not one.retire_reason]
         missing = generation.wanted - len(lively)
         if now >= self._not_before:
             try:
@@ -316,37 +316,37 @@ class Supervisor:
                 self._not_before = now + NO_ROOM
                 logger.error("no worker can be started: %s; trying again in %g s", error_text(error), NO_ROOM)
         for one in lively[: max(-missing, 0)]:
-            one.leave(generation.grace, patience=PATIENCE)
+            one.drain(generation.grace, patience=PATIENCE)
         if len(staff.serving(generation)) < generation.wanted:
             return
         for one in staff.of(generation):
-            if one.worn and one.worn != "hung":
-                logger.info("worker %d leaves, another one has taken its place: %s", one.pid, one.worn)
-                self._restarts[one.worn] += 1
-                one.leave(generation.grace, patience=PATIENCE)
+            if one.retire_reason and one.retire_reason != "hung":
+                logger.info("worker %d leaves, another one has taken its place: %s", one.pid, one.retire_reason)
+                self._restarts[one.retire_reason] += 1
+                one.drain(generation.grace, patience=PATIENCE)
 
     def _on_report(self, worker: WorkerProcess, words: Mapping[str, Any]) -> None:
         if words.get("ready") and worker.state == STARTING:
             worker.state = READY
-        if "worn" in words and not worker.worn:
-            worker.worn = str(words["worn"])
+        if "worn" in words and not worker.retire_reason:
+            worker.retire_reason = str(words["worn"])
         if "failed" in words:
-            worker.fault = str(words["failed"])
-        self._engine.loop.ask(self.look)
+            worker.kill_reason = str(words["failed"])
+        self._engine.loop.ask(self._reconcile)
 
     # ---------------------------------------------------------------- ends
 
-    def _mourn(self, worker: WorkerProcess, pid: int, reason: str, now: float) -> None:
+    def _on_worker_exit(self, worker: WorkerProcess, pid: int, reason: str, now: float) -> None:
         """Decide what an end means."""
         if worker.is_told_to_leave:
             return
         if self._next is not None and worker.generation == self._next.number:
-            self._give_up_next("a new worker could not begin")
+            self._abort_reload("a new worker could not begin")
             self._reload_failed(reason)
             return
         if self._is_stopping:
             return
-        self._restarts[worker.worn or "died"] += 1
+        self._restarts[worker.retire_reason or "died"] += 1
         if not self._is_announced and worker.state == STARTING:
             self._fatal = f"a worker could not begin to serve: {reason}"
             self._is_stopping = True
@@ -357,12 +357,12 @@ class Supervisor:
         self._not_before = now + pause
         logger.error("worker %d is gone: %s; another one starts %s", pid, reason, f"in {pause:g} s" if pause else "now")
 
-    def _change_over(self, generation: Generation) -> None:
+    def _complete_reload(self, generation: Generation) -> None:
         """The new generation serves: the old one leaves."""
         old, self._current, self._next = self._current, generation, None
-        for worker in self._staff.workers:
+        for worker in self._pool.workers:
             if worker.generation != generation.number:
-                worker.leave(old.grace, patience=PATIENCE)
+                worker.drain(old.grace, patience=PATIENCE)
         self._sockets.keep_only(generation.listeners)
         self._sockets.adjust(generation.plan.adjustments)
         self._reloads[0] += 1
@@ -371,13 +371,13 @@ class Supervisor:
         logger.info("reloaded: %d new worker(s) serve, the old ones finish", generation.wanted)
         self._notifier.ready(f"{generation.wanted} worker(s) serve since the last reload")
 
-    def _give_up_next(self, reason: str) -> None:
+    def _abort_reload(self, reason: str) -> None:
         generation, self._next = self._next, None
         assert generation is not None
         logger.warning("the reload is given up: %s", reason)
-        for worker in self._staff.of(generation):
+        for worker in self._pool.of(generation):
             # One that is ready has been accepting clients, who are owed their answers.
-            worker.leave(generation.grace if worker.state == READY else FORCED, patience=PATIENCE)
+            worker.drain(generation.grace if worker.state == READY else FORCED, patience=PATIENCE)
         self._sockets.keep_only(self._current.listeners)
 
     def _reload_failed(self, reason: str) -> None:
@@ -387,12 +387,12 @@ class Supervisor:
         self._notifier.ready("the last reload failed, the previous configuration serves")
 
     def _look_after_stop(self, now: float) -> None:
-        staff = self._staff
+        staff = self._pool
         if now >= self._stop_at and not self._is_draining:
             self._is_draining = True
             logger.info("stopping: no new connections; %d worker(s) finish what is under way", len(staff.workers))
             for worker in staff.workers:
-                worker.leave(self._current.grace)
+                worker.drain(self._current.grace)
             self._sockets.close()
         if not staff.workers and not self._engine.is_stopping:
             logger.info("stopped")

@@ -20,29 +20,29 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from wiverno.config.settings import ConfigError
 from wiverno.core import forks
-from wiverno.core.counters import Counters
-from wiverno.core.descriptors import Descriptor
+from wiverno.core.context import new_certificates
 from wiverno.core.engine import Engine
-from wiverno.core.listeners import Listener
 from wiverno.core.log_files import prepare_for
-from wiverno.core.loop import Loop
+from wiverno.core.loop.descriptors import Descriptor
+from wiverno.core.loop.event_loop import Loop
+from wiverno.core.loop.poller import READ
+from wiverno.core.loop.signals import print_stacks_on, take_signal
+from wiverno.core.net.listeners import Listener
 from wiverno.core.ownership import future_owner
-from wiverno.core.poller import READ
-from wiverno.core.recovery import ServerFailedError
 from wiverno.core.server import check_application
-from wiverno.core.service import new_certificates
-from wiverno.core.signals import print_stacks_on, take_signal
+from wiverno.core.telemetry.counters import Counters
+from wiverno.core.threads.recovery import ServerFailedError
 from wiverno.files import error_text, start_directory
-from wiverno.guard import guarded_logger
+from wiverno.foreign_code import guarded_logger
 from wiverno.importer import ImportTargetError
-from wiverno.workers.endings import FAILED_TO_LOAD
-from wiverno.workers.finish import end_process, leave_to_parent
+from wiverno.workers.exit_reasons import FAILED_TO_LOAD
 from wiverno.workers.plan import LoadFailedError, LoadStopped, Plan, set_log_level
 from wiverno.workers.privileges import drop_privileges
+from wiverno.workers.process_exit import end_process, leave_to_parent
 from wiverno.wsgi.gateway import Application
 
 if TYPE_CHECKING:
-    from wiverno.core.certificates import Certificates
+    from wiverno.core.net.certificates import Certificates
 
 logger = guarded_logger("wiverno")
 
@@ -145,9 +145,9 @@ class Worker:
             self._report(failed=traceback.format_exc())
             return FAILED_TO_LOAD
         LifeLine(inherited.life, engine.loop, self._on_orphaned)
-        engine.on_beat = self._on_beat
+        engine.on_heartbeat = self._on_heartbeat
         if settings.stuck_requests == "recycle":
-            engine.on_stuck = lambda: self._report(worn="stuck")
+            engine.on_stuck = lambda: self._report(retire_reason="stuck")
         engine.lived_on += [
             Descriptor(inherited.life, "the pipe from the supervisor"),
             Descriptor(inherited.report, "the pipe to the supervisor"),
@@ -196,14 +196,14 @@ class Worker:
         assert self._engine is not None
         self._engine.stop()
 
-    def _on_beat(self) -> None:
+    def _on_heartbeat(self) -> None:
         if not self._is_ready:
             self._is_ready = True
             self._report(ready=True)
         counters = self._inheritance.counters
         if self._limit and counters.get("requests") >= self._limit:
             self._limit = 0
-            self._report(worn="max_requests")
+            self._report(retire_reason="max_requests")
 
     def _report(self, **words: Any) -> None:
         report(self._inheritance.report, **words)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from wiverno.streams import error_stream
+from wiverno.standard_streams import error_stream
 from wiverno.wsgi.file_wrapper import FileWrapper
 
 Environ = dict[str, Any]

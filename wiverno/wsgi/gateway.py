@@ -18,9 +18,9 @@ from contextlib import suppress
 from time import time as clock
 from typing import Any
 
-from wiverno.guard import guarded_logger, is_from_signal
+from wiverno.foreign_code import guarded_logger, is_from_signal
 from wiverno.http.body import LAST_CHUNK
-from wiverno.http.response import ANY_LENGTH, Signature, error_response
+from wiverno.http.response import ANY_LENGTH, DateAndServer, error_response
 from wiverno.wsgi import forked
 from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.exchange import (
@@ -57,7 +57,7 @@ class Gateway(ResponseWriter):
         application: Application,
         sink: Sink,
         variables: Environ,
-        signature: Signature,
+        signature: DateAndServer,
         ident: str,
         *,
         expose: bool,
@@ -134,7 +134,7 @@ class Gateway(ResponseWriter):
         # The usual response first. What `_start_head` decides for others is decided for it by these conditions.
         if (
             head is None or head.expected not in (length, ANY_LENGTH) or length > MAX_JOINED
-            or not self.minor or not self.persist or self.method == "HEAD"
+            or not self.minor or not self.keep_alive or self.method == "HEAD"
         ):  # fmt: skip
             return self._send_unusual(content)
         self.head = head

@@ -1,6 +1,6 @@
 """Where the content that an application gives is not as long as its head says: what is sent, and what is logged."""
 
-from wiverno.guard import guarded_logger
+from wiverno.foreign_code import guarded_logger
 from wiverno.http.response import ResponseHead
 
 logger = guarded_logger("wiverno")

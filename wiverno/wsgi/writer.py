@@ -12,7 +12,7 @@ and then looks at `_is_writing`. A thread in `write` does both in the opposite o
 from typing import Any
 
 from wiverno.http.body import chunk_prefix
-from wiverno.http.response import Headers, ResponseHead, Signature, early_hints
+from wiverno.http.response import DateAndServer, Headers, ResponseHead, early_hints
 from wiverno.wsgi.exchange import Exchange, ended
 from wiverno.wsgi.lengths import fit
 from wiverno.wsgi.outcomes import CLOSE, KEEP, MAX_JOINED
@@ -24,12 +24,30 @@ class ResponseWriter:
     """The responses of one connection, one after the other."""
 
     __slots__ = (
-        "_body", "_chunked", "_exchange", "_is_broken", "_is_cut", "_is_over", "_is_writing", "_known", "_left",
-        "_lock", "_outcome", "_signature", "has_sent_head", "head", "is_open_ended", "method", "minor", "persist",
-        "sent", "sink", "target",
+        "_body",
+        "_chunked",
+        "_exchange",
+        "_is_broken",
+        "_is_cut",
+        "_is_over",
+        "_is_writing",
+        "_known",
+        "_left",
+        "_lock",
+        "_outcome",
+        "_signature",
+        "has_sent_head",
+        "head",
+        "is_open_ended",
+        "keep_alive",
+        "method",
+        "minor",
+        "sent",
+        "sink",
+        "target",
     )  # fmt: skip
 
-    def __init__(self, sink: Sink, signature: Signature) -> None:
+    def __init__(self, sink: Sink, signature: DateAndServer) -> None:
         """`signature` gives Date and Server."""
         self.sink = sink
         self.method = ""
@@ -38,7 +56,7 @@ class ResponseWriter:
         """The request target as it was sent, set by the connection; applications may change what the environ says."""
         self.minor = 1
         """The request's HTTP version: 0 or 1."""
-        self.persist = True
+        self.keep_alive = True
         """Whether the connection may persist after this response."""
         self.head: ResponseHead | None = None
         """The head that was sent, for the access log; None if it was the server's own."""
@@ -188,9 +206,9 @@ class ResponseWriter:
                 self._chunked = True
                 framing = b"Transfer-Encoding: chunked\r\n"
             else:
-                self.persist = False  # RFC 9112 §9.3: without a length only the end of the connection tells
+                self.keep_alive = False  # RFC 9112 §9.3: without a length only the end of the connection tells
                 self.is_open_ended = True
-        keeps = self.persist  # read once: whoever begins to drain may change it at any time
+        keeps = self.keep_alive  # read once: whoever begins to drain may change it at any time
         self._outcome = KEEP if keeps else CLOSE
         if not keeps:
             framing += b"Connection: close\r\n"

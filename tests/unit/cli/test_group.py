@@ -9,8 +9,8 @@ from click.shell_completion import BashComplete, FishComplete, ShellComplete, Zs
 from click.testing import CliRunner
 
 from tests.support.processes import run, script
+from wiverno.cli.commands import overview
 from wiverno.cli.group import group
-from wiverno.cli.overview import overview
 
 HEAVY = {"pydantic", "paste.deploy", "watchfiles", "werkzeug", "wiverno.config", "wiverno.core", "wiverno.web"}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from wiverno.config.advice import risks
 from wiverno.config.check import check
+from wiverno.config.lint import risks
 from wiverno.config.settings import Adjustments
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from wiverno.config import loader
 from wiverno.config.errors import ConfigError
+from wiverno.config.fields.units import TcpAddress, UnixAddress
 from wiverno.config.loader import LoadedConfig, load, load_section
-from wiverno.config.units import TcpAddress, UnixAddress
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ import waitress.adjustments
 from pydantic import ValidationError
 
 from wiverno.config.errors import ConfigError
+from wiverno.config.fields.units import FdAddress, TcpAddress, UnixAddress
 from wiverno.config.settings import SETTINGS, Adjustments
-from wiverno.config.units import FdAddress, TcpAddress, UnixAddress
 
 # Where wiverno's default is deliberately another than waitress's.
 OTHER_DEFAULTS = {"ident": "wiverno", "server_name": "wiverno.invalid", "listen": (), "unix_socket": None}

@@ -14,7 +14,7 @@ from tests.support.sockets import LOOPBACK, RawClient
 from tests.support.waiting import PATIENCE, wait_until
 from wiverno.config.settings import Adjustments
 from wiverno.core.engine import Engine
-from wiverno.core.listeners import open_listeners
+from wiverno.core.net.listeners import open_listeners
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 HOLD = b"GET /hold HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -121,7 +121,7 @@ def test_a_request_under_way_finishes() -> None:
 def test_a_body_under_way_is_received_and_served(threads: int) -> None:
     with running(threads) as made, made.client() as client:
         client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc")
-        wait_until(lambda: any(getattr(item, "phase", 0) == 2 for item in made.engine.loop.connections))
+        wait_until(lambda: any(getattr(item, "state", 0) == 2 for item in made.engine.loop.connections))
         made.engine.stop()
         assert not made.has_ended(0.5)
         client.send(b"def")
@@ -138,7 +138,7 @@ def test_what_is_queued_is_served() -> None:
             assert made.application.held.acquire(timeout=PATIENCE)
         for client in clients[2:]:
             client.send(GET)
-        wait_until(lambda: made.engine.crew.queued == 3)
+        wait_until(lambda: made.engine.leaders.queued == 3)
         made.engine.stop()
         made.application.go_on.set()
         for client in clients:

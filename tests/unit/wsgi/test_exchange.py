@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.wsgi.test_gateway import Exchange, Sink
-from wiverno.http.response import Signature
+from wiverno.http.response import DateAndServer
 from wiverno.wsgi.gateway import KEEP, Gateway
 
 
@@ -28,7 +28,7 @@ class Requests:
         self.variables: dict[str, Any] = {}
         self.kept: list[Any] = []
         self.what = ""
-        self.gateway = CountingGateway(self.application, Sink(), self.variables, Signature(""), "me", expose=False)
+        self.gateway = CountingGateway(self.application, Sink(), self.variables, DateAndServer(""), "me", expose=False)
         self.gateway.renewals = 0
 
     def application(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:

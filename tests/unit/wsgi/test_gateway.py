@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from wiverno.http.response import Headers, ResponseError, Signature
+from wiverno.http.response import DateAndServer, Headers, ResponseError
 from wiverno.wsgi.file_wrapper import FileWrapper
 from wiverno.wsgi.gateway import BROKEN, CLOSE, KEEP, MAX_JOINED, SUSPENDED, Gateway
 from wiverno.wsgi.sink import ClientDisconnected
@@ -76,7 +76,7 @@ class Exchange:
     def __init__(self, *, minor: int = 1, expose: bool = False) -> None:
         self.sink = Sink()
         self.application: Callable[..., Any] = lambda environ, start_response: []
-        self.gateway = Gateway(self._call, self.sink, {}, Signature(""), "me", expose=expose)
+        self.gateway = Gateway(self._call, self.sink, {}, DateAndServer(""), "me", expose=expose)
         self.minor = minor
 
     def _call(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
@@ -86,7 +86,7 @@ class Exchange:
         self.application = application
         self.sink.data.clear()
         self.gateway.minor = self.minor
-        self.gateway.persist = bool(self.minor)
+        self.gateway.keep_alive = bool(self.minor)
         self.gateway.target = "/x?secret=1"
         return self.gateway.respond({"REQUEST_METHOD": method, "PATH_INFO": "/x"})
 

@@ -1,0 +1,53 @@
+"""Health that the admin listener tells: whether requests are really served, not whether some thread still answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.sockets import RawClient
+from tests.support.waiting import wait_until
+from tests.support.workers import service
+from wiverno.core.telemetry.counters import Counts
+from wiverno.core.telemetry.status import LONGEST_SILENCE, LONGEST_SILENCE_ALONE, READY, WorkerStatus
+
+HOLDS_LOOP = """
+import gc, os, time
+from wiverno.core.loop.event_loop import Loop
+def hold():
+    while not os.path.exists("go-on"):
+        time.sleep(0.01)
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/hold":
+        for thing in gc.get_objects():
+            if isinstance(thing, Loop) and thing.roster is not None:  # the admin listener's has no other threads
+                thing.ask(hold)
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+"""
+
+
+def test_a_loop_that_does_not_turn(tmp_path: Path) -> None:
+    """It is neither healthy nor ready as long as nobody is served, and both again afterwards."""
+    with service(tmp_path, application=HOLDS_LOOP) as served:
+        wait_until(lambda: served.admin("/readyz") == (200, b"ready\n"))
+        assert served.admin("/healthz") == (200, b"alive\n")
+        with RawClient(served.address) as client:
+            client.send(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.response()
+            words = b"requests are not served: no process's loop turns\n"
+            wait_until(lambda: served.admin("/healthz") == (503, words))
+            assert served.admin("/readyz") == (503, words)
+            (tmp_path / "go-on").touch()
+            wait_until(lambda: served.admin("/healthz") == (200, b"alive\n"))
+            assert served.admin("/readyz") == (200, b"ready\n")
+
+
+@pytest.mark.parametrize(("threads", "limit"), [(1, LONGEST_SILENCE_ALONE), (4, LONGEST_SILENCE)])
+def test_a_heartbeat_grows_old(threads: int, limit: float) -> None:
+    """A process of one thread may be held up in a request for longer than a leader among several."""
+    counts = Counts()
+    counts.gauges["threads"] = threads
+    assert WorkerStatus(1, READY, 1, 100.0, limit - 0.1, counts).is_turning
+    assert not WorkerStatus(1, READY, 1, 100.0, limit + 0.1, counts).is_turning

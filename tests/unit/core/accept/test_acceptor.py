@@ -1,0 +1,252 @@
+"""Accepting over real listening sockets: bursts, the limit of connections, a full descriptor table."""
+
+import errno
+import logging
+import select
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+
+from tests.support.rig import POLLERS, Rig, service_for, variables
+from tests.support.sockets import LOOPBACK, RawClient
+from wiverno.core.accept.acceptor import BURST, LOWERED, Acceptor, ConnectionLimit
+from wiverno.core.accept.idle_eviction import RETRY
+from wiverno.core.http1.connection import Connection
+from wiverno.core.loop.handlers import IDLE_AGE
+from wiverno.core.loop.poller import READ
+from wiverno.core.net.listeners import Listener
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab"
+
+
+class Accepting:
+    """A listening socket in a loop that the test leads."""
+
+    def __init__(self, poller: str, limit: int, **settings: Any) -> None:
+        self.rig = Rig(service_for(**settings), POLLERS[poller]())
+        self.loop = self.rig.loop
+        self.socket = socket.create_server((LOOPBACK, 0), backlog=1000)
+        self.socket.setblocking(False)
+        self.address = self.socket.getsockname()
+        self.limit = ConnectionLimit(limit, self.loop)
+        self.loop.on_connection_closed = self.limit.check
+        listener = Listener(self.socket, LOOPBACK, self.address[1])
+        self.acceptor = Acceptor(listener, variables(), self.rig.context, self.loop, self.limit)
+        self.limit.acceptors.append(self.acceptor)
+        self.loop.handlers[self.acceptor.fd] = self.acceptor
+        self.loop.poller.register(self.acceptor.fd, READ)
+
+    def connect(self, stack: ExitStack, count: int) -> list[RawClient]:
+        return [stack.enter_context(RawClient(self.address)) for _ in range(count)]
+
+
+@contextmanager
+def accepting(poller: str = "epoll", limit: int = 1000, **settings: Any) -> Iterator[tuple[Accepting, ExitStack]]:
+    made = Accepting(poller, limit, **settings)
+    with ExitStack() as stack:
+        try:
+            yield made, stack
+        finally:
+            made.rig.close()
+            made.socket.close()
+
+
+def has_answer(client: RawClient) -> bool:
+    return bool(select.select([client.socket], [], [], 0)[0])
+
+
+@pytest.fixture(params=POLLERS)
+def poller(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+def test_a_burst_is_bounded(poller: str) -> None:
+    """Others have their turn after BURST clients; all are accepted in the end, and peers are named."""
+    with accepting(poller) as (made, stack):
+        made.connect(stack, BURST + 10)
+        made.rig.turn(0.1)
+        assert len(made.loop.connections) == BURST
+        made.rig.until(lambda: len(made.loop.connections) == BURST + 10)
+        connection = next(iter(made.loop.connections))
+        assert isinstance(connection, Connection)
+        assert connection.base["REMOTE_ADDR"] == connection.base["REMOTE_HOST"] == LOOPBACK
+        assert connection.base["REMOTE_PORT"] == str(connection.sock.getpeername()[1])
+
+
+def test_the_limit_silences_and_room_wakes(poller: str, caplog: pytest.LogCaptureFixture) -> None:
+    """At connection_limit nobody is accepted or refused; the next one enters when one goes, and the log says both."""
+    with caplog.at_level(logging.INFO, "wiverno"), accepting(poller, limit=3, body_min_rate=0) as (made, stack):
+        clients = made.connect(stack, 5)
+        for client in clients:
+            client.send(POST[:-1])
+        made.rig.until(lambda: made.loop.limit_reached)
+        made.rig.finish_response()
+        assert len(made.loop.connections) == 3
+        assert made.rig.turn() == 0  # the waiting clients do not make the loop turn
+        clients[0].close()
+        for client in clients[1:]:
+            assert not has_answer(clients[4])
+            client.send(POST[-1:])
+            made.rig.until(lambda client=client: has_answer(client))  # type: ignore[misc]
+            assert client.response()[0] == 200
+            client.close()
+        made.rig.until(lambda: not made.loop.connections)
+        assert not made.loop.limit_reached
+    reached = [record for record in caplog.records if "reached the connection limit" in record.message]
+    assert reached
+    assert "(connection_limit = 3)" in reached[0].message
+    assert "dropped below the connection limit, listening again" in caplog.text
+
+
+def is_open(client: RawClient) -> bool:
+    """Whether the server has left a client's connection open, on which nothing was asked."""
+    return not has_answer(client)
+
+
+def test_at_the_limit_the_idle_make_way(poller: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever has been idle longest is closed for the next client; requests under way are not, nor the young."""
+    with accepting(poller, limit=4, body_min_rate=0) as (made, stack):
+        used, fresh, begun = made.connect(stack, 3)
+        used.send(GET)
+        made.rig.until(lambda: has_answer(used))
+        assert used.response()[0] == 200
+        begun.send(POST[:-1])
+        made.rig.finish_response()
+        (late,) = made.connect(stack, 1)
+        came = time.monotonic()
+        made.rig.until(lambda: len(made.loop.connections) == 4)
+        guests = made.connect(stack, 3)
+        for guest in guests:
+            guest.send(POST[:-1])
+        made.rig.until(lambda: not is_open(late))  # the three that are idle have made way for three that ask
+        assert time.monotonic() - came >= IDLE_AGE
+        assert not is_open(used)
+        assert not is_open(fresh)
+        for asking in (begun, *guests):
+            asking.send(POST[-1:])
+            made.rig.until(lambda asking=asking: has_answer(asking))  # type: ignore[misc]
+            assert asking.response()[0] == 200
+    told = [record.message for record in caplog.records if "connections are closed to make room" in record.message]
+    what = "idle and unfinished connections are closed to make room for new ones (1 so far)"
+    assert told == [f"connection_limit = 4 is reached: {what}"]
+
+
+def test_with_nobody_waiting_nobody_makes_way(poller: str) -> None:
+    """The limit alone closes nothing, however long everybody is idle."""
+    with accepting(poller, limit=3) as (made, stack):
+        clients = made.connect(stack, 3)
+        made.rig.until(lambda: len(made.loop.connections) == 3)
+        end = time.monotonic() + 3 * IDLE_AGE
+        while time.monotonic() < end:
+            made.rig.turn(0.02)
+        assert all(is_open(client) for client in clients)
+
+
+class Failing:
+    """A listening socket whose accept fails as the system's does."""
+
+    def __init__(self, real: socket.socket, *errors: int) -> None:
+        self.real = real
+        self.errors = list(errors)
+        self.calls = 0
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        self.calls += 1
+        if self.errors:
+            number = self.errors.pop(0)
+            raise OSError(number, errno.errorcode[number])
+        return self.real.accept()
+
+
+def replace(made: Accepting, *errors: int) -> Failing:
+    failing = Failing(made.socket, *errors)
+    made.acceptor._listener.socket = failing  # type: ignore[assignment]
+    return failing
+
+
+@pytest.mark.parametrize("number", [errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.EHOSTUNREACH])
+def test_errors_of_one_client_pass(number: int) -> None:
+    """accept(2): a client that was gone before it was accepted concerns nobody else."""
+    with accepting() as (made, stack):
+        made.connect(stack, 1)
+        failing = replace(made, number, number)
+        made.rig.until(lambda: made.loop.connections)
+        assert failing.calls >= 3
+
+
+@pytest.mark.parametrize(("poller", "number"), [("selectors", errno.EMFILE), (tuple(POLLERS)[-1], errno.ENOMEM)])
+def test_a_shortage_makes_it_pause(poller: str, number: int, caplog: pytest.LogCaptureFixture) -> None:
+    """A client that can't be accepted does not make the loop turn; it is tried again, and the log says why."""
+    with accepting(poller) as (made, stack):
+        made.connect(stack, 1)
+        failing = replace(made, number)
+        made.rig.until(lambda: failing.calls)
+        assert made.rig.turn() == 0
+        assert made.rig.turn() == 0
+        assert failing.calls == 1
+        assert f"{errno.errorcode[number]}; trying again in {RETRY} s" in caplog.text
+        started = time.monotonic()
+        made.rig.until(lambda: made.loop.connections)
+        assert time.monotonic() - started < 3
+
+
+def test_a_full_descriptor_table_lowers_the_limit(caplog: pytest.LogCaptureFixture) -> None:
+    """The idle make way, some descriptors are left to the application, and after a while the limit is what it was."""
+    with accepting(limit=1000, body_min_rate=0) as (made, stack):
+        clients = made.connect(stack, 32)
+        made.rig.until(lambda: len(made.loop.connections) == 32)
+        ripe = time.monotonic() + IDLE_AGE
+        made.rig.until(lambda: time.monotonic() > ripe)
+        replace(made, errno.EMFILE)
+        (guest,) = made.connect(stack, 1)
+        guest.send(GET)
+        made.rig.until(lambda: has_answer(guest))
+        assert guest.response()[0] == 200
+        assert len(made.loop.connections) == 28  # an eighth less than the table held
+        assert sum(not is_open(client) for client in clients) == 5
+        assert "EMFILE; 32 connections are open: idle and unfinished connections are closed to make room" in caplog.text
+        asking = made.connect(stack, 27)
+        for client in asking:
+            client.send(POST[:-1])
+        made.rig.until(lambda: sum(map(is_open, clients)) == 0)
+        made.connect(stack, 10)
+        ripe = time.monotonic() + 2 * IDLE_AGE
+        made.rig.until(lambda: time.monotonic() > ripe)
+        assert len(made.loop.connections) == 28
+        monotonic = time.monotonic
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("wiverno.core.loop.event_loop.time.monotonic", lambda: monotonic() + LOWERED)
+            made.rig.until(lambda: len(made.loop.connections) > 28, 2 * LOWERED)
+
+
+def test_a_pause_that_ends_at_the_limit_stays_silent(poller: str) -> None:
+    """The end of a pause does not arm what the limit of connections has silenced meanwhile."""
+    with accepting(poller, limit=1) as (made, stack):
+        made.connect(stack, 3)
+        made.rig.until(lambda: made.loop.limit_reached)
+        made.acceptor.expire()
+        made.rig.finish_response()
+        assert made.rig.turn() == 0
+        assert made.rig.turn() == 0
+
+
+def test_a_unix_peer_is_localhost(poller: str, tmp_path: Any) -> None:
+    """As waitress has it: REMOTE_ADDR localhost, REMOTE_PORT None."""
+    with accepting(poller) as (made, stack):
+        path = str(tmp_path / "socket")
+        listening = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        listening.bind(path)
+        listening.listen()
+        listening.setblocking(False)
+        made.acceptor._listener = Listener(listening, path, 0, is_unix=True)
+        stack.enter_context(RawClient(path))
+        assert made.acceptor.accept()
+        connection = next(iter(made.loop.connections))
+        assert isinstance(connection, Connection)
+        assert (connection.base["REMOTE_ADDR"], connection.base["REMOTE_PORT"]) == ("localhost", "None")

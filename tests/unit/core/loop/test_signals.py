@@ -1,0 +1,89 @@
+"""Signals while a server runs: handed on, and put back afterwards."""
+
+import os
+import signal
+import socket
+import threading
+
+from tests.support.waiting import PATIENCE, wait_until
+from wiverno.core.loop.signals import REFRESH_SIGNALS, STOP_SIGNALS, signals_wake, stop_signals
+
+
+def test_signals_are_handed_on_and_old_handlers_come_back() -> None:
+    before = {number: signal.getsignal(number) for number in (*STOP_SIGNALS, *REFRESH_SIGNALS)}
+    seen: list[signal.Signals] = []
+    with stop_signals(seen.append):
+        for number in before:
+            os.kill(os.getpid(), number)
+            wait_until(lambda number=number: number in seen)  # type: ignore[misc]
+    assert {number: signal.getsignal(number) for number in before} == before
+    assert seen == list(before)
+
+
+def test_a_handler_of_the_program_is_left_alone() -> None:
+    theirs: list[int] = []
+    old = signal.signal(signal.SIGTERM, lambda number, frame: theirs.append(number))
+    try:
+        ours: list[signal.Signals] = []
+        with stop_signals(ours.append):
+            os.kill(os.getpid(), signal.SIGTERM)
+            wait_until(lambda: theirs)
+        assert not ours
+    finally:
+        signal.signal(signal.SIGTERM, old)
+
+
+def test_other_threads_install_nothing() -> None:
+    """Only the main thread may set handlers; elsewhere whoever started the thread decides."""
+    before = signal.getsignal(signal.SIGTERM)
+    inside: list[object] = []
+
+    def run() -> None:
+        with stop_signals(lambda number: None):
+            inside.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert inside == [before]
+
+
+def test_handlers_come_back_after_an_exception() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with stop_signals(lambda number: None):
+            raise RuntimeError("meant")
+    except RuntimeError:
+        pass
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_signals_write_to_a_socket_and_the_old_one_comes_back() -> None:
+    """Whichever thread gets it, a signal is readable on the descriptor."""
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        writer.setblocking(False)
+        reader.settimeout(PATIENCE)
+        before = signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(before)
+        with signals_wake(writer.fileno()), stop_signals(lambda number: None):
+            thread = threading.Thread(target=lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM))
+            thread.start()
+            assert reader.recv(1) == bytes([signal.SIGTERM])
+            thread.join()
+        after = signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(after)
+        assert after == before
+
+
+def test_other_threads_leave_the_descriptor_for_signals_alone() -> None:
+    done: list[int] = []
+
+    def run() -> None:
+        with signals_wake(12345):
+            done.append(1)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert done == [1]

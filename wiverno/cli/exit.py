@@ -1,0 +1,86 @@
+"""How a command ends when something is wrong: one report on standard error, an exit status, no traceback.
+
+Status 2 is a mistake in what was asked for (configuration, names, options), as click's own; 1 is what only showed
+when it was tried, such as a port that another program has. Exceptions of the application's own code keep their
+traceback.
+"""
+
+import functools
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import NoReturn, ParamSpec, TypeVar
+
+import click
+
+from wiverno.config.environment import directory_name
+from wiverno.config.errors import ConfigError, render
+from wiverno.config.loader import LoadedConfig
+from wiverno.files import current_directory, started_in
+from wiverno.importer import ImportTargetError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MISTAKE = 2
+FAILURE = 1
+
+
+def report_config_errors(status: int = MISTAKE) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a command's configuration errors end it with their report and this status, and relative paths start here."""
+
+    def around(command: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(command)
+        def wrapper(*args: P.args, **kw: P.kwargs) -> R:
+            try:
+                with started_in(directory_name()):
+                    return command(*args, **kw)
+            except ConfigError as error:
+                tell(render(error.problems, colour=sys.stderr.isatty()))
+            except ImportTargetError as error:
+                end(str(error), status)
+            except FileNotFoundError:
+                if current_directory() is not None:
+                    raise
+                end("the current directory was removed; change to another one", FAILURE)
+            sys.exit(status)
+
+        return wrapper
+
+    return around
+
+
+def end(message: str, status: int) -> NoReturn:
+    """Print one line and end the program."""
+    tell(f"{click.style('error:', fg='red', bold=True)} {message}")
+    sys.exit(status)
+
+
+def require_file(is_read: bool, *, section: str | None = None, variables: Mapping[str, str] | None = None) -> None:
+    """End the program if no file is read, but a table of one or a variable for one is given."""
+    if is_read:
+        return
+    if section not in (None, "main"):
+        end(f"--server-name {section} is a table of a file, and none is read; add --config", MISTAKE)
+    for name, value in (variables or {}).items():
+        end(f"{name}={value} is a variable for a file, and none is read; add --config", MISTAKE)
+
+
+def warn_of_replaced(loaded: LoadedConfig, name: str) -> None:
+    """Say which tables of the file do not count because the command line names the application."""
+    tables = ["[app.settings]"] if loaded.app is not None and loaded.app.settings else []
+    tables += ["[[middleware]]"] if loaded.middleware else []
+    if tables:
+        warn([f"{loaded.path}: {' and '.join(tables)} are not used, because the command line names {name}"])
+
+
+def warn(messages: Iterable[str]) -> None:
+    """Print warnings, a line each."""
+    for message in messages:
+        tell(f"{click.style('warning:', fg='yellow', bold=True)} {message}")
+
+
+def tell(text: str) -> None:
+    """Print on standard error, if that takes it: the exit status tells the rest."""
+    with suppress(OSError, ValueError):
+        click.echo(text, err=True)

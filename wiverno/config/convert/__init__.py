@@ -1,0 +1,1 @@
+"""Configurations of other servers and other formats, converted."""

@@ -1,0 +1,215 @@
+"""Configurations carried over: INI ↔ TOML, and from waitress's and gunicorn's.
+
+Only what means the same afterwards is carried. Everything else is named in a note with its place and the reason, so
+that nobody has to compare the files. Comments are lost: neither format's reader keeps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from wiverno.config.convert import paste_ini
+from wiverno.config.convert.gunicorn import Translated, bound, from_gunicorn, from_paste_server, is_hook
+from wiverno.config.convert.gunicorn_file import first_words, read_gunicorn_file
+from wiverno.config.errors import BadValue, ConfigError, Origin, Problem, shown
+from wiverno.config.formats.document import own_server, taken_server
+from wiverno.config.formats.ini_file import IniFile
+from wiverno.config.formats.interpolation import escape, is_expandable
+from wiverno.config.formats.toml_file import TomlFile
+from wiverno.config.loader import open_file
+from wiverno.config.settings import ALIASES, SETTINGS
+
+
+@dataclass(frozen=True)
+class Converted:
+    """The text in the other format, and what could not be carried over (`Problem.headline()` has place and reason)."""
+
+    text: str
+    notes: tuple[Problem, ...]
+
+
+@dataclass
+class _Notes:
+    """The notes of one conversion."""
+
+    found: list[Problem] = field(default_factory=list)
+
+    def add(self, message: str, origin: Origin, key: str = "") -> None:
+        """Keep a note."""
+        self.found.append(Problem(message, origin, key, about="key"))
+
+
+def convert(name: str, to: str | None = None) -> Converted:
+    """Return a configuration in another format.
+
+    Args:
+        name: a .toml, .ini or gunicorn .py file; "-" is standard input. A .py file is run, as gunicorn does.
+        to: "toml" or "ini"; None is the other of the two.
+
+    Raises:
+        ConfigError: the file cannot be read or parsed, or has a value that is none.
+    """
+    notes = _Notes()
+    if name.endswith(".py"):
+        document = _gunicorn_document(name, notes)
+        return Converted(_written(document, to or "toml", notes), tuple(notes.found))
+    source = open_file(name, Origin("option", text="FILE"), {})
+    if isinstance(source, IniFile):
+        document, target = _ini_document(source, notes), to or "toml"
+    else:
+        document, target = _toml_document(source, notes), to or "ini"
+    return Converted(_written(document, target, notes), tuple(notes.found))
+
+
+def _written(document: Mapping[str, Any], target: str, notes: _Notes) -> str:
+    """Return a document, in the shape of a TOML configuration, as text."""
+    import tomli_w
+
+    if target == "ini":
+        return paste_ini.written(document, notes.add)
+    return tomli_w.dumps(document, multiline_strings=False)
+
+
+def _toml_document(source: TomlFile, notes: _Notes) -> dict[str, Any]:
+    """Return a TOML file's tables with its bases merged in."""
+    if len(source.documents) > 1:
+        origin = source.documents[0].origin("extends")
+        bases = ", ".join(document.name for document in source.documents[1:])
+        notes.add(f"{bases} is merged in: INI builds on sections, not on files", origin, "extends")
+    problems = source.unknown_tables()
+    if problems:
+        raise ConfigError(problems)
+    document = dict(source.data)
+    for table in source.names("server").values():
+        places = {key: (value, source.origin(table, key)) for key, value in document[table].items()}
+        use = document[table].get("use")
+        is_foreign = isinstance(use, str) and taken_server(use) is None
+        document[table] = _from_server(places, notes) if is_foreign else _server_table(places, notes)
+    return document
+
+
+def _server_table(found: Mapping[str, tuple[object, Origin]], notes: _Notes) -> dict[str, Any]:
+    """Return a server's settings with their values in their best TOML spelling.
+
+    Raises:
+        ConfigError: a value is none of its setting's.
+    """
+    table: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for key, (value, origin) in found.items():
+        name = ALIASES.get(key, key)
+        if key == "use":
+            table[key] = value
+        elif name not in SETTINGS:
+            notes.add("unknown setting", origin, key)
+        elif SETTINGS[name].inert:
+            notes.add("does nothing in wiverno", origin, key)
+        elif is_expandable(value) or (isinstance(value, list) and any(map(is_expandable, value))):
+            table[name] = value
+        else:
+            kind = SETTINGS[name].kind
+            try:
+                read = kind.read(value)
+                table[name] = value if isinstance(value, list) else kind.native(read)
+            except BadValue as error:
+                problems.append(Problem(error.message, origin, key, value, error.hint))
+    if problems:
+        raise ConfigError(problems)
+    return table
+
+
+def _ini_document(source: IniFile, notes: _Notes) -> dict[str, Any]:
+    """Return an INI file in the shape of a TOML configuration."""
+    problems: list[Problem] = []
+    document: dict[str, Any] = paste_ini.applications(source, notes.add)
+    for name in source.names("server"):
+        layers, _ = source.chain(name, problems, raw=True)
+        merged: dict[str, tuple[object, Origin]] = {}
+        for layer in reversed(layers):
+            merged |= layer
+        # To another server `${…}` was ordinary text.
+        is_ours = own_server(str(merged.get("use", ("wiverno",))[0])) is not None
+        expanded = {
+            key: (paste_ini.expandable(source, str(value), is_server=is_ours), origin)
+            for key, (value, origin) in merged.items()
+        }
+        table = _from_server(expanded, notes)
+        document["server" if name == "main" else f"server:{name}"] = table
+    if problems:
+        raise ConfigError(problems)
+    document |= paste_ini.other_sections(source, notes.add)
+    return document
+
+
+def _from_server(found: Mapping[str, tuple[object, Origin]], notes: _Notes) -> dict[str, Any]:
+    """Return the settings of wiverno for a server's section, which can be waitress's or gunicorn's."""
+    use, origin = found.get("use", ("", Origin("default")))
+    text = str(use)
+    rest = {key: entry for key, entry in found.items() if key != "use"}
+    mode = taken_server(text) if text else ""
+    if mode is not None:
+        return ({"mode": mode} if mode else {}) | _server_table(rest, notes)
+    values = {key: value for key, (value, _) in rest.items()}
+    if "gunicorn" in text.lower():
+        places = {"bind": next((rest[key] for key in ("host", "port") if key in rest), ("", origin)), **rest}
+        return _with_address(_apply(from_gunicorn(bound(values)), places, notes), "listen", notes, origin)
+    notes.add(f"{text}: wiverno serves in its place", origin, "use")
+    return _with_address(_apply(from_paste_server(values), rest, notes), "host", notes, origin)
+
+
+def _with_address(table: dict[str, Any], name: str, notes: _Notes, origin: Origin) -> dict[str, Any]:
+    """Return a table that says where to listen: the other servers' default is one address, wiverno's is every one."""
+    if name in table:
+        return table
+    value: object = ["127.0.0.1:8000"] if name == "listen" else "127.0.0.1"
+    notes.add(f"no address is carried over, so the other server's default is written: {shown(value)}", origin, name)
+    return {name: value} | table
+
+
+def _apply(translated: Translated, places: Mapping[str, tuple[object, Origin]], notes: _Notes) -> dict[str, Any]:
+    """Return another server's settings; a value that is none here gets a note, and the others are carried."""
+    for key, message in translated.notes:
+        notes.add(message, places[key][1], key)
+    table: dict[str, Any] = {}
+    for name, (value, key) in translated.settings.items():
+        try:
+            table |= _server_table({name: (value, places[key][1])}, notes)
+        except ConfigError as error:
+            for problem in error.problems:
+                hint = f"; {problem.hint}" if problem.hint else ""
+                notes.add(f"{shown(value)} is no value of {name}: {problem.message}{hint}", places[key][1], key)
+    return table
+
+
+def _gunicorn_document(name: str, notes: _Notes) -> dict[str, Any]:
+    """Return what a gunicorn.conf.py sets, in the shape of a TOML configuration.
+
+    Raises:
+        ConfigError: the file cannot be read, or does not come to its end.
+    """
+    found = read_gunicorn_file(name)
+    for stream, text in found.printed:
+        message = f"printed on standard {stream}, which is no part of the configuration: {first_words(text)}"
+        notes.add(message, Origin("file", name))
+    values: dict[str, object] = {key: _literal(value) for key, (value, _) in found.values.items()}
+    places: dict[str, tuple[object, Origin]] = {**found.values, **found.others}
+    for key, (kind, origin) in found.others.items():
+        if is_hook(key):
+            values[key] = kind
+        else:
+            notes.add(f"its value is a {kind}, which no file can hold", origin, key)
+    translated = from_gunicorn(values)
+    document: dict[str, Any] = {}
+    if translated.app is not None:
+        document["app"] = {"use": translated.app}
+    document["server"] = _with_address(_apply(translated, places, notes), "listen", notes, Origin("file", name))
+    return document
+
+
+def _literal(value: object) -> object:
+    """Return a value of a program for TOML, where `${…}` would mean a variable."""
+    if isinstance(value, str):
+        return escape(value)
+    return [_literal(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,195 @@
+"""The sources beside files — the environment and the options — and the choice of the file.
+
+A source becomes a layer: setting's name → (value as written, where it was written). Nothing is read or merged here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wiverno.config.errors import Origin, nearest
+from wiverno.config.fields.units import read_words
+from wiverno.config.formats.text import from_system
+from wiverno.config.settings import ALIASES, SETTINGS
+
+Layer = Mapping[str, tuple[object, Origin]]
+
+PREFIX = "WIVERNO_"
+
+# Variables that are no setting: the file, and the application of `wiverno run`.
+FILE_VARIABLE = "WIVERNO_CONFIG"
+APP_VARIABLE = "WIVERNO_APP"
+
+DEFAULT_FILE = "wiverno.toml"
+
+# The first descriptor that systemd hands over (sd_listen_fds(3), SD_LISTEN_FDS_START).
+FIRST_DESCRIPTOR = 3
+
+# Kubernetes sets these in every pod for a service called "wiverno…" (enableServiceLinks); nobody wrote them.
+_SERVICE_LINK = re.compile(r"WIVERNO_(?:.+_)?(?:SERVICE_(?:HOST|PORT)(?:_.+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_.+)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the environment says to wiverno.
+
+    `variables` is the whole environment, for `${NAME}`; warnings are about names and values that were passed over.
+    """
+
+    layer: Layer
+    variables: Mapping[str, str]
+    file: str | None = None
+    app: str | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+
+def environment(environ: Mapping[str, str] | None = None) -> Environment:
+    """Return the settings in the environment; None is the process's own.
+
+    An empty variable counts as unset. An unknown `WIVERNO_` name is a warning and no error, because a pod's neighbours
+    can put such names there. Names with two underscores after WIVERNO are wiverno's own, between its processes.
+    """
+    variables = os.environ if environ is None else environ
+    layer: dict[str, tuple[object, Origin]] = {}
+    warnings: list[str] = []
+    for variable, value in sorted(variables.items()):
+        if not variable.startswith(PREFIX) or variable.startswith(PREFIX + "_") or not value:
+            continue
+        if variable in (FILE_VARIABLE, APP_VARIABLE) or _SERVICE_LINK.fullmatch(variable):
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        entry = SETTINGS.get(ALIASES.get(name, name))
+        if entry is None or entry.code_only or not variable.isupper():
+            warnings.append(_unknown(variable))
+        elif "://" in value:
+            reason = "it looks like a Kubernetes service link (set enableServiceLinks: false)"
+            warnings.append(f"{variable}={value} was ignored: {reason}")
+        else:
+            layer[name] = (from_system(value), Origin("environment", text=variable))
+    file, app = variables.get(FILE_VARIABLE) or None, variables.get(APP_VARIABLE) or None
+    return Environment(layer, variables, file, app, tuple(warnings))
+
+
+def _unknown(variable: str) -> str:
+    names = [entry.variable for entry in SETTINGS.values() if not entry.code_only]
+    names += [PREFIX + alias.upper() for alias in ALIASES] + [FILE_VARIABLE, APP_VARIABLE]
+    found = nearest(variable.removeprefix(PREFIX), [name.removeprefix(PREFIX).lower() for name in names])
+    hint = f"; did you mean {PREFIX}{found.upper()}?" if found else ""
+    return f"{variable} is no setting of wiverno and was ignored{hint}"
+
+
+def take_variable(name: str) -> str | None:
+    """Return a variable of this process and remove it, so that its children do not find it; None if it is not set."""
+    return os.environ.pop(name, None)
+
+
+def set_variable(name: str, value: str) -> None:
+    """Set a variable of this process, for itself and its children."""
+    os.environ[name] = value
+
+
+def directory_name() -> str | None:
+    """Return the current directory by the name that the shell has for it, None if it was removed.
+
+    The name may lead through a symbolic link (`current`), which a deployment turns to the next release: what is opened
+    by this name later is found in the release of that time.
+    """
+    try:
+        here = Path.cwd()
+    except OSError:
+        return None
+    name = Path(os.environ.get("PWD", ""))
+    with suppress(OSError):
+        if name.is_absolute() and name.samefile(here):
+            return str(name)
+    return str(here)
+
+
+def follow_directory(paths: list[str]) -> str:
+    """Give the entries of an import path that lie in the current directory the name that the shell has for it.
+
+    A worker that starts after a deployment has turned a symbolic link so imports the next release's modules.
+
+    Args:
+        paths: sys.path; changed in place.
+
+    Returns:
+        The current directory by that name; "." if it was removed.
+    """
+    name = directory_name()
+    if name is None:
+        return "."
+    here = str(Path.cwd())
+    if name != here:
+        for number, entry in enumerate(paths):
+            if entry == here or entry.startswith(here + os.sep):
+                paths[number] = name + entry[len(here) :]
+    return name
+
+
+def inherited(variables: Mapping[str, str], process: int) -> dict[str, list[int]]:
+    """Return the descriptors of the sockets that systemd handed over, by name; several sockets may share one.
+
+    sd_listen_fds(3): LISTEN_FDS of them, from number 3, named by LISTEN_FDNAMES between colons, and meant only for the
+    process of LISTEN_PID, because children inherit the variables as well.
+    """
+    count = variables.get("LISTEN_FDS", "")
+    if variables.get("LISTEN_PID") != str(process) or not count.isdigit():
+        return {}
+    names = variables.get("LISTEN_FDNAMES", "").split(":")
+    found: dict[str, list[int]] = {}
+    for place in range(int(count)):
+        name = names[place] if place < len(names) else ""
+        found.setdefault(name or "unknown", []).append(FIRST_DESCRIPTOR + place)
+    return found
+
+
+def with_descriptors(listen: object, variables: Mapping[str, str] | None = None) -> object:
+    """Return a value of `listen` with systemd's names of sockets replaced by their descriptors' numbers.
+
+    A name that is not there stays, so that a configuration can be checked where systemd has not started it; listening
+    on it is an error.
+
+    Args:
+        listen: text or a list, as any source gives it.
+        variables: None is the process's environment.
+    """
+    if isinstance(listen, str):
+        words: Iterable[object] = read_words(listen)
+    elif isinstance(listen, list | tuple):
+        words = listen
+    else:
+        return listen
+    sockets = inherited(os.environ if variables is None else variables, os.getpid())
+    result: list[object] = []
+    for word in words:
+        name = word[3:] if isinstance(word, str) and word.startswith("fd:") else ""
+        result += [f"fd:{number}" for number in sockets[name]] if name in sockets else [word]
+    return result
+
+
+def options(given: Mapping[str, object] | None) -> Layer:
+    """Return the settings given on the command line; None as a value is an option that was not used."""
+    return {
+        name: (from_system(value) if isinstance(value, str) else value, Origin("option", text=_option(name)))
+        for name, value in (given or {}).items()
+        if value is not None
+    }
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def chosen_file(file: str | Path | None, env: Environment) -> tuple[str | None, Origin]:
+    """Return the file to read and who named it: the caller, WIVERNO_CONFIG, or ./wiverno.toml if it is there."""
+    if file is not None:
+        return str(file), Origin("option", text="--config")
+    if env.file is not None:
+        return env.file, Origin("environment", text=FILE_VARIABLE)
+    return (DEFAULT_FILE if Path(DEFAULT_FILE).is_file() else None), Origin("default")

@@ -1,0 +1,1 @@
+"""How a setting is declared: types, units and the declaration itself."""

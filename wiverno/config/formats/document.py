@@ -1,0 +1,131 @@
+"""What a configuration file says, whatever its format: the two file readers fill these, the loader merges them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wiverno.config.environment import Layer
+from wiverno.config.errors import DEFAULT, BadValue, Origin, Problem, did_you_mean
+from wiverno.config.formats.interpolation import Lookup, expand
+
+# What Paste's entry points of this project are called in `use`; anything else there is another server.
+_OUR_SERVER = re.compile(
+    r"(?:egg:)?wiverno(?:#(main|threaded|simple))?|(?:call:)?wiverno(?:\.paste|\.serving)?:(?:server_factory|serve_paste|(simple)_factory)",
+    re.IGNORECASE,
+)
+# waitress's section is taken as it is: each of its names is a setting here.
+_WAITRESS = re.compile(r"(?:egg:)?waitress(?:#main)?|(?:call:)?waitress:serve_paste", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class AppSpec:
+    """An application or middleware as a configuration names it.
+
+    `use` is `module:attribute` or a Paste expression (egg:, call:, config:); `factory` says that the attribute makes
+    the application from `settings`. `raw_settings` are the settings as written, with their `${…}`; `places` has the
+    origin of each by its dotted name.
+    """
+
+    use: str
+    factory: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    origin: Origin = DEFAULT
+    raw_settings: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    places: Mapping[str, Origin] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggingIni:
+    """Logging in an INI file, for fileConfig: the file's text, and what `%(…)s` finds there beside [DEFAULT]."""
+
+    name: str
+    text: str
+    variables: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """One file and the files it is built on.
+
+    `texts` are the files' texts by name. `layers` are the sections of the server asked for, nearest first; `has_server`
+    tells that there is such a section. `logging` is ready for dictConfig; `logging_ini`
+    is the text to give to fileConfig instead. `tables` belong to other tools.
+    """
+
+    files: tuple[Path, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+    has_server: bool = False
+    layers: tuple[Layer, ...] = ()
+    app: AppSpec | None = None
+    middleware: tuple[AppSpec, ...] = ()
+    logging: Mapping[str, Any] | None = None
+    logging_ini: LoggingIni | None = None
+    pserve: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def own_server(use: str) -> str | None:
+    """Return the mode that `use` of a server's section asks for, "" for no wish, None if it is another server's."""
+    match = _OUR_SERVER.fullmatch(use.strip())
+    if match is None:
+        return None
+    return {"simple": "simple", "threaded": "threaded"}.get((match[1] or match[2] or "").lower(), "")
+
+
+def taken_server(use: str) -> str | None:
+    """Return the same for `wiverno run`, which takes waitress's section too: to serve it with waitress is no wish."""
+    return "" if _WAITRESS.fullmatch(use.strip()) else own_server(use)
+
+
+def refused_server(use: str, origin: Origin) -> Problem:
+    """Return the problem of a section for a server that wiverno is not: its keys must not be lost in silence."""
+    if use.strip().lower().startswith(("egg:wiverno", "wiverno")):
+        message = "there is no such server of wiverno"
+        hint = did_you_mean(use, ("egg:wiverno#main", "egg:wiverno#threaded", "egg:wiverno#simple"))
+        return Problem(message, origin, "use", use, hint=hint)
+    hint = f"wiverno config convert {origin.file or 'FILE'} writes a section for wiverno"
+    return Problem("is another server, whose settings wiverno does not read", origin, "use", use, hint=hint)
+
+
+@dataclass(frozen=True)
+class Expander:
+    """Puts `${…}` into the values of one file; keeps what went wrong, and which files were put in (see `expand`)."""
+
+    lookup: Lookup
+    directory: Path
+    problems: list[Problem]
+    inserted: dict[str, str] = field(default_factory=dict)
+
+    def text(self, text: str, key: str, origin: Origin) -> str:
+        """Return the expanded text, or the text itself after noting a problem."""
+        try:
+            return expand(text, self.lookup, self.directory, self.inserted)
+        except BadValue as error:
+            self.problems.append(Problem(error.message, origin, key, hint=error.hint))
+            return text
+
+    def tree(self, value: Any, path: tuple[str | int, ...], origin_of: Callable[..., Origin]) -> Any:
+        """Return tables and arrays with every text in them expanded; `origin_of` gives a path's place."""
+        if isinstance(value, Mapping):
+            return {key: self.tree(inner, (*path, key), origin_of) for key, inner in value.items()}
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return [self.tree(inner, (*path, index), origin_of) for index, inner in enumerate(value)]
+        if isinstance(value, str):
+            return self.text(value, ".".join(map(str, path)), origin_of(*path))
+        return value
+
+
+def dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested tables as one, with dotted names, as Paste's factories get them."""
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            flat |= dotted(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat

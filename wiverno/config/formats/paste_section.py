@@ -1,0 +1,119 @@
+"""A server's section as PasteDeploy hands it over: keys and text, without the section's name or the keys' places.
+
+The places are found by looking into the file again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wiverno.config.environment import Layer
+from wiverno.config.errors import ConfigError, Origin, Problem
+from wiverno.config.formats.document import own_server
+from wiverno.config.formats.ini_file import IniFile, trap_warning
+from wiverno.config.formats.text import read_text
+from wiverno.config.settings import ALIASES, SETTINGS
+
+_PLACE = ("__file__", "here")
+
+
+def find_section(file: str | None, settings: Mapping[str, object], known: Mapping[str, str]) -> tuple[Layer, list[str]]:
+    """Return the keys that PasteDeploy handed over as a layer with places, and warnings of what it dropped.
+
+    The keys' places are known when exactly one server's section of the file holds all of them with these very values;
+    else each key's is, when exactly one section holds it with its value.
+    """
+    bare = Origin("file", file) if file else Origin("keyword")
+    source = _reread(file, known)
+    if source is None:
+        return {name: (value, bare) for name, value in settings.items()}, []
+    ignored: list[Problem] = []
+    sections = {name: source.section(name, ignored) for name in source.names("server").values()}
+    whole = [found for found in sections.values() if _holds(found, settings)]
+    if len(whole) == 1:
+        sections = {name: found for name, found in sections.items() if found is whole[0]}
+    layer = {}
+    for key, value in settings.items():
+        places = [found[key][1] for found in sections.values() if key in found and found[key][0] == value]
+        layer[key] = (value, places[0] if len(places) == 1 else bare)
+    traps = []
+    for section, found in sections.items():
+        # The section that these keys came from: all of them stand in it.
+        if _is_ours(found) and all(key in found for key in settings):
+            traps += [
+                trap_warning(key, section, str(origin))
+                for key, (_, origin) in found.items()
+                if key not in settings and key in known and (key in SETTINGS or key in ALIASES)
+            ]
+    return layer, traps
+
+
+def section_of(
+    file: str | None, settings: Mapping[str, object], known: Mapping[str, str]
+) -> tuple[str, dict[str, str]] | None:
+    """Return the name of the section that holds these keys, and the arguments beside [DEFAULT]; None if none does."""
+    source = _reread(file, known)
+    if source is None or file is None:
+        return None
+    bare = IniFile(file, source.text, {})
+    arguments = {
+        key: value for key, value in known.items()
+        if key not in _PLACE and not (key in bare.default_names and bare.variables_in_reach.get(key) == value)
+    }  # fmt: skip
+    found = []
+    for name in source.names("server").values():
+        section = source.section(name, [])
+        use = section.get("use", ("", None))[0]
+        if _holds(section, settings) and not (use and own_server(use) is None):
+            found.append((sum(not _is_for_paste(key) for key in section), name))
+    # What PasteDeploy has dropped is missing among the settings, so the section with the fewest others is meant.
+    return (min(found)[1], arguments) if found else None
+
+
+def read_section(file: str, section: str, arguments: Mapping[str, str]) -> tuple[dict[str, str], dict[str, object]]:
+    """Read a section as PasteDeploy hands it over: what is global, and the section's own keys.
+
+    Raises:
+        ConfigError: the file can't be read, or the section is not there any more, or is another server's.
+    """
+    source = IniFile(file, read_text(file), arguments)
+    problems: list[Problem] = []
+    if not source.parser.has_section(section):
+        raise ConfigError([Problem(f"there is no [{section}] any more", Origin("file", file))])
+    found = source.section(section, problems)
+    use, origin = found.get("use", ("", Origin("file", file)))
+    if use and own_server(use) is None:
+        problems.append(Problem("is another server, which only a restart can begin", origin, "use", use))
+    if problems:
+        raise ConfigError(problems)
+    path = source.path
+    known = {**source.variables_in_reach, "__file__": str(path), "here": str(path.parent)}
+    dropped = {*source.default_names, *arguments}
+    return known, {
+        key: value for key, (value, _) in found.items() if not _is_for_paste(key) and key not in dropped
+    }  # fmt: skip
+
+
+def _is_for_paste(key: str) -> bool:
+    """Tell whether PasteDeploy itself uses a key of a server's section."""
+    return key == "use" or key.startswith("paste.")
+
+
+def _holds(section: Mapping[str, tuple[str, Origin]], settings: Mapping[str, object]) -> bool:
+    return all(key in section and section[key][0] == value for key, value in settings.items())
+
+
+def _is_ours(section: Mapping[str, tuple[str, Origin]]) -> bool:
+    use = section.get("use", ("", None))[0]
+    return "wiverno" in use.lower()
+
+
+def _reread(file: str | None, known: Mapping[str, str]) -> IniFile | None:
+    """Return the INI file that PasteDeploy has read, for its places; None if it cannot be read again."""
+    if not file:
+        return None
+    arguments = {key: value for key, value in known.items() if key not in _PLACE}
+    try:
+        return IniFile(file, read_text(file), arguments)
+    except ConfigError:
+        return None

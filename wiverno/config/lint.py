@@ -1,0 +1,97 @@
+"""Settings that are allowed and probably not wanted: one sentence each, with what to do about it."""
+
+from __future__ import annotations
+
+import os
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+from wiverno.config.fields.units import size_text
+from wiverno.config.settings import Adjustments, TcpAddress
+
+SMALLEST_WORKER: Final = 32 * 2**20  # bytes; Python, the server and a small framework's application
+_CGROUP_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
+
+
+def risks(settings: Adjustments) -> list[str]:
+    """Return a warning for each risky combination."""
+    public = sorted(str(address) for address in settings.addresses if _is_public(address))
+    found = []
+    if settings.trusted_proxy == "*" and public:
+        found.append(
+            f"trusted_proxy = * believes the proxy headers of everybody who can reach {', '.join(public)}; "
+            "name the proxy's address, or listen on 127.0.0.1 or a Unix socket"
+        )
+    if any(network.prefixlen == 0 for network in settings.trusted_proxies) and public:
+        found.append(
+            f"trusted_proxies believes the proxy headers of everybody who can reach {', '.join(public)}; "
+            "name the proxies' networks"
+        )
+    if settings.trusted_proxy not in (None, "*", "localhost") and not _is_address(settings.trusted_proxy):
+        found.append(
+            f"trusted_proxy = {settings.trusted_proxy} never matches, because peers are compared by IP address; "
+            "write the address"
+        )
+    if settings.expose_tracebacks and public:
+        found.append(
+            f"expose_tracebacks shows source lines to everybody who can reach {', '.join(public)}; turn it off there"
+        )
+    if settings.graceful_timeout == 0:
+        found.append(
+            "graceful_timeout = 0 sets no deadline, so one stuck request keeps the server from stopping; "
+            "set it below what the service manager waits"
+        )
+    memory = _machine_memory()
+    each = settings.max_rss or SMALLEST_WORKER
+    if memory is not None and settings.workers * each > memory:
+        found.append(
+            f"workers = {settings.workers} processes of {size_text(each)} (max_rss, or what a small application takes) "
+            f"need more than the {size_text(memory)} of memory that there is; lower workers or max_rss"
+        )
+    limit = _descriptor_limit()
+    if limit is not None and settings.connection_limit >= limit - 16:
+        found.append(
+            f"connection_limit = {settings.connection_limit} needs more than the {limit} file descriptors allowed; "
+            "raise the limit (ulimit -n, LimitNOFILE=) or lower connection_limit"
+        )
+    return found
+
+
+def _is_public(address: object) -> bool:
+    """Return whether other machines can reach an address; a name is taken for public unless it is localhost."""
+    if not isinstance(address, TcpAddress):
+        return False
+    if not _is_address(address.host):
+        return address.host != "localhost"
+    return not ip_address(address.host).is_loopback
+
+
+def _is_address(text: str | None) -> bool:
+    try:
+        ip_address(text or "")
+    except ValueError:
+        return False
+    return True
+
+
+def _descriptor_limit() -> int | None:
+    """Return how many files this process may open, or None where there is no such limit to ask for."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def _machine_memory() -> int | None:
+    """Return the bytes of memory that this process may use, or None where that is not known."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return None
+    try:
+        return min(memory, int(_CGROUP_LIMIT.read_text()))
+    except (OSError, ValueError):  # no control group, or "max"
+        return memory

@@ -1,0 +1,172 @@
+"""Layers stacked: who wins, who is put out of force, and where a finding about a value belongs.
+
+A setting of a higher layer hides the same setting below. Addresses hide one another across names: where a higher layer
+says host or port, a lower layer's listen is out of force, and the reverse, because only one of them can be meant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from wiverno.config.environment import Layer
+from wiverno.config.errors import BadValue, Origin, Problem
+from wiverno.config.fields.units import read_address, read_words
+from wiverno.config.formats.document import Expander
+from wiverno.config.settings import ALIASES, SETTINGS, TcpAddress, unknown_setting
+from wiverno.config.validation import LISTENING
+
+_REFERENCE = re.compile(r"\$\{[^}]*\}")
+_PASTE_KEYS = ("use", "paste.server_factory", "paste.server_runner")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One value of one setting in one layer: the name as it was spelled there, the value as written, its place."""
+
+    spelled: str
+    raw: object
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """All layers in one: `chains` has every entry of a setting, highest first; `winners` those in force."""
+
+    chains: Mapping[str, tuple[Entry, ...]]
+    winners: Mapping[str, Entry]
+    replaced: Mapping[str, str] = field(default_factory=dict)
+
+
+def take_use(found: Sequence[Layer]) -> tuple[list[Layer], tuple[object, Origin] | None]:
+    """Return the layers without what names the server, and the nearest of that."""
+    named = next((layer[key] for layer in found for key in _PASTE_KEYS if key in layer), None)
+    return [{name: entry for name, entry in layer.items() if name not in _PASTE_KEYS} for layer in found], named
+
+
+def merge_layers(stack: Sequence[Layer], problems: list[Problem]) -> Merged:
+    """Return the layers merged, highest first; unknown names and doubles become problems."""
+    chains: dict[str, list[Entry]] = {}
+    given: list[dict[str, Entry]] = []
+    for layer in stack:
+        entries: dict[str, Entry] = {}
+        for spelled, (raw, origin) in layer.items():
+            name = ALIASES.get(spelled, spelled)
+            if name not in SETTINGS or SETTINGS[name].code_only:
+                problems.append(_unknown(spelled, name, origin))
+            elif name in entries:
+                other = entries[name]
+                message = f"is the same setting as {other.spelled} in {other.origin}"
+                problems.append(Problem(message, origin, spelled, about="key"))
+            else:
+                entries[name] = Entry(spelled, raw, origin)
+                chains.setdefault(name, []).append(entries[name])
+        given.append(entries)
+    replaced = _replaced_addresses(given)
+    winners = {name: chain[0] for name, chain in chains.items() if name not in replaced}
+    kept = _other_half(given, winners, replaced)
+    if kept is not None:
+        winners[kept.spelled] = kept
+        chains.setdefault(kept.spelled, []).insert(0, kept)
+    return Merged({name: tuple(chain) for name, chain in chains.items()}, winners, replaced)
+
+
+def _unknown(spelled: str, name: str, origin: Origin) -> Problem:
+    if name not in SETTINGS:
+        return unknown_setting(spelled, origin)
+    return Problem("can only be given in code", origin, spelled, about="key", hint=SETTINGS[name].meaning)
+
+
+def _replaced_addresses(given: Sequence[Mapping[str, Entry]]) -> dict[str, str]:
+    """Return the address settings of lower layers that a higher layer's put out of force, each with what did it."""
+    winning: tuple[str, ...] | None = None
+    by = ""
+    replaced: dict[str, str] = {}
+    for entries in given:
+        used = [group for group in LISTENING if any(name in entries for name in group)]
+        if winning is None:
+            if used:
+                # More than one in the same layer contradict each other; the model's rules report that.
+                winning = tuple(name for group in used for name in group)
+                first = next(name for name in winning if name in entries)
+                by = f"{entries[first].spelled} ({entries[first].origin})"
+            continue
+        replaced |= {name: by for group in used for name in group if name in entries and name not in winning}
+    return replaced
+
+
+def _other_half(
+    given: Sequence[Mapping[str, Entry]], winners: Mapping[str, Entry], replaced: Mapping[str, str]
+) -> Entry | None:
+    """Return the host of a lower listen where only a port is given above it; for a host above, the port.
+
+    A port alone so changes the port of a listen that has one address.
+
+    Without this `WIVERNO_PORT=9000` over `listen = ["127.0.0.1:8000"]` would open the server to the world.
+    """
+    if "listen" not in replaced or ("host" in winners) == ("port" in winners):
+        return None
+    entry = next(entries["listen"] for entries in given if "listen" in entries)
+    words = entry.raw if isinstance(entry.raw, list) else read_words(str(entry.raw))
+    missing = "port" if "host" in winners else "host"
+    if len(words) != 1 or not isinstance(words[0], str):
+        return None
+    # What stands in ${…} is not known yet; any digit is good enough to see which part it belongs to.
+    shape = _REFERENCE.sub("0", words[0])
+    try:
+        address = read_address(shape)
+    except BadValue:
+        return None
+    host = shape.rpartition(":")[0] or shape
+    if isinstance(address, TcpAddress) and words[0].startswith(host):
+        value: object = (address.host or "*") if missing == "host" else words[0][len(host) + 1 :]
+        return Entry(missing, value, entry.origin) if value else None
+    return None
+
+
+def expanded(entry: Entry, expander: Expander) -> Any:
+    """Return an entry's value with `${…}` put in, which files and Paste's sections may contain, but nothing typed."""
+    if entry.origin.kind in ("option", "environment"):
+        return entry.raw
+    items = entry.raw if isinstance(entry.raw, list) else []
+
+    def origin_of(*path: str | int) -> Origin:
+        number = path[1] if len(path) > 1 else None
+        return entry.origin.of_item(items[number]) if isinstance(number, int) else entry.origin
+
+    return expander.tree(entry.raw, (entry.spelled,), origin_of)
+
+
+def locate(problem: Problem, merged: Merged) -> Problem:
+    """Return a problem of the model with the place and the spelling of the value that it is about."""
+    entry = merged.winners.get(ALIASES.get(problem.key, problem.key))
+    return problem if entry is None else locate_at(problem, entry)
+
+
+def locate_at(problem: Problem, entry: Entry) -> Problem:
+    """Return a problem with the place and the spelling of an entry, and with the hint that its file calls for."""
+    value = None if problem.value is None else entry.raw
+    hint = problem.hint or _ini_hint(entry)
+    # What came out of ${…} is not shown; what was written is.
+    part = problem.part if problem.part is not None and str(problem.part) in str(entry.raw) else None
+    origin = entry.origin if part is None else entry.origin.of_item(part)
+    return replace(problem, key=entry.spelled, origin=origin, value=value, hint=hint, part=part)
+
+
+def _ini_hint(entry: Entry) -> str | None:
+    """Return the hint at an INI value that goes on with what was meant as a comment, or stands in quotes."""
+    file, raw = entry.origin.file or "", entry.raw
+    if not file.endswith(".ini") or not isinstance(raw, str):
+        return None
+    if has_inline_comment(raw):
+        return "INI files have no comments behind a value: put it on a line of its own"
+    if len(raw) > 1 and raw[0] == raw[-1] and raw[0] in "\"'":
+        return f"in INI files quotes belong to the value: write {raw[1:-1]}"
+    return None
+
+
+def has_inline_comment(text: str) -> bool:
+    """Return whether an INI value contains what its writer probably takes for a comment."""
+    return " ;" in text or " #" in text or "\t;" in text or "\t#" in text

@@ -1,0 +1,285 @@
+"""A loaded configuration written out: what is in force and why, for people (`show`, `explain`) and for machines.
+
+Secrets are masked, and a value that came from `${…}` is given as it was written, unless the caller asks for the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wiverno.config.errors import ConfigError, Origin
+from wiverno.config.fields.field import Setting
+from wiverno.config.formats.document import AppSpec
+from wiverno.config.formats.interpolation import escape, is_expandable
+from wiverno.config.loader import LoadedConfig
+from wiverno.config.redaction import MASK, is_secret
+from wiverno.config.settings import ALIASES, SETTINGS, unknown_setting
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setting of a configuration: the value in force, where it was written, and what lost against it.
+
+    Texts are spelled as in TOML; `value` is the normalised value, in seconds and bytes, or the text shown instead.
+    `overridden` has (value, origin) from the nearest loser to the default. A `note` names what put it out of force.
+    """
+
+    name: str
+    value_text: str
+    origin_text: str
+    overridden: tuple[tuple[str, str], ...] = ()
+    is_default: bool = False
+    group: str = ""
+    note: str = ""
+    value: object = None
+
+    def line(self) -> str:
+        """Return `port = 9000   # option --port; overrides 8000 from good.toml:2`."""
+        losers = ", ".join(f"{value} from {origin}" for value, origin in self.overridden if origin != "default")
+        if self.note:
+            comment = f"{self.note} replaces {losers}"
+        else:
+            comment = self.origin_text + (f"; overrides {losers}" if losers else "")
+        return f"{self.name} = {self.value_text}   # {comment}"
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the row for machines."""
+        losers = [{"value": value, "origin": origin} for value, origin in self.overridden]
+        return {
+            "name": self.name,
+            "value": self.value,
+            "text": self.value_text,
+            "origin": self.origin_text,
+            "overridden": losers,
+            "replaced_by": self.note or None,
+        }
+
+
+def describe(loaded: LoadedConfig, reveal: bool = False, *, everything: bool = True) -> list[Row]:
+    """Return a row for each setting, then for the application's and its middleware's.
+
+    Args:
+        loaded: the configuration.
+        reveal: show secrets and what `${…}` stands for.
+        everything: also settings at their default that nothing was said about.
+    """
+    rows = [_row(loaded, entry, reveal) for entry in SETTINGS.values() if not entry.code_only and not entry.inert]
+    rows = [row for row in rows if everything or not row.is_default or row.overridden or row.note]
+    for label, spec in _specs(loaded):
+        rows += _spec_rows(label, spec, reveal)
+    return rows
+
+
+def _row(loaded: LoadedConfig, entry: Setting, reveal: bool) -> Row:
+    (raw, origin), *losers = loaded.origins[entry.name]
+    # The value in force, not the raw one: a default can follow from other settings (trusted_proxy_headers).
+    value = getattr(loaded.adjustments, entry.name)
+    as_written = _keeps_its_words(raw, origin) and not reveal
+    text = value_text(entry, raw if as_written else value, reveal)
+    overridden = tuple((value_text(entry, lost, reveal), str(place)) for lost, place in losers)
+    data: object = value
+    if entry.secret and not reveal:
+        data = MASK
+    elif as_written:
+        data = raw
+    elif entry.kind.is_list:
+        data = entry.kind.native(value)
+    is_default, note = origin.kind == "default", loaded.replaced.get(entry.name, "")
+    return Row(entry.name, text, str(origin), overridden, is_default, entry.group, note, data)
+
+
+def _keeps_its_words(raw: object, origin: Origin) -> bool:
+    parts = raw if isinstance(raw, list) else [raw]
+    return origin.kind == "file" and any(is_expandable(part) for part in parts)
+
+
+def value_text(entry: Setting, value: object, reveal: bool = False) -> str:
+    """Return a value of a setting, normalised or as written, spelled as in TOML."""
+    if entry.secret and not reveal:
+        return MASK
+    try:
+        return toml_text(entry.kind.native(value if not isinstance(value, str) else entry.kind.read(value)))
+    except (ValueError, TypeError, AttributeError):
+        # As it was written: with ${…}, or a loser that is no value of this kind at all.
+        return toml_text(value)
+
+
+def toml_text(value: object) -> str:
+    """Return one value as TOML writes it, in one line."""
+    import tomli_w
+
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(toml_text(item) for item in value) + "]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_key_text(key)} = {toml_text(item)}" for key, item in value.items()) + "}"
+    if value is None:
+        return '""'
+    return tomli_w.dumps({"v": value}).removeprefix("v = ").rstrip("\n")
+
+
+def _key_text(key: str) -> str:
+    import tomli_w
+
+    return tomli_w.dumps({key: 0}).removesuffix(" = 0\n")
+
+
+def _specs(loaded: LoadedConfig) -> list[tuple[str, AppSpec]]:
+    named = [("app", loaded.app)] if loaded.app is not None else []
+    return [*named, *((f"middleware[{number}]", spec) for number, spec in enumerate(loaded.middleware))]
+
+
+def _spec_rows(label: str, spec: AppSpec, reveal: bool) -> list[Row]:
+    rows = [Row(f"{label}.use", toml_text(spec.use), str(spec.origin), group="Application", value=spec.use)]
+    if spec.factory:
+        rows.append(Row(f"{label}.factory", "true", str(spec.origin), group="Application", value=True))
+    shown = spec.settings if reveal or not spec.raw_settings else spec.raw_settings
+    for name, value in _leaves(shown):
+        hidden = is_secret(name, value) and not reveal
+        origin = str(spec.places.get(name, spec.origin))
+        text, data = (MASK, MASK) if hidden else (toml_text(value), value)
+        rows.append(Row(f"{label}.settings.{name}", text, origin, group="Application", value=data))
+    return rows
+
+
+def _leaves(table: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            found += _leaves(value, f"{before}{key}.")
+        else:
+            found.append((before + key, value))
+    return found
+
+
+def as_text(loaded: LoadedConfig, reveal: bool = False, *, everything: bool = False) -> str:
+    """Return the configuration as aligned lines under their groups."""
+    return "\n".join(row.line() for row in describe(loaded, reveal, everything=everything))
+
+
+def as_data(loaded: LoadedConfig, reveal: bool = False, *, everything: bool = False) -> dict[str, object]:
+    """Return the configuration for machines (`--format json`)."""
+    return {
+        "files": [str(path) for path in loaded.files],
+        "server": None if loaded.is_own_server else loaded.server_use,
+        "settings": [row.to_dict() for row in describe(loaded, reveal, everything=everything)],
+        "warnings": list(loaded.warnings),
+    }
+
+
+def as_toml(loaded: LoadedConfig, reveal: bool = False, *, everything: bool = False) -> str:
+    """Return the configuration as one TOML file that stands alone, each value's origin behind it.
+
+    With masked values it is for reading only: the mask is no value.
+    """
+    rows = describe(loaded, reveal, everything=everything)
+    lines = ["[server]"]
+    for row in rows:
+        if row.group != "Application" or row.name in SETTINGS:
+            value = row.value_text
+            if isinstance(row.value, str):
+                # A value that was not written as ${…} must not be taken for one when the text is read as a file.
+                plain = row.value == getattr(loaded.adjustments, row.name) and row.value is not MASK
+                value = toml_text(escape(row.value) if plain else row.value)
+            # A default said aloud could contradict another setting: only what somebody wrote is in force here.
+            lines.append(("# " if row.is_default else "") + f"{row.name} = {value}   # {row.origin_text}")
+    for label, spec in _specs(loaded):
+        lines += ["", "[app]" if label == "app" else "[[middleware]]"]
+        lines += _spec_lines(label, spec, reveal)
+    return "\n".join(lines) + "\n"
+
+
+def _spec_lines(label: str, spec: AppSpec, reveal: bool) -> list[str]:
+    result = []
+    for row in _spec_rows(label, spec, reveal):
+        head, _, rest = row.name.removeprefix(f"{label}.").partition(".")
+        # What is shown expanded must not be expanded again when the text is read as a file.
+        value = toml_text(escape(row.value) if reveal and isinstance(row.value, str) else row.value)
+        dotted = f"{head}.{'.'.join(_key_text(part) for part in rest.split('.'))}" if rest else head
+        result.append(f"{dotted} = {value}   # {row.origin_text}")
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All that is known about one setting in one configuration."""
+
+    entry: Setting
+    row: Row
+
+    def text(self) -> str:
+        """Return the explanation for a person."""
+        entry, row = self.entry, self.row
+        kind = entry.kind
+        value = row.value_text
+        lines = [entry.name, f"  {entry.meaning}", ""]
+        if entry.inert:
+            lines += ["  accepted for compatibility; it does nothing", ""]
+        facts = [("accepts", kind.accepts), ("unit", kind.unit), ("default", entry.default_text)]
+        facts += [("also", ", ".join(entry.aliases))]
+        lines += [f"  {name:8} {text}" for name, text in facts if text]
+        lines += ["", f"  in force {value}   from {row.origin_text}"]
+        if row.note:
+            lines.append(f"  because  {row.note} replaces it")
+        lines += [f"  over     {loser}   from {origin}" for loser, origin in row.overridden]
+        lines += ["", "  to set it, highest first:"]
+        lines += [f"    {source:12} {example}" for source, example in self.examples()]
+        return "\n".join(lines)
+
+    def examples(self) -> list[tuple[str, str]]:
+        """Return how each source sets it, as (source, what to write)."""
+        entry = self.entry
+        value = example_of(entry)
+        if entry.code_only:
+            return [("code", f"serve(app, {entry.name}=…)")]
+        option = f"{entry.option} {value}"
+        if entry.kind.is_flag:
+            option = entry.option if value == "true" else "--no-" + entry.option.removeprefix("--")
+        native = toml_text(entry.kind.native(entry.kind.read(value)))
+        return [
+            ("option", option),
+            ("environment", f"{entry.variable}={value}"),
+            ("TOML", f"[server] {entry.name} = {native}"),
+            ("INI", f"[server:main] {entry.name} = {value}"),
+            ("code", f"serve(app, {entry.name}={_python_text(native)})"),
+        ]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the explanation for machines."""
+        entry = self.entry
+        return self.row.to_dict() | {
+            "meaning": entry.meaning,
+            "accepts": entry.kind.accepts,
+            "unit": entry.kind.unit or None,
+            "default": entry.default_text,
+            "aliases": list(entry.aliases),
+            "examples": dict(self.examples()),
+        }
+
+
+def explain(loaded: LoadedConfig, name: str, reveal: bool = False) -> Explanation:
+    """Return everything about one setting; its name may be spelled as option, variable or alias.
+
+    Raises:
+        ConfigError: there is no such setting.
+    """
+    plain = name.strip().lstrip("-").replace("-", "_").lower().removeprefix("wiverno_")
+    key = ALIASES.get(plain, plain)
+    if key not in SETTINGS:
+        raise ConfigError([unknown_setting(plain, Origin("keyword", text=name))])
+    return Explanation(SETTINGS[key], _row(loaded, SETTINGS[key], reveal))
+
+
+def example_of(entry: Setting) -> str:
+    """Return a value worth showing as an example, as text: one that is not the default, where there is one."""
+    default = entry.kind.text(entry.default)
+    if entry.kind.unit and entry.default:
+        return entry.kind.text(entry.default * 2)
+    if not entry.kind.examples and isinstance(entry.default, int):
+        return entry.kind.text(entry.default * 2 or 100)
+    return next((text for text in entry.kind.examples if text != default), default)
+
+
+def _python_text(native: str) -> str:
+    return {"true": "True", "false": "False"}.get(native, native)

@@ -1,0 +1,1 @@
+"""Accepting clients: the acceptor, the connection limit, eviction of idle connections, back-off among processes."""

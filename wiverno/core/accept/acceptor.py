@@ -1,0 +1,282 @@
+"""Listening sockets in the loop: accept in bursts, within the limit of connections.
+
+At the limit, and when the descriptor table is full, idle and unfinished connections make way (room.py). Only when there
+are none do the listening sockets go silent instead of accepting and refusing: the kernel keeps the next clients in the
+backlog, and they are served as soon as others leave.
+"""
+
+import errno
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+from wiverno.core.accept.idle_eviction import LOG_INTERVAL, RETRY, IdleEvictor
+from wiverno.core.context import ServerContext
+from wiverno.core.http1.connection import Connection
+from wiverno.core.loop.event_loop import Loop
+from wiverno.core.loop.handlers import Client
+from wiverno.core.loop.poller import NOTHING, READ, is_readable
+from wiverno.core.net.closing import close_client
+from wiverno.core.net.listeners import Listener
+from wiverno.core.net.proxy_protocol import PreambleReader
+from wiverno.foreign_code import guarded_logger
+from wiverno.http.proxy_protocol import ProxyPreamble
+from wiverno.standard_streams import COUNT as STANDARD_STREAMS
+from wiverno.standard_streams import reserve_descriptors
+from wiverno.wsgi.environ import Environ
+
+logger = guarded_logger("wiverno")
+
+BURST: Final = 64  # connections accepted before others have their turn
+# Descriptors left to the application and to bodies on their way to a file, once the table has been found full.
+RESERVE: Final = 16
+SHARE_OF_RESERVE: Final = 8  # but no more than one in so many of the connections
+LOWERED: Final = 10.0  # seconds for which a full table keeps the limit low
+
+# accept(2): the connection was gone before it was accepted, or the network had an error that concerns only it.
+_PASSING: Final = frozenset(
+    getattr(errno, name)
+    for name in ("ECONNABORTED", "EPROTO", "EPERM", "ENETDOWN", "EHOSTDOWN", "EHOSTUNREACH", "ENETUNREACH", "EINTR")
+    if hasattr(errno, name)
+)
+_TABLE_FULL: Final = (errno.EMFILE, errno.ENFILE)
+
+
+class Acceptor:
+    """Turns the connections that a listener takes into Connections; belongs to the leader."""
+
+    def __init__(
+        self, listener: Listener, variables: Environ, context: ServerContext, loop: Loop, limit: "ConnectionLimit"
+    ) -> None:
+        """`variables` are the listener's part of the environ; `context` is what connections accepted later get."""
+        self.fd = listener.socket.fileno()
+        self.descriptor = listener.descriptor
+        self.tick = 0
+        self._listener = listener
+        self._variables = variables
+        self.context = context
+        self._loop = loop
+        self._limit = limit
+        self._retry_at = float("inf")
+        self._next_log = 0.0
+        self.burst = BURST
+        self.should_defer: Callable[[], bool] | None = None
+
+    def ready(self, events: int) -> None:
+        """Accept what waits, up to a burst."""
+        if self.should_defer is not None and self.should_defer():
+            return
+        for _ in range(self.burst):
+            if self._limit.is_reached(self.fd):
+                return
+            if not self.accept():
+                return
+
+    def accept(self) -> bool:
+        """Accept one connection; False if none waits or none can be had now."""
+        try:
+            sock, peer = self._listener.socket.accept()
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError as error:
+            if error.errno in _PASSING:
+                return True
+            if error.errno in _TABLE_FULL and self._limit.lower(error):
+                return not self._limit.is_reached(self.fd)
+            self.descriptor.check()
+            self._pause(error)
+            return False
+        try:
+            if sock.fileno() < STANDARD_STREAMS:
+                sock = _moved(sock)
+            sock.setblocking(False)
+            self._admit(sock, peer)
+        except Exception as error:
+            if not isinstance(error, OSError):
+                logger.error("Error in the engine; a client that has just connected is closed", exc_info=error)
+            close_client(sock)
+        return True
+
+    def _admit(self, sock: socket.socket, peer: Any) -> None:
+        variables = self._variables.copy()
+        if self._listener.is_unix:
+            # As waitress has it: a Unix peer has no address, and programs expect some text.
+            host, port = "localhost", "None"
+        else:
+            host, port = peer[0], str(peer[1])
+        variables["REMOTE_ADDR"] = variables["REMOTE_HOST"] = host
+        variables["REMOTE_PORT"] = port
+        is_secure = self.context.tls is not None and not self._listener.is_unix
+        begin = self._secure if is_secure else self._begin
+        if not self.context.proxy_protocol:
+            begin(sock, variables, host, b"")
+            return
+        policy = self.context.policy
+        if policy is None or not policy.trusts(host):
+            close_client(sock)
+            return
+
+        def on_preamble(preamble: ProxyPreamble, rest: bytes) -> None:
+            if preamble.source is not None:
+                variables["REMOTE_ADDR"] = variables["REMOTE_HOST"] = preamble.source[0]
+                variables["REMOTE_PORT"] = str(preamble.source[1])
+            begin(sock, variables, host, rest)
+
+        timeout = self.context.header_timeout
+        self._enter(PreambleReader(sock, self._loop, timeout, on_preamble, takes_rest=not is_secure), READ)
+
+    def _secure(self, sock: socket.socket, variables: Environ, host: str, received: bytes) -> None:
+        """Have the client shake hands before the connection begins; nothing of it has been received."""
+        from wiverno.core.net.tls import Handshake  # OpenSSL is loaded by those who need it
+
+        def on_secured(secure: Any, facts: Environ) -> None:
+            variables.update(facts)
+            self._begin(secure, variables, host, b"")
+
+        self._enter(Handshake(sock, self.context, self._loop, variables["REMOTE_ADDR"], on_secured), READ)
+
+    def _begin(self, sock: socket.socket, variables: Environ, host: str, received: bytes) -> None:
+        """Make the connection; `received` came after the PROXY protocol's preamble."""
+        policy = self.context.policy
+        trusted = policy is not None and policy.trusts(host)
+        connection = Connection(sock, variables, self.context, self._loop, trusted=trusted, received=received)
+        # The request has often arrived with the connection: look before asking the poller.
+        self._enter(connection, 0 if received else READ)
+
+    def _enter(self, client: Client, events: int) -> None:
+        loop = self._loop
+        if client.fd in loop.handlers:
+            self._displace(client.fd)
+        loop.handlers[client.fd] = client
+        loop.connections.add(client)
+        loop.watch(client, client.deadline())
+        loop.ready.append((client.fd, events))
+
+    def _displace(self, fd: int) -> None:
+        """Part a connection from its descriptor's number, which is a new client's: something else has closed it."""
+        stale: Any = self._loop.handlers.pop(fd)
+        logger.error("descriptor %d was closed by something else in this process", fd)
+        if stale in self._loop.connections:
+            stale.fd = -1
+            stale.sock.detach()
+            stale.close()
+
+    def _pause(self, error: OSError) -> None:
+        """Stop for a moment: a shortage would make the loop spin on the same waiting client."""
+        if self._loop.now >= self._next_log:
+            self._next_log = self._loop.now + LOG_INTERVAL
+            logger.warning("server accept() threw an exception: %s; trying again in %s s", error, RETRY)
+        self._loop.poller.arm(self.fd, NOTHING)
+        self._retry_at = self._loop.now + RETRY
+        self._loop.watch(self, self._retry_at)
+
+    def deadline(self) -> float:
+        """Return when a pause ends."""
+        return self._retry_at
+
+    def expire(self) -> None:
+        """End a pause."""
+        self._retry_at = float("inf")
+        if not self._loop.limit_reached:  # else it is armed when there is room again
+            self._loop.poller.arm(self.fd, READ)
+
+
+def _moved(sock: socket.socket) -> socket.socket:
+    """Return a client's socket with another number: the application has closed a standard stream, and may print there.
+
+    Raises:
+        OSError: there is no descriptor for it.
+    """
+    reserve_descriptors()
+    with sock:
+        other = sock.dup()
+    reserve_descriptors()
+    return other
+
+
+class ConnectionLimit:
+    """Bounds the clients that are connected; listeners and pipes do not count.
+
+    At the limit idle and unfinished connections make way; if there are none, all listening sockets are silent until
+    there is room.
+    """
+
+    def __init__(self, limit: int, loop: Loop) -> None:
+        self._setting = limit
+        self._limit = limit
+        self._lowered_until = 0.0
+        self._reason = f"connection_limit = {limit} is reached"
+        self._next_log = 0.0
+        self._has_warned = False
+        self._loop = loop
+        self._evictor = IdleEvictor(loop)
+        self.acceptors: list[Acceptor] = []
+
+    def is_reached(self, fd: int) -> bool:
+        """Tell whether no further client of a listening socket may be accepted; says in the log when that begins."""
+        loop = self._loop
+        if len(loop.connections) < self._limit:
+            return False
+        self._restore()
+        if not is_readable(fd):
+            return True  # nobody waits for whom somebody should make way
+        while len(loop.connections) >= self._limit:
+            if not self._evictor.evict_one(self._reason):
+                self._silence()
+                return True
+        return False
+
+    def lower(self, error: OSError) -> bool:
+        """Take the present number of connections for what the descriptor table holds; False if that is next to none."""
+        loop = self._loop
+        count = len(loop.connections)
+        if count < SHARE_OF_RESERVE:
+            return False
+        self._limit = min(self._limit, count - min(RESERVE, count // SHARE_OF_RESERVE))
+        self._lowered_until = loop.now + LOWERED
+        self._reason = f"server accept() threw an exception: {error}; {count} connections are open"
+        return True
+
+    def check(self) -> None:
+        """Listen again if there is room (called by the loop after each wait while the limit is reached)."""
+        loop = self._loop
+        self._restore()
+        if len(loop.connections) < self._limit:
+            if self._has_warned:
+                logger.info("total open connections dropped below the connection limit, listening again")
+            self._has_warned = False
+        elif not self._evictor.has_candidates():
+            loop.deadlines.schedule_check(self._evictor.next_look)
+            return
+        loop.limit_reached = False
+        self._arm(READ)
+
+    def _silence(self) -> None:
+        loop = self._loop
+        loop.deadlines.schedule_check(self._evictor.next_look)
+        if loop.limit_reached:
+            return
+        loop.limit_reached = True
+        self._arm(NOTHING)
+        if loop.now < self._next_log:
+            return
+        self._next_log = loop.now + LOG_INTERVAL
+        self._has_warned = True
+        if self._limit < self._setting:
+            logger.warning("%s, no longer accepting new connections", self._reason)
+            return
+        logger.warning(
+            "total open connections reached the connection limit, no longer accepting new connections "
+            "(connection_limit = %s)",
+            self._limit,
+        )
+
+    def _restore(self) -> None:
+        """Forget that the table was full: whatever else filled it may be gone."""
+        if self._limit < self._setting and self._loop.now >= self._lowered_until:
+            self._limit = self._setting
+            self._reason = f"connection_limit = {self._setting} is reached"
+
+    def _arm(self, interest: int) -> None:
+        for acceptor in self.acceptors:
+            self._loop.poller.arm(acceptor.fd, interest)

@@ -1,0 +1,113 @@
+"""What all connections of a server share: the application and the limits, as plain values."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wiverno.config.settings import Adjustments
+from wiverno.core.net.listeners import Listener
+from wiverno.http.response import DateAndServer
+from wiverno.wsgi.environ import Environ, listener_variables
+from wiverno.wsgi.forwarded import ProxyPolicy
+from wiverno.wsgi.gateway import Application
+
+if TYPE_CHECKING:
+    from wiverno.core.net.certificates import Certificates
+    from wiverno.core.telemetry.request_recorder import RequestRecorder
+
+
+@dataclass(frozen=True, slots=True)
+class ServerContext:
+    """The application and the limits. Durations in seconds, sizes in bytes, 0 for no limit."""
+
+    application: Application
+    signature: DateAndServer
+    ident: str
+    expose_tracebacks: bool
+    log_socket_errors: bool
+    policy: ProxyPolicy | None
+    proxy_protocol: bool
+    url_prefix: str
+    is_threaded: bool
+    recv_bytes: int
+    max_head: int
+    max_line: int
+    max_fields: int
+    max_body: int
+    inbuf_overflow: int
+    outbuf_overflow: int
+    high_water: int
+    channel_timeout: float
+    header_timeout: float
+    body_timeout: float
+    min_rate: float
+    recorder: "RequestRecorder | None" = None
+    tls: "Certificates | None" = None
+
+
+def new_context(
+    application: Application, settings: Adjustments, *, is_threaded: bool, recorder: "RequestRecorder | None" = None
+) -> ServerContext:
+    """Return what connections need of the settings, as plain values."""
+    policy = None
+    if settings.trusted_proxy or settings.trusted_proxies or settings.clear_untrusted_proxy_headers:
+        policy = ProxyPolicy(
+            trusted_proxy=settings.trusted_proxy,
+            trusted_proxies=settings.trusted_proxies,
+            trusted_proxy_count=settings.trusted_proxy_count or 1,
+            trusted_proxy_headers=settings.trusted_proxy_headers,
+            clear_untrusted=settings.clear_untrusted_proxy_headers,
+            log_untrusted=settings.log_untrusted_proxy_headers,
+        )
+    return ServerContext(
+        application=application,
+        signature=DateAndServer(settings.ident or ""),
+        ident=settings.ident or "",
+        expose_tracebacks=settings.expose_tracebacks,
+        log_socket_errors=settings.log_socket_errors,
+        policy=policy,
+        proxy_protocol=settings.proxy_protocol,
+        url_prefix=settings.url_prefix,
+        is_threaded=is_threaded,
+        recv_bytes=settings.recv_bytes,
+        max_head=settings.max_request_header_size,
+        max_line=settings.max_request_line_size,
+        max_fields=settings.max_header_count,
+        max_body=settings.max_request_body_size,
+        inbuf_overflow=settings.inbuf_overflow,
+        outbuf_overflow=settings.outbuf_overflow,
+        high_water=settings.outbuf_high_watermark,
+        channel_timeout=settings.channel_timeout,
+        header_timeout=settings.header_timeout,
+        body_timeout=settings.body_timeout,
+        min_rate=settings.body_min_rate,
+        recorder=recorder,
+    )
+
+
+def new_certificates(settings: Adjustments) -> "Certificates | None":
+    """Return what the settings say of TLS, None if nothing.
+
+    Raises:
+        OSError: a file can't be read or used.
+    """
+    if settings.certfile is None:
+        return None
+    from wiverno.core.net.certificates import Certificates  # OpenSSL is loaded by those who need it
+
+    return Certificates(settings)
+
+
+def variables_of(listener: Listener, settings: Adjustments, service: ServerContext, *, processes: bool) -> Environ:
+    """Return a listener's part of the environ; `processes`: other processes accept from it, too."""
+    name = listener.host
+    if listener.is_unix or name in ("", "0.0.0.0", "::"):
+        name = settings.server_name
+    return listener_variables(
+        server_name=name,
+        server_port=str(listener.port),
+        software=settings.ident,
+        scheme="https" if service.tls is not None and not listener.is_unix else settings.url_scheme,
+        prefix=settings.url_prefix,
+        threads=service.is_threaded,
+        processes=processes,
+    )

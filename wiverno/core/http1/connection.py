@@ -1,0 +1,400 @@
+"""One client: socket ↔ request head, body and output; keep-alive and deadlines.
+
+A connection belongs to one thread at a time: to the leader, or, from `hand_off` until `finish_response`, to the
+thread that runs its request. Two things are shared meanwhile: `pending`, output that did not leave at once and that
+the leader sends while the thread produces more, and what the poller is armed for, guarded by the loop's `arming` lock.
+
+    IDLE ── part of a head ──→ HEAD ──┐
+      │ ←─────────────────────────────┤ whole head
+      ├── body announced ──→ BODY ────┤ whole body
+      ↓                               ↓
+    (request runs; RUNNING once another thread leads)
+      ├── all sent ──→ IDLE, or HEAD if more was received, or closed
+      ├── output waits ──→ SENDING ──→ the same
+      ├── no thread to wait in ──→ WAITING ──→ the request goes on
+      └── refused ──→ closed; a `Lingering` takes its place until the client has seen the answer
+
+What a request may cost is bounded in every phase by a limit in bytes and a deadline.
+"""
+
+import socket
+import time
+
+from wiverno.core.context import ServerContext
+from wiverno.core.http1.error_responses import as_far_as_known, asked_by
+from wiverno.core.http1.output import BODY, CLOSED, HEAD, IDLE, PHASES, RUNNING, SENDING, WAITING, WOULD_BLOCK, Output
+from wiverno.core.http1.request_body import RequestBody
+from wiverno.core.http1.timeouts import deadline_for, eviction_of
+from wiverno.core.loop.event_loop import Loop
+from wiverno.core.loop.handlers import Eviction
+from wiverno.core.loop.poller import READ
+from wiverno.core.net.buffers import Pending
+from wiverno.core.telemetry.request_recorder import gateway_for
+from wiverno.http.buffer import HeadBuffer
+from wiverno.http.errors import ProtocolError
+from wiverno.http.framing import decide
+from wiverno.http.head import parse_head
+from wiverno.http.response import CONTINUE
+from wiverno.wsgi.environ import Environ, describe_body, describe_path
+from wiverno.wsgi.gateway import BROKEN, CLOSE, KEEP, SUSPENDED
+from wiverno.wsgi.sink import ClientDisconnected
+
+
+class Connection(Output):
+    """A client's connection; also the sink that its gateway writes to."""
+
+    __slots__ = (
+        "_body", "_environ", "_outcome", "_partial", "_recv", "_started", "_trusted", "base", "gateway", "tick",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        variables: Environ,
+        context: ServerContext,
+        loop: Loop,
+        *,
+        trusted: bool,
+        received: bytes = b"",
+    ) -> None:
+        """Take over a connected, non-blocking socket.
+
+        Args:
+            sock: closed by `close`.
+            variables: the listener's and the peer's variables; becomes this connection's own.
+            context: application and limits.
+            loop: the loop that it registers with when it first has to wait.
+            trusted: whether the peer is a trusted proxy.
+            received: bytes that have been read from the socket already.
+        """
+        super().__init__(sock, context, loop)
+        self.tick = 0
+        self._recv = sock.recv
+        self._partial: HeadBuffer | None = None  # received, but not part of a request yet
+        self._body: RequestBody | None = None
+        self._environ: Environ | None = None  # of the request whose body is being received
+        self._started = loop.now
+        self._outcome = KEEP
+        if received:
+            self._partial = HeadBuffer(received)
+            self._begin_head()
+        self._trusted = trusted
+        self.base = variables
+        self.gateway = gateway_for(self, context, trusted=trusted)
+
+    # ---------------------------------------------------------------- receiving (leader)
+
+    def ready(self, events: int) -> Environ | None:
+        """Take an event; return the environ of a complete request, or None."""
+        if self.state and (self.state != HEAD or not events):
+            return self._ready_otherwise(events)
+        try:
+            data = self._recv(self._context.recv_bytes)
+        except WOULD_BLOCK:
+            if self._armed < 0:
+                self.rearm()
+            return None
+        except OSError as error:
+            self._report(error)
+            self.close()
+            return None
+        # The first bytes of a head are nearly always all of it.
+        end = data.find(b"\r\n\r\n")
+        if end < 0 or self.state or end >= self._context.max_head - 4 or data[0] == 13:
+            return self._received_part(data)
+        self.since = self._loop.now
+        if end + 4 < len(data):
+            self._partial = HeadBuffer(data[end + 4 :])
+            self.needs_finish = True
+        return self._parse(data[:end])
+
+    def _parse(self, block: bytes) -> Environ | None:
+        """Parse a whole head; return the environ unless a body has to be received first."""
+        context = self._context
+        environ = self.base.copy()
+        try:
+            method, target, resource, minor, is_plain = parse_head(block, environ, context.max_line, context.max_fields)
+            gateway = self.gateway
+            gateway.minor = minor
+            gateway.keep_alive = self._loop.keep_alive
+            environ["REQUEST_METHOD"] = method
+            environ["REQUEST_URI"] = gateway.target = target
+            describe_path(environ, resource, context.url_prefix)
+            if is_plain:
+                return environ
+            return self._take_framing(environ, minor)
+        except ProtocolError as error:
+            self.answer(error.status, error.message, environ=as_far_as_known(environ, block))
+            return None
+
+    def _take_framing(self, environ: Environ, minor: int) -> Environ | None:
+        context = self._context
+        if not minor:
+            environ["SERVER_PROTOCOL"] = "HTTP/1.0"
+        framing = decide(environ, minor)
+        if framing.length >= context.max_body:
+            raise ProtocolError(413, f"exceeds max_body of {context.max_body}")
+        if context.policy is not None:
+            context.policy.apply(environ, self._trusted)
+        self.gateway.keep_alive = framing.keep_alive and self._loop.keep_alive
+        if not framing.length:
+            return environ
+        return self._begin_body(environ, framing.length, waits=framing.expects_continue)
+
+    def _received_part(self, data: bytes) -> Environ | None:
+        """Take bytes that are not a whole head, or the end of the stream."""
+        if not data:
+            self.close()
+            return None
+        if self._partial is None:
+            self._partial = HeadBuffer(data)
+        else:
+            self._partial.add(data)
+        if self.state == IDLE:
+            self._begin_head()
+        return self._parse_partial()
+
+    def _begin_head(self) -> None:
+        self.state = HEAD
+        self.since = self._started = self._loop.now
+
+    def _parse_partial(self) -> Environ | None:
+        """Go on with what has been received, if it is a whole head."""
+        partial = self._partial
+        assert partial is not None
+        try:
+            block = partial.take_head(self._context.max_head, self._context.max_line)
+        except ProtocolError as error:
+            self.answer(error.status, error.message)
+            return None
+        if block is None:
+            self._loop.watch(self, self.deadline())
+            if self._armed != READ:  # new, or it was silent or sending during the request before
+                self.rearm()
+            return None
+        if partial:
+            self.needs_finish = True
+        else:
+            self._partial = None
+        self.state = IDLE
+        self.since = self._loop.now
+        return self._parse(block)
+
+    def _ready_otherwise(self, events: int) -> Environ | None:
+        """Take an event in any phase but IDLE."""
+        state = self.state
+        if state == HEAD:
+            return self._parse_partial()
+        if state == BODY and self.pending is None:
+            return self._receive_body()
+        if self.pending is not None and events and self.flush():
+            self._flushed(self.pending)
+        return None
+
+    # ---------------------------------------------------------------- bodies (leader)
+
+    def _begin_body(self, environ: Environ, length: int, *, waits: bool) -> Environ | None:
+        """Prepare for a body of `length` bytes or chunks; what came with the head goes in at once.
+
+        Raises:
+            ProtocolError: bad chunks, or too many.
+        """
+        context = self._context
+        self._environ = environ
+        body = self._body = RequestBody(length, limit=context.max_body, overflow=context.inbuf_overflow)
+        self.needs_finish = True
+        self.state = BODY
+        self.since = self._started = self._loop.now
+        partial, self._partial = self._partial, None
+        if waits:
+            # RFC 9110 §10.1.1 would let it be left out if a part of the body is here; waitress's clients wait for it.
+            try:
+                self.write(CONTINUE, True)
+            except ClientDisconnected:
+                self.close()
+                return None
+        if partial:
+            body.take(partial.take_all())
+            if body.is_complete:
+                return self._end_body()
+        self._loop.watch(self, self.deadline())
+        if self._armed != READ:
+            self.rearm()
+        return None
+
+    def _receive_body(self) -> Environ | None:
+        body = self._body
+        assert body is not None
+        try:
+            if not body.receive_burst(self.sock, self._loop.scratch):
+                self.close()  # RFC 9112 §8: an incomplete request is not acted on
+            elif body.is_complete:
+                return self._end_body()
+            else:
+                self.since = self._loop.now
+                if self._decrypted is not None:
+                    self.rearm()
+        except ProtocolError as error:
+            self.answer(error.status, error.message)
+        except OSError as error:
+            self._report(error)
+            self.close()
+        return None
+
+    def _end_body(self) -> Environ | None:
+        environ, self._environ = self._environ, None
+        body = self._body
+        assert environ is not None
+        assert body is not None
+        if body.rest:
+            self._partial = HeadBuffer(body.rest)
+        describe_body(environ, body.received, body.finish())
+        self.state = IDLE
+        self.since = self._loop.now
+        return environ
+
+    # ---------------------------------------------------------------- sending what waits (leader)
+
+    def _flushed(self, pending: Pending) -> None:
+        """Go on after the client has taken what waited, or has gone."""
+        is_broken = pending.is_broken
+        self.since = self._loop.now
+        with self._loop.arming:
+            if pending.is_retired:
+                self.pending = None
+            state = self.state
+            if state == RUNNING or (state == BODY and not is_broken):
+                self._rearm(quiet=is_broken)
+                return
+        if is_broken:
+            self.close()
+        elif state == SENDING:
+            self._proceed(keep=self._outcome == KEEP)
+        elif state == WAITING:
+            self.finish_response(self.gateway.resume())
+
+    # ---------------------------------------------------------------- after a request (owner)
+
+    def finish_response(self, outcome: int) -> None:
+        """Go on after a response: `outcome` is the gateway's."""
+        body, self._body = self._body, None
+        if outcome != SUSPENDED and body is not None:
+            body.close()
+        elif outcome == SUSPENDED:
+            self._body = body
+        with self._loop.arming:
+            if self.state == CLOSED:
+                return  # the server was forced to end while the request ran
+            pending = self.pending
+            if pending is not None and pending.is_broken:
+                outcome = BROKEN
+            self._outcome = outcome
+            if outcome == SUSPENDED or (pending is not None and not pending.is_broken):
+                self.state = WAITING if outcome == SUSPENDED else SENDING
+                self._rearm()
+                return
+            was_running = self.state == RUNNING
+        self._proceed(keep=outcome == KEEP, posted=was_running)
+
+    def _proceed(self, *, keep: bool, posted: bool = False) -> None:
+        """Close, or wait for the next request; `posted`: the calling thread does not lead."""
+        if not keep:
+            # A reset because of what has not been read would take the response along.
+            self._must_linger = self._must_linger or bool(self._partial)
+            self.close()
+            return
+        self.since = time.monotonic()  # the loop's own clock stands still while the leader waits or runs a request
+        if self._partial:
+            self._started = self.since
+            self.needs_finish = True
+            self.state = HEAD  # from here on it is the leader's
+            if posted:
+                self._loop.post(self.fd)
+            else:
+                self._loop.ready.append((self.fd, 0))
+            return
+        self.needs_finish = False
+        with self._loop.arming:
+            if self.state != CLOSED:
+                self.state = IDLE
+                self._rearm()
+
+    # ---------------------------------------------------------------- ends
+
+    def answer(self, status: int, detail: str, retry_after: int = 0, environ: Environ | None = None) -> None:
+        """Send one of the server's own responses and close; `retry_after` in seconds, `environ` if there is one."""
+        known = environ or self._environ or asked_by(self.base, self._partial)
+        response = self._refusal(status, detail, known, self.gateway.minor, retry_after)
+        self._drop_request()
+        try:
+            self.write(response, True)
+        except ClientDisconnected:
+            self.close()
+            return
+        self._must_linger = True  # the client may still be sending
+        self.finish_response(CLOSE)
+
+    def _drop_request(self) -> None:
+        self._environ = self._partial = None
+        body, self._body = self._body, None
+        if body is not None:
+            body.close()
+
+    def close(self) -> None:
+        """Close the socket and give back what the connection holds; harmless when done before (owner)."""
+        with self._loop.arming:
+            state, self.state = self.state, CLOSED
+        if state == CLOSED:
+            return
+        if state == WAITING:
+            self.gateway.abandon()
+        self._drop_request()
+        self._loop.forget(self)
+        self.drop_output()
+        is_cut = self.gateway.is_open_ended and (self._outcome != CLOSE or self.pending is not None)
+        self._close_socket(is_cut=is_cut)
+        self.base.clear()  # an application may have kept callables, which keep this object
+
+    def drain(self, before: float = float("inf")) -> None:
+        """Close if nothing has been under way since `before`, in monotonic seconds; what runs or is sent goes on."""
+        if self.state in (IDLE, HEAD) and self.since <= before and not self.has_input():
+            self.close()
+
+    def begin_drain(self) -> None:
+        """Make the response in progress the last one; its head says so if it has not been sent."""
+        self.gateway.keep_alive = False
+
+    # ---------------------------------------------------------------- deadlines, room for others (leader)
+
+    def _received(self) -> int:
+        body = self._body
+        return body.received if body is not None else 0
+
+    def deadline(self) -> float:
+        """Return when this connection expires, in monotonic seconds."""
+        received = self._received()
+        return deadline_for(
+            self._context, self.state, self._loop.now, self.since, self._started, received, self.pending
+        )
+
+    def eviction(self) -> Eviction | None:
+        """Return when it may be closed for another client; None while it holds its place."""
+        return eviction_of(self._context, self.state, self.since, self._started, self._received())
+
+    def evict(self) -> None:
+        """Close for another client's sake; one in the middle of a request is told so if it can be told at once."""
+        if self.state in (HEAD, BODY) and self.pending is None:
+            text = f"other clients wait, and the request's {PHASES[self.state]} did not come in time"
+            known = self._environ or asked_by(self.base, self._partial)
+            self._tell(self._refusal(408, text, known, self.gateway.minor))
+        self.close()
+
+    def expire(self) -> None:
+        """Act on the deadline."""
+        state = self.state
+        if state in (HEAD, BODY):
+            self.answer(408, f"the request's {PHASES[state]} did not come in time")
+        elif state == RUNNING:
+            self.drop_output()
+        else:
+            self.close()

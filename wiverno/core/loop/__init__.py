@@ -1,0 +1,1 @@
+"""The loop: which sockets are ready, which deadlines have passed, which signals came."""

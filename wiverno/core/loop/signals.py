@@ -1,0 +1,119 @@
+"""Signals while a server runs: the handler only hands the number on, to be acted upon later; old handlers come back.
+
+Handlers can be set in the main thread alone (signal.signal); elsewhere nothing is installed and whoever started the
+thread decides. A handler that the program has set itself is left alone.
+
+What was there before is remembered for children that the application forks, too: they get it back (forks.py).
+"""
+
+import faulthandler
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any, Final
+
+from wiverno.standard_streams import STDERR
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Log files are opened anew. Windows has neither.
+REFRESH_SIGNALS = tuple(signal.Signals[name] for name in ("SIGUSR1", "SIGHUP") if hasattr(signal, name))
+_DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
+
+Handler = Callable[[int, FrameType | None], Any] | int | None
+
+_taken: Final[dict[int, tuple[Handler, Handler]]] = {}  # signal → the server's handler, the one before it
+_stacks_on: Final[list[int]] = []  # the signal that prints stacks
+_wake_up: Final[list[int]] = []  # descriptors that signals_wake has set, the last one is in use
+
+
+def take_signal(number: int, handler: Handler) -> None:
+    """Set a handler of the server's (main thread); the first one that was replaced is remembered."""
+    before = signal.signal(number, handler)
+    _taken[number] = (handler, _taken[number][1] if number in _taken else before)
+
+
+def give_back_signal(number: int) -> None:
+    """Set the handler that was there before the server's (main thread)."""
+    _, before = _taken.pop(number, (None, None))
+    signal.signal(number, signal.SIG_DFL if before is None else before)
+
+
+def ignored_before(numbers: Iterable[int]) -> None:
+    """Remember signals that the server has had ignored across an exec as if Python's defaults had been there."""
+    for number in numbers:
+        default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        _taken[number] = (signal.SIG_IGN, default)
+
+
+def forget_wake_up() -> None:
+    """Let signals write nowhere: in a worker, where the supervisor's descriptor is closed."""
+    signal.set_wakeup_fd(-1)
+    _wake_up.clear()
+
+
+def give_back_signals() -> None:
+    """Undo everything in a child process that is not the server; what the program has set meanwhile stays."""
+    for number, (handler, _) in list(_taken.items()):
+        with suppress(ValueError, OSError):
+            if signal.getsignal(number) is handler:
+                give_back_signal(number)
+    _taken.clear()
+    if _stacks_on:
+        faulthandler.unregister(_stacks_on.pop())
+    if _wake_up:
+        with suppress(ValueError, OSError):
+            found = signal.set_wakeup_fd(-1)
+            if found not in _wake_up:
+                signal.set_wakeup_fd(found)
+        _wake_up.clear()
+
+
+def print_stacks_on(number: int) -> None:
+    """Have a signal print the stacks of all threads to standard error."""
+    faulthandler.register(number, file=STDERR, all_threads=True)
+    _stacks_on[:] = [number]
+
+
+@contextmanager
+def signals_wake(descriptor: int) -> Iterator[None]:
+    """Have each signal write its number to a socket inside the block, whichever thread the system gives it to.
+
+    Without that the main thread, which runs the handlers, would not notice a signal that comes a moment before it
+    begins to wait, or that another thread was interrupted by.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old = signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
+    _wake_up.append(descriptor)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):
+            _wake_up.remove(descriptor)
+        try:
+            signal.set_wakeup_fd(old)
+        except (OSError, ValueError):  # whoever set it, in a parent process perhaps, has closed it meanwhile
+            signal.set_wakeup_fd(-1)
+
+
+@contextmanager
+def stop_signals(on_signal: Callable[[signal.Signals], None]) -> Iterator[None]:
+    """Call `on_signal` for SIGINT, SIGTERM and those that refresh, inside the block."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        on_signal(signal.Signals(number))
+
+    numbers = [number for number in (*STOP_SIGNALS, *REFRESH_SIGNALS) if signal.getsignal(number) in _DEFAULTS]
+    for number in numbers:
+        take_signal(number, handle)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            give_back_signal(number)

@@ -1,0 +1,339 @@
+"""Request bodies on their way in and response bytes on their way out: memory first, then a temporary file.
+
+A `BodyBuffer` belongs to the leading thread until the request runs, then to the request. A `Pending` output is the one
+thing two threads may share: the thread that produces a response adds to it while the leader sends from it. Its `lock`
+guards everything in it.
+"""
+
+import errno
+import io
+import os
+import socket
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import IO, Any, Final
+
+from wiverno.foreign_code import guarded_logger, is_from_signal
+from wiverno.http.errors import ProtocolError
+
+logger = guarded_logger("wiverno")
+
+FIRST_CAPACITY: Final = 65536  # bytes reserved when a body is announced; more only as it arrives
+SEND_SIZE: Final = 262144  # bytes read from a file for one send where there is no sendfile
+MAX_GATHERED: Final = 64  # pieces handed to one sendmsg
+MAX_FLUSH: Final = 1 << 22  # bytes sent to one client before others have their turn
+MAX_SPOOL: Final = 1 << 24  # bytes after which output goes to a new temporary file, and the old one can go
+
+
+class BodyBuffer:
+    """One request body as it arrives.
+
+    Attributes:
+        received: bytes so far.
+    """
+
+    __slots__ = ("_file", "_memory", "_overflow", "received")
+
+    def __init__(self, overflow: int) -> None:
+        """A body of more than `overflow` bytes goes to a temporary file."""
+        self._memory: io.BytesIO | None = io.BytesIO()
+        self._file: IO[bytes] | None = None
+        self._overflow = overflow
+        self.received = 0
+
+    def append(self, data: bytes | memoryview) -> None:
+        """Add what has been received by other means.
+
+        Raises:
+            ProtocolError: 503 or 507: no temporary file can be had, or it can't grow.
+        """
+        if self._memory is not None and self.received + len(data) > self._overflow:
+            self._spill()
+        if self._memory is not None:
+            self._memory.seek(self.received)
+            self._memory.write(data)
+        else:
+            self._store(data)
+        self.received += len(data)
+
+    def receive(self, sock: socket.socket, length: int, scratch: memoryview) -> int:
+        """Receive once from `sock` towards a body of `length` bytes; return the count, 0 at the end of the stream.
+
+        In memory the bytes go straight into the buffer that the application will read. On the way to a file they pass
+        through `scratch`.
+
+        Raises:
+            BlockingIOError: nothing is there yet.
+            OSError: the connection broke.
+            ProtocolError: as in `append`.
+        """
+        wanted = length - self.received
+        if length > self._overflow:
+            if self._memory is not None:
+                self._spill()
+            count = sock.recv_into(scratch, min(wanted, len(scratch)))
+            self._store(scratch[:count])
+        else:
+            assert self._memory is not None
+            capacity = min(length, max(FIRST_CAPACITY, 2 * self.received))
+            if len(self._memory.getbuffer()) < capacity:
+                self._memory.seek(capacity - 1)
+                self._memory.write(b"\0")
+            with self._memory.getbuffer() as view:
+                count = sock.recv_into(view[self.received :])
+        self.received += count
+        return count
+
+    def _spill(self) -> None:
+        assert self._memory is not None
+        try:
+            self._file = tempfile.TemporaryFile(prefix="wiverno-body-", buffering=0)  # noqa: SIM115 - closed by close()
+        except OSError as error:
+            raise _no_room(error) from error
+        with self._memory.getbuffer() as view:
+            self._store(view[: self.received])
+        self._memory = None
+
+    def _store(self, data: bytes | memoryview) -> None:
+        assert self._file is not None
+        try:
+            _write_all(self._file, data)
+        except OSError as error:
+            raise _no_room(error) from error
+
+    def finish(self) -> Any:
+        """Return the body as a file object for wsgi.input, at its start."""
+        if self._memory is not None:
+            self._memory.truncate(self.received)
+            self._memory.seek(0)
+            return self._memory
+        assert self._file is not None
+        self._file.seek(0)
+        self._file = io.BufferedReader(self._file)  # type: ignore[type-var]
+        return self._file
+
+    def close(self) -> None:
+        """Give the memory or the file back."""
+        self._memory = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _no_room(error: OSError) -> ProtocolError:
+    """Tell the operator what is wrong with the temporary files, and the client as much as it may know."""
+    logger.error("A request's body can't be kept in a temporary file (TMPDIR says where): %s", error)
+    # RFC 4918 §11.5; the client can't help it, and may come again.
+    status = 507 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else 503
+    return ProtocolError(status, "the request's body can't be stored")
+
+
+def _write_all(file: IO[bytes], data: bytes | memoryview) -> None:
+    """Write all of `data` to an unbuffered file, whose write() may take less."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+# What sendfile(2) says of a file system that can only be read from.
+_NO_SENDFILE: Final = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+class FileSegment:
+    """A part of a file that waits to be sent; `on_close` is called when the segment is done with."""
+
+    __slots__ = ("count", "fd", "offset", "on_close")
+
+    def __init__(self, fd: int, offset: int, count: int, on_close: Callable[[], object] | None) -> None:
+        self.fd = fd
+        self.offset = offset
+        self.count = count
+        self.on_close = on_close
+
+    def close(self) -> None:
+        """Call `on_close`, which may be the application's, and log what it raises."""
+        if self.on_close is not None:
+            try:
+                self.on_close()
+            except BaseException as error:
+                if is_from_signal(error):
+                    raise
+                logger.exception("Exception in close() of the application's file")
+
+    def send_some(self, sock: socket.socket) -> None:
+        """Send until all has left, the file has ended, or others should have their turn.
+
+        Raises:
+            BlockingIOError: the client takes no more for now.
+            OSError: the connection broke.
+        """
+        end = max(self.count - MAX_FLUSH, 0)
+        while self.count > end and self.send(sock, plain=True):
+            pass
+
+    def send(self, sock: socket.socket, *, plain: bool) -> int:
+        """Send once from the file; return the count, 0 if the file is shorter than it was said to be.
+
+        Args:
+            sock: where to.
+            plain: whether the kernel may copy (sendfile(2)); it can't through TLS, whose sockets have `pending`.
+        """
+        if plain and hasattr(os, "sendfile") and not hasattr(sock, "pending"):
+            try:
+                sent = os.sendfile(sock.fileno(), self.fd, self.offset, min(self.count, MAX_FLUSH))
+            except OSError as error:
+                if error.errno not in _NO_SENDFILE:
+                    raise
+                sent = self._copy(sock)
+        else:
+            sent = self._copy(sock)
+        self.offset += sent
+        self.count -= sent
+        return sent
+
+    def _copy(self, sock: socket.socket) -> int:
+        data = _read_at(self.fd, min(self.count, SEND_SIZE), self.offset)
+        return sock.send(data) if data else 0
+
+
+def _read_at(fd: int, count: int, offset: int) -> bytes:
+    if hasattr(os, "pread"):
+        return os.pread(fd, count, offset)
+    os.lseek(fd, offset, os.SEEK_SET)
+    return os.read(fd, count)
+
+
+class Pending:
+    """Response bytes that did not leave at once. All methods but `wait_below` want `lock` held by the caller.
+
+    Attributes:
+        lock: guards the object; also the condition that a producer waits on.
+        size: bytes that wait.
+        sent: bytes that have left, for the minimum rate of readers.
+        since: when the object was made, monotonic seconds.
+        is_broken: the client is gone; whoever adds or waits is told.
+        is_retired: everything has left and the connection has dropped the object; start anew.
+    """
+
+    __slots__ = (
+        "_in_memory", "_overflow", "_segments", "_spool", "_spooled", "is_broken", "is_retired", "lock", "sent",
+        "since", "size",
+    )  # fmt: skip
+
+    def __init__(self, overflow: int, now: float) -> None:
+        """More than `overflow` bytes in memory go to a temporary file."""
+        self.lock = threading.Condition(threading.Lock())
+        self.size = 0
+        self.sent = 0
+        self.since = now
+        self.is_broken = False
+        self.is_retired = False
+        self._segments: deque[memoryview | FileSegment] = deque()
+        self._in_memory = 0
+        self._overflow = overflow
+        self._spool: IO[bytes] | None = None
+        self._spooled: FileSegment | None = None  # the last one of the spool
+
+    def add(self, data: bytes | memoryview) -> None:
+        """Keep bytes; past the overflow in a temporary file."""
+        size = len(data)
+        if not size:
+            return
+        # The first piece is in memory anyway, and the application holds on to it or not: no copy is smaller.
+        if self._in_memory and self._in_memory + size > self._overflow:
+            self._add_to_spool(data)
+        else:
+            self._segments.append(memoryview(data))
+            self._in_memory += size
+        self.size += size
+
+    def _add_to_spool(self, data: bytes | memoryview) -> None:
+        spool, last = self._spool, self._spooled
+        if spool is not None and last is not None:
+            if not last.count:
+                spool.truncate(0)  # all that was in it has left
+            elif spool.seek(0, os.SEEK_END) >= MAX_SPOOL:
+                last.on_close = spool.close
+                spool = None
+        if spool is None:
+            spool = self._spool = tempfile.TemporaryFile(prefix="wiverno-out-", buffering=0)  # noqa: SIM115 - see close()
+        offset = spool.seek(0, os.SEEK_END)
+        _write_all(spool, data)
+        if last is self._segments[-1] and last.fd == spool.fileno() and last.offset + last.count == offset:
+            last.count += len(data)
+        else:
+            self._spooled = FileSegment(spool.fileno(), offset, len(data), None)
+            self._segments.append(self._spooled)
+
+    def add_file(self, segment: FileSegment) -> None:
+        """Keep a part of a file; it counts as nothing in memory."""
+        self.size += segment.count
+        self._segments.append(segment)
+
+    def flush(self, sock: socket.socket, *, plain: bool) -> None:
+        """Send until nothing is left, or until others should have their turn.
+
+        Raises:
+            BlockingIOError: the client takes no more for now.
+            OSError: the connection broke, or a file became shorter than its response's head says.
+        """
+        segments = self._segments
+        end = self.sent + MAX_FLUSH
+        while segments and self.sent < end:
+            first = segments[0]
+            if isinstance(first, FileSegment):
+                sent = first.send(sock, plain=plain)
+                if not sent:
+                    raise OSError("the file ended before the response did")
+                if not first.count:
+                    segments.popleft()
+                    first.close()
+            else:
+                sent = self._flush_memory(sock)
+            self.size -= sent
+            self.sent += sent
+        if not segments:
+            self._close_spool()
+
+    def _flush_memory(self, sock: socket.socket) -> int:
+        segments = self._segments
+        views: list[memoryview] = []
+        for segment in segments:
+            if isinstance(segment, FileSegment) or len(views) == MAX_GATHERED:
+                break
+            views.append(segment)
+        gathered = len(views) > 1 and hasattr(sock, "sendmsg")
+        sent = sock.sendmsg(views) if gathered else sock.send(views[0])
+        left = sent
+        while left:
+            view = segments[0]
+            assert isinstance(view, memoryview)
+            if left < len(view):
+                segments[0] = view[left:]
+                break
+            left -= len(view)
+            segments.popleft()
+        self._in_memory -= sent
+        return sent
+
+    def wait_below(self, mark: int) -> None:
+        """Wait until at most `mark` bytes wait or the client is gone; the leader's deadlines bound the time."""
+        with self.lock:
+            self.lock.wait_for(lambda: self.size <= mark or self.is_broken or self.is_retired)
+
+    def close(self) -> None:
+        """Drop what waits and close what is owned; wake whoever waits."""
+        self.is_broken = True
+        for segment in self._segments:
+            if isinstance(segment, FileSegment):
+                segment.close()
+        self._segments.clear()
+        self._close_spool()
+        self.lock.notify_all()
+
+    def _close_spool(self) -> None:
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = self._spooled = None

@@ -1,0 +1,208 @@
+"""Certificate files → a context for handshakes that can be renewed while the server runs.
+
+The files are read in a thread that does nothing else. What stands in their place may be a FIFO, a device, or a file
+of a network disk that does not answer: reading it may never return, and neither may asking for its date. So the leader
+only begins to read; a start, a reload and the start of a worker wait for a bounded time. A thread that hangs is left
+alone, the certificates in use stay, and nothing more is begun before it comes back.
+"""
+
+import contextlib
+import ssl
+import stat
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+from wiverno.config.settings import Adjustments
+from wiverno.core.loop.event_loop import Loop
+from wiverno.files import SetupError, absolute, error_text
+from wiverno.foreign_code import guarded_logger
+
+logger = guarded_logger("wiverno")
+
+# TLS 1.2 with forward secrecy and authenticated encryption only (RFC 9325 §4.2); 1.3 has no other ciphers.
+CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+CHECK_INTERVAL: Final = 2.0  # seconds between two looks at the certificate files
+READ_TIMEOUT: Final = 5.0  # seconds that a start or a reload waits for the files
+LARGEST: Final = 16 << 20  # bytes; all authorities of an operating system are a quarter of a megabyte
+
+_VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+_CLIENTS: Final = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
+_KINDS: Final = {
+    stat.S_IFDIR: "a directory", stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}  # fmt: skip
+
+
+class Certificates:
+    """The context that new connections are served with; the attribute changes, a context does not.
+
+    Attributes:
+        context: of the files as they were last read without a mistake.
+    """
+
+    context: ssl.SSLContext
+
+    def __init__(self, settings: Adjustments) -> None:
+        """Read the files.
+
+        Raises:
+            SetupError: one of them can't be read in time or used; the message names it.
+        """
+        self._settings = settings
+        # The application may change the current directory before they are read again.
+        self._certfile = absolute(settings.certfile or "")
+        self._keyfile = absolute(settings.keyfile) if settings.keyfile else None
+        self._ca_certs = absolute(settings.ca_certs) if settings.ca_certs else None
+        self._seen: tuple[object, ...] | None = None
+        self._mistake: OSError | None = None
+        self._has_complained = False
+        self._reading = threading.Thread(target=self._read_first, name="wiverno-certificates", daemon=True)
+        self._reading.start()
+        self._reading.join(READ_TIMEOUT)
+        if self._reading.is_alive():
+            raise SetupError(f"certfile {self._names}: could not be read within {READ_TIMEOUT:g} s")
+        if self._mistake is not None:
+            raise self._mistake
+
+    @property
+    def _names(self) -> str:
+        return ", keyfile ".join(name for name in (self._settings.certfile, self._settings.keyfile) if name)
+
+    def renew(self, *, only_if_changed: bool = False, wait: float = 0.0) -> None:
+        """Begin to read the files again; from any thread. A mistake is logged, no more.
+
+        Connections that are open keep what they have.
+
+        Args:
+            only_if_changed: do so if a file is not the one that was read, or has changed since.
+            wait: seconds to wait for the result; not for a thread that hangs already.
+        """
+        if self._reading.is_alive():
+            if not self._has_complained:
+                self._has_complained = True
+                logger.error("the certificates stay as they are: certfile %s: still being read", self._names)
+            return
+        self._has_complained = False
+        thread = threading.Thread(
+            target=self._read_again, args=(only_if_changed,), name="wiverno-certificates", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:  # "can't start new thread": a limit of the system
+            logger.error("the certificates stay as they are: %s", error)
+            return
+        self._reading = thread
+        thread.join(wait)
+
+    # ---------------------------------------------------------------- in the reading thread
+
+    def _read_first(self) -> None:
+        try:
+            self._seen = self._state()
+            self.context = self._made()
+        except OSError as error:
+            self._mistake = error
+
+    def _read_again(self, only_if_changed: bool) -> None:
+        state = self._state()
+        if only_if_changed and state == self._seen:
+            return
+        self._seen = state
+        try:
+            self.context = self._made()
+        except OSError as error:
+            logger.error("the certificates stay as they are: %s", error)
+        else:
+            logger.info("certificates read from %s", self._settings.certfile)
+
+    def _state(self) -> tuple[object, ...]:
+        """Return what changes when a file does."""
+        state: list[object] = []
+        for name in (self._certfile, self._keyfile, self._ca_certs):
+            if name is not None:
+                with contextlib.suppress(OSError):
+                    found = Path(name).stat()
+                    state.append((name, found.st_mtime_ns, found.st_size, found.st_ino))
+        return tuple(state)
+
+    def _made(self) -> ssl.SSLContext:
+        settings = self._settings
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = _VERSIONS[settings.tls_min_version]
+        context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_SINGLE_ECDH_USE
+        context.set_ciphers(CIPHERS)
+        context.set_alpn_protocols(["http/1.1"])
+        _require_file(f"certfile {settings.certfile}", self._certfile)
+        if self._keyfile is not None:
+            _require_file(f"keyfile {settings.keyfile}", self._keyfile)
+        try:
+            # An encrypted key would ask for its password on the terminal, which no one watches.
+            context.load_cert_chain(self._certfile, self._keyfile, password=lambda: b"")
+        except (OSError, ValueError) as error:
+            raise SetupError(f"certfile {self._names}: {_reason(error)}") from error
+        if self._ca_certs is not None:
+            _require_file(f"ca_certs {settings.ca_certs}", self._ca_certs)
+            try:
+                context.load_verify_locations(self._ca_certs)
+            except OSError as error:
+                raise SetupError(f"ca_certs {settings.ca_certs}: {_reason(error)}") from error
+        context.verify_mode = _CLIENTS[settings.client_cert]
+        return context
+
+
+def _require_file(name: str, path: str) -> None:
+    """Refuse what is no file of a sensible size; `name` is what messages call it.
+
+    Raises:
+        SetupError: it is something else, or can't be looked at.
+    """
+    try:
+        found = Path(path).stat()
+    except OSError as error:
+        raise SetupError(f"{name}: {_reason(error)}") from error
+    if not stat.S_ISREG(found.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(found.st_mode), "something else")
+        raise SetupError(f"{name}: it is {kind}, not a file")
+    if found.st_size > LARGEST:
+        raise SetupError(f"{name}: it has {found.st_size} bytes, more than any certificate ({LARGEST})")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        words = (error.reason or "").lower().replace("_", " ")
+        return {
+            "key values mismatch": "the key does not belong to the certificate",
+            "no start line": "no PEM certificate or key in it",
+            "bad decrypt": "the key is encrypted; decrypt it: openssl pkey -in key.pem -out plain.pem",
+            "bad password read": "the key is encrypted; decrypt it: openssl pkey -in key.pem -out plain.pem",
+        }.get(words, words or "no PEM certificate or key in it")
+    return error_text(error)
+
+
+class CertificateWatcher:
+    """Stands among the loop's deadlines and has the certificate files looked at every two seconds."""
+
+    __slots__ = ("_certificates", "_loop", "_next", "fd", "tick")
+
+    def __init__(self, certificates: Certificates, loop: Loop) -> None:
+        self.fd = -1
+        self.tick = 0
+        self._certificates = certificates
+        self._loop = loop
+        self._next = 0.0
+        self.expire()
+
+    def ready(self, events: int) -> None:
+        """Do nothing: it has no descriptor."""
+
+    def deadline(self) -> float:
+        """Return when to look next."""
+        return self._next
+
+    def expire(self) -> None:
+        """Look."""
+        self._certificates.renew(only_if_changed=True)
+        self._next = time.monotonic() + CHECK_INTERVAL
+        self._loop.watch(self, self._next)

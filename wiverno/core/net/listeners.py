@@ -1,0 +1,315 @@
+"""Addresses and inherited descriptors → listening sockets.
+
+Each listener knows how it is to be named in URLs and logs, and cleans up what it made: a Unix socket's file is removed
+when the listener that created it closes, and only then.
+"""
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+import sys
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from wiverno.config.settings import Address, Adjustments, FdAddress, TcpAddress, UnixAddress
+from wiverno.core.loop.descriptors import Descriptor
+from wiverno.core.ownership import Owner, future_owner, give_socket
+from wiverno.files import error_text, unix_path
+from wiverno.standard_streams import reserve_descriptors
+
+HAS_UNIX: Final = hasattr(socket, "AF_UNIX")
+
+PORT_ATTEMPTS: Final = 10  # ports to try for one that is free in every family
+
+
+@dataclass(slots=True)
+class Listener:
+    """A bound socket and what is to be said of it.
+
+    Attributes:
+        socket: bound, not blocking; listening once `listen` was called.
+        host: the address it is bound to; a Unix socket's path.
+        port: its port, 0 for a Unix socket.
+        is_unix: whether clients come through a file.
+        path: the file to remove at the end, "" if somebody else made the socket.
+        is_listening: whether clients can connect already.
+        identity: device and inode of that file, so that another server's file of the same name is left alone.
+        descriptor: what the socket's number stood for, so that its loss is noticed.
+        owner: the process that removes the file: no copy of the listener in another one does.
+    """
+
+    socket: socket.socket
+    host: str
+    port: int
+    is_unix: bool = False
+    path: str = ""
+    is_listening: bool = False
+    identity: tuple[int, int] = (0, 0)
+    owner: int = field(default_factory=os.getpid)
+    descriptor: Descriptor = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.descriptor = Descriptor(self.socket.fileno(), f"the listening socket {self}")
+
+    def __str__(self) -> str:
+        if self.is_unix:
+            return f"unix:{self.host}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def listen(self, backlog: int) -> None:
+        """Let clients connect; `backlog` is how many may wait for accept (listen(2))."""
+        if not self.is_listening:
+            self.socket.listen(backlog)
+            self.is_listening = True
+
+    def close(self) -> None:
+        """Close the socket, unless its number is used for something else now, and remove the file it made."""
+        if not self.descriptor.is_ours():
+            self.socket.detach()
+        self.socket.close()
+        if self.path and self.owner == os.getpid():
+            with contextlib.suppress(OSError):
+                if self.is_own_file():
+                    Path(self.path).unlink()
+        self.path = ""
+
+    def is_own_file(self) -> bool:
+        """Tell whether the Unix socket's file is there and is the one that was made for this socket.
+
+        Raises:
+            OSError: it can't be looked at.
+        """
+        return bool(self.path) and _identity(self.path) == self.identity
+
+
+def open_listeners(adjustments: Adjustments) -> list[Listener]:
+    """Bind everything the settings name, in order; nothing stays open if one of them fails.
+
+    Raises:
+        OSError: with the operating system's text and the address.
+    """
+    listeners: list[Listener] = []
+    try:
+        listeners.extend(adopt(sock) for sock in adjustments.sockets)
+        for address in adjustments.addresses:
+            listeners.extend(open_address(address, adjustments, listeners))
+    except BaseException:
+        for listener in listeners:
+            listener.close()
+        raise
+    return listeners
+
+
+def open_address(address: Address, adjustments: Adjustments, others: Iterable[Listener] = ()) -> list[Listener]:
+    """Bind one address, apart from what `others` are bound to already.
+
+    Raises:
+        OSError: as `open_listeners`.
+    """
+    if isinstance(address, UnixAddress):
+        return [bind_unix(address.path, adjustments.unix_socket_perms, future_owner(adjustments))]
+    if isinstance(address, FdAddress):
+        return [adopt(inherited(address.name))]
+    # Two spellings may stand for one address: "localhost:80 127.0.0.1:80".
+    bound = {(listener.host, listener.port) for listener in others if not listener.is_unix}
+    return bind_tcp(address, ipv4=adjustments.ipv4, ipv6=adjustments.ipv6, without=bound)
+
+
+def bind_tcp(
+    address: TcpAddress, *, ipv4: bool, ipv6: bool, without: Collection[tuple[str, int]] = ()
+) -> list[Listener]:
+    """Bind every address that the host stands for; "*" and "" stand for all of this machine's.
+
+    Args:
+        address: what to listen on.
+        ipv4: whether to use the IPv4 addresses.
+        ipv6: whether to use the IPv6 addresses.
+        without: hosts and ports to leave out, because they are bound already.
+
+    Raises:
+        OSError: with the operating system's text and the address.
+    """
+    family = socket.AF_UNSPEC
+    if ipv4 and not (ipv6 and socket.has_ipv6):
+        family = socket.AF_INET
+    elif ipv6 and not ipv4:
+        family = socket.AF_INET6
+    host = None if address.host in ("", "*") else address.host
+    try:
+        found = socket.getaddrinfo(
+            host, address.port, family, socket.SOCK_STREAM, socket.IPPROTO_TCP, socket.AI_PASSIVE
+        )
+    except socket.gaierror as error:
+        raise OSError(error.errno, f"{error.strerror}: host {address.host!r} can't be resolved") from error
+    names = list(dict.fromkeys((family, name) for family, _, _, _, name in found if name[:2] not in without))
+    if not names:
+        return []
+    for attempt in range(PORT_ATTEMPTS):
+        try:
+            return _bind_all(names, address)
+        except OSError as error:
+            # Only port 0 can do better next time: what the system chose for one family was taken in the other.
+            if address.port or error.errno != errno.EADDRINUSE or attempt == PORT_ATTEMPTS - 1:
+                raise
+    raise AssertionError  # the last attempt has returned or raised
+
+
+def _bind_all(names: Sequence[tuple[int, Any]], address: TcpAddress) -> list[Listener]:
+    """Bind (family, socket name) pairs; nothing stays open if one of them fails."""
+    listeners: list[Listener] = []
+    port = address.port
+    unavailable: OSError | None = None
+    for family, name in names:
+        try:
+            # Port 0: the first listener's port serves the others too, so that one URL reaches all of them.
+            listener = _bind_one(family, (name[0], port or name[1], *name[2:]))
+        except OSError as error:
+            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT) and len(names) > 1:
+                unavailable = error  # a name may stand for a family that this machine does not have
+                continue
+            for made in listeners:
+                made.close()
+            raise
+        listeners.append(listener)
+        port = port or listener.port
+    if unavailable is not None and not listeners:
+        raise unavailable
+    return listeners
+
+
+def _bind_one(family: int, name: tuple[object, ...]) -> Listener:
+    reserve_descriptors()
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            # On Windows SO_REUSEADDR lets two servers share a port.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        # Inherited by accepted sockets on Linux and the BSDs; the loop sets it again where it is not.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setblocking(False)
+        sock.bind(name)
+    except OSError as error:
+        sock.close()
+        raise type(error)(error.errno, f"{error_text(error)}: {name[0]}:{name[1]}") from error
+    bound = sock.getsockname()
+    return Listener(sock, str(bound[0]), int(bound[1]))
+
+
+def bind_unix(path: str, mode: int, owner: Owner | None = None) -> Listener:
+    """Bind a Unix socket whose file never has wider permissions than `mode`, and belongs to `owner`.
+
+    A file left behind by a server that is gone is removed, if it is a socket and nobody answers on it.
+    """
+    if not HAS_UNIX:
+        raise OSError(errno.EAFNOSUPPORT, "Unix sockets are not available on this system")
+    reserve_descriptors()
+    place = unix_path(path)
+    _remove_stale(place)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _created_with(sock, mode):
+            sock.bind(place)
+        sock.setblocking(False)
+        if owner is None:
+            Path(place).chmod(mode)  # what the umask took away comes back
+        else:
+            give_socket(place, owner, mode)
+    except OSError as error:
+        sock.close()
+        raise type(error)(error.errno, f"{error_text(error)}: {place}") from error
+    # The directory that holds the file now, even if a symbolic link on the way to it is changed meanwhile.
+    file = str(Path(place).parent.resolve() / Path(place).name)
+    return Listener(sock, path, 0, is_unix=True, path=file, identity=_identity(file))
+
+
+@contextlib.contextmanager
+def _created_with(sock: socket.socket, mode: int) -> Iterator[None]:
+    """See to it that the file which bind() creates in this block has no permission beyond `mode`.
+
+    A chmod() afterwards would leave a moment in which anybody can connect. Linux takes the file's mode from the
+    socket's own; elsewhere the umask has to be changed for that moment, and never to a wider one, because it is the
+    whole process's.
+    """
+    try:
+        os.fchmod(sock.fileno(), mode)
+    except (OSError, AttributeError):  # macOS refuses it for sockets, Windows does not have it
+        pass
+    else:
+        if sys.platform == "linux":
+            yield
+            return
+    umask = os.umask(0o777)
+    os.umask(umask | (0o777 & ~mode))
+    try:
+        yield
+    finally:
+        os.umask(umask)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    status = os.lstat(path)
+    return status.st_dev, status.st_ino
+
+
+def _remove_stale(path: str) -> None:
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise OSError(errno.EEXIST, f"{path} exists and is not a socket; it was left alone")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError):
+                Path(path).unlink()
+            return
+        except (TimeoutError, BlockingIOError):
+            pass  # its backlog is full: somebody listens
+        except OSError as error:
+            raise OSError(error.errno, f"{path}: can't tell whether it is in use: {error_text(error)}") from error
+    raise OSError(errno.EADDRINUSE, f"{os.strerror(errno.EADDRINUSE)}: a server answers on {path}")
+
+
+def adopt(sock: socket.socket) -> Listener:
+    """Take over a socket that somebody else has bound."""
+    sock.setblocking(False)
+    name = sock.getsockname()
+    if HAS_UNIX and sock.family == socket.AF_UNIX:
+        path = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else str(name)
+        listener = Listener(sock, path, 0, is_unix=True)
+    else:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener = Listener(sock, str(name[0]), int(name[1]))
+    with contextlib.suppress(OSError, AttributeError):
+        listener.is_listening = bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    return listener
+
+
+def inherited(name: str) -> socket.socket:
+    """Return the socket behind a descriptor that the parent process handed over.
+
+    Args:
+        name: the descriptor's number; systemd's names were turned into numbers when the settings were read.
+
+    Raises:
+        OSError: there is no such descriptor, or it is no socket.
+    """
+    if not name.isdigit():
+        raise OSError(errno.ENOENT, f"no inherited socket is named {name!r}")
+    try:
+        sock = socket.socket(fileno=int(name))
+    except OSError as error:
+        raise OSError(error.errno, f"descriptor {name} is no socket: {error_text(error)}") from error
+    sock.set_inheritable(False)  # programs that the application starts would keep the port
+    return sock

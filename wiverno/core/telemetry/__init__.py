@@ -1,0 +1,1 @@
+"""What is recorded of a running server: access log, counters, heartbeat, slow requests, status."""

@@ -1,0 +1,162 @@
+"""What a process counts, in memory that other processes can read while it does.
+
+A `Counters` is a row of float64 cells. In one process the row is private; under a supervisor it is a row of a shared
+memory map, which the worker writes and the supervisor reads without asking: a worker that hangs can still be looked at.
+Whole numbers are exact up to 2⁵³. A row has one writer at a time (the observer's lock, or the leader); readers may see
+one cell a moment before another.
+"""
+
+import os
+import sys
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from wiverno.core.telemetry.access_log import Record
+
+# Upper bounds of the histograms' buckets in seconds; the last bucket takes the rest.
+BOUNDS: Final = (
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+)  # fmt: skip
+
+SUM: Final = "sum"  # several processes have it together
+OWN: Final = "own"  # one process has it; for several there is no such figure
+
+# What is so now, by name, and what it means for several processes.
+GAUGES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "pid": OWN,
+        "beat": OWN,  # monotonic seconds of the last sign of life
+        "connections": SUM,
+        "busy": SUM,  # threads held up in the application
+        "threads": SUM,
+        "queued": SUM,  # requests that wait for a thread
+        "resident": SUM,  # bytes of memory; what processes share counts in each
+        "draining": SUM,  # processes that finish their requests and take no new ones
+        "patience": OWN,  # seconds that a process may keep idle connections at its end
+    }
+)
+TOTALS: Final = ("requests", "refused", "bytes", "seconds", "waited", "stuck")
+CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
+
+_SUMS: Final = tuple(name for name, kind in GAUGES.items() if kind == SUM)
+_BUCKETS: Final = len(BOUNDS) + 1
+_TOTALS_AT: Final = len(GAUGES)
+_CLASSES_AT: Final = _TOTALS_AT + len(TOTALS)
+_LATENCY_AT: Final = _CLASSES_AT + len(CLASSES)
+_WAIT_AT: Final = _LATENCY_AT + _BUCKETS
+WIDTH: Final = _WAIT_AT + _BUCKETS
+CELL: Final = 8  # bytes
+
+_AT: Final = {name: position for position, name in enumerate((*GAUGES, *TOTALS))}
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """A reading of one row, or the sum of several.
+
+    Attributes:
+        gauges: what is so now, by name; in a sum those that GAUGES calls sums.
+        totals: what has been counted since the start, by name; times in seconds.
+        classes: responses by class of status.
+        latency: responses by time in the application, for the buckets of BOUNDS and one more.
+        wait: the same by time waited before.
+    """
+
+    gauges: dict[str, float] = field(default_factory=lambda: dict.fromkeys(GAUGES, 0.0))
+    totals: dict[str, float] = field(default_factory=lambda: dict.fromkeys(TOTALS, 0.0))
+    classes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CLASSES, 0))
+    latency: tuple[int, ...] = (0,) * _BUCKETS
+    wait: tuple[int, ...] = (0,) * _BUCKETS
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            {name: self.gauges[name] + other.gauges[name] for name in _SUMS},
+            {name: value + other.totals[name] for name, value in self.totals.items()},
+            {name: value + other.classes[name] for name, value in self.classes.items()},
+            tuple(map(sum, zip(self.latency, other.latency, strict=True))),
+            tuple(map(sum, zip(self.wait, other.wait, strict=True))),
+        )
+
+    def without_gauges(self) -> "Counts":
+        """Return what stays of a process that has ended."""
+        gauges = dict.fromkeys(_SUMS, 0.0)
+        return Counts(gauges, self.totals, self.classes, self.latency, self.wait)
+
+
+class Counters:
+    """One row of cells."""
+
+    __slots__ = ("_cells",)
+
+    def __init__(self, cells: Any = None) -> None:
+        """`cells` is WIDTH cells of float64; without it the row is private."""
+        self._cells: Any = memoryview(bytearray(WIDTH * CELL)).cast("d") if cells is None else cells
+
+    def clear(self) -> None:
+        """Set everything to 0."""
+        for position in range(WIDTH):
+            self._cells[position] = 0.0
+
+    def get(self, name: str) -> float:
+        """Return a gauge or total."""
+        return float(self._cells[_AT[name]])
+
+    def set(self, name: str, value: float) -> None:
+        """Set a gauge."""
+        self._cells[_AT[name]] = value
+
+    def increase(self, name: str, amount: float = 1.0) -> None:
+        """Add to a total."""
+        self._cells[_AT[name]] += amount
+
+    def add(self, batch: Sequence[Record]) -> None:
+        """Count responses."""
+        cells = self._cells
+        sent_sum, seconds, waited, refused = 0, 0.0, 0.0, 0
+        for _, _, head, sent, since, started, ended in batch:
+            code = 500 if head is None else head.code
+            cells[_CLASSES_AT - 1 + code // 100] += 1.0
+            if started == ended:
+                refused += 1  # the server's own answer: nothing ran
+                sent_sum += sent
+                continue
+            sent_sum += sent
+            seconds += ended - started
+            waited += started - since
+            cells[_LATENCY_AT + bisect_left(BOUNDS, ended - started)] += 1.0
+            cells[_WAIT_AT + bisect_left(BOUNDS, started - since)] += 1.0
+        for name, amount in (
+            ("requests", len(batch) - refused), ("refused", refused), ("bytes", sent_sum), ("seconds", seconds),
+            ("waited", waited),
+        ):  # fmt: skip
+            cells[_AT[name]] += amount
+
+    def read(self) -> Counts:
+        """Return what the row says now."""
+        cells = self._cells.tolist()
+        return Counts(
+            dict(zip(GAUGES, cells, strict=False)),
+            dict(zip(TOTALS, cells[_TOTALS_AT:], strict=False)),
+            {name: int(value) for name, value in zip(CLASSES, cells[_CLASSES_AT:], strict=False)},
+            tuple(map(int, cells[_LATENCY_AT:_WAIT_AT])),
+            tuple(map(int, cells[_WAIT_AT:WIDTH])),
+        )
+
+
+def resident_bytes() -> int:
+    """Return how much memory this process has in RAM, in bytes; 0 where that can't be told."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * _PAGE
+    except (OSError, ValueError, IndexError):
+        pass
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,255 @@
+"""What is noted of every response, when something is to be noted: a gateway that looks at the clock.
+
+A server without access log, metrics and limit of requests has no observer, and its connections have plain gateways: the
+hot path does not know that this file exists. Otherwise a connection gets an `RecordingGateway`, which notes a response
+when the application has finished, and the loop flushes what was noted before it waits.
+
+When a request's waiting began is known already: it is when the connection last received something.
+"""
+
+import itertools
+import re
+import secrets
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Final
+
+from wiverno.config.settings import Adjustments
+from wiverno.core.context import ServerContext
+from wiverno.core.http1.output import RUNNING
+from wiverno.core.log_files import reopen_log_files
+from wiverno.core.telemetry.access_log import AccessLog, Record, needs_request_id, needs_times
+from wiverno.core.telemetry.counters import Counters
+from wiverno.foreign_code import guarded_logger, is_from_signal
+from wiverno.http.response import DateAndServer
+from wiverno.wsgi.environ import Environ
+from wiverno.wsgi.gateway import SUSPENDED, Application, Gateway
+
+logger = guarded_logger("wiverno")
+
+# What an id from a proxy may look like: anything else is replaced, so that ids can be searched for.
+_ID: Final = re.compile(r"[0-9A-Za-z._:/+=@-]{1,128}")
+
+
+class RequestRecorder:
+    """Takes note of responses; every method may be called by any thread.
+
+    Attributes:
+        note: takes a Record; it is written by the next `flush`.
+        with_ids: every request gets an id.
+        is_plain: records need neither times nor ids.
+        has_log: records are for an access log, too, so that they need the environ.
+    """
+
+    def __init__(
+        self,
+        access_log: AccessLog | None,
+        *,
+        with_ids: bool = False,
+        is_timed: bool = True,
+    ) -> None:
+        """`access_log` is closed by `close`."""
+        self._counters: Counters | None = None
+        self.with_ids = with_ids
+        self.is_plain = not is_timed and not with_ids
+        self._access_log = access_log
+        self.has_log = access_log is not None
+        self._records: deque[Record] = deque()
+        self.note = self._records.append
+        self._lock = threading.Lock()
+        self._prefix = secrets.token_hex(4)
+        self._numbers = itertools.count(1)
+
+    def count_into(self, counters: Counters) -> None:
+        """Count what is noted from now on."""
+        self._counters = counters
+        self.is_plain = False
+
+    def request_id(self, environ: Environ, *, trusted: bool) -> str:
+        """Return the id that a trusted proxy gave the request, or a new one."""
+        if trusted:
+            given = environ.get("HTTP_X_REQUEST_ID", "")
+            if _ID.fullmatch(given):
+                return str(given)
+        return f"{self._prefix}-{next(self._numbers):x}"
+
+    def record_error_response(self, environ: Environ, code: int, sent: int) -> None:
+        """Note an answer that the server gave by itself, with `sent` bytes of content."""
+        now = time.monotonic()
+        method = environ.get("REQUEST_METHOD") or "-"
+        if not environ.get("REQUEST_URI"):
+            environ = {**environ, "REQUEST_URI": "-"}
+        self.note((environ, method, ErrorResponseHead(code), sent, now, now, now))
+
+    def flush(self) -> None:
+        """Write what has been noted; it raises nothing that is not a signal handler's."""
+        records = self._records
+        if not records:
+            return
+        with self._lock:
+            batch = [records.popleft() for _ in range(len(records))]
+            try:
+                if self._counters is not None:
+                    self._counters.add(batch)
+                if self._access_log is not None:
+                    self._access_log.write(batch)
+            except BaseException as error:
+                if is_from_signal(error):
+                    raise
+                logger.error("%d response(s) are missing in the access log", len(batch), exc_info=error)
+
+    def check(self) -> None:
+        """Make sure that the access log's descriptor still is the log's (now and then)."""
+        with self._lock:
+            if self._access_log is not None:
+                self._access_log.check()
+
+    def reopen(self) -> None:
+        """Open log files anew."""
+        self.flush()
+        with self._lock:
+            if self._access_log is not None:
+                self._access_log.reopen()
+        reopen_log_files()
+
+    def close(self) -> None:
+        """Write everything and close files."""
+        self.flush()
+        with self._lock:
+            if self._access_log is not None:
+                self._access_log.close()
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorResponseHead:
+    """The head of an answer that the server gave by itself, as far as it is noted."""
+
+    code: int
+
+
+def new_recorder(settings: Adjustments) -> RequestRecorder | None:
+    """Return what is to be noted of responses for the access log, None if there is none.
+
+    Raises:
+        OSError: the access log can't be opened.
+    """
+    form = settings.access_log_format
+    if not settings.access_log:
+        return None
+    log = AccessLog(settings.access_log, form, sample=settings.access_log_sample, skip=settings.access_log_skip)
+    return RequestRecorder(log, with_ids=needs_request_id(form), is_timed=needs_times(form))
+
+
+class RecordingGateway(Gateway):
+    """A gateway that tells an observer of each response."""
+
+    __slots__ = ("_noted", "_recorder", "_trusted")
+
+    def __init__(
+        self,
+        recorder: RequestRecorder,
+        application: Application,
+        sink: Any,
+        variables: Environ,
+        signature: DateAndServer,
+        ident: str,
+        *,
+        expose: bool,
+        trusted: bool,
+    ) -> None:
+        """`sink` is the connection, `variables` its own; `trusted` says whether its peer is a trusted proxy."""
+        super().__init__(application, sink, variables, signature, ident, expose=expose)
+        self._recorder = recorder
+        self._trusted = trusted
+        self._noted: tuple[Environ, float, float] | None = None  # of a suspended response
+
+    def respond(self, environ: Environ) -> int:
+        """Run one request as the gateway does, and note its response."""
+        recorder = self._recorder
+        connection: Any = self.sink
+        if recorder.with_ids:
+            environ["wiverno.request_id"] = recorder.request_id(environ, trusted=self._trusted)
+        # From its call on the environ is the application's own.
+        has_log = recorder.has_log
+        seen = _copied(environ) if has_log else _NOTHING
+        if recorder.is_plain:
+            outcome = _respond(self, environ)
+            try:
+                if "REMOTE_USER" in environ:
+                    _take_user(environ, seen)
+            except BaseException as error:  # noqa: BLE001 - see _pass_signal
+                _pass_signal(error)
+            if outcome == SUSPENDED:
+                self._noted = (seen, 0.0, 0.0)
+                return outcome
+            recorder.note((seen, self.method, self.head, self.sent, 0.0, 0.0, 0.0))
+        else:
+            since = connection.since
+            started = time.monotonic()
+            outcome = _respond(self, environ)
+            if has_log:
+                try:
+                    if "REMOTE_USER" in environ:
+                        _take_user(environ, seen)
+                except BaseException as error:  # noqa: BLE001 - see _pass_signal
+                    _pass_signal(error)
+            if outcome == SUSPENDED:
+                self._noted = (seen, since, started)
+                return outcome
+            recorder.note((seen, self.method, self.head, self.sent, since, started, time.monotonic()))
+        if connection.state == RUNNING:
+            # This thread does not lead: nobody may be about to flush.
+            recorder.flush()
+        return outcome
+
+    def resume(self) -> int:
+        """Go on with a suspended response, and note it when it is complete."""
+        outcome = super().resume()
+        if outcome != SUSPENDED:
+            self._note_suspended()
+        return outcome
+
+    def abandon(self) -> None:
+        """Drop a suspended response, and note what there was of it."""
+        super().abandon()
+        self._note_suspended()
+
+    def _note_suspended(self) -> None:
+        noted, self._noted = self._noted, None
+        if noted is not None:
+            environ, since, started = noted
+            self._recorder.note((environ, self.method, self.head, self.sent, since, started, time.monotonic()))
+
+
+_respond: Final = Gateway.respond
+_NOTHING: Final[Environ] = {}
+
+
+def _copied(environ: Environ) -> Environ:
+    """Return a copy without the callables of the request: they could not be used again as long as it is kept."""
+    seen = environ.copy()
+    seen["wsgi.early_hints"] = seen["wiverno.client_disconnected"] = seen["waitress.client_disconnected"] = None
+    return seen
+
+
+def _take_user(environ: Environ, seen: Environ) -> None:
+    """Take over REMOTE_USER, the one variable that the log has from the application, as text."""
+    user = environ["REMOTE_USER"]
+    if user is not None:
+        seen["REMOTE_USER"] = user if type(user) is str else str.__str__(str(user))
+
+
+def _pass_signal(error: BaseException) -> None:
+    """Drop what a key's or a lazy user's own code has raised: the user stays unknown."""
+    if is_from_signal(error):
+        raise error
+
+
+def gateway_for(connection: Any, context: ServerContext, *, trusted: bool) -> Gateway:
+    """Return a connection's gateway; `trusted` says whether its peer is a trusted proxy."""
+    common = context.application, connection, connection.base, context.signature, context.ident
+    if context.recorder is None:
+        return Gateway(*common, expose=context.expose_tracebacks)
+    return RecordingGateway(context.recorder, *common, expose=context.expose_tracebacks, trusted=trusted)

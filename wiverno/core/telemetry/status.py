@@ -1,0 +1,110 @@
+"""What can be said of a running service, and what it can be asked to do: plain values for the admin room."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
+from typing import Final, Protocol
+
+from wiverno.core.telemetry.counters import Counts
+
+# Seconds without a turn of its loop after which a process counts as one that serves no requests. With several threads
+# the leader is held up for milliseconds; a process of one thread does not come round as long as a request takes.
+LONGEST_SILENCE: Final = 5.0
+LONGEST_SILENCE_ALONE: Final = 30.0
+
+STARTING: Final = "starting"
+READY: Final = "ready"
+LEAVING: Final = "leaving"  # finishes its requests, takes no new ones
+STOPPING: Final = "stopping"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """One process that serves.
+
+    Attributes:
+        pid: its process id.
+        state: starting, ready or leaving.
+        generation: 1 for the configuration of the start, one more for each reload.
+        age: seconds since it was started.
+        silence: seconds since its last sign of life.
+        counts: what it has counted.
+    """
+
+    pid: int
+    state: str
+    generation: int
+    age: float
+    silence: float
+    counts: Counts
+
+    @property
+    def is_turning(self) -> bool:
+        """Whether its loop goes round, so that requests are served."""
+        is_alone = self.counts.gauges["threads"] <= 1
+        return self.silence <= (LONGEST_SILENCE_ALONE if is_alone else LONGEST_SILENCE)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """The whole service.
+
+    Attributes:
+        state: starting, ready or stopping.
+        pid: the main process, which takes the signals.
+        version: wiverno's.
+        age: seconds since the start.
+        addresses: where it listens.
+        workers: the processes that serve; in one process that one.
+        wanted: how many of them there should be.
+        ended: what processes had counted that are gone.
+        restarts: processes replaced, by reason.
+        reloads: reloads that succeeded, and that failed.
+        last_failure: why the last reload failed, "" if it did not.
+    """
+
+    state: str
+    pid: int
+    version: str
+    age: float
+    addresses: tuple[str, ...]
+    workers: tuple[WorkerStatus, ...]
+    wanted: int
+    ended: Counts = field(default_factory=Counts)
+    restarts: Mapping[str, int] = field(default_factory=dict)
+    reloads: tuple[int, int] = (0, 0)
+    last_failure: str = ""
+
+    @property
+    def total(self) -> Counts:
+        """The sum over all processes, with those that are gone; what one process has for itself is not in it."""
+        return reduce(add, (worker.counts for worker in self.workers), self.ended.without_gauges())
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether the loop of a process turns, by the heartbeats."""
+        return any(worker.is_turning for worker in self.workers)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests should be sent here."""
+        return self.state == READY and any(worker.state == READY and worker.is_turning for worker in self.workers)
+
+
+class RefusedError(Exception):
+    """What was asked can't be done; the text says why."""
+
+
+class Control(Protocol):
+    """The service as the admin room sees it; any thread may call it."""
+
+    def status(self) -> ServiceStatus:
+        """Return what is so now."""
+
+    def ask(self, action: str) -> str:
+        """Begin to do something: reload, stop, reopen, more, fewer; return a sentence about it.
+
+        Raises:
+            RefusedError: it can't be done here.
+        """

@@ -1,0 +1,398 @@
+"""The threads: who leads, who waits, and when the lead changes hands.
+
+One thread *leads*: it polls, reads, parses, runs the application itself and sends. Nothing is handed over as long as
+applications answer at once. Three things make the lead change hands:
+
+    prediction  A request of a kind that has blocked before: the leader gives the lead to a waiting thread first and
+                then runs the request, so that nobody waits for it.
+    stall       The lookout (the thread in `run`) wakes every millisecond under load, every other one if nothing has
+                blocked for a while. If the leader is still inside the same application call, the lookout takes the
+                claim on that call, detaches its connection and gives the lead to a waiting thread. The held-up thread
+                finishes its response alone.
+    saturation  No thread waits: the lookout leads itself, but never enters the application. It reads, sends, looks
+                after deadlines and queues requests; freed threads take them from the queue. It gives the lead back as
+                soon as a thread is free and the queue is empty.
+
+Invariants, which the tests in tests/integration/core/test_lead.py hold on to:
+
+    1. At most one thread leads: the lead is a value that is passed on, by `_hand_lead` or by `_monitor` taking it.
+    2. Somebody leads, or the lookout does, or the server has ended.
+    3. A claim is put before the call and taken by exactly one thread, since list.pop is atomic and every term of
+       leading has a list of its own: who was relieved can't take its successor's claim. Whoever takes it owns what
+       happens next: the leader goes on leading, or the lookout has given the lead away and the caller finishes as an
+       ordinary thread.
+    4. A connection's request runs in one thread, and a thread answers a request exactly once.
+"""
+
+import threading
+import time
+from contextlib import suppress
+from typing import Any, Final
+
+from wiverno.core.http1.connection import Connection
+from wiverno.core.loop.event_loop import Loop
+from wiverno.core.threads.predictor import Predictor
+from wiverno.core.threads.recovery import Recovery
+from wiverno.core.threads.request_queue import RequestQueue, Task, refuse
+from wiverno.core.threads.thread_pool import END, PoolThread, ThreadPool
+from wiverno.foreign_code import guarded_logger
+from wiverno.wsgi import forked
+from wiverno.wsgi.environ import Environ
+from wiverno.wsgi.gateway import CLOSE, KEEP
+
+logger = guarded_logger("wiverno")
+
+CHECK_INTERVAL: Final = 0.001  # seconds between two looks at the leader
+CALM_CHECKS: Final = 500  # looks without a call that blocks, after which they become rarer: each costs the leader 20 µs
+CALM_INTERVAL: Final = 0.002  # seconds between two looks then
+LATE: Final = 0.002  # seconds; a look that comes so much too late came late for the leader, too
+QUIET_CHECKS: Final = 20  # looks without a new turn before the lookout parks
+BLOCKED: Final = 0.001  # seconds from which on a call counts as blocking
+
+_LEAD: Final = object()
+
+Claim = list[tuple[Connection, str, str]]
+"""On the call that the leader is in, with its method and path: one, or none; taking from a list is atomic."""
+
+
+class LeaderFollowers:
+    """`threads` crew threads and the lookout, around one loop.
+
+    `run` belongs to one thread, which becomes the lookout; `stop_asked` and `wake` may be used from anywhere.
+    """
+
+    def __init__(self, loop: Loop, threads: int, *, queue_size: int, queue_timeout: float) -> None:
+        """Make a crew that is not running yet.
+
+        Args:
+            loop: what the leader works with.
+            threads: crew threads; 0 runs applications in the thread that calls `run`, and nothing is handed over.
+            queue_size: requests that may wait for a thread, 0 for any number.
+            queue_timeout: seconds after which a waiting request is answered with 503, 0 for never.
+        """
+        self._loop = loop
+        self._count = threads
+        self._predictor = Predictor()
+        self._tasks = RequestQueue(loop, threads, size=queue_size, timeout=queue_timeout)
+        self._lock = self._tasks.lock  # guards who is idle, _tasks and the hand-over of jobs
+        self.thread_pool = ThreadPool(threads, self._serve, self._lock)
+        if threads:
+            loop.thread_pool = self.thread_pool
+        self._claim: Claim = []
+        self._turn = 0  # calls made by leaders
+        self._is_parked = False
+        self._look = threading.Lock()
+        self._look.acquire()
+        self._has_started = False
+        self.is_saturated = False  # no thread is free: the lookout leads, and requests are queued
+        self._term: object = None  # changes with the leader
+        self.recovery = Recovery(loop, self.end)
+        self.has_ended = False
+        """The loop is over: whoever leads returns."""
+        self.is_abandoned = False  # a copy in a process that the application forked: who comes back ends the process
+
+    # ---------------------------------------------------------------- the lookout
+
+    def run(self) -> None:
+        """Lead, or start the threads and look out for them, until `has_ended`.
+
+        After an exception, which only a signal handler can raise here, it may be entered again.
+        """
+        if not self._count:
+            while not self.has_ended:
+                self._lead(is_threaded=False)
+            return
+        if not self._has_started:
+            self._has_started = True
+            self.thread_pool.start()
+            self._hand_lead()
+        self._monitor()
+
+    def end(self) -> None:
+        """Make `run` return: called by the leader, or by anybody who gives up waiting for it."""
+        self.has_ended = True
+        self.run_signal_handlers()
+        self._loop.poller.wake()
+
+    def join(self, deadline: float) -> int:
+        """Wait for idle threads to end until `deadline` (monotonic seconds); return how many still run."""
+        return self.thread_pool.join(deadline)
+
+    @property
+    def busy(self) -> int:
+        """Threads that run a request outside the lead, and are not waiting for a client that reads slowly."""
+        return self.thread_pool.busy(0 if self.is_saturated else 1)
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for a thread."""
+        return len(self._tasks)
+
+    def _monitor(self) -> None:
+        """Look at the leader every millisecond or two; park when there is nothing to see."""
+        seen = -1
+        quiet = 0
+        calm = 0
+        excused = False
+        look = self._look.acquire
+        clock = time.monotonic
+        looked = clock()
+        while not self.has_ended:
+            if self.is_saturated:
+                self.recovery.lead(self._dispatch)
+                continue
+            used = time.process_time()
+            interval = CHECK_INTERVAL if calm < CALM_CHECKS else CALM_INTERVAL
+            look(True, interval)
+            turn = self._turn
+            now = clock()
+            is_late = now - looked > interval + LATE and time.process_time() - used < (now - looked) / 2
+            if turn != seen or (is_late and not excused):
+                # Another call, or the system gave the processor to somebody else and the leader could do nothing;
+                # once a call, for some machines are always late.
+                excused = is_late and turn == seen
+                seen = turn
+                looked = now
+                quiet = 0
+                calm += 1
+                continue
+            looked = now
+            if self._take_claim(turn):
+                calm = 0
+                if not self._hand_lead():
+                    self.is_saturated = True
+                continue
+            quiet += 1
+            if quiet > QUIET_CHECKS:
+                quiet = 0
+                self._park(turn)
+
+    def _take_claim(self, turn: int) -> bool:
+        """Take the leader's claim on the call it is held up in, and its connection out of the loop."""
+        with self._loop.arming:  # the leader, which settles the connection when it finds its claim gone, comes after us
+            if self._turn != turn:
+                return False
+            try:
+                connection, method, path = self._claim.pop()
+            except IndexError:
+                return False
+            self._term = None
+            with suppress(OSError):  # something else closed its descriptor: its thread finds out
+                connection.hand_off_locked()
+        self._predictor.learn(method, path, has_blocked=True)
+        return True
+
+    def _park(self, turn: int) -> None:
+        """Sleep until the leader runs a request again."""
+        self._is_parked = True
+        # The leader puts its claim and then looks at _is_parked; this looks in the opposite order, so one of them sees.
+        if self._turn == turn and not self._claim and not self.has_ended and not self.is_saturated:
+            self._look.acquire()
+        self._is_parked = False
+
+    def run_signal_handlers(self) -> None:
+        """Have the thread in `run`, where signal handlers run, go on for a moment; from any thread."""
+        self._is_parked = False
+        try:
+            self._look.release()
+        except RuntimeError:
+            pass  # released already
+
+    def _hand_lead(self) -> bool:
+        """Wake a waiting thread as the leader, the last one that went to wait; False if all are busy."""
+        with self._lock:
+            return self.thread_pool.wake_one(_LEAD)
+
+    # ---------------------------------------------------------------- the crew
+
+    def _serve(self, me: PoolThread) -> None:
+        """The life of a crew thread, which no exception ends."""
+        is_woken = is_over = False
+        while not is_over:
+            try:
+                if not is_woken:
+                    me.park.acquire()
+                is_woken = False
+                is_over = self._serve_once(me)
+            except BaseException as error:  # noqa: BLE001 - thrown into the thread from outside, at any place
+                self.recovery.note(error)
+                with self._lock:
+                    is_woken = self.thread_pool.rejoin(me)
+                    is_over = not is_woken and (self.has_ended or me.has_left)
+
+    def _serve_once(self, me: PoolThread) -> bool:
+        """Do the job that the thread was woken for, then what is queued; True if the thread ends."""
+        job = me.job
+        me.job = None
+        if job is END:
+            return True
+        if job is _LEAD:
+            self._lead(is_threaded=True)
+        elif job is not None:
+            self._run_task(*job)
+        while (task := self._next_task(me)) is not None:
+            self._run_task(*task)
+        return self.has_ended or me.has_left  # join() takes no notice of those who leave before it comes
+
+    def _next_task(self, me: PoolThread) -> Task | None:
+        """Take a queued request, or go among the waiting, or leave if there are too many; neither after the end."""
+        if self.is_abandoned:
+            forked.leave()
+        with self._lock:
+            task = None if self.has_ended else self._tasks.take()
+            if task is None and not self.thread_pool.leave(me):
+                self.thread_pool.idle.append(me)
+            return task
+
+    def _run_task(self, connection: Connection, environ: Environ, queued_at: float) -> None:
+        """Run a request outside the lead, and remember whether it blocked."""
+        try:
+            started = time.monotonic()
+            if self._tasks.is_late(queued_at, started):
+                refuse(connection, environ)
+                return
+            # Read now: when the application has been called, the environ is its own.
+            method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+            outcome = connection.gateway.respond(environ)
+            self._predictor.learn(method, path, has_blocked=time.monotonic() - started > BLOCKED)
+        except BaseException as error:  # noqa: BLE001 - nothing may end a thread
+            self.recovery.drop(connection, error)
+        else:
+            self.recovery.finish_response(connection, outcome)
+
+    # ---------------------------------------------------------------- the lead
+
+    def _lead(self, *, is_threaded: bool) -> None:
+        """Poll, read, run and send until another thread leads; an exception does not end that."""
+        term = self._term = object()
+        while self.recovery.lead(lambda: self._lead_on(is_threaded=is_threaded)):
+            with self._loop.arming:
+                if self._term is not term:
+                    return
+                interrupted = self._claim[:]
+                self._claim.clear()
+            for connection, _, _ in interrupted:
+                self.recovery.finish_response(connection, CLOSE)
+
+    def _lead_on(self, *, is_threaded: bool) -> None:
+        """Take event after event."""
+        loop = self._loop
+        ready = loop.ready
+        handlers = loop.handlers
+        claim = self._claim = self._new_claim()
+        predictor = self._predictor
+        counters = predictor.counters
+        while True:
+            if not ready:
+                if not self._wait():
+                    return
+                continue
+            fd, events = ready.popleft()
+            connection: Any = handlers.get(fd)
+            if connection is None:
+                continue
+            try:
+                environ = connection.ready(events)
+            except BaseException as error:  # noqa: BLE001 - nothing may end the leader
+                self.recovery.drop(connection, error)
+                continue
+            if environ is None:
+                continue
+            if not is_threaded:
+                self._run_alone(connection, environ)
+                continue
+            # Read now: when the application has been called, the environ is its own.
+            method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+            if counters and predictor.is_blocking(method, path):
+                connection.hand_off()
+                self._pass_lead()
+                self._run_task(connection, environ, loop.now)
+                return
+            self._turn += 1
+            claim.append((connection, method, path))
+            if self._is_parked:
+                self.run_signal_handlers()
+            try:
+                outcome = connection.gateway.respond(environ)
+            except BaseException as error:  # noqa: BLE001 - as above
+                outcome = CLOSE
+                self.recovery.note(error)
+            try:
+                claim.pop()
+            except IndexError:
+                # The lookout took it: this thread leads no more.
+                self.recovery.finish_response(connection, outcome)
+                return
+            if outcome != KEEP or connection.needs_finish:
+                self.recovery.finish_response(connection, outcome)
+
+    def _run_alone(self, connection: Connection, environ: Environ) -> None:
+        """Run a request where there is no other thread."""
+        try:
+            outcome = connection.gateway.respond(environ)
+        except BaseException as error:  # noqa: BLE001 - a signal handler's, which `note` raises again
+            self.recovery.finish_response(connection, CLOSE)
+            self.recovery.note(error)
+        else:
+            if outcome != KEEP or connection.needs_finish:
+                self.recovery.finish_response(connection, outcome)
+
+    def _new_claim(self) -> Claim:
+        return []
+
+    def _wait(self) -> bool:
+        """Wait for events; False after the end, which may have come while this thread was inside the application."""
+        if not self.has_ended:
+            self._loop.wait()
+            self.recovery.errors = 0
+        elif self.is_abandoned:
+            forked.leave()
+        return not self.has_ended
+
+    def _pass_lead(self) -> None:
+        """Give the lead to a waiting thread, or to the lookout if all are busy."""
+        self._term = None
+        if not self._hand_lead():
+            self.is_saturated = True
+            self.run_signal_handlers()
+
+    def _dispatch(self) -> None:
+        """Lead without entering the application, until a thread is free (the lookout, when every thread is busy)."""
+        loop = self._loop
+        ready = loop.ready
+        while not self.has_ended:
+            if not ready:
+                self._wait()
+                continue
+            if self.thread_pool.idle and not self._tasks and self._return_lead():
+                return
+            fd, events = ready.popleft()
+            connection: Any = loop.handlers.get(fd)
+            if connection is None:
+                continue
+            try:
+                environ = connection.ready(events)
+                if environ is not None:
+                    self._queue(connection, environ)
+            except BaseException as error:  # noqa: BLE001 - nothing may end the leader
+                self.recovery.drop(connection, error)
+
+    def _return_lead(self) -> bool:
+        self.is_saturated = False
+        if self._hand_lead():
+            return True
+        self.is_saturated = True
+        return False
+
+    def _queue(self, connection: Connection, environ: Environ) -> None:
+        """Give a request to a thread that has become free, or let it wait for one."""
+        connection.hand_off()
+        task = (connection, environ, self._loop.now)
+        with self._lock:
+            if self.thread_pool.wake_one(task):
+                return
+            has_room = self._tasks.add(task)
+        if has_room:
+            self._tasks.note_added()
+        else:
+            connection.answer(503, "the server is busy", retry_after=1, environ=environ)

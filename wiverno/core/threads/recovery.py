@@ -1,0 +1,102 @@
+"""What becomes of an exception that comes out of the engine: the connection is closed, or the server ends.
+
+An error in one connection's event costs that connection. An error in a turn of the loop costs that turn: whoever leads
+goes on leading. What can't be mended ends the server with a line in the log and a failure that `Engine.run` raises: a
+process that stays but serves no request is worse than one that a service manager starts again.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from wiverno.core.loop.descriptors import DescriptorLostError
+from wiverno.core.loop.event_loop import Loop
+from wiverno.foreign_code import guarded_logger, is_from_signal
+
+logger = guarded_logger("wiverno")
+
+MAX_ERRORS: Final = 8  # turns of the loop in a row that end with an exception
+
+
+class ServerFailedError(Exception):
+    """The server could not go on serving and has ended; the text says why, as the log does."""
+
+
+class Recovery:
+    """Closes, counts and decides. Any thread of the crew may call any method, and `fail` any thread at all.
+
+    Attributes:
+        failure: why the server can't go on; None as long as it can.
+        errors: turns of the loop in a row that ended with an exception; the crew sets it to 0 after a good one.
+    """
+
+    def __init__(self, loop: Loop, end: Callable[[], None]) -> None:
+        """`end` ends the crew."""
+        self.failure: BaseException | None = None
+        self.errors = 0
+        self._loop = loop
+        self._end = end
+
+    def lead(self, turns: Callable[[], None]) -> bool:
+        """Call what leads; True if an exception came out that the leader survives.
+
+        Raises:
+            SystemExit, KeyboardInterrupt: raised by a signal handler.
+        """
+        try:
+            turns()
+        except BaseException as error:
+            if is_from_signal(error):
+                raise
+            self.errors += 1
+            if self.errors < MAX_ERRORS and not isinstance(error, DescriptorLostError):
+                self.note(error)
+                return True
+            self.fail(error)
+        return False
+
+    def finish_response(self, connection: Any, outcome: int) -> None:
+        """Go on after a response, or close the connection if that fails."""
+        try:
+            connection.finish_response(outcome)
+        except BaseException as error:  # noqa: BLE001 - nothing may end a thread
+            self.drop(connection, error)
+
+    def drop(self, connection: Any, error: BaseException) -> None:
+        """Close a connection that an exception has left in an unknown state; a listening socket stays.
+
+        Raises:
+            SystemExit, KeyboardInterrupt: `error`, raised by a signal handler; the connection goes on.
+        """
+        if is_from_signal(error):
+            self._loop.ready.appendleft((connection.fd, 0))
+            raise error
+        if isinstance(error, DescriptorLostError):
+            self.fail(error)
+            return
+        logger.error("Error in the engine; the connection that it concerns is closed", exc_info=error)
+        if connection not in self._loop.connections:
+            return
+        try:
+            connection.close()
+        except BaseException as another:
+            logger.error("Error while closing it", exc_info=another)
+            self._loop.forget(connection)
+            if is_from_signal(another):
+                raise
+
+    def note(self, error: BaseException) -> None:
+        """Log an exception that cost nothing but what was being done.
+
+        Raises:
+            SystemExit, KeyboardInterrupt: `error`, raised by a signal handler.
+        """
+        if is_from_signal(error):
+            raise error
+        logger.error("Error in the engine; it goes on", exc_info=error)
+
+    def fail(self, error: BaseException) -> None:
+        """End the crew because no more requests can be served, and say why."""
+        if self.failure is None:
+            self.failure = error
+            logger.critical("the server ends, because it can serve no more requests: %s", error)
+        self._end()

@@ -1,0 +1,102 @@
+"""Requests that wait for a thread: bounded in number and in time, oldest first.
+
+The queue fills only while every thread is busy and the lookout leads. Threads that become free take from it, the
+leader refuses what has waited too long; whoever takes a request out owns it.
+"""
+
+import threading
+from collections import deque
+from typing import Final
+
+from wiverno.core.http1.connection import Connection
+from wiverno.core.loop.event_loop import Loop
+from wiverno.foreign_code import guarded_logger
+from wiverno.wsgi.environ import Environ
+
+logger = guarded_logger("wiverno.queue")
+
+DEPTH_LOG_INTERVAL: Final = 10.0  # seconds between two warnings about the queue's depth
+
+# The connection, its request, and since when it waits in monotonic seconds.
+Task = tuple[Connection, Environ, float]
+
+
+class RequestQueue:
+    """The queue; `deadline` and `expire` are what the loop asks about the longest wait (leader).
+
+    Attributes:
+        lock: guards the queue and whatever is decided by whether it is empty.
+    """
+
+    fd = -1
+
+    def __init__(self, loop: Loop, threads: int, *, size: int, timeout: float) -> None:
+        """Make an empty queue.
+
+        Args:
+            loop: keeps the deadline.
+            threads: how many there are, for the log.
+            size: requests that may wait, 0 for any number.
+            timeout: seconds after which a request is answered with 503, 0 for never.
+        """
+        self.lock = threading.Lock()
+        self.tick = 0
+        self._loop = loop
+        self._threads = threads
+        self._size = size
+        self._timeout = timeout
+        self._tasks: deque[Task] = deque()
+        self._next_log = 0.0
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def add(self, task: Task) -> bool:
+        """Let a request wait; False if too many do (lock held)."""
+        if self._size and len(self._tasks) >= self._size:
+            return False
+        self._tasks.append(task)
+        return True
+
+    def take(self) -> Task | None:
+        """Take out the request that has waited longest; None if none waits (lock held)."""
+        return self._tasks.popleft() if self._tasks else None
+
+    def note_added(self) -> None:
+        """See to the deadline, and say in the log that a queue builds up (leader, without the lock)."""
+        if self._timeout:
+            self._loop.watch(self, self.deadline())
+        if self._loop.now >= self._next_log:
+            self._next_log = self._loop.now + DEPTH_LOG_INTERVAL
+            logger.warning(
+                "Task queue depth is %d: all %d threads are busy; if that lasts, raise threads or shorten requests",
+                len(self._tasks),
+                self._threads,
+            )
+
+    def is_late(self, queued_at: float, now: float) -> bool:
+        """Tell whether a request has waited too long; times in monotonic seconds."""
+        return bool(self._timeout) and now - queued_at >= self._timeout
+
+    def deadline(self) -> float:
+        """Return when the first request will have waited too long; infinity if none waits."""
+        with self.lock:
+            return self._tasks[0][2] + self._timeout if self._tasks else float("inf")
+
+    def expire(self) -> None:
+        """Refuse what has waited too long, and look again when the next one will have."""
+        while (task := self._take_late()) is not None:
+            refuse(task[0], task[1])
+        self._loop.watch(self, self.deadline())
+
+    def _take_late(self) -> Task | None:
+        with self.lock:
+            return self.take() if self._tasks and self.is_late(self._tasks[0][2], self._loop.now) else None
+
+    def ready(self, events: int) -> None:
+        """Never called: it has no descriptor."""
+
+
+def refuse(connection: Connection, environ: Environ) -> None:
+    """Answer a request that has waited too long."""
+    connection.answer(503, "the request waited too long for a thread", retry_after=1, environ=environ)

@@ -1,0 +1,105 @@
+"""What a main process owes to its surroundings, with or without workers: admin listener, service manager."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
+
+from wiverno.config.settings import Adjustments, TcpAddress, UnixAddress
+from wiverno.core.engine import Engine
+from wiverno.core.net.listeners import Listener, bind_tcp, bind_unix
+from wiverno.core.ownership import future_owner
+from wiverno.foreign_code import guarded_logger
+
+logger = guarded_logger("wiverno")
+
+ADMIN_MODE: Final = 0o600
+SAMPLE: Final = 0.05  # seconds; deadlines come due with whole seconds of the clock, so this is once a second
+PATIENCE: Final = 2.0  # seconds that the admin thread gets to end
+
+
+class Admin(Protocol):
+    """The admin room's application."""
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any], /) -> Any:
+        """Answer a request."""
+
+    def sample(self) -> None:
+        """Add to its history."""
+
+
+def admin_engine(settings: Adjustments, admin: Admin) -> Engine:
+    """Return the engine of the admin listener, with one thread; without `admin_listen` it has nothing to listen on.
+
+    Raises:
+        OSError: the address can't be bound.
+    """
+    own = Adjustments.from_keywords(
+        threads=1, connection_limit=64, channel_timeout=60, header_timeout=5, body_timeout=5, graceful_timeout=1,
+        max_request_body_size=65536, ident=settings.ident, ipv4=settings.ipv4, ipv6=settings.ipv6,
+    )  # fmt: skip
+    listeners = _admin_listeners(settings)
+    engine = Engine(admin, own, listeners, threads=0)
+    engine.listen()  # from now on clients wait for an answer instead of being refused
+    for listener in listeners:
+        logger.info("administration on %s%s", "" if listener.is_unix else "http://", listener)
+    return engine
+
+
+def _admin_listeners(settings: Adjustments) -> list[Listener]:
+    address = settings.admin_address
+    if isinstance(address, UnixAddress):
+        # Whoever can connect can stop the server: the file is its owner's alone from the first moment.
+        return [bind_unix(address.path, ADMIN_MODE, future_owner(settings))]
+    if isinstance(address, TcpAddress):
+        return bind_tcp(address, ipv4=settings.ipv4, ipv6=settings.ipv6)
+    return []
+
+
+class Sampler:
+    """Calls something once a second from the loop of an engine, from the first `expire` on."""
+
+    __slots__ = ("_engine", "_next", "_sample", "fd", "tick")
+
+    def __init__(self, engine: Engine, sample: Callable[[], None]) -> None:
+        self.fd = -1
+        self.tick = 0
+        self._engine = engine
+        self._sample = sample
+        self._next = 0.0
+
+    def ready(self, events: int) -> None:
+        """Do nothing: it has no descriptor."""
+
+    def deadline(self) -> float:
+        """Return when the next call is due."""
+        return self._next
+
+    def expire(self) -> None:
+        """Call it."""
+        self._next = time.monotonic() + SAMPLE
+        self._engine.loop.watch(self, self._next)
+        self._sample()
+
+
+@contextmanager
+def beside(engine: Engine, on_failure: Callable[[Exception], None]) -> Iterator[None]:
+    """Run the admin engine in a thread of its own: it answers whatever the served application does.
+
+    `on_failure` is called in that thread with what ends it before its time.
+    """
+
+    def run() -> None:
+        try:
+            engine.run()
+        except Exception as error:  # noqa: BLE001 - whoever looks after the service must hear of any
+            on_failure(error)
+
+    thread = threading.Thread(target=run, name="wiverno-admin", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        engine.stop(force=True)
+        thread.join(PATIENCE)

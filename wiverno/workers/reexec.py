@@ -1,0 +1,162 @@
+"""Workers with new code for a program that has its application already when it asks for a server, as pserve does.
+
+A fork of such a program has the code that the program has. So after a reload a worker is the program run again: with
+the same command, directory and environment, up to the point where it would serve. There it finds in the environment
+that a supervisor has started it, and goes on as one of its workers, with its sockets and settings.
+
+    supervisor ── fork ── Program.become() ── exec ──→ the program ── … ── hired() ── Hiring.work()
+"""
+
+import mmap
+import os
+import pickle
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import TracebackType
+from typing import Final, NoReturn
+
+from wiverno.config.environment import environment, follow_directory, take_variable
+from wiverno.config.settings import Adjustments
+from wiverno.core import forks
+from wiverno.core.loop.signals import ignored_before
+from wiverno.core.net.listeners import Listener
+from wiverno.core.telemetry.counters import Counters
+from wiverno.importer import own_traceback
+from wiverno.workers.plan import Plan
+from wiverno.workers.worker import Inheritance, live, report
+from wiverno.wsgi.gateway import Application
+
+VARIABLE: Final = "WIVERNO__WORKER_FD"
+
+# What the supervisor may send while the program has no handlers yet; SIGTERM and SIGQUIT are to end it.
+_NOT_YET: Final = ("SIGINT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGUSR2")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """How this program was started.
+
+    Attributes:
+        command: the interpreter and its arguments.
+        directory: the working directory.
+        environment: the variables.
+    """
+
+    command: tuple[str, ...]
+    directory: str
+    environment: Mapping[str, str]
+
+    def exec_worker(self, inheritance: Inheritance, memory: int, place: slice) -> NoReturn:
+        """Run it in this process, which was just forked, with all signals blocked.
+
+        Args:
+            inheritance: what the worker gets.
+            memory: descriptor of the memory that workers count in.
+            place: the worker's row there, in bytes.
+        """
+        handover_fd = memory_file()
+        sockets = [(one.socket.fileno(), one.host, one.port, one.is_unix) for one in inheritance.listeners]
+        words = (inheritance.plan.adjustments, sockets, memory, place, inheritance.report, inheritance.life)
+        with os.fdopen(os.dup(handover_fd), "wb") as file:
+            pickle.dump(words, file)
+        for fd in (handover_fd, memory, inheritance.report, inheritance.life, *(number for number, *_ in sockets)):
+            os.set_inheritable(fd, True)
+        # A signal that waits comes with the mask's end; the supervisor's handlers and closed descriptor are not for it.
+        signal.set_wakeup_fd(-1)
+        for name in ("SIGTERM", "SIGQUIT"):
+            signal.signal(signal.Signals[name], signal.SIG_DFL)
+        for name in _NOT_YET:
+            signal.signal(signal.Signals[name], signal.SIG_IGN)
+        os.chdir(self.directory)
+        variables = {**self.environment, VARIABLE: str(handover_fd)}
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.execve(self.command[0], self.command, variables)
+
+
+@cache
+def this_program() -> Program | None:
+    """Return how this program was started, None if it can't be run again: one that came as text, or an interactive one.
+
+    The first call decides, so it has to come before the application may have changed the environment.
+    """
+    main = sys.modules.get("__main__")
+    if getattr(main, "__file__", None) is None or not sys.executable:
+        return None
+    executable = [sys.executable]
+    directory = follow_directory(executable)
+    return Program((*executable, *sys.orig_argv[1:]), directory, dict(environment().variables))
+
+
+class ReexecWorker:
+    """What a program that a supervisor runs again has to do: load the application, and serve as a worker."""
+
+    def __init__(self, handover_fd: int) -> None:
+        """Read what the supervisor has written; nothing of it is for the application's own children."""
+        with os.fdopen(handover_fd, "rb") as file:
+            file.seek(0)
+            adjustments, sockets, memory, place, self._report, life = pickle.load(file)
+        self._adjustments: Adjustments = adjustments
+        listeners = [
+            Listener(socket.socket(fileno=number), host, port, is_unix, is_listening=True)
+            for number, host, port, is_unix in sockets
+        ]
+        rows = memoryview(mmap.mmap(memory, 0))[place].cast("d")
+        os.close(memory)
+        for fd in (self._report, life, *(one.socket.fileno() for one in listeners)):
+            os.set_inheritable(fd, False)
+        self._rest = (listeners, Counters(rows), self._report, life)
+        forks.register(self)
+
+    def abandon(self) -> None:
+        """Close this process's copies, after the program has forked while it loads the application."""
+        for listener in self._rest[0]:
+            listener.socket.close()
+
+    def failed(self, reason: str) -> None:
+        """Tell the supervisor why the application can't be loaded."""
+        report(self._report, failed=reason)
+
+    def work(self, application: Application) -> NoReturn:
+        """Serve as a worker; never returns."""
+        forks.unregister(self)  # the worker registers
+        ignored_before(signal.Signals[name] for name in _NOT_YET)
+        plan = Plan(self._adjustments, lambda: application, reloads_code=False)
+        live(Inheritance(plan, application, *self._rest))
+
+
+@cache
+def inherited_worker() -> ReexecWorker | None:
+    """Return what to do if a supervisor has started this program, None if somebody else has.
+
+    From the first call on, an exception that ends the program is told to the supervisor.
+    """
+    handover_fd = take_variable(VARIABLE)
+    if handover_fd is None:
+        return None
+    hiring = ReexecWorker(int(handover_fd))
+    earlier = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, Exception):
+            hiring.failed(own_traceback(error))
+        else:
+            earlier(kind, error, trace)
+
+    sys.excepthook = hook
+    return hiring
+
+
+def memory_file() -> int:
+    """Return the descriptor of a file without a name, in memory where the system has that."""
+    if hasattr(os, "memfd_create"):
+        try:
+            return os.memfd_create("wiverno")
+        except OSError:
+            pass  # forbidden by a container's rules, perhaps
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

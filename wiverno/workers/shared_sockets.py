@@ -1,0 +1,88 @@
+"""The supervisor's listening sockets: bound once, kept over reloads as long as the configuration names them."""
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from wiverno.config.settings import Adjustments
+from wiverno.core.net.listeners import Listener, adopt, open_address
+from wiverno.core.ownership import future_owner, give_socket
+
+
+class SharedSockets:
+    """Addresses and their listeners. The supervisor owns them; each worker has copies of its own."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, list[Listener]] = {}
+
+    def open(self, settings: Adjustments) -> list[Listener]:
+        """Return the listeners that the settings name, binding those that are new.
+
+        Raises:
+            OSError: one can't be bound; those that were open stay so, nothing new does.
+        """
+        fresh: dict[str, list[Listener]] = {}
+        found: list[Listener] = []
+        try:
+            if settings.sockets:
+                if "sockets" not in self._open:
+                    fresh["sockets"] = [adopt(sock) for sock in settings.sockets]
+                found += (self._open | fresh)["sockets"]
+            for address in settings.addresses:
+                key = str(address)
+                if key not in self._open:
+                    fresh[key] = open_address(address, settings)
+                    for listener in fresh[key]:
+                        listener.listen(settings.backlog)
+                found += (self._open | fresh)[key]
+        except OSError:
+            _close(listener for listeners in fresh.values() for listener in listeners)
+            raise
+        self._open |= fresh
+        return found
+
+    def release(self, kept: Iterable[Listener]) -> None:
+        """Close this process's copies of all others, in a child after a fork."""
+        numbers = {listener.socket.fileno() for listener in kept}
+        for listeners in self._open.values():
+            for listener in listeners:
+                if listener.socket.fileno() not in numbers:
+                    listener.socket.close()
+
+    def keep_only(self, wanted: Iterable[Listener]) -> None:
+        """Close what is not wanted any more."""
+        kept = {id(listener) for listener in wanted}
+        for key, listeners in list(self._open.items()):
+            if not any(id(listener) in kept for listener in listeners):
+                _close(self._open.pop(key))
+
+    def adjust(self, settings: Adjustments) -> None:
+        """Give sockets that stay open the backlog and the permissions of new settings."""
+        for listeners in self._open.values():
+            for listener in listeners:
+                with contextlib.suppress(OSError):
+                    listener.socket.listen(settings.backlog)
+                    if listener.is_own_file():
+                        ids = future_owner(settings)
+                        if ids is None:
+                            Path(listener.path).chmod(settings.unix_socket_perms)
+                        else:
+                            give_socket(listener.path, ids, settings.unix_socket_perms)
+
+    def close(self) -> None:
+        """Close all."""
+        self.keep_only(())
+
+
+def _close(listeners: Iterable[Listener]) -> None:
+    for listener in listeners:
+        with contextlib.suppress(OSError):
+            listener.close()
+
+
+def copies(listeners: Iterable[Listener]) -> list[Listener]:
+    """Return listeners for a child process: the same sockets, whose files the parent removes."""
+    return [
+        Listener(listener.socket, listener.host, listener.port, listener.is_unix, is_listening=True)
+        for listener in listeners
+    ]

@@ -1,0 +1,121 @@
+"""One process without a supervisor: the served engine in the main thread, the admin listener in one beside it."""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from typing import Final
+
+from wiverno.config.settings import Adjustments, UnixAddress
+from wiverno.core.log_files import log_paths
+from wiverno.core.net.listeners import Listener
+from wiverno.core.ownership import future_owner
+from wiverno.core.server import BaseWSGIServer
+from wiverno.core.telemetry.counters import Counters
+from wiverno.core.telemetry.status import LEAVING, READY, STARTING, STOPPING, RefusedError, ServiceStatus, WorkerStatus
+from wiverno.files import absolute
+from wiverno.workers.admin_listener import Admin, Sampler, admin_engine, beside
+from wiverno.workers.keeper import MadeFile, kept, made_file
+from wiverno.workers.pid_file import pid_file
+from wiverno.workers.privileges import drop_privileges
+from wiverno.workers.sd_notify import Notifier
+
+PROBE: Final = 2.0  # seconds that the served loop gets to come round when health is asked for
+
+
+class SingleProcess:
+    """A server of one process, as the admin room sees it."""
+
+    def __init__(self, server: BaseWSGIServer, *, notifier: Notifier, version: str) -> None:
+        """Observe `server`, which does not run yet."""
+        self._server = server
+        self._notifier = notifier
+        self._version = version
+        self._counters = Counters()
+        self._counters.set("pid", os.getpid())
+        self._started = time.monotonic()
+        self._is_begun = self._is_leaving = False
+        server.engine.count(self._counters)
+        server.engine.on_heartbeat = self._on_heartbeat
+        server.engine.on_stop = self._on_stop
+
+    def run(self, admin: Admin, announce: Callable[[], None]) -> None:
+        """Serve until a signal ends it; `admin` answers on the admin listener, `announce` says that clients may come.
+
+        Raises:
+            OSError: the admin address can't be bound, the pid file not written, or the user not changed.
+        """
+        settings = self._server.adj
+        with ExitStack() as stack:
+            keeper = stack.enter_context(ExitStack())  # ends last: it removes what this process may not
+            stack.enter_context(pid_file(settings.pid_file, future_owner(settings)))
+            if settings.admin_listen is not None:
+                engine = admin_engine(settings, admin)
+                engine.loop.ask(Sampler(engine, admin.sample).expire)
+                stack.enter_context(beside(engine, self._server.engine.fail))
+            if settings.umask is not None:
+                os.umask(settings.umask)
+            if future_owner(settings) is not None:
+                keeper.enter_context(kept(_made_files(self._server.listeners, settings), log_paths(settings)))
+            drop_privileges(settings.user, settings.group)
+            self._server.serve(announce)
+            self._on_stop()  # a stop that was forced at once
+
+    def _on_stop(self) -> None:
+        if not self._is_leaving:
+            self._is_leaving = True
+            self._notifier.stopping("finishing what is under way")
+
+    def _on_heartbeat(self) -> None:
+        if not self._is_begun:
+            self._is_begun = True
+            self._notifier.ready("serving")
+        if self._notifier.watchdog:
+            self._notifier.alive()
+
+    def status(self) -> ServiceStatus:
+        """Return what is so now."""
+        now = time.monotonic()
+        counts = self._counters.read()
+        is_stopping = self._server.engine.is_stopping
+        state = STOPPING if is_stopping else READY if counts.gauges["beat"] else STARTING
+        worker = LEAVING if is_stopping else state
+        silence = now - (counts.gauges["beat"] or self._started)
+        return ServiceStatus(
+            state=state,
+            pid=os.getpid(),
+            version=self._version,
+            age=now - self._started,
+            addresses=tuple(map(str, self._server.listeners)),
+            workers=(WorkerStatus(os.getpid(), worker, 1, now - self._started, silence, counts),),
+            wanted=1,
+        )
+
+    def probe(self) -> bool:
+        """Have the served loop come round once; one thread alone may be held up in a request for a while."""
+        [worker] = self.status().workers
+        if worker.counts.gauges["threads"] <= 1:
+            return worker.is_turning
+        return self._server.engine.loop.turns(PROBE)
+
+    def ask(self, action: str) -> str:
+        """Do what one process can do."""
+        engine = self._server.engine
+        if action == "stop":
+            engine.stop()
+            return "stopping: what is under way is finished"
+        if action == "reopen":
+            engine.refresh()
+            return "log files are opened anew"
+        if action == "reload":
+            raise RefusedError("one process can't replace itself: set workers = 1 or more to be able to reload")
+        raise RefusedError("there is one process and no supervisor: set workers")
+
+
+def _made_files(listeners: Iterable[Listener], settings: Adjustments) -> list[MadeFile]:
+    """Return the files that are to go at the end: sockets and the pid file."""
+    address = settings.admin_address
+    paths = [listener.path for listener in listeners if listener.path]
+    paths += [absolute(address.path)] if isinstance(address, UnixAddress) else []
+    paths += [absolute(settings.pid_file)] if settings.pid_file else []
+    return [made for path in paths if (made := made_file(os.path.realpath(path))) is not None]
