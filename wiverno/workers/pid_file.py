@@ -109,7 +109,7 @@ def _lock(fd: int, file: Path, shown: str) -> bool:
         SetupError: another process has the lock, or it is no pid file.
     """
     state = os.fstat(fd)
-    text = os.pread(fd, LONGEST + 1, 0) if stat.S_ISREG(state.st_mode) else b"?"
+    text = os.read(fd, LONGEST + 1) if stat.S_ISREG(state.st_mode) else b"?"
     if state.st_nlink > 1 or len(text) > LONGEST or not (text.strip() == b"" or text.strip().isdigit()):
         raise SetupError(errno.EEXIST, f"{shown} exists and is no pid file; it was left alone")
     other = int(text) if text.strip() else 0
@@ -135,24 +135,31 @@ def _lock(fd: int, file: Path, shown: str) -> bool:
 def _wrote(pid: int, written: float) -> bool:
     """Tell whether a process of that id exists that is old enough to have written a file at that time."""
     try:
-        began = Path(f"/proc/{pid}").stat().st_mtime
-    except FileNotFoundError:
-        if Path("/proc/self").exists():
-            return False
-        with suppress(PermissionError):
-            try:
-                os.kill(pid, 0)
-            except ProcessLookupError:
-                return False
-        return True
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
     except OSError:
-        return True
-    return began <= written + CLOCK_SLACK
+        pass  # it is another user's
+    began = _began(pid)
+    return began is None or began <= written + CLOCK_SLACK
+
+
+def _began(pid: int) -> float | None:
+    """Return when a process began, in seconds since 1970; None where the system does not tell (proc(5))."""
+    try:
+        # The name before the last parenthesis may hold anything; starttime is the 20th field after it.
+        ticks = int(Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2].split()[19])
+        lines = Path("/proc/stat").read_text(encoding="latin-1").splitlines()
+        boot = next(int(line.split()[1]) for line in lines if line.startswith("btime "))
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None
+    return boot + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _write(fd: int, owner: tuple[int, int] | None) -> None:
     text = b"%d\n" % os.getpid()
-    os.pwrite(fd, text, 0)
+    os.lseek(fd, 0, os.SEEK_SET)
+    os.write(fd, text)
     os.ftruncate(fd, len(text))
     if hasattr(os, "fchmod"):
         os.fchmod(fd, MODE)
