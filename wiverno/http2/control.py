@@ -27,7 +27,7 @@ def take_settings(state: State, flags: int, stream_id: int, payload: bytes) -> N
     else:
         state.spend_overhead()
     if values is None:
-        state.has_settings_ack = True
+        state.acknowledge_settings()
         return
     output = state.output
     for name, value in values:

@@ -61,7 +61,11 @@ class StreamReset:
 
 @dataclass(slots=True)
 class WindowOpened:
-    """A stream whose data did not fit into its windows may send again."""
+    """A stream whose data did not fit into its windows may send again.
+
+    By then an earlier stream may have used the connection's window up, and the event comes again later;
+    or the stream was reset by the same bytes, and then StreamReset follows and `Output.data` says GONE.
+    """
 
     stream_id: int
 

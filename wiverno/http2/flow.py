@@ -43,7 +43,16 @@ class ReceiveWindow:
     def take(self, count: int) -> bool:
         """Take the bytes of a DATA frame, padding included; return False if the peer had no right to send them."""
         self.available -= count
-        return self.available >= 0
+        return self.available >= 0 or not count  # an empty frame is allowed below zero as well (RFC 9113 §6.9.1)
+
+    def lower(self, difference: int) -> int:
+        """Take a smaller size, which the peer has acknowledged; return the increment to announce, 0 for none.
+
+        The window may become negative (RFC 9113 §6.9.2). What was consumed before may be half of the new size.
+        """
+        self._size -= difference
+        self.available -= difference
+        return self.consume(0)
 
     def consume(self, count: int) -> int:
         """Give back `count` bytes that take no more memory; return the increment to announce, 0 for not yet."""

@@ -33,7 +33,7 @@ class Limits:
     """Bytes that a peer may send on a stream before we announce more (SETTINGS_INITIAL_WINDOW_SIZE)."""
 
     connection_window: int = 1048576
-    """The same for all streams together: it bounds the body bytes in memory."""
+    """The same for all streams together: it bounds the body bytes in memory. 65,535 is the least that there is."""
 
     max_frame_size: int = 16384
     """Bytes of a frame's payload that we accept (SETTINGS_MAX_FRAME_SIZE): a frame is kept until it is complete."""

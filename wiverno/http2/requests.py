@@ -150,7 +150,7 @@ def take_data(state: State, flags: int, stream_id: int, payload: bytes) -> None:
         raise illegal_move(stream, DATA)
     window = stream.window
     if window is None:
-        window = stream.window = ReceiveWindow(state.limits.stream_window)
+        window = stream.window = ReceiveWindow(state.stream_window)
     stream.received += len(data)
     if not window.take(size):
         fault = StreamFault(stream_id, ErrorCode.FLOW_CONTROL_ERROR, "more data than the stream's window allows")

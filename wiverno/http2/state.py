@@ -13,6 +13,7 @@ from wiverno.http2.frames import MAX_STREAM_ID, reset_frame
 from wiverno.http2.header_blocks import BlockDecoder
 from wiverno.http2.limits import Limits
 from wiverno.http2.sending import Output
+from wiverno.http2.settings import DEFAULT_WINDOW
 from wiverno.http2.streams import HALF_CLOSED_LOCAL, NEVER_OPENED, OPEN, Stream, Streams
 
 # Phases of a connection: which frames may come.
@@ -39,7 +40,8 @@ class State:
 
     __slots__ = (
         "_overhead", "_resets", "_seen_work", "_window", "block", "data_frames", "decoder", "events", "fault",
-        "has_settings_ack", "is_draining", "last_accepted", "limits", "now", "output", "phase", "streams",
+        "has_settings_ack", "is_draining", "last_accepted", "limits", "now", "output", "phase", "stream_window",
+        "streams",
     )  # fmt: skip
 
     def __init__(self, now: float, limits: Limits, prefix: str) -> None:
@@ -59,7 +61,10 @@ class State:
         self.data_frames = 0
         """DATA frames received that were not empty."""
         self._seen_work = 0
-        self._window = ReceiveWindow(limits.connection_window)
+        # Until the peer acknowledges our settings it may act on the default (RFC 9113 §6.5.3); the connection's window
+        # can't be made smaller at all (§6.9.2).
+        self.stream_window = max(limits.stream_window, DEFAULT_WINDOW)
+        self._window = ReceiveWindow(max(limits.connection_window, DEFAULT_WINDOW))
         self._resets = Budget(limits.reset_burst, limits.reset_rate, now)
         self._overhead = Budget(limits.overhead_burst, limits.overhead_rate, now)
 
@@ -69,6 +74,20 @@ class State:
         """Take the bytes of a DATA frame from the connection's window."""
         if not self._window.take(count):
             raise connection_violation(ErrorCode.FLOW_CONTROL_ERROR, "more data than the connection's window allows")
+
+    def acknowledge_settings(self) -> None:
+        """Let our settings take effect: a stream's window smaller than the default one holds from now on."""
+        self.has_settings_ack = True
+        difference = self.stream_window - self.limits.stream_window
+        self.stream_window = self.limits.stream_window
+        if difference:
+            for stream in self.streams:
+                if stream.window is None:
+                    stream.window = ReceiveWindow(self.stream_window)
+                    continue
+                increment = stream.window.lower(difference)
+                if increment and stream.state in _RECEIVING:
+                    self.output.announce(stream.stream_id, increment)
 
     def give_back(self, count: int) -> None:
         """Return bytes to the connection's window."""

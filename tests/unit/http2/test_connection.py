@@ -282,6 +282,21 @@ def test_no_window_update_for_a_small_window() -> None:
     assert len(frames(ServerProtocol(0.0, Limits(connection_window=65535)).output.take())) == 1
 
 
+def test_small_window_holds_from_the_acknowledgement_on() -> None:
+    """Before it has our settings, a client may use the default window; streams that are open are cut then."""
+    limits = Limits(stream_window=100, connection_window=1)
+    protocol = ServerProtocol(0.0, limits)
+    heads = [head(number, POST, ends=False) for number in (1, 3, 5)]
+    protocol.receive(PREFACE + settings_frame({}) + b"".join(heads), 0.0)
+    assert protocol.receive(frame(DATA, 0, 1, bytes(1000)), 0.0) == [DataReceived(1, bytes(1000))]
+    protocol.receive(SETTINGS_ACK, 0.0)
+    protocol.acknowledge(1, 1000)
+    assert protocol.receive(frame(DATA, 0, 1, bytes(100)), 0.0) == [DataReceived(1, bytes(100))]
+    for stream_id, data in ((1, b"x"), (3, bytes(101)), (5, bytes(101))):
+        assert protocol.receive(frame(DATA, 0, stream_id, data), 0.0) == [StreamReset(stream_id, 3, by_peer=False)]
+    assert protocol.fault is None
+
+
 def test_mid_frame() -> None:
     """The owner's deadlines can see a frame or a block that does not end."""
     protocol = begin()

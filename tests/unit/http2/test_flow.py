@@ -32,6 +32,27 @@ def test_receiving() -> None:
     assert not window.take(1)
 
 
+def test_lowered() -> None:
+    """A window that was made smaller is negative until enough was consumed; empty frames are allowed."""
+    window = ReceiveWindow(100)
+    window.take(50)
+    assert window.lower(90) == 0
+    assert window.available == -40
+    assert window.take(0)
+    assert window.consume(50) == 50
+    assert window.available == 10
+    assert not window.take(11)
+
+
+def test_lowered_below_what_was_consumed() -> None:
+    """What was too little to be announced may be enough for the new size; nothing else would announce it."""
+    window = ReceiveWindow(100)
+    window.take(40)
+    assert window.consume(40) == 0
+    assert window.lower(80) == 40
+    assert window.available == 20
+
+
 def test_announcing() -> None:
     """More is announced once half of the window has been consumed, all at a time."""
     window = ReceiveWindow(10)
