@@ -1,0 +1,169 @@
+"""Words that may not come back: riddles and personification where the field has a plain word.
+
+The rule and the reasons are in CONTRIBUTING.md ("Plain words"); the glossary in docs/architecture.md has the words to
+use. A phrase counts also where it is broken over two lines of a docstring, a comment or a paragraph.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+PHRASES: Final = (
+    r"whoever", r"nobody", r"somebody", r"\banew\b", r"under way", r"(?:in|out of) force", r"\bheed",
+    r"com(?:e|es|ing) by",
+    r"of no meaning", r"(?:is|are|was|were) to be", r"lets? go of", r"of (?:its|their) own", r"\bowed\b", r"told of",
+    r"looks? after", r"in vain", r"mak(?:e|es|ing) way",
+)  # fmt: skip
+WORDS: Final = re.compile("|".join(phrase.replace(" ", r"[\s#>|]+") for phrase in PHRASES), re.IGNORECASE)
+
+QUOTATIONS: Final = (
+    '"nobody"',  # the user of that name
+    "nobody:nogroup",
+)
+"""Text of others that is quoted word for word: waitress, and names of the system."""
+
+NOT_DONE: Final = {
+    "docs/architecture.md",
+    "docs/configuration.md",
+    "docs/deployment.md",
+    "docs/migrating-from-gunicorn.md",
+    "docs/migrating-from-waitress.md",
+    "docs/performance.md",
+    "docs/production.md",
+    "docs/reliability.md",
+    "docs/security.md",
+    "docs/serving.md",
+    "docs/settings.md",
+    "docs/start.md",
+    "wiverno/__init__.py",
+    "wiverno/admin/application.py",
+    "wiverno/admin/application_metrics.py",
+    "wiverno/admin/client.py",
+    "wiverno/admin/history.py",
+    "wiverno/cli/__init__.py",
+    "wiverno/cli/config.py",
+    "wiverno/cli/ctl.py",
+    "wiverno/cli/process_one.py",
+    "wiverno/config/check.py",
+    "wiverno/config/convert/converter.py",
+    "wiverno/config/convert/gunicorn_child.py",
+    "wiverno/config/convert/gunicorn_file.py",
+    "wiverno/config/environment.py",
+    "wiverno/config/errors.py",
+    "wiverno/config/fields/units.py",
+    "wiverno/config/formats/interpolation.py",
+    "wiverno/config/formats/locations.py",
+    "wiverno/config/loader.py",
+    "wiverno/config/merge.py",
+    "wiverno/config/operations.py",
+    "wiverno/config/output/explain.py",
+    "wiverno/config/output/reference_page.py",
+    "wiverno/config/redaction.py",
+    "wiverno/config/reloading.py",
+    "wiverno/config/settings.py",
+    "wiverno/config/validation.py",
+    "wiverno/core/accept/accept_backoff.py",
+    "wiverno/core/accept/acceptor.py",
+    "wiverno/core/accept/idle_eviction.py",
+    "wiverno/core/engine.py",
+    "wiverno/core/http1/connection.py",
+    "wiverno/core/http1/output.py",
+    "wiverno/core/http1/timeouts.py",
+    "wiverno/core/loop/deadlines.py",
+    "wiverno/core/loop/descriptors.py",
+    "wiverno/core/loop/event_loop.py",
+    "wiverno/core/loop/handlers.py",
+    "wiverno/core/loop/poller.py",
+    "wiverno/core/loop/signals.py",
+    "wiverno/core/net/buffers.py",
+    "wiverno/core/net/listeners.py",
+    "wiverno/core/net/tls.py",
+    "wiverno/core/server.py",
+    "wiverno/core/telemetry/access_log.py",
+    "wiverno/core/telemetry/request_recorder.py",
+    "wiverno/core/telemetry/slow_requests.py",
+    "wiverno/core/threads/leader.py",
+    "wiverno/core/threads/predictor.py",
+    "wiverno/core/threads/recovery.py",
+    "wiverno/core/threads/request_queue.py",
+    "wiverno/core/threads/thread_pool.py",
+    "wiverno/core/waitress_compat.py",
+    "wiverno/demo/facts.py",
+    "wiverno/dev/dev_server.py",
+    "wiverno/dev/watching.py",
+    "wiverno/http/body.py",
+    "wiverno/http/fields.py",
+    "wiverno/http/head.py",
+    "wiverno/http/proxy_protocol.py",
+    "wiverno/http/response.py",
+    "wiverno/http2/connection.py",
+    "wiverno/http2/requests.py",
+    "wiverno/main.py",
+    "wiverno/paste.py",
+    "wiverno/serving.py",
+    "wiverno/web/error_pages.py",
+    "wiverno/web/files.py",
+    "wiverno/web/ranges.py",
+    "wiverno/web/route_tree.py",
+    "wiverno/web/tracebacks.py",
+    "wiverno/workers/admin_listener.py",
+    "wiverno/workers/exit_reasons.py",
+    "wiverno/workers/keeper.py",
+    "wiverno/workers/pid_file.py",
+    "wiverno/workers/plan.py",
+    "wiverno/workers/process.py",
+    "wiverno/workers/process_exit.py",
+    "wiverno/workers/reexec.py",
+    "wiverno/workers/sd_notify.py",
+    "wiverno/workers/shared_sockets.py",
+    "wiverno/workers/single_process.py",
+    "wiverno/workers/supervisor.py",
+    "wiverno/workers/worker.py",
+    "wiverno/workers/worker_pool.py",
+    "wiverno/wsgi/environ.py",
+    "wiverno/wsgi/exchange.py",
+    "wiverno/wsgi/forwarded.py",
+    "wiverno/wsgi/writer.py",
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+}
+"""Files whose words are not all plain yet. No file is added; the list goes when it is empty."""
+
+
+def files() -> list[Path]:
+    """Return the files whose words readers see: the package, the documents, the examples of configuration."""
+    found = [path for room in ("wiverno", "docs", "configs") for path in (ROOT / room).rglob("*")]
+    return [
+        *sorted(path for path in found if path.suffix in (".py", ".md", ".toml", ".ini", ".html", ".json")),
+        ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md",
+    ]  # fmt: skip
+
+
+def findings(text: str) -> list[str]:
+    """Return each phrase of a text that has a plain word, with its line's number."""
+    for quotation in QUOTATIONS:
+        text = text.replace(quotation, "")
+    return [f"{text.count(chr(10), 0, match.start()) + 1}: {match.group()!r}" for match in WORDS.finditer(text)]
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_words(path: Path) -> None:
+    """Texts use the field's words, and none of the phrases that hide who does what."""
+    name = str(path.relative_to(ROOT))
+    found = findings(path.read_text(encoding="utf-8"))
+    if name not in NOT_DONE:
+        assert not found, f"{name}: {', '.join(found)}"
+
+
+def test_phrases_are_found_over_line_breaks() -> None:
+    """A phrase does not hide behind the end of a line, its case, or a comment's mark."""
+    assert findings("Whoever waits\n# is to\n# be served\n") == ["1: 'Whoever'", "2: 'is to\\n# be'"]
+    assert findings("a window in forceful use: informed, proceed, heeded") == ["1: 'in force'", "1: 'heed'"]
+    assert not findings('user = "nobody"')
