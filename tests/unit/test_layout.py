@@ -137,6 +137,17 @@ def test_environment(path: Path) -> None:
 
 
 @each_module
+def test_logging(path: Path) -> None:
+    """Modules log through wiverno/foreign_code.py: a filter of the program that raises must not end the thread that logs."""
+    wrong = [
+        f"{path.relative_to(PACKAGE)}:{statement.lineno}"
+        for statement in parse(path).body
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.value).startswith("logging.getLogger(")
+    ]
+    assert not wrong, f"use guarded_logger: {', '.join(wrong)}"
+
+
+@each_module
 def test_sizes(path: Path) -> None:
     """A file stays below 400 lines and a function, without its docstring, below 50."""
     text = path.read_text(encoding="utf-8")
