@@ -138,7 +138,7 @@ def test_environment(path: Path) -> None:
 
 @each_module
 def test_logging(path: Path) -> None:
-    """Modules log through wiverno/foreign_code.py: a filter of the program that raises must not end the thread that logs."""
+    """Modules log through guarded loggers: a filter of the program that raises must not end the thread that logs."""
     wrong = [
         f"{path.relative_to(PACKAGE)}:{statement.lineno}"
         for statement in parse(path).body
