@@ -142,7 +142,7 @@ def test_files_from_start_to_end(place: Path, processes: str) -> None:
 @each_way
 def test_the_user_can_connect(processes: str) -> None:
     """The application's socket and the administration's are open to the user who serves."""
-    setpriv, curl = program("setpriv"), program("curl")
+    setpriv, curl = program("setpriv", package="util-linux"), program("curl")
     with directory(is_users=False) as place, served(place, processes) as child:
         for name, path in (("app.sock", "/"), ("admin.sock", "/healthz")):
             command = [
