@@ -101,11 +101,11 @@ def _check_block(data: bytes, cut: int) -> None:
         try:
             entries = ours.decode(block)
         except Violation as violation:
-            refusal = violation.fault
+            refusal: object = violation.fault.code
         else:
             refusal = None
         if refusal is not None:
-            assert refusal.code == ErrorCode.COMPRESSION_ERROR
+            assert refusal == ErrorCode.COMPRESSION_ERROR
             return
         try:
             decoded = list(theirs.decode(block, raw=True))
