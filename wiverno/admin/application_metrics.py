@@ -18,6 +18,7 @@ from typing import Any, Final
 from wiverno.config.environment import environment, set_variable
 from wiverno.config.errors import ConfigError, Origin, Problem
 from wiverno.config.settings import Adjustments
+from wiverno.files import absolute
 from wiverno.foreign_code import guarded_logger, is_from_signal
 
 logger = guarded_logger("wiverno")
@@ -122,6 +123,9 @@ def _prepare(settings: Adjustments, owner: tuple[int, int] | None) -> Applicatio
         directory = tempfile.mkdtemp(prefix="wiverno-metrics-")
         if owner is not None:
             os.chown(directory, *owner)
+        set_variable(VARIABLE, directory)
+    elif directory != absolute(directory):  # the application may change the current directory
+        directory = absolute(directory)
         set_variable(VARIABLE, directory)
     Path(directory).mkdir(parents=True, exist_ok=True)
     for file in Path(directory).glob("*.db"):

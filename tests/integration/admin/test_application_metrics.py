@@ -123,9 +123,10 @@ def directory_of(pid: int) -> Path:
     raise AssertionError("no metrics' file is mapped")
 
 
-def test_a_directory_of_ones_own_is_emptied_and_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_relative", [False, True])
+def test_a_directory_of_ones_own_is_emptied_and_kept(tmp_path: Path, is_relative: bool) -> None:
     """PROMETHEUS_MULTIPROC_DIR is used where it is set; what an earlier run has counted is not counted again."""
-    (tmp_path / "shop.py").write_text(APPLICATION)
+    (tmp_path / "shop.py").write_text("import os\nos.chdir('/')\n" + APPLICATION)
     directory = tmp_path / "metrics"
     directory.mkdir()
     (directory / "counter_1.db").write_bytes(b"of an earlier run")
@@ -134,7 +135,10 @@ def test_a_directory_of_ones_own_is_emptied_and_kept(tmp_path: Path) -> None:
         script("wiverno"), "run", "shop:app", "--listen", "127.0.0.1:0", "--workers", "1",
         "--admin-listen", f"unix:{tmp_path}/admin.sock", "--admin-metrics-application",
     ]  # fmt: skip
-    environment = {"PYTHONDONTWRITEBYTECODE": "1", "PROMETHEUS_MULTIPROC_DIR": str(directory)}
+    environment = {
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PROMETHEUS_MULTIPROC_DIR": "metrics" if is_relative else str(directory),
+    }
     with Child(command, cwd=tmp_path, env=environment) as child:
         served = ServerContext(child, tmp_path)
         wait_for_workers(served, 1)
