@@ -328,8 +328,8 @@ class Supervisor:
     def _on_report(self, worker: WorkerProcess, words: Mapping[str, Any]) -> None:
         if words.get("ready") and worker.state == STARTING:
             worker.state = READY
-        if "worn" in words and not worker.retire_reason:
-            worker.retire_reason = str(words["worn"])
+        if "retire_reason" in words and not worker.retire_reason:
+            worker.retire_reason = str(words["retire_reason"])
         if "failed" in words:
             worker.kill_reason = str(words["failed"])
         self._engine.loop.ask(self._reconcile)

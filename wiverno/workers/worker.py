@@ -219,7 +219,7 @@ def _enter_start_directory() -> None:
 
 
 def report(fd: int, **words: Any) -> None:
-    """Tell the supervisor something through its pipe: ready, worn, failed."""
+    """Tell the supervisor something through its pipe: ready, retire_reason, failed."""
     text = words.get("failed", "")
     if len(text) > MAX_REPORT // 4:
         words["failed"] = text[: MAX_REPORT // 16] + "\n[…]\n" + text[-MAX_REPORT // 8 :]
