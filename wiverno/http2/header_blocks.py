@@ -154,10 +154,13 @@ class BlockDecoder:
     def _insert(self, entry: Entry) -> None:
         """Add an entry to the dynamic table (RFC 7541 §4.4)."""
         self._note_change()
-        self._evict(max(self._max_size - entry[2], 0))
-        if entry[2] <= self._max_size:
-            self._table.append(entry)
-            self._size += entry[2]
+        size = entry[2]
+        if self._size + size > self._max_size:
+            self._evict(max(self._max_size - size, 0))
+            if size > self._max_size:
+                return
+        self._table.append(entry)
+        self._size += size
 
     def _evict(self, room: int) -> None:
         """Drop the oldest entries until the table takes no more than `room` bytes."""
