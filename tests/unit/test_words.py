@@ -64,7 +64,6 @@ NOT_DONE: Final = {
     "wiverno/config/operations.py",
     "wiverno/config/output/explain.py",
     "wiverno/config/output/reference_page.py",
-    "wiverno/config/redaction.py",
     "wiverno/config/reloading.py",
     "wiverno/config/settings.py",
     "wiverno/config/validation.py",

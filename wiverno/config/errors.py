@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from wiverno.config.redaction import MASK, masked_line
+from wiverno.redaction import MASK, mask_line
 
 OriginKind = Literal["option", "environment", "file", "default", "keyword"]
 
@@ -128,7 +128,7 @@ class Problem:
         text = self.origin.text.replace("\t", " ")
         if self.secret and self.origin.column:
             return text[: self.origin.column - 1] + MASK
-        return masked_line(text, _INDEX.sub("", self.key))  # an item of a list is as secret as the list
+        return mask_line(text, _INDEX.sub("", self.key))  # an item of a list is as secret as the list
 
     def _frame(self) -> tuple[int, int]:
         origin = self.origin

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from wiverno.demo import facts
 from wiverno.demo.page import overview
 from wiverno.main import Wiverno
+from wiverno.redaction import mask_value
 from wiverno.web.errors import HTTPError
-from wiverno.web.masking import shown
 from wiverno.web.request import Request
 from wiverno.web.response import HTML, TEXT, Response, ReturnValue
 from wiverno.web.router import Router
@@ -69,7 +69,7 @@ def echo(request: Request) -> ReturnValue:
         "method": request.method,
         "path": request.path,
         "query": {name: request.query_params.getlist(name) for name in request.query_params},
-        "headers": {name: shown(name, value) for name, value in request.headers.items()},
+        "headers": {name: mask_value(name, value) for name, value in request.headers.items()},
         "client": request.client_ip,
         "scheme": request.scheme,
         "body_bytes": size,

@@ -13,7 +13,7 @@ from typing import Any
 from wiverno.config import loader
 from wiverno.config.output.explain import Row, describe
 from wiverno.config.settings import SETTINGS
-from wiverno.web.masking import shown
+from wiverno.redaction import mask_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def source_line() -> str:
 
 def application_rows(settings: Mapping[str, object]) -> list[tuple[str, str]]:
     """Return the application's own settings as text, nested ones with dotted names."""
-    return [(name, shown(name, value)) for name, value in _flattened("", settings)]
+    return [(name, mask_value(name, value)) for name, value in _flattened("", settings)]
 
 
 def _flattened(prefix: str, values: Mapping[str, object]) -> Iterable[tuple[str, object]]:

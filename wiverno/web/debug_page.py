@@ -2,7 +2,7 @@
 
 There is no console and no script: every text is escaped, and a Content-Security-Policy forbids the browser to run or
 load anything even if one were not. Local values stand there only when the address asks for them with
-``?__locals__=1``; secrets never do (``masking``).
+``?__locals__=1``; secrets never do (``wiverno.redaction``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from html import escape
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from wiverno.web.masking import MASK, Masker, is_secret_name
+from wiverno.redaction import MASK, Masker, is_secret_name
 from wiverno.web.request import Request
 from wiverno.web.response import HTML, TEXT, Response
 from wiverno.web.tracebacks import Failure, Frame, read_failures

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from wiverno.web.masking import MASK, Masker, is_secret_name
+from wiverno.redaction import MASK, Masker, is_secret_name
 
 LINES_AROUND = 5
 MOST_FRAMES = 40

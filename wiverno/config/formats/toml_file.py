@@ -20,8 +20,8 @@ from wiverno.config.formats.document import AppSpec, Contents, Expander
 from wiverno.config.formats.foreign_ini import uwsgi_file
 from wiverno.config.formats.locations import Place, toml_places
 from wiverno.config.formats.text import read_text, template_hint
-from wiverno.config.redaction import masked_line
 from wiverno.config.settings import ALIASES, SETTINGS
+from wiverno.redaction import mask_line
 
 OWN_TABLES = ("app", "middleware", "server", "pserve", "logging")
 FOREIGN_TABLES = ("pshell", "prequest", "proutes", "ptweens", "pviews", "tool")
@@ -82,7 +82,7 @@ class TomlDocument:
         line = self.text_lines[number - 1].rstrip("\r")
         column = int(match[3]) if match[3] else len(line) + 1
         origin = Origin("file", self.name, number, column, line, 1)
-        if masked_line(line) != line:
+        if mask_line(line) != line:
             # The hint would repeat the value.
             return Problem("is no TOML: the value is written wrongly", origin, hint="write text in quotes")
         what = match[1][:1].lower() + match[1][1:]

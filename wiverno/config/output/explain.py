@@ -14,8 +14,8 @@ from wiverno.config.fields.field import Setting
 from wiverno.config.formats.document import AppSpec
 from wiverno.config.formats.interpolation import escape, is_expandable
 from wiverno.config.loader import LoadedConfig
-from wiverno.config.redaction import MASK, is_secret
 from wiverno.config.settings import ALIASES, SETTINGS, unknown_setting
+from wiverno.redaction import MASK, is_secret_setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def _spec_rows(label: str, spec: AppSpec, reveal: bool) -> list[Row]:
         rows.append(Row(f"{label}.factory", "true", str(spec.origin), group="Application", value=True))
     shown = spec.settings if reveal or not spec.raw_settings else spec.raw_settings
     for name, value in _leaves(shown):
-        hidden = is_secret(name, value) and not reveal
+        hidden = is_secret_setting(name, value) and not reveal
         origin = str(spec.places.get(name, spec.origin))
         text, data = (MASK, MASK) if hidden else (toml_text(value), value)
         rows.append(Row(f"{label}.settings.{name}", text, origin, group="Application", value=data))
