@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from wiverno.http2.connection import ServerProtocol
+from wiverno.http2.errors import ErrorCode
 from wiverno.http2.events import (
     ConnectionTerminated,
     DataReceived,
@@ -48,6 +49,8 @@ class Owner:
                 self.bodies[event.stream_id] = bytearray()
         elif isinstance(event, RequestRefused):
             self.answer(event.stream_id, event.message.encode(), event.status)
+            if not event.ends:
+                self.protocol.output.reset(event.stream_id, ErrorCode.NO_ERROR)
         elif isinstance(event, DataReceived):
             self.bodies[event.stream_id] += event.data
             self.protocol.acknowledge(event.stream_id, len(event.data))

@@ -197,6 +197,7 @@ class ServerProtocol:
 def _our_settings(limits: Limits) -> bytes:
     return settings_frame(
         {
+            Setting.HEADER_TABLE_SIZE: limits.table_size,
             Setting.MAX_CONCURRENT_STREAMS: limits.max_streams,
             Setting.INITIAL_WINDOW_SIZE: limits.stream_window,
             Setting.MAX_FRAME_SIZE: limits.max_frame_size,

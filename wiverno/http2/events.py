@@ -22,7 +22,10 @@ class RequestReceived:
 
 @dataclass(slots=True)
 class RequestRefused:
-    """A request that is well-formed HTTP/2 and must not be served: answer it with `status` on its stream."""
+    """A request that is well-formed HTTP/2 and must not be served: answer it with `status` on its stream.
+
+    Unless it `ends`, its body may follow: acknowledge and drop it, or reset the stream with NO_ERROR after the answer.
+    """
 
     stream_id: int
     status: int

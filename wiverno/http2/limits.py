@@ -22,6 +22,10 @@ class Limits:
     max_fields: int = 128
     """Fields of a request: more are answered with 431."""
 
+    table_size: int = 4096
+    """Bytes of HPACK's dynamic table (SETTINGS_HEADER_TABLE_SIZE). The default of the protocol holds what a browser
+    repeats; more would be memory of every connection."""
+
     max_block_size: int = 65536
     """Bytes of an encoded field block. A longer one ends the connection: it would have to be read in full and decoded
     to keep HPACK's tables alike (CVE-2024-27316 and its kin)."""
@@ -47,14 +51,15 @@ class Limits:
 
     overhead_burst: int = 500
     """Frames at once that ask for work and bring nothing: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, frames of unknown
-    types, empty DATA, HEADERS and CONTINUATION (CVE-2019-9512, 9515, 9516, 9518)."""
+    types, empty DATA, HEADERS and CONTINUATION (CVE-2019-9511 to 9518)."""
 
     overhead_rate: float = 50.0
     """The same a second from then on. Clients ping every few seconds, or once a round trip while they measure it."""
 
     overhead_per_work: int = 4
-    """How many of them each request and each DATA frame, in either direction, makes free: some clients send two
-    WINDOW_UPDATE frames for each DATA frame that they receive, others one PRIORITY frame or two with each request."""
+    """How many of them each request and each DATA frame that is not tiny, in either direction, makes free: some
+    clients send two WINDOW_UPDATE frames for each DATA frame that they receive, others one PRIORITY frame or two with
+    each request."""
 
 
 DEFAULT_LIMITS = Limits()

@@ -19,6 +19,7 @@ from wiverno.http2.frames import (
     reset_frame,
     strip_padding,
 )
+from wiverno.http2.sending import MIN_WORK
 from wiverno.http2.state import IN_BLOCK, READY, Block, State
 from wiverno.http2.streams import (
     CLOSED,
@@ -160,7 +161,8 @@ def take_data(state: State, flags: int, stream_id: int, payload: bytes) -> None:
         if len(data) < size:
             state.acknowledge(stream_id, size - len(data))  # padding takes no memory
         if data:
-            state.data_frames += 1
+            if len(data) >= MIN_WORK:
+                state.data_frames += 1
             state.events.append(DataReceived(stream_id, data))
         elif not flags & END_STREAM:
             state.spend_overhead()

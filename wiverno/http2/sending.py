@@ -34,6 +34,8 @@ MAX_QUEUED_ANSWERS: Final = 1000
 """Frames that a peer has provoked and not read: acknowledgements and resets (CVE-2019-9512, 9514, 9515). Below this a
 good client that sends a burst while its own output stands still is safe; 1000 of them are 20 kB."""
 
+MIN_WORK: Final = 256  # bytes of a DATA frame that is worth its header
+
 DRAIN_PING: Final = b"draining"
 _END_DATA: Final = END_STREAM
 _WHOLE: Final = END_HEADERS
@@ -54,7 +56,8 @@ class Output:
         self.blocked: dict[int, None] = {}
         """Streams whose data did not fit into the windows, the longest waiting first."""
         self.data_frames = 0
-        """DATA frames sent: each of them is a reason for a peer to send WINDOW_UPDATE."""
+        """DATA frames sent that a good peer may answer with WINDOW_UPDATE. Small ones that the peer's own windows have
+        cut are not counted: it could ask for a large content byte by byte (CVE-2019-9511)."""
 
     # ---------------------------------------------------------------- taking
 
@@ -153,8 +156,9 @@ class Output:
                 write_head(size >> 8, size & 255, DATA, flags, stream_id),
                 content[position : position + size],
             )
-            self.data_frames += 1
             position += size
+            if size >= MIN_WORK or position == length:
+                self.data_frames += 1
         stream.send_window -= room
         self.window -= room
         if room < length:

@@ -59,7 +59,7 @@ class State:
         self.is_draining = False
         self.fault: ConnectionFault | None = None
         self.data_frames = 0
-        """DATA frames received that were not empty."""
+        """DATA frames received that were worth their header."""
         self._seen_work = 0
         # Until the peer acknowledges our settings it may act on the default (RFC 9113 §6.5.3); the connection's window
         # can't be made smaller at all (§6.9.2).
@@ -77,6 +77,8 @@ class State:
 
     def acknowledge_settings(self) -> None:
         """Let our settings take effect: a stream's window smaller than the default one holds from now on."""
+        if not self.has_settings_ack:
+            self.decoder.allow_table_size(self.limits.table_size)
         self.has_settings_ack = True
         difference = self.stream_window - self.limits.stream_window
         self.stream_window = self.limits.stream_window

@@ -257,10 +257,11 @@ def test_bad_beginnings(data: bytes) -> None:
 
 def test_beginning() -> None:
     """The server's preface tells its limits; the flags of the beginning follow what has come."""
-    limits = Limits(max_streams=7, stream_window=70000, connection_window=200000, max_list_size=9000)
+    limits = Limits(max_streams=7, table_size=100, stream_window=70000, connection_window=200000, max_list_size=9000)
     protocol = ServerProtocol(0.0, limits)
     first, second = frames(protocol.output.take())
     assert dict(read_settings(*first[1:]) or []) == {
+        Setting.HEADER_TABLE_SIZE: 100,
         Setting.MAX_CONCURRENT_STREAMS: 7,
         Setting.INITIAL_WINDOW_SIZE: 70000,
         Setting.MAX_FRAME_SIZE: 16384,
@@ -275,6 +276,11 @@ def test_beginning() -> None:
     assert (protocol.has_preface, protocol.has_settings_ack) == (True, False)
     protocol.receive(SETTINGS_ACK, 0.0)
     assert protocol.has_settings_ack
+    protocol.receive(SETTINGS_ACK + head(1), 0.0)
+    assert protocol.fault == ConnectionFault(
+        ErrorCode.COMPRESSION_ERROR,
+        "no dynamic table size update after SETTINGS_HEADER_TABLE_SIZE was lowered",
+    )
 
 
 def test_no_window_update_for_a_small_window() -> None:

@@ -174,6 +174,22 @@ def test_size_update_that_we_asked_for() -> None:
         found.request(b"\x3f\x46")
 
 
+def test_a_larger_table_needs_no_update() -> None:
+    """A peer may go on with the table that it has, or take the larger one."""
+    found = decoder()
+    found.allow_table_size(8192)
+    assert isinstance(found.request(block(GET)), Request)
+    assert isinstance(found.request(b"\x3f\xe1\x3f" + block(GET)), Request)
+
+
+def test_same_field_in_two_trailers() -> None:
+    """An entry that is larger than the whole table empties it and is decoded all the same."""
+    found = decoder()
+    found.decode(b"\x3f\x11")  # 48 bytes
+    assert names(found, b"\x40" + string("x") + string("v" * 20)) == [("x", "v" * 20)]
+    assert not found._table
+
+
 def test_too_large() -> None:
     """Too many fields, or too many bytes of them, are a 431, and the table is kept in step all the same."""
     found = decoder(max_list_size=300)

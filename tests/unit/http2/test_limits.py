@@ -133,6 +133,20 @@ def test_attacks(name: str) -> None:
         assert peak < 1_500_000
 
 
+def test_tiny_windows() -> None:
+    """A client that lets a large content come byte by byte is told to calm down (CVE-2019-9511)."""
+    protocol = begin(settings={4: 0})
+    protocol.receive(head(1), 0.0)
+    protocol.output.headers(1, BLOCK, ends=False)
+    protocol.output.data(1, bytes(100000), ends=True)
+    for number in range(1500):
+        protocol.receive(window_update_frame(1, 1), number * 0.001)
+        protocol.output.data(1, bytes(100000), ends=True)
+        protocol.output.take()
+    assert protocol.fault is not None
+    assert protocol.fault.code == ErrorCode.ENHANCE_YOUR_CALM
+
+
 def test_running_requests_count_as_streams() -> None:
     """Resetting a stream makes no room for another one while its request runs (CVE-2023-44487)."""
     protocol = begin(Limits(max_streams=3))

@@ -174,6 +174,18 @@ def test_gone() -> None:
     assert not output
 
 
+def test_stream_that_was_reset_while_it_waited() -> None:
+    """It waits no longer: neither side's reset leaves it among the blocked streams."""
+    protocol = asked(None, 1, 3, 5)
+    for stream_id in (1, 3, 5):
+        protocol.output.respond(stream_id, BLOCK, bytes(40000))
+    assert list(protocol.output.blocked) == [3, 5]
+    protocol.output.reset(3, ErrorCode.INTERNAL_ERROR)
+    protocol.receive(reset_frame(5, ErrorCode.CANCEL), 0.0)
+    assert not protocol.output.blocked
+    assert protocol.receive(window_update_frame(0, 100000), 0.0) == []
+
+
 def test_pieces() -> None:
     """A vectored write gets the same bytes, and content of many frames is not copied."""
     protocol = asked({Setting.INITIAL_WINDOW_SIZE: 65535})
