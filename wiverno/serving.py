@@ -15,6 +15,7 @@ from importlib.metadata import version
 from types import TracebackType
 from typing import Any, NoReturn
 
+from wiverno.addresses import bracket_host
 from wiverno.admin.application import AdminApplication
 from wiverno.admin.application_metrics import ApplicationMetrics, application_metrics
 from wiverno.config.environment import environment
@@ -237,17 +238,13 @@ def _say_nothing(settings: Adjustments, listeners: Iterable[Listener]) -> None:
 
 def _announce(settings: Adjustments, listeners: Iterable[Listener]) -> None:
     """Say where the server listens; in mode simple what RunServer says, word for word."""
-    scheme = "http"
     log = guarded_logger("wiverno.core.server").info
     for listener in listeners:
-        host = f"[{listener.host}]" if ":" in listener.host and not listener.is_unix else listener.host
         scheme = "https" if settings.certfile is not None and not listener.is_unix else "http"
         if settings.mode == "simple":
-            log("Wiverno server started on %s://%s:%s", scheme, host, listener.port)
-        elif listener.is_unix:
-            logger.info("Serving on unix:%s", listener.host)
+            log("Wiverno server started on %s://%s:%s", scheme, bracket_host(listener.host), listener.port)
         else:
-            logger.info("Serving on %s://%s:%s", scheme, host, listener.port)
+            logger.info("Serving on %s", listener if listener.is_unix else f"{scheme}://{listener}")
     if settings.mode == "simple":
         log("Request queue size: %s", settings.backlog)
         log("Press Ctrl+C to stop the server")

@@ -18,7 +18,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "wiverno"
 
 FLOORS = (
-    {"files", "foreign_code", "redaction", "standard_streams"},
+    {"addresses", "files", "foreign_code", "redaction", "standard_streams"},
     {"http", "config", "importer"},
     {"wsgi", "web"},
     {"http2"},

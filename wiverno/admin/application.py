@@ -22,6 +22,7 @@ from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import parse_qs
 
+from wiverno.addresses import is_rebind_proof, strip_port
 from wiverno.admin.application_metrics import ApplicationMetrics
 from wiverno.admin.exposition import CONTENT_TYPE, exposition
 from wiverno.admin.history import COLUMNS, History
@@ -77,7 +78,7 @@ class AdminApplication:
 
     def _answer(self, environ: dict[str, Any]) -> Answer:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        if not self._is_public and not _is_local_name(environ.get("HTTP_HOST", "")):
+        if not self._is_public and not _is_local_name(environ.get("HTTP_HOST")):
             return _plain("403 Forbidden", "this address answers to localhost and to IP addresses only")
         if path[1:] in ACTIONS:
             return self._act(method, path[1:], environ)
@@ -148,12 +149,9 @@ def _plain(status: str, text: str) -> Answer:
     return status, "text/plain; charset=utf-8", text + "\n"
 
 
-def _is_local_name(host: str) -> bool:
-    """Tell whether a Host field is localhost, an IP address, or absent; no DNS server can point those elsewhere."""
-    name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
-    if name in ("", "localhost") or name.startswith("["):
-        return True
-    return name.replace(".", "").isdigit()
+def _is_local_name(host: str | None) -> bool:
+    """Return whether a Host field is localhost, an IP address, or absent; no DNS server can point those elsewhere."""
+    return not host or is_rebind_proof(strip_port(host))
 
 
 def described(status: ServiceStatus) -> dict[str, Any]:

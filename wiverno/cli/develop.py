@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from wiverno.addresses import is_loopback
 from wiverno.cli.exit import FAILURE, MISTAKE, end, require_file, warn, warn_of_replaced
 from wiverno.cli.options import given
 from wiverno.config.loader import LoadedConfig, load
 from wiverno.config.settings import SETTINGS, FdAddress, TcpAddress
-from wiverno.config.validation import is_loopback
 from wiverno.dev.dev_server import DevServer
 from wiverno.serving import explain_bind_error
 

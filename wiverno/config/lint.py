@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
+from wiverno.addresses import is_ip_address, is_loopback
 from wiverno.config.fields.units import size_text
 from wiverno.config.settings import Adjustments, TcpAddress
 
@@ -28,7 +28,11 @@ def risks(settings: Adjustments) -> list[str]:
             f"trusted_proxies believes the proxy headers of everybody who can reach {', '.join(public)}; "
             "name the proxies' networks"
         )
-    if settings.trusted_proxy not in (None, "*", "localhost") and not _is_address(settings.trusted_proxy):
+    if (
+        settings.trusted_proxy
+        and settings.trusted_proxy not in ("*", "localhost")
+        and not is_ip_address(settings.trusted_proxy)
+    ):
         found.append(
             f"trusted_proxy = {settings.trusted_proxy} never matches, because peers are compared by IP address; "
             "write the address"
@@ -60,19 +64,7 @@ def risks(settings: Adjustments) -> list[str]:
 
 def _is_public(address: object) -> bool:
     """Return whether other machines can reach an address; a name is taken for public unless it is localhost."""
-    if not isinstance(address, TcpAddress):
-        return False
-    if not _is_address(address.host):
-        return address.host != "localhost"
-    return not ip_address(address.host).is_loopback
-
-
-def _is_address(text: str | None) -> bool:
-    try:
-        ip_address(text or "")
-    except ValueError:
-        return False
-    return True
+    return isinstance(address, TcpAddress) and not is_loopback(address.host)
 
 
 def _descriptor_limit() -> int | None:

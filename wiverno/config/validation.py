@@ -7,9 +7,9 @@ settings. Each finding names the setting where it is to be mended.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from wiverno.addresses import is_loopback
 from wiverno.config.errors import Origin, Problem
 from wiverno.config.fields.units import TcpAddress, UnixAddress
 from wiverno.files import error_text, unix_path
@@ -113,14 +113,6 @@ def _about_production(settings: Adjustments) -> list[Problem]:
     if settings.max_requests_jitter and not settings.max_requests:
         found.append(problem("max_requests_jitter", "has no meaning without max_requests"))
     return found
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches a host to listen on."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def deprecations(settings: Adjustments, inert: Iterable[str]) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, MutableMapping
 from types import TracebackType
 from typing import Any, Self
 
+from wiverno.addresses import bracket_host
 from wiverno.config.settings import Adjustments
 from wiverno.core.engine import FORCED_WAIT, Engine
 from wiverno.core.loop.signals import stop_signals
@@ -192,8 +193,7 @@ class BaseWSGIServer:
             if listener.is_unix:
                 channel_logger.info(format_str.format("unix", listener.host))
             else:
-                host = f"[{listener.host}]" if ":" in listener.host else listener.host
-                channel_logger.info(format_str.format(host, listener.port))
+                channel_logger.info(format_str.format(bracket_host(listener.host), listener.port))
 
     def __enter__(self) -> Self:
         return self

@@ -227,13 +227,7 @@ class DevServer:
 
 
 def _address_of(listener: Listener) -> str:
-    if listener.is_unix:
-        return f"unix:{listener.host}"
-    return (
-        f"http://[{listener.host}]:{listener.port}"
-        if ":" in listener.host
-        else f"http://{listener.host}:{listener.port}"
-    )
+    return str(listener) if listener.is_unix else f"http://{listener}"
 
 
 @contextmanager

@@ -7,8 +7,9 @@ address cannot be rebound and is always right.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
+
+from wiverno.addresses import is_rebind_proof, strip_port
 
 
 class AllowedHosts:
@@ -27,21 +28,5 @@ class AllowedHosts:
         """Whether a request with this Host field is answered; one without it comes from no browser."""
         if not host or "*" in self._names:
             return True
-        name = _without_port(host).lower().rstrip(".")
-        if name == "localhost" or name.endswith(".localhost") or name in self._names:
-            return True
-        return name.endswith(self._suffixes) if self._suffixes and not _is_address(name) else _is_address(name)
-
-
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+        name = strip_port(host)
+        return is_rebind_proof(name) or name in self._names or name.endswith(self._suffixes)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from ipaddress import AddressValueError, IPv6Address
 
+from wiverno.addresses import join_host_port
 from wiverno.config.errors import BadValue
 
 # waitress's words for true, and their opposites; any other text is a mistake (waitress takes it for false).
@@ -39,8 +40,7 @@ class TcpAddress:
     port: int
 
     def __str__(self) -> str:
-        host = self.host or "*"
-        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        return join_host_port(self.host or "*", self.port)
 
 
 @dataclass(frozen=True, slots=True)

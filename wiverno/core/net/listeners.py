@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from wiverno.addresses import join_host_port
 from wiverno.config.settings import Address, Adjustments, FdAddress, TcpAddress, UnixAddress
 from wiverno.core.loop.descriptors import Descriptor
 from wiverno.core.ownership import Owner, future_owner, give_socket
@@ -56,9 +57,7 @@ class Listener:
         self.descriptor = Descriptor(self.socket.fileno(), f"the listening socket {self}")
 
     def __str__(self) -> str:
-        if self.is_unix:
-            return f"unix:{self.host}"
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return f"unix:{self.host}" if self.is_unix else join_host_port(self.host, self.port)
 
     def listen(self, backlog: int) -> None:
         """Let clients connect; `backlog` is how many may wait for accept (listen(2))."""
