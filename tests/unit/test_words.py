@@ -29,7 +29,6 @@ QUOTATIONS: Final = (
 """Text of others that is quoted word for word: waitress, and names of the system."""
 
 NOT_DONE: Final = {
-    "docs/architecture.md",
     "docs/configuration.md",
     "docs/deployment.md",
     "docs/migrating-from-gunicorn.md",
@@ -130,7 +129,6 @@ NOT_DONE: Final = {
     "wiverno/wsgi/forwarded.py",
     "wiverno/wsgi/writer.py",
     "README.md",
-    "CONTRIBUTING.md",
     "CHANGELOG.md",
 }
 """Files whose words are not all plain yet. No file is added; the list goes when it is empty."""
