@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from wiverno.config.settings import Adjustments as Adjustments
     from wiverno.core.server import RunServer as RunServer
     from wiverno.core.server import create_server as create_server
-    from wiverno.main import Wiverno as Wiverno
     from wiverno.serving import profile as profile
     from wiverno.serving import serve as serve
     from wiverno.serving import serve_paste as serve_paste
+    from wiverno.web.application import Wiverno as Wiverno
     from wiverno.web.request import Request as Request
     from wiverno.web.response import Response as Response
     from wiverno.web.router import Router as Router
@@ -29,7 +29,7 @@ _ROOMS = {
     "Router": "wiverno.web.router",
     "RunServer": "wiverno.core.server",
     "Templator": "wiverno.web.templating",
-    "Wiverno": "wiverno.main",
+    "Wiverno": "wiverno.web.application",
     "create_server": "wiverno.core.server",
     "profile": "wiverno.serving",
     "serve": "wiverno.serving",

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.wsgi import call
-from wiverno.main import Wiverno
 from wiverno.redaction import MASK, Masker
+from wiverno.web.application import Wiverno
 from wiverno.web.errors import HTTPError
 from wiverno.web.files import StaticFiles
 from wiverno.web.forms import Limits

@@ -235,7 +235,7 @@ def test_contributing_points_to_the_table() -> None:
     [
         ("import wiverno", "wiverno.core wiverno.web wiverno.config click pydantic paste.deploy watchfiles"),
         ("import wiverno.serving", "wiverno.web wiverno.main wiverno.cli click watchfiles paste.deploy werkzeug"),
-        ("import wiverno.main", "wiverno.core wiverno.config pydantic click paste.deploy"),
+        ("import wiverno.main", "wiverno.core wiverno.dev wiverno.config pydantic click paste.deploy"),
         ("import wiverno.paste", "plaster pyramid click watchfiles wiverno.web"),
     ],
 )

@@ -102,7 +102,7 @@ NOT_DONE: Final = {
     "wiverno/http/response.py",
     "wiverno/http2/connection.py",
     "wiverno/http2/requests.py",
-    "wiverno/main.py",
+    "wiverno/web/application.py",
     "wiverno/paste.py",
     "wiverno/serving.py",
     "wiverno/web/error_pages.py",

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from wiverno.demo import facts
 from wiverno.demo.page import overview
-from wiverno.main import Wiverno
 from wiverno.redaction import mask_value
+from wiverno.web.application import Wiverno
 from wiverno.web.errors import HTTPError
 from wiverno.web.request import Request
 from wiverno.web.response import HTML, TEXT, Response, ReturnValue

@@ -11,7 +11,7 @@ import pytest
 from tests.support.wsgi import call
 from wiverno.dev.guard import Guard
 from wiverno.dev.hosts import AllowedHosts
-from wiverno.main import Wiverno
+from wiverno.web.application import Wiverno
 
 
 def foreign(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.wsgi import Answer, call
-from wiverno.main import Wiverno
+from wiverno.web.application import Wiverno
 from wiverno.web.debug_page import debug_page
 from wiverno.web.request import Request
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.support.wsgi import call
-from wiverno.main import Wiverno
+from wiverno.web.application import Wiverno
 from wiverno.web.errors import HTTPError, abort, describe, reason
 from wiverno.web.request import Request
 

@@ -10,7 +10,7 @@ from wsgiref.util import FileWrapper
 import pytest
 
 from tests.support.wsgi import Answer, call
-from wiverno.main import Wiverno
+from wiverno.web.application import Wiverno
 from wiverno.web.files import FilePart, StaticFiles, is_plain_name, send_file, type_of
 
 CONTENT = bytes(range(256)) * 10

@@ -8,8 +8,8 @@ from http import HTTPStatus
 import pytest
 
 from tests.support.wsgi import call
-from wiverno.main import Wiverno
 from wiverno.web.answers import answer
+from wiverno.web.application import Wiverno
 from wiverno.web.response import Response, redirect, status_line
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wiverno.main import Wiverno
+from wiverno.web.application import Wiverno
 from wiverno.web.request import Request
 from wiverno.web.route_list import format_routes, routes_table
 from wiverno.web.views import BaseView

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.wsgi import call
-from wiverno.main import Wiverno
+from wiverno.web.application import Wiverno
 from wiverno.web.patterns import Converter, PatternError
 from wiverno.web.request import Request
 from wiverno.web.router import Router

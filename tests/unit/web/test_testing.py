@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from wiverno.main import Wiverno
+from wiverno.web.application import Wiverno
 from wiverno.web.request import Request
 from wiverno.web.response import Response, ReturnValue, redirect
 from wiverno.web.testing import TestClient

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.wsgi import call
-from wiverno.main import Wiverno
+from wiverno.web.application import Wiverno
 from wiverno.web.request import Request
 from wiverno.web.views import BaseView
 

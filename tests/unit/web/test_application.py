@@ -13,7 +13,7 @@ from wsgiref.validate import validator
 import pytest
 
 from tests.support.wsgi import call
-from wiverno.main import Wiverno
+from wiverno.web.application import Wiverno
 from wiverno.web.errors import HTTPError, abort
 from wiverno.web.request import Request
 from wiverno.web.response import Response
@@ -299,3 +299,10 @@ def test_exception_in_an_error_page(caplog: pytest.LogCaptureFixture) -> None:
     assert [message.partition(",")[0] for message in told] == [
         "the page for 404 failed", "the page for 404 failed", "the page for 500 failed",
     ]  # fmt: skip
+
+
+def test_import_path() -> None:
+    """`from wiverno.main import Wiverno` gives the same class."""
+    from wiverno.main import Wiverno as imported
+
+    assert imported is Wiverno

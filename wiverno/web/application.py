@@ -1,0 +1,258 @@
+"""Wiverno: routes and error pages as one WSGI application.
+
+One request: find the route, make the ``Request``, call the handler, turn what it returned into an answer. Whatever is
+raised on the way ends in one place, ``_failed``: an ``HTTPError`` becomes its page, any other exception is logged under
+the request's id and becomes the 500 page, or in debug mode the debug page.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias, TypeVar, cast
+from urllib.parse import quote
+
+from wiverno.foreign_code import guarded_logger
+from wiverno.web.answers import Stream, answer
+from wiverno.web.debug_page import debug_page
+from wiverno.web.error_pages import error_page
+from wiverno.web.errors import HTTPError, MethodNotAllowed, as_http_error
+from wiverno.web.forms import Limits
+from wiverno.web.mount import MOUNTS, MountedBody, mount_point
+from wiverno.web.patterns import Converter
+from wiverno.web.request import Environ, Request
+from wiverno.web.response import Answer, Response, ReturnValue, StartResponse, close_body, status_line
+from wiverno.web.route_tree import Route, RouteTable
+from wiverno.web.router import Router
+
+ErrorPage: TypeAlias = Callable[[Request], ReturnValue] | Callable[[Request, Any], ReturnValue]
+_P = TypeVar("_P", bound=ErrorPage)
+
+logger = guarded_logger("wiverno.web")
+
+
+class Wiverno(Router):
+    """The application: a router that answers.
+
+    Args:
+        page_404: The page for an unknown address; a function of ``(request)`` or ``(request, error)`` that returns
+            what any handler may return.
+        page_405: The page for a method the address does not answer.
+        page_500: The page for an exception in a handler.
+        debug: Show exceptions with their traceback. None leaves it to the server: the development server does, no
+            other. Never switch it on where strangers can reach it.
+        limits: What reading a request's body and query may cost.
+        redirect_slashes: Send ``/users`` to ``/users/`` (and back) when only the other one exists.
+        prefix: Put before every path.
+        converters: Own kinds of parameters, by name.
+    """
+
+    _is_application = True
+
+    def __init__(
+        self,
+        *,
+        page_404: ErrorPage | None = None,
+        page_405: ErrorPage | None = None,
+        page_500: ErrorPage | None = None,
+        debug: bool | None = None,
+        limits: Limits | None = None,
+        redirect_slashes: bool = True,
+        prefix: str = "",
+        converters: Mapping[str, Converter | type[Converter]] | None = None,
+    ) -> None:
+        self._table = RouteTable()
+        self._static = self._table.static
+        super().__init__(prefix, converters=converters)
+        self.debug = debug
+        self.limits = limits or Limits()
+        self.redirect_slashes = redirect_slashes
+        self._pages: dict[int, Callable[[Request, Exception], Any]] = {}
+        for status, page in ((404, page_404), (405, page_405), (500, page_500)):
+            if page is not None:
+                self.error_page(status)(page)
+
+    def error_page(self, status: int) -> Callable[[_P], _P]:
+        """Decorate the page shown for ``status``: a function of ``(request)`` or ``(request, error)``.
+
+        What it returns without a status of its own is sent with ``status``.
+        """
+        if not 400 <= status <= 599:
+            raise ValueError(f"{status} is no error status (400–599)")
+
+        def register(page: _P) -> _P:
+            self._pages[status] = _as_error_page(page)
+            return page
+
+        return register
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        if environ.get("SCRIPT_NAME") and MOUNTS.get().get(id(self), "") != (root := mount_point(environ)):
+            return self._mounted(environ, start_response, root)
+        method = environ["REQUEST_METHOD"]
+        leaf = self._static.get(environ["PATH_INFO"]) if "PATH_INFO" in environ else None
+        route = leaf.get(method) if leaf is not None else None
+        if route is not None:
+            request = Request(environ, {}, self.limits)
+            try:
+                status, headers, body = answer(route.handler(request), environ)
+            except Exception as error:  # noqa: BLE001  # whatever a handler raises becomes a page
+                status, headers, body = self._failed(request, error)
+        else:
+            request = Request(environ, {}, self.limits)
+            try:
+                status, headers, body = self._searched(request, method)
+            except Exception as error:  # noqa: BLE001  # whatever a handler raises becomes a page
+                status, headers, body = self._failed(request, error)
+        if method == "HEAD":
+            close_body(body)
+            body = []
+        if request._cache is not None and request.has_files:
+            body = _Closing(body, request)
+        start_response(status, headers)
+        return body
+
+    def _mounted(self, environ: Environ, start_response: StartResponse, root: str) -> Iterable[bytes]:
+        """Answer one request while ``url_for`` knows where the application is mounted."""
+        mounts = {**MOUNTS.get(), id(self): root}
+        token = MOUNTS.set(mounts)
+        try:
+            body = self(environ, start_response)
+        finally:
+            MOUNTS.reset(token)
+        return MountedBody(body, mounts) if isinstance(body, Stream | _Closing) else body
+
+    def _store(self, route: Route) -> None:
+        self._table.add(route)
+
+    def _searched(self, request: Request, method: str) -> Answer:
+        """Answer a request whose path is no plain route's: with parameters, with another method, or unknown."""
+        path = _decoded(request.environ.get("PATH_INFO") or "/")
+        found = self._table.find(method, path)
+        if isinstance(found, tuple):
+            route, request.path_params = found
+            return answer(route.handler(request), request.environ)
+        if found:
+            allowed = tuple(sorted(found | {"OPTIONS"}))
+            if method == "OPTIONS":
+                return "204 No Content", [("Allow", ", ".join(allowed))], []
+            raise MethodNotAllowed(allowed)
+        if self.redirect_slashes and len(path) > 1:
+            other = path[:-1] if path.endswith("/") else path + "/"
+            if isinstance(self._table.find(method, other), tuple):
+                return answer(_slash_redirect(request, other), request.environ)
+        raise HTTPError(404, self._what_there_is(path) if self._shows_errors(request) else "")
+
+    def _shows_errors(self, request: Request) -> bool:
+        return bool(request.environ.get("wiverno.debug")) if self.debug is None else self.debug
+
+    def _what_there_is(self, path: str) -> str:
+        """Say in debug mode which routes there are, the most similar first."""
+        paths = list(dict.fromkeys(route.pattern.text for route in self.routes))
+        if not paths:
+            return f"No route answers {path}: the application has none."
+        near = difflib.get_close_matches(path, paths, n=10, cutoff=0.3)
+        shown = [*near, *(text for text in paths if text not in near)][:10]
+        return f"No route answers {path}. There are {', '.join(shown)}{', …' if len(paths) > 10 else ''}"
+
+    def _failed(self, request: Request, error: Exception) -> Answer:
+        """Answer a request during which ``error`` was raised."""
+        problem = as_http_error(error)
+        what = f"{_printable(request.method)} {request.raw_path}"
+        cause = problem or error
+        if problem is None:
+            _let_through(request, error)
+            logger.error("%s failed, request %s", what, request.id, exc_info=error)
+            if self._shows_errors(request):
+                return answer(debug_page(error, request.environ), request.environ)
+            problem = HTTPError(500)
+        elif problem.status in _CLIENT_MISTAKES:
+            message = problem.message if problem.message.isprintable() else repr(problem.message)
+            logger.warning("%s answered %d, request %s: %s", what, problem.status, request.id, message)
+        page = self._pages.get(problem.status)
+        if page is not None:
+            try:
+                return self._own_page(page, request, problem, cause)
+            except Exception as second:  # a broken error page is a bug like any other
+                _let_through(request, second)
+                logger.error("the page for %d failed, request %s", problem.status, request.id, exc_info=second)
+                if self._shows_errors(request):
+                    return answer(debug_page(second, request.environ), request.environ)
+                problem = HTTPError(500)
+        return answer(error_page(request, problem), request.environ)
+
+    def _own_page(
+        self, page: Callable[[Request, Exception], Any], request: Request, problem: HTTPError, error: Exception
+    ) -> Answer:
+        result = page(request, error)
+        status, headers, body = answer(result, request.environ)
+        # Only a tuple says 200 and means it.
+        if type(result) is not tuple and status == "200 OK":
+            status = status_line(problem.status)
+        present = {name.lower() for name, _ in headers}
+        headers += [field for field in problem.headers.items() if field[0].lower() not in present]
+        return status, headers, body
+
+
+class _Closing:
+    """A body that closes its request's uploaded files when it is done."""
+
+    def __init__(self, body: Iterable[bytes], request: Request) -> None:
+        self._body = body
+        self._request = request
+
+    def __iter__(self) -> Any:
+        return iter(self._body)
+
+    def close(self) -> None:
+        """Close the body, then the files (PEP 3333)."""
+        try:
+            close_body(self._body)
+        finally:
+            self._request.close()
+
+
+def _as_error_page(page: Callable[..., Any]) -> Callable[[Request, Exception], Any]:
+    """Return ``page`` as a function of request and error, whichever of the two it takes."""
+    try:
+        inspect.signature(page).bind(None, None)
+    except TypeError:
+        return lambda request, error: page(request)
+    return cast("Callable[[Request, Exception], Any]", page)
+
+
+def _let_through(request: Request, error: Exception) -> None:
+    """Raise a bug's exception for a test client that asks for it."""
+    if request.environ.get("wiverno.raise_errors"):
+        raise error
+
+
+def _decoded(path: str) -> str:
+    """Return PATH_INFO as text (PEP 3333, Unicode Issues)."""
+    if path.isascii():
+        return path
+    try:
+        return path.encode("latin-1").decode("utf-8")
+    except UnicodeError as error:
+        raise HTTPError(400, "The address is not UTF-8.") from error
+
+
+def _slash_redirect(request: Request, path: str) -> Response:
+    # One slash at the front: "//host/" would be another host's address (RFC 3986 §4.2).
+    location = request.root_path + quote("/" + path.lstrip("/"))
+    query = request.query_string
+    location += f"?{quote(query, safe=_QUERY_SAFE)}" if query else ""
+    # 308 keeps the method and the body (RFC 9110 §15.4.9).
+    return Response(f"See {location}\n", 308, {"Location": location}, "text/plain; charset=utf-8")
+
+
+# What reading a request raises: too little or too much. Nothing else says in the log why it was refused.
+_CLIENT_MISTAKES = frozenset({400, 413})
+
+_QUERY_SAFE = "!$&'()*+,;=:@/?-._~%"
+
+
+def _printable(method: str) -> str:
+    return method if method.isalpha() and method.isascii() else repr(method)
