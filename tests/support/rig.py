@@ -15,6 +15,7 @@ from wiverno.core.context import ServerContext, new_context
 from wiverno.core.http1.connection import Connection
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.poller import READ, EpollPoller, Poller, SelectorsPoller
+from wiverno.core.threads.exchange import NO_ENVIRON
 from wiverno.core.threads.thread_pool import ThreadPool
 from wiverno.wsgi.environ import Environ, listener_variables
 from wiverno.wsgi.gateway import KEEP
@@ -98,15 +99,16 @@ class Rig:
             if handler is None:
                 continue
             count += 1
-            environ = handler.ready(events)
-            if environ is None:
+            exchange = handler.ready(events)
+            if exchange is None:
                 continue
+            environ, exchange.environ = exchange.environ, NO_ENVIRON
             if self.holds:
-                self.held.append((handler, environ))
+                self.held.append((exchange, environ))
                 continue
-            outcome = handler.gateway.respond(environ)
-            if outcome != KEEP or handler.needs_finish:
-                handler.finish_response(outcome)
+            outcome = exchange.gateway.respond(environ)
+            if outcome != KEEP or exchange.needs_finish:
+                exchange.finish_response(outcome)
         return count
 
     def finish_response(self) -> None:

@@ -164,15 +164,19 @@ class FakeConnection:
         self.gateway = FakeGateway(world)
         self._world = world
         self.request: Environ | None = None
+        self.environ: Any = {}
         self.is_detached = False
 
-    def ready(self, events: int) -> Environ | None:
+    def ready(self, events: int) -> "FakeConnection | None":
         with self._world.leading(f"ready {self.fd}"):
             self._world.stage.stop("read a request")
             request, self.request = self.request, None
             if self.is_detached:
                 raise Broken(f"connection {self.fd} belongs to a thread and is read by the leader")
-            return request
+            if request is None:
+                return None
+            self.environ = request
+            return self
 
     def hand_off(self) -> None:
         self._world.stage.stop("detach")

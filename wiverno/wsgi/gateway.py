@@ -15,22 +15,19 @@ long as no head has left; after that, closing the connection is the only way to 
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from time import time as clock
 from typing import Any
 
 from wiverno.foreign_code import guarded_logger, is_from_signal
-from wiverno.http.body import LAST_CHUNK
-from wiverno.http.response import ANY_LENGTH, DateAndServer, error_response
 from wiverno.wsgi import forked
-from wiverno.wsgi.environ import Environ
-from wiverno.wsgi.exchange import (
+from wiverno.wsgi.callables import (
+    CALLABLES_REFERENCES,
     DISCONNECTED_REFERENCES,
-    EXCHANGE_REFERENCES,
     HINTS_REFERENCES,
     START_REFERENCES,
-    Exchange,
+    RequestCallables,
     count_references,
 )
+from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.file_wrapper import FileWrapper
 from wiverno.wsgi.lengths import log_too_short
 from wiverno.wsgi.outcomes import BROKEN, CLOSE, KEEP, MAX_JOINED, SUSPENDED
@@ -49,7 +46,8 @@ class Gateway(ResponseWriter):
     """The server side of PEP 3333 for one connection. Belongs to the thread that owns the connection."""
 
     __slots__ = (
-        "_application", "_disconnected", "_expose", "_hints", "_ident", "_iterator", "_start", "_variables",
+        "_application", "_disconnected", "_expose", "_hints", "_iterator", "_recorded", "_recorder", "_start",
+        "_trusted", "_variables",
     )  # fmt: skip
 
     def __init__(
@@ -57,8 +55,6 @@ class Gateway(ResponseWriter):
         application: Application,
         sink: Sink,
         variables: Environ,
-        signature: DateAndServer,
-        ident: str,
         *,
         expose: bool,
     ) -> None:
@@ -68,14 +64,11 @@ class Gateway(ResponseWriter):
             application: what is called.
             sink: where the bytes go.
             variables: the connection's, of which each request's environ is a copy.
-            signature: gives Date and Server.
-            ident: the name the server's own answers are signed with.
             expose: whether the body of a 500 is the traceback.
         """
-        super().__init__(sink, signature)
+        super().__init__(sink)
         self._variables = variables
         self._application = application
-        self._ident = ident
         self._expose = expose
         self._iterator: Iterator[bytes] | None = None
         self._start: Any = None
@@ -92,18 +85,18 @@ class Gateway(ResponseWriter):
             count_references(self._start) != START_REFERENCES
             or count_references(self._hints) != HINTS_REFERENCES
             or count_references(self._disconnected) != DISCONNECTED_REFERENCES
-            or count_references(self._exchange) != EXCHANGE_REFERENCES
+            or count_references(self._callables) != CALLABLES_REFERENCES
         ):
-            self._renew_exchange(environ)
-        exchange = self._exchange
-        exchange.gateway = self
-        exchange.head = None
+            self._renew_callables(environ)
+        callables = self._callables
+        callables.gateway = self
+        callables.head = None
         try:
             body: Any = self._application(environ, self._start)
             kind = type(body)
             if kind is list or kind is tuple:
                 # A plain sequence calls nothing of the application's, and has no close() to call.
-                exchange.gateway = None
+                callables.gateway = None
                 if self._is_writing:
                     self._await_writer()
                 if not self.has_sent_head:
@@ -113,12 +106,12 @@ class Gateway(ResponseWriter):
         except BaseException as error:  # noqa: BLE001 - an application may raise anything, SystemExit included
             return self._fail(error)
 
-    def _renew_exchange(self, environ: Environ) -> None:
+    def _renew_callables(self, environ: Environ) -> None:
         """Leave the exchange to the application, which has kept something of it, and make one for this request."""
-        exchange = self._exchange = Exchange()
-        self._start = exchange.start_response
-        self._hints = exchange.early_hints
-        self._disconnected = exchange.is_disconnected
+        callables = self._callables = RequestCallables()
+        self._start = callables.start_response
+        self._hints = callables.early_hints
+        self._disconnected = callables.is_disconnected
         for variables in (self._variables, environ):
             variables["wsgi.early_hints"] = self._hints
             variables["wiverno.client_disconnected"] = variables["waitress.client_disconnected"] = self._disconnected
@@ -129,29 +122,6 @@ class Gateway(ResponseWriter):
         """Send a response whose content is known in full: one write for head and content."""
         if type(content) is not bytes:
             content = plain_piece(content)
-        length = len(content)
-        head = self._exchange.head
-        # The usual response first. What `_start_head` decides for others is decided for it by these conditions.
-        if (
-            head is None or head.expected not in (length, ANY_LENGTH) or length > MAX_JOINED
-            or not self.minor or not self.keep_alive or self.method == "HEAD"
-        ):  # fmt: skip
-            return self._send_unusual(content)
-        self.head = head
-        self.has_sent_head = True
-        data = head.prefix if head.expected >= 0 else head.prefix + b"Content-Length: %d\r\n" % length
-        signature = self._signature
-        closing = signature.line if signature.since <= clock() < signature.until else signature.closing()
-        try:
-            self.sink.write(data + closing + content, True)
-        except BaseException:
-            self._is_broken = True
-            raise
-        self.sent = length
-        return KEEP
-
-    def _send_unusual(self, content: bytes) -> int:
-        """Do the same for any response."""
         head = self._start_head(len(content))
         if self._left != len(content):
             content = self._fit(content)
@@ -216,8 +186,7 @@ class Gateway(ResponseWriter):
         if not self.has_sent_head:
             self._emit(self._start_head(0 if self.method != "HEAD" else -1))
         is_short = self._left > 0
-        if self._chunked:
-            self._emit(LAST_CHUNK, last=True)
+        self._end_body()
         self._release()
         if is_short:
             log_too_short(self.sent, self.head)
@@ -226,10 +195,10 @@ class Gateway(ResponseWriter):
     def _send_file(self, body: FileWrapper) -> int | None:
         """Hand a regular file to the sink; None if it must be iterated after all."""
         extent = body.extent()
-        if extent is None or self.has_sent_head or self._exchange.head is None:
+        if extent is None or self.has_sent_head or self._callables.head is None:
             return None
         descriptor, offset, remaining = extent
-        self._exchange.gateway = None
+        self._callables.gateway = None
         if self._is_writing:
             self._await_writer()
             if self.has_sent_head:
@@ -245,6 +214,15 @@ class Gateway(ResponseWriter):
             self._is_broken = True
             raise
         return self._outcome
+
+    # ---------------------------------------------------------------- what a protocol's gateway adds
+
+    def _end_body(self) -> None:
+        """Tell the end of a streamed body, where the protocol does not tell it otherwise."""
+
+    def _send_error(self, status: int, detail: str) -> None:
+        """Send one of the server's own responses; `detail` is text for its content."""
+        raise NotImplementedError
 
     # ---------------------------------------------------------------- ends
 
@@ -265,7 +243,7 @@ class Gateway(ResponseWriter):
                 raise
             logger.exception("Exception in close() of the application's response")
         finally:
-            self._exchange.gateway = None
+            self._callables.gateway = None
             self._is_over = False
 
     def _fail(self, error: BaseException) -> int:
@@ -293,13 +271,8 @@ class Gateway(ResponseWriter):
         if self._expose:
             with suppress(BaseException):  # the exception's own code may run here
                 detail = "".join(traceback.format_exception(error))
-        response = error_response(500, detail, self._signature, self._ident, minor=self.minor)
-        end = response.index(b"\r\n\r\n") + 4
-        if self.method == "HEAD":
-            response = response[:end]
-        self.sent = len(response) - end
         try:
-            self._emit(response, last=True)
+            self._send_error(500, detail)
         except ClientDisconnected:
             logger.info("Client disconnected while serving %s", path)
         except Exception:

@@ -11,11 +11,10 @@ and then looks at `_is_writing`. A thread in `write` does both in the opposite o
 
 from typing import Any
 
-from wiverno.http.body import chunk_prefix
-from wiverno.http.response import DateAndServer, Headers, ResponseHead, early_hints
-from wiverno.wsgi.exchange import Exchange, ended
+from wiverno.http.response import Headers, ResponseHead, hint_fields
+from wiverno.wsgi.callables import RequestCallables, ended
 from wiverno.wsgi.lengths import fit
-from wiverno.wsgi.outcomes import CLOSE, KEEP, MAX_JOINED
+from wiverno.wsgi.outcomes import KEEP, MAX_JOINED
 from wiverno.wsgi.pieces import plain_piece
 from wiverno.wsgi.sink import ClientDisconnected, Sink
 
@@ -25,8 +24,8 @@ class ResponseWriter:
 
     __slots__ = (
         "_body",
+        "_callables",
         "_chunked",
-        "_exchange",
         "_is_broken",
         "_is_cut",
         "_is_over",
@@ -35,7 +34,6 @@ class ResponseWriter:
         "_left",
         "_lock",
         "_outcome",
-        "_signature",
         "has_sent_head",
         "head",
         "is_open_ended",
@@ -47,8 +45,8 @@ class ResponseWriter:
         "target",
     )  # fmt: skip
 
-    def __init__(self, sink: Sink, signature: DateAndServer) -> None:
-        """`signature` gives Date and Server."""
+    def __init__(self, sink: Sink) -> None:
+        """`sink` takes the bytes."""
         self.sink = sink
         self.method = ""
         """The request's method; applications may change the one in the environ."""
@@ -66,7 +64,6 @@ class ResponseWriter:
         """Bytes of content sent."""
         self.is_open_ended = False
         """Whether only the end of the connection ends the response, which is its last one (RFC 9112 §6.3)."""
-        self._signature = signature
         self._lock = sink.lock
         self._is_writing = False
         self._is_broken = False  # the sink has refused something: nothing may follow on this connection
@@ -77,38 +74,37 @@ class ResponseWriter:
         self._known = -1
         self._outcome = KEEP
         self._body: Any = None
-        self._exchange = Exchange()
+        self._callables = RequestCallables()
 
     # ---------------------------------------------------------------- the application's callables (any thread)
 
-    def write(self, exchange: Exchange, data: bytes) -> None:
+    def write(self, callables: RequestCallables, data: bytes) -> None:
         """Send a piece that an exchange was given to write; it never suspends, the sink keeps what it must."""
         piece = data if type(data) is bytes else plain_piece(data)
         with self._lock:
-            self._enter_write(exchange, "write()")
+            self._enter_write(callables, "write()")
             try:
                 self._send_piece(piece)
             finally:
                 self._is_writing = False
 
-    def hint(self, exchange: Exchange, headers: Headers) -> None:
+    def hint(self, callables: RequestCallables, headers: Headers) -> None:
         """Do what an exchange's early_hints() is called for."""
-        data = early_hints(headers)
+        fields = hint_fields(headers)
         with self._lock:
-            self._enter_write(exchange, "wsgi.early_hints")
+            self._enter_write(callables, "wsgi.early_hints")
             try:
-                # RFC 8297 §2: an HTTP/1.0 client does not know interim responses.
-                if self.minor and not self.has_sent_head:
-                    self._emit(data)
+                if not self.has_sent_head:
+                    self._send_hints(fields)
             finally:
                 self._is_writing = False
 
-    def _enter_write(self, exchange: Exchange, name: str) -> None:
+    def _enter_write(self, callables: RequestCallables, name: str) -> None:
         """Begin to write if the exchange has not ended; `_lock` is held."""
         if self._is_writing:  # a finalizer or a signal handler has interrupted this thread's own write
             raise RuntimeError(f"{name} was called inside of write()")
         self._is_writing = True
-        if self._is_over or exchange.gateway is None or self._exchange is not exchange:
+        if self._is_over or callables.gateway is None or self._callables is not callables:
             self._is_writing = False
             raise ended(name)
 
@@ -126,14 +122,10 @@ class ResponseWriter:
         pieces: list[bytes] = []
         if not self.has_sent_head:
             pieces.append(self._start_head(self._known_length(piece) if piece else -1))
-        if self._chunked:
-            if piece:
-                pieces += (chunk_prefix(len(piece)), piece, b"\r\n")
-        else:
-            if 0 <= self._left < len(piece):
-                piece = self._fit(piece)
-            if piece:
-                pieces.append(piece)
+        if 0 <= self._left < len(piece):
+            piece = self._fit(piece)
+        if piece:
+            self._frame(piece, pieces)
         try:
             if len(pieces) == 1:
                 has_room = self.sink.write(pieces[0])
@@ -168,10 +160,10 @@ class ResponseWriter:
 
     def _lower_declared(self, remaining: int) -> None:
         """Lower a declared length that goes beyond the file's end, `remaining` bytes away: it could never be kept."""
-        exchange = self._exchange
-        head = exchange.head
+        callables = self._callables
+        head = callables.head
         if head is not None and head.has_body and head.declared > remaining and not self.has_sent_head:
-            exchange.head = head.shortened(remaining)
+            callables.head = head.shortened(remaining)
 
     def _fit(self, piece: bytes) -> bytes:
         """Cut what goes beyond the declared length, or belongs to a response without content."""
@@ -180,46 +172,19 @@ class ResponseWriter:
         self._is_cut = True
         return fit(piece, self._left, self.head, self.method)
 
-    # ---------------------------------------------------------------- heads
+    # ---------------------------------------------------------------- what a protocol's gateway adds
 
     def _start_head(self, length: int) -> bytes:
-        """Return the response head and decide the framing (RFC 9112 §6.3); `length` is -1 if the end is not known."""
-        head = self.head = self._exchange.head
-        if head is None:
-            raise AssertionError("the application returned without calling start_response()")
-        self.has_sent_head = True
-        self.sent = 0
-        self._chunked = self._is_cut = False
-        framing = b""
-        if not head.has_body or self.method == "HEAD":
-            self._left = 0
-            if head.has_body and head.declared < 0 and length > 0:
-                framing = b"Content-Length: %d\r\n" % length
-        elif head.declared >= 0:
-            self._left = head.declared
-        elif length >= 0:
-            self._left = length
-            framing = b"Content-Length: %d\r\n" % length
-        else:
-            self._left = -1
-            if self.minor:
-                self._chunked = True
-                framing = b"Transfer-Encoding: chunked\r\n"
-            else:
-                self.keep_alive = False  # RFC 9112 §9.3: without a length only the end of the connection tells
-                self.is_open_ended = True
-        keeps = self.keep_alive  # read once: whoever begins to drain may change it at any time
-        self._outcome = KEEP if keeps else CLOSE
-        if not keeps:
-            framing += b"Connection: close\r\n"
-        elif not self.minor:
-            framing += b"Connection: Keep-Alive\r\n"
-        # Clients of HTTP/1.0 are answered in their own version, as by waitress and wsgiref. RFC 9110 §6.2 would have
-        # the highest one that we know, but who asks so may never have heard of it.
-        prefix = head.prefix if self.minor else b"HTTP/1.0" + head.prefix[8:]
-        if head.has_date or head.has_server:
-            return prefix + framing + self._signature.closing_beside(head)
-        return prefix + framing + self._signature.closing()
+        """Return the response head and decide how the body's end is told; `length` is -1 if it is not known."""
+        raise NotImplementedError
+
+    def _frame(self, piece: bytes, pieces: list[bytes]) -> None:
+        """Add a piece of the body to what is sent, in the protocol's framing."""
+        pieces.append(piece)
+
+    def _send_hints(self, headers: Headers) -> None:
+        """Send an interim response (RFC 8297)."""
+        raise NotImplementedError
 
 
 def cut() -> ClientDisconnected:

@@ -23,6 +23,7 @@ from wiverno.http.response import (
     date_line,
     early_hints,
     error_response,
+    hint_fields,
 )
 
 
@@ -194,7 +195,7 @@ def test_subclasses_are_checked_as_the_plain_ones(status: Any, headers: Any) -> 
     with pytest.raises(ResponseError):
         check_head(status, headers)
     with pytest.raises(ResponseError):
-        early_hints([*headers, ("A", Lying("\n"))])
+        hint_fields([*headers, ("A", Lying("\n"))])
 
 
 def test_an_object_that_calls_itself_a_str_is_none() -> None:
@@ -206,8 +207,8 @@ def test_an_object_that_calls_itself_a_str_is_none() -> None:
             check_head(status, headers)  # type: ignore[arg-type]
 
 
-def test_early_hints_of_subclasses() -> None:
-    assert early_hints([("Link", Lying("</a>"))]) == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+def test_hint_fields_of_subclasses() -> None:
+    assert early_hints(hint_fields([("Link", Lying("</a>"))])) == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
 
 
 BAD_HEADS = [
@@ -364,7 +365,7 @@ def test_error_response_details() -> None:
 
 def test_interim_responses() -> None:
     """100 and 103 are whole heads that h11 reads as informational responses."""
-    hints = early_hints([("Link", "</a.css>; rel=preload"), ("Link", "</b.js>; rel=preload")])
+    hints = early_hints(hint_fields([("Link", "</a.css>; rel=preload"), ("Link", "</b.js>; rel=preload")]))
     client = h11.Connection(h11.CLIENT)
     client.send(h11.Request(method="GET", target="/", headers=[("Host", "a")]))
     client.receive_data(CONTINUE + hints)
@@ -379,10 +380,10 @@ def test_interim_responses() -> None:
     "headers",
     [[("A", "b\r\nc")], [("A b", "c")], [(b"A", "b")], [("A", 1)], [("Connection", "x")], [("Content-Length", "1")]],
 )
-def test_early_hints_refuse(headers: Headers) -> None:
+def test_hint_fields_refuse(headers: Headers) -> None:
     """Early hints are as strict as final heads."""
     with pytest.raises(ResponseError):
-        early_hints(headers)
+        hint_fields(headers)
 
 
 def test_nothing_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from wiverno.core.http1.gateway import Http1Gateway
 from wiverno.http.response import DateAndServer, Headers, ResponseError
 from wiverno.wsgi.file_wrapper import FileWrapper
-from wiverno.wsgi.gateway import BROKEN, CLOSE, KEEP, MAX_JOINED, SUSPENDED, Gateway
+from wiverno.wsgi.gateway import BROKEN, CLOSE, KEEP, MAX_JOINED, SUSPENDED
 from wiverno.wsgi.sink import ClientDisconnected
 
 
@@ -70,13 +71,13 @@ class Sized(Body):
         return len(self.pieces)
 
 
-class Exchange:
+class RequestCallables:
     """One gateway, and what came of its last response."""
 
     def __init__(self, *, minor: int = 1, expose: bool = False) -> None:
         self.sink = Sink()
         self.application: Callable[..., Any] = lambda environ, start_response: []
-        self.gateway = Gateway(self._call, self.sink, {}, DateAndServer(""), "me", expose=expose)
+        self.gateway = Http1Gateway(self._call, self.sink, {}, DateAndServer(""), "me", expose=expose)
         self.minor = minor
 
     def _call(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
@@ -108,8 +109,8 @@ class Exchange:
 
 
 @pytest.fixture
-def exchange() -> Exchange:
-    return Exchange()
+def exchange() -> RequestCallables:
+    return RequestCallables()
 
 
 OK = b"HTTP/1.1 200 OK"
@@ -122,7 +123,7 @@ def length(number: int) -> bytes:
 
 
 @pytest.mark.parametrize("body", [[b"hello"], (b"hello",), [b"he", b"", b"llo"], (b"he", b"llo")])
-def test_sequences_leave_whole(exchange: Exchange, body: Any) -> None:
+def test_sequences_leave_whole(exchange: RequestCallables, body: Any) -> None:
     """A list or tuple leaves in one write, head and content together, with its length."""
     assert exchange.respond(body) == KEEP
     assert len(exchange.sink.data) == 1
@@ -132,13 +133,13 @@ def test_sequences_leave_whole(exchange: Exchange, body: Any) -> None:
 
 
 @pytest.mark.parametrize("body", [[], (), [b""], Body(), Body(b"", b""), iter(())])
-def test_empty_bodies(exchange: Exchange, body: Any) -> None:
+def test_empty_bodies(exchange: RequestCallables, body: Any) -> None:
     """A body without content has a length of zero."""
     assert exchange.respond(body) == KEEP
     assert (exchange.head, exchange.content) == ([OK, length(0)], b"")
 
 
-def test_large_content_is_not_copied(exchange: Exchange) -> None:
+def test_large_content_is_not_copied(exchange: RequestCallables) -> None:
     """Content beyond what is cheap to join still leaves whole."""
     content = b"x" * (MAX_JOINED + 1)
     assert exchange.respond([content]) == KEEP
@@ -147,7 +148,7 @@ def test_large_content_is_not_copied(exchange: Exchange) -> None:
     assert (exchange.head, exchange.content) == ([OK, length(len(content))], content)
 
 
-def test_streams_are_chunked_and_kept(exchange: Exchange) -> None:
+def test_streams_are_chunked_and_kept(exchange: RequestCallables) -> None:
     """Without a length HTTP/1.1 gets chunks and stays; empty pieces are no chunks; nothing is held back."""
     body = Body(b"", b"he", b"", b"llo")
     assert exchange.respond(body) == KEEP
@@ -159,14 +160,14 @@ def test_streams_are_chunked_and_kept(exchange: Exchange) -> None:
 
 def test_streams_in_http_1_0() -> None:
     """HTTP/1.0 knows no chunks: the end of the connection ends the content."""
-    exchange = Exchange(minor=0)
+    exchange = RequestCallables(minor=0)
     assert exchange.respond(Body(b"he", b"llo")) == CLOSE
     assert (exchange.head, exchange.content) == ([OK_1_0, b"Connection: close"], b"hello")
 
 
 def test_failure_in_http_1_0(caplog: pytest.LogCaptureFixture) -> None:
     """A 500 is in the client's version, too."""
-    exchange = Exchange(minor=0)
+    exchange = RequestCallables(minor=0)
     assert exchange.run(raising) == CLOSE
     assert exchange.head[0] == b"HTTP/1.0 500 Internal Server Error"
     assert caplog.records
@@ -174,21 +175,21 @@ def test_failure_in_http_1_0(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_keep_alive_in_http_1_0() -> None:
     """HTTP/1.0 is told when it may stay."""
-    exchange = Exchange(minor=0)
+    exchange = RequestCallables(minor=0)
     exchange.application = lambda environ, start_response: start_response("200 OK", []) and [b"x"]
     exchange.gateway.minor = 0
     assert exchange.gateway.respond({"REQUEST_METHOD": "GET"}) == KEEP
     assert exchange.head == [OK_1_0, length(1), b"Connection: Keep-Alive"]
 
 
-def test_a_single_piece_has_a_length(exchange: Exchange) -> None:
+def test_a_single_piece_has_a_length(exchange: RequestCallables) -> None:
     """An iterable whose len() is 1 gets a Content-Length from its piece (PEP 3333)."""
     body = Sized(b"hello")
     assert exchange.respond(body) == KEEP
     assert (exchange.head, exchange.content, body.closed) == ([OK, length(5)], b"hello", 1)
 
 
-def test_head_leaves_with_the_first_piece(exchange: Exchange) -> None:
+def test_head_leaves_with_the_first_piece(exchange: RequestCallables) -> None:
     """A lazy body that calls start_response on its first step is served (PEP 3333)."""
 
     def application(_: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
@@ -202,7 +203,7 @@ def test_head_leaves_with_the_first_piece(exchange: Exchange) -> None:
     assert exchange.head == [b"HTTP/1.1 201 Created", CHUNKED]
 
 
-def test_write(exchange: Exchange) -> None:
+def test_write(exchange: RequestCallables) -> None:
     """write() sends at once, before what the application returns."""
 
     def application(_: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -218,7 +219,7 @@ def test_write(exchange: Exchange) -> None:
     assert exchange.content == b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"
 
 
-def test_write_with_a_length(exchange: Exchange) -> None:
+def test_write_with_a_length(exchange: RequestCallables) -> None:
     """write() respects the declared length."""
 
     def application(_: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -231,7 +232,7 @@ def test_write_with_a_length(exchange: Exchange) -> None:
     assert (exchange.head, exchange.content) == ([OK, length(4)], b"hell")
 
 
-def test_write_after_a_file_of_known_length(exchange: Exchange) -> None:
+def test_write_after_a_file_of_known_length(exchange: RequestCallables) -> None:
     """What was known of one response's length is forgotten before the next."""
     assert exchange.respond(FileWrapper(io.BytesIO(b"12345"))) == KEEP
 
@@ -243,7 +244,7 @@ def test_write_after_a_file_of_known_length(exchange: Exchange) -> None:
     assert (exchange.head, exchange.content) == ([OK, CHUNKED], b"E\r\nmore than five\r\n0\r\n\r\n")
 
 
-def test_write_after_the_end(exchange: Exchange) -> None:
+def test_write_after_the_end(exchange: RequestCallables) -> None:
     """A write() that was kept does not reach the next response."""
     kept: list[Callable[[bytes], None]] = []
 
@@ -272,7 +273,7 @@ def test_write_after_the_end(exchange: Exchange) -> None:
     ],
 )
 def test_declared_lengths(
-    exchange: Exchange, body: Any, declared: int, content: bytes, outcome: int, message: str | None,
+    exchange: RequestCallables, body: Any, declared: int, content: bytes, outcome: int, message: str | None,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     """Too much is cut with a warning, too little closes the connection with one."""
@@ -285,7 +286,9 @@ def test_declared_lengths(
 
 @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
 @pytest.mark.parametrize("body", [[b"hello"], Body(b"he", b"llo"), []])
-def test_statuses_without_content(exchange: Exchange, status: str, body: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_statuses_without_content(
+    exchange: RequestCallables, status: str, body: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     """204 and 304 have no content and no framing; what the application sent is dropped with a warning."""
     assert exchange.respond(body, status=status) == KEEP
     assert (exchange.head, exchange.content) == ([b"HTTP/1.1 " + status.encode()], b"")
@@ -307,7 +310,7 @@ def test_statuses_without_content(exchange: Exchange, status: str, body: Any, ca
     ],
 )
 def test_head_requests(
-    exchange: Exchange, body: Any, headers: Headers, framing: list[bytes], caplog: pytest.LogCaptureFixture
+    exchange: RequestCallables, body: Any, headers: Headers, framing: list[bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
     """HEAD gets the head that GET would get, no content, and no warning; the rest of the body is not made."""
     assert exchange.respond(body, headers, method="HEAD") == KEEP
@@ -364,7 +367,7 @@ def returning(body: Any) -> Callable[..., Any]:
 )  # fmt: skip
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_failures_before_the_head(
-    exchange: Exchange, application: Callable[..., Any], method: str, caplog: pytest.LogCaptureFixture
+    exchange: RequestCallables, application: Callable[..., Any], method: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Until the head has left, whatever goes wrong is a complete 500 that tells nothing, logged with its traceback."""
     assert exchange.run(application, method) == CLOSE
@@ -387,14 +390,14 @@ def test_failures_before_the_head(
 
 def test_exposed_traceback(caplog: pytest.LogCaptureFixture) -> None:
     """expose_tracebacks puts the traceback into the 500."""
-    exchange = Exchange(expose=True)
+    exchange = RequestCallables(expose=True)
     exchange.run(raising)
     assert b"Boom: secret" in exchange.content
     assert b"Traceback" in exchange.content
     assert caplog.records
 
 
-def test_failure_after_the_head(exchange: Exchange, caplog: pytest.LogCaptureFixture) -> None:
+def test_failure_after_the_head(exchange: RequestCallables, caplog: pytest.LogCaptureFixture) -> None:
     """Once the head has left, only the end of the connection can tell: no last chunk, no second head."""
     body = Body(b"he", Boom("secret"), b"llo")
     assert exchange.respond(body) == BROKEN
@@ -402,7 +405,7 @@ def test_failure_after_the_head(exchange: Exchange, caplog: pytest.LogCaptureFix
     assert (body.closed, len(caplog.records)) == (1, 1)
 
 
-def test_failing_close(exchange: Exchange, caplog: pytest.LogCaptureFixture) -> None:
+def test_failing_close(exchange: RequestCallables, caplog: pytest.LogCaptureFixture) -> None:
     """An error in close() is logged; the response was complete."""
 
     class Bad(Body):
@@ -416,7 +419,7 @@ def test_failing_close(exchange: Exchange, caplog: pytest.LogCaptureFixture) -> 
     assert "Exception in close()" in caplog.text
 
 
-def test_keyboard_interrupt_is_passed_on(exchange: Exchange) -> None:
+def test_keyboard_interrupt_is_passed_on(exchange: RequestCallables) -> None:
     """Control-C inside the application ends the server, after close()."""
     body = Body(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
@@ -424,7 +427,7 @@ def test_keyboard_interrupt_is_passed_on(exchange: Exchange) -> None:
     assert body.closed == 1
 
 
-def test_second_start_with_exc_info(exchange: Exchange) -> None:
+def test_second_start_with_exc_info(exchange: RequestCallables) -> None:
     """Before the head has left, exc_info replaces status and headers (PEP 3333)."""
 
     def application(_: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -439,7 +442,7 @@ def test_second_start_with_exc_info(exchange: Exchange) -> None:
     assert exchange.head == [b"HTTP/1.1 503 Sorry", b"C: d", length(1)]
 
 
-def test_late_start_with_exc_info(exchange: Exchange, caplog: pytest.LogCaptureFixture) -> None:
+def test_late_start_with_exc_info(exchange: RequestCallables, caplog: pytest.LogCaptureFixture) -> None:
     """After the head has left, exc_info is raised again (PEP 3333)."""
 
     def application(_: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
@@ -458,13 +461,13 @@ def test_late_start_with_exc_info(exchange: Exchange, caplog: pytest.LogCaptureF
     assert record.exc_info[0] is Boom
 
 
-def test_first_start_with_exc_info(exchange: Exchange) -> None:
+def test_first_start_with_exc_info(exchange: RequestCallables) -> None:
     """exc_info in the first call is no error."""
     exchange.run(lambda _, start_response: start_response("500 Oh", [], (None, None, None)) and [b"x"])
     assert exchange.head[0] == b"HTTP/1.1 500 Oh"
 
 
-def test_refused_headers_reach_the_application(exchange: Exchange) -> None:
+def test_refused_headers_reach_the_application(exchange: RequestCallables) -> None:
     """start_response raises in the application, which may then answer something else."""
 
     def application(_: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -479,7 +482,7 @@ def test_refused_headers_reach_the_application(exchange: Exchange) -> None:
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
-def test_client_leaves(exchange: Exchange, after: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_client_leaves(exchange: RequestCallables, after: int, caplog: pytest.LogCaptureFixture) -> None:
     """A client that has gone ends the iteration; close() is called once; it is told at INFO, without a traceback."""
     body = Body(b"a", b"b", b"c", b"d")
     exchange.sink.broken_after = after
@@ -490,7 +493,7 @@ def test_client_leaves(exchange: Exchange, after: int, caplog: pytest.LogCapture
     assert caplog.records[0].exc_info is None
 
 
-def test_client_leaves_before_a_500(exchange: Exchange, caplog: pytest.LogCaptureFixture) -> None:
+def test_client_leaves_before_a_500(exchange: RequestCallables, caplog: pytest.LogCaptureFixture) -> None:
     """A 500 that nobody is there to read is no second error."""
     exchange.sink.broken_after = 0
     with caplog.at_level(logging.INFO, "wiverno"):
@@ -498,7 +501,7 @@ def test_client_leaves_before_a_500(exchange: Exchange, caplog: pytest.LogCaptur
     assert len(caplog.records) == 2
 
 
-def test_suspended_iteration(exchange: Exchange) -> None:
+def test_suspended_iteration(exchange: RequestCallables) -> None:
     """A full sink suspends the iteration after each piece; resume() goes on where it stopped."""
     body = Body(b"a", b"b")
     exchange.sink.has_room = False
@@ -511,7 +514,7 @@ def test_suspended_iteration(exchange: Exchange) -> None:
     assert exchange.content == b"1\r\na\r\n1\r\nb\r\n0\r\n\r\n"
 
 
-def test_suspended_iteration_that_fails(exchange: Exchange, caplog: pytest.LogCaptureFixture) -> None:
+def test_suspended_iteration_that_fails(exchange: RequestCallables, caplog: pytest.LogCaptureFixture) -> None:
     """An error after a suspension is handled as before it."""
     body = Body(b"a", Boom())
     exchange.sink.has_room = False
@@ -520,7 +523,7 @@ def test_suspended_iteration_that_fails(exchange: Exchange, caplog: pytest.LogCa
     assert (body.closed, len(caplog.records)) == (1, 1)
 
 
-def test_abandoned_iteration(exchange: Exchange) -> None:
+def test_abandoned_iteration(exchange: RequestCallables) -> None:
     """When the client of a suspended iteration has gone, close() is called, once."""
     body = Body(b"a", b"b")
     exchange.sink.has_room = False
@@ -542,7 +545,12 @@ class File(io.BytesIO):
 @pytest.mark.parametrize("declared", [None, 3, 5, 9])
 @pytest.mark.parametrize("real", [True, False])
 def test_file_wrapper(
-    exchange: Exchange, tmp_path: Any, method: str, declared: int | None, real: bool, caplog: pytest.LogCaptureFixture
+    exchange: RequestCallables,
+    tmp_path: Any,
+    method: str,
+    declared: int | None,
+    real: bool,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A file has its length; the application may ask for less of it; the file is closed once, by whoever has it."""
     path = tmp_path / "file"
@@ -566,7 +574,7 @@ def test_file_wrapper(
 
 
 @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
-def test_file_wrapper_without_content(exchange: Exchange, tmp_path: Any, status: str) -> None:
+def test_file_wrapper_without_content(exchange: RequestCallables, tmp_path: Any, status: str) -> None:
     """A file with a status that has no content is closed unsent."""
     (tmp_path / "file").write_bytes(b"hello")
     file = (tmp_path / "file").open("rb")
@@ -575,7 +583,7 @@ def test_file_wrapper_without_content(exchange: Exchange, tmp_path: Any, status:
     assert file.closed
 
 
-def test_file_wrapper_without_a_length(exchange: Exchange) -> None:
+def test_file_wrapper_without_a_length(exchange: RequestCallables) -> None:
     """A file-like that can't seek is iterated."""
 
     class Pipe:
@@ -588,7 +596,9 @@ def test_file_wrapper_without_a_length(exchange: Exchange) -> None:
     assert (exchange.head, exchange.content) == ([OK, CHUNKED], b"1\r\na\r\n1\r\nb\r\n0\r\n\r\n")
 
 
-def test_file_wrapper_without_start(exchange: Exchange, tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_file_wrapper_without_start(
+    exchange: RequestCallables, tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     """A file without start_response is a 500, and closed."""
     (tmp_path / "file").write_bytes(b"x")
     file = (tmp_path / "file").open("rb")
@@ -598,7 +608,7 @@ def test_file_wrapper_without_start(exchange: Exchange, tmp_path: Any, caplog: p
     assert caplog.records
 
 
-def test_early_hints(exchange: Exchange) -> None:
+def test_early_hints(exchange: RequestCallables) -> None:
     """103 responses leave before the final head, and not to HTTP/1.0, nor after the head."""
     hint = [("Link", "</a.css>; rel=preload")]
 
@@ -621,7 +631,7 @@ def test_early_hints(exchange: Exchange) -> None:
         kept[0](hint)
     assert b"".join(exchange.sink.data).count(b"103") == 1
 
-    old = Exchange(minor=0)
+    old = RequestCallables(minor=0)
 
     def hinting(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         environ["wsgi.early_hints"](hint)
@@ -632,7 +642,7 @@ def test_early_hints(exchange: Exchange) -> None:
     assert old.head[0] == OK_1_0
 
 
-def test_own_date_and_server(exchange: Exchange) -> None:
+def test_own_date_and_server(exchange: RequestCallables) -> None:
     """Date and Server of the application stand in place of ours."""
     assert exchange.respond([b"x"], [("Date", "D"), ("Server", "S")]) == KEEP
     data = b"".join(exchange.sink.data)

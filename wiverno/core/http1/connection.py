@@ -22,6 +22,7 @@ import time
 
 from wiverno.core.context import ServerContext
 from wiverno.core.http1.error_responses import as_far_as_known, asked_by
+from wiverno.core.http1.gateway import new_gateway
 from wiverno.core.http1.output import BODY, CLOSED, HEAD, IDLE, PHASES, RUNNING, SENDING, WAITING, WOULD_BLOCK, Output
 from wiverno.core.http1.request_body import RequestBody
 from wiverno.core.http1.timeouts import deadline_for, eviction_of
@@ -29,7 +30,7 @@ from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.handlers import Eviction
 from wiverno.core.loop.poller import READ
 from wiverno.core.net.buffers import Pending
-from wiverno.core.telemetry.request_recorder import gateway_for
+from wiverno.core.threads.exchange import NO_ENVIRON
 from wiverno.http.buffer import HeadBuffer
 from wiverno.http.errors import ProtocolError
 from wiverno.http.framing import decide
@@ -44,7 +45,7 @@ class Connection(Output):
     """A client's connection; also the sink that its gateway writes to."""
 
     __slots__ = (
-        "_body", "_environ", "_outcome", "_partial", "_recv", "_started", "_trusted", "base", "gateway", "tick",
+        "_body", "_outcome", "_partial", "_recv", "_started", "_trusted", "base", "environ", "gateway", "tick",
     )  # fmt: skip
 
     def __init__(
@@ -72,7 +73,7 @@ class Connection(Output):
         self._recv = sock.recv
         self._partial: HeadBuffer | None = None  # received, but not part of a request yet
         self._body: RequestBody | None = None
-        self._environ: Environ | None = None  # of the request whose body is being received
+        self.environ = NO_ENVIRON  # of the request that is being received or is complete
         self._started = loop.now
         self._outcome = KEEP
         if received:
@@ -80,12 +81,12 @@ class Connection(Output):
             self._begin_head()
         self._trusted = trusted
         self.base = variables
-        self.gateway = gateway_for(self, context, trusted=trusted)
+        self.gateway = new_gateway(self, context, trusted=trusted)
 
     # ---------------------------------------------------------------- receiving (leader)
 
-    def ready(self, events: int) -> Environ | None:
-        """Take an event; return the environ of a complete request, or None."""
+    def ready(self, events: int) -> "Connection | None":
+        """Take an event; return this connection, which is its own exchange, when a request is complete."""
         if self.state and (self.state != HEAD or not events):
             return self._ready_otherwise(events)
         try:
@@ -108,8 +109,8 @@ class Connection(Output):
             self.needs_finish = True
         return self._parse(data[:end])
 
-    def _parse(self, block: bytes) -> Environ | None:
-        """Parse a whole head; return the environ unless a body has to be received first."""
+    def _parse(self, block: bytes) -> "Connection | None":
+        """Parse a whole head; return the exchange unless a body has to be received first."""
         context = self._context
         environ = self.base.copy()
         try:
@@ -120,14 +121,15 @@ class Connection(Output):
             environ["REQUEST_METHOD"] = method
             environ["REQUEST_URI"] = gateway.target = target
             describe_path(environ, resource, context.url_prefix)
+            self.environ = environ
             if is_plain:
-                return environ
+                return self
             return self._take_framing(environ, minor)
         except ProtocolError as error:
             self.answer(error.status, error.message, environ=as_far_as_known(environ, block))
             return None
 
-    def _take_framing(self, environ: Environ, minor: int) -> Environ | None:
+    def _take_framing(self, environ: Environ, minor: int) -> "Connection | None":
         context = self._context
         if not minor:
             environ["SERVER_PROTOCOL"] = "HTTP/1.0"
@@ -138,10 +140,10 @@ class Connection(Output):
             context.policy.apply(environ, self._trusted)
         self.gateway.keep_alive = framing.keep_alive and self._loop.keep_alive
         if not framing.length:
-            return environ
-        return self._begin_body(environ, framing.length, waits=framing.expects_continue)
+            return self
+        return self._begin_body(framing.length, waits=framing.expects_continue)
 
-    def _received_part(self, data: bytes) -> Environ | None:
+    def _received_part(self, data: bytes) -> "Connection | None":
         """Take bytes that are not a whole head, or the end of the stream."""
         if not data:
             self.close()
@@ -158,7 +160,7 @@ class Connection(Output):
         self.state = HEAD
         self.since = self._started = self._loop.now
 
-    def _parse_partial(self) -> Environ | None:
+    def _parse_partial(self) -> "Connection | None":
         """Go on with what has been received, if it is a whole head."""
         partial = self._partial
         assert partial is not None
@@ -180,7 +182,7 @@ class Connection(Output):
         self.since = self._loop.now
         return self._parse(block)
 
-    def _ready_otherwise(self, events: int) -> Environ | None:
+    def _ready_otherwise(self, events: int) -> "Connection | None":
         """Take an event in any phase but IDLE."""
         state = self.state
         if state == HEAD:
@@ -193,14 +195,13 @@ class Connection(Output):
 
     # ---------------------------------------------------------------- bodies (leader)
 
-    def _begin_body(self, environ: Environ, length: int, *, waits: bool) -> Environ | None:
+    def _begin_body(self, length: int, *, waits: bool) -> "Connection | None":
         """Prepare for a body of `length` bytes or chunks; what came with the head goes in at once.
 
         Raises:
             ProtocolError: bad chunks, or too many.
         """
         context = self._context
-        self._environ = environ
         body = self._body = RequestBody(length, limit=context.max_body, overflow=context.inbuf_overflow)
         self.needs_finish = True
         self.state = BODY
@@ -222,7 +223,7 @@ class Connection(Output):
             self.rearm()
         return None
 
-    def _receive_body(self) -> Environ | None:
+    def _receive_body(self) -> "Connection | None":
         body = self._body
         assert body is not None
         try:
@@ -241,17 +242,15 @@ class Connection(Output):
             self.close()
         return None
 
-    def _end_body(self) -> Environ | None:
-        environ, self._environ = self._environ, None
+    def _end_body(self) -> "Connection | None":
         body = self._body
-        assert environ is not None
         assert body is not None
         if body.rest:
             self._partial = HeadBuffer(body.rest)
-        describe_body(environ, body.received, body.finish())
+        describe_body(self.environ, body.received, body.finish())
         self.state = IDLE
         self.since = self._loop.now
-        return environ
+        return self
 
     # ---------------------------------------------------------------- sending what waits (leader)
 
@@ -323,7 +322,7 @@ class Connection(Output):
 
     def answer(self, status: int, detail: str, retry_after: int = 0, environ: Environ | None = None) -> None:
         """Send one of the server's own responses and close; `retry_after` in seconds, `environ` if there is one."""
-        known = environ or self._environ or asked_by(self.base, self._partial)
+        known = environ or self.environ or asked_by(self.base, self._partial)
         response = self._refusal(status, detail, known, self.gateway.minor, retry_after)
         self._drop_request()
         try:
@@ -335,7 +334,8 @@ class Connection(Output):
         self.finish_response(CLOSE)
 
     def _drop_request(self) -> None:
-        self._environ = self._partial = None
+        self.environ = NO_ENVIRON
+        self._partial = None
         body, self._body = self._body, None
         if body is not None:
             body.close()
@@ -385,7 +385,7 @@ class Connection(Output):
         """Close for another client's sake; one in the middle of a request is told so if it can be told at once."""
         if self.state in (HEAD, BODY) and self.pending is None:
             text = f"other clients wait, and the request's {PHASES[self.state]} did not come in time"
-            known = self._environ or asked_by(self.base, self._partial)
+            known = self.environ or asked_by(self.base, self._partial)
             self._tell(self._refusal(408, text, known, self.gateway.minor))
         self.close()
 

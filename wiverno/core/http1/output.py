@@ -256,6 +256,10 @@ class Output:
         self.state = RUNNING
         self._rearm()
 
+    def is_handed_off(self) -> bool:
+        """Tell whether the request runs in a thread that does not lead."""
+        return self.state == RUNNING
+
     def _close_socket(self, *, is_cut: bool) -> None:
         """Close; `is_cut`: a client that only sees the end would take what it has for the whole response."""
         if self._must_linger and not is_cut:

@@ -8,11 +8,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from wiverno.core.loop.deadlines import Deadlines
 from wiverno.core.loop.handlers import Client, Handler
 from wiverno.core.loop.poller import Poller
-from wiverno.core.threads.thread_pool import ThreadPool
 from wiverno.foreign_code import guarded_logger
 
 logger = guarded_logger("wiverno")
@@ -20,6 +20,16 @@ logger = guarded_logger("wiverno")
 SCRATCH_SIZE = 262144  # bytes of the buffer through which bodies pass on their way to a file
 MAX_ERRANDS = 64  # that wait for a leader which does not come round
 MAX_WAIT = 3600.0  # seconds; epoll's timeout is an int of milliseconds
+
+
+class BlockingThreads(Protocol):
+    """The threads that run requests, as far as connections know them."""
+
+    def begin_blocking(self) -> None:
+        """Have another thread take the place of the calling one, which is about to wait for its client."""
+
+    def end_blocking(self) -> None:
+        """Note that the calling thread continues."""
 
 
 class Loop:
@@ -76,7 +86,7 @@ class Loop:
         self.on_pause: Callable[[], None] | None = None
         self.on_wait: Callable[[], None] | None = None
         self.on_connection_closed: Callable[[], None] | None = None
-        self.thread_pool: ThreadPool | None = None
+        self.thread_pool: BlockingThreads | None = None
         self._scratch: memoryview | None = None
 
     @property

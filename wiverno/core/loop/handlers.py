@@ -41,8 +41,11 @@ class Handler(Expiring, Protocol):
 
     fd: int
 
-    def ready(self, events: int) -> dict[str, Any] | None:
-        """Do what the events ask for; return the environ of a request that is to be run now, or None."""
+    def ready(self, events: int) -> Any:
+        """Do what the events ask for; return an exchange whose request is complete, or None.
+
+        `events` 0 means: continue with what has been received.
+        """
 
     def deadline(self) -> float:
         """Return when the handler expires if nothing happens, in monotonic seconds."""

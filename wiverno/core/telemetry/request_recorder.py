@@ -17,15 +17,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from wiverno.config.settings import Adjustments
-from wiverno.core.context import ServerContext
-from wiverno.core.http1.output import RUNNING
 from wiverno.core.log_files import reopen_log_files
 from wiverno.core.telemetry.access_log import AccessLog, Record, needs_request_id, needs_times
 from wiverno.core.telemetry.counters import Counters
 from wiverno.foreign_code import guarded_logger, is_from_signal
-from wiverno.http.response import DateAndServer
 from wiverno.wsgi.environ import Environ
-from wiverno.wsgi.gateway import SUSPENDED, Application, Gateway
+from wiverno.wsgi.gateway import SUSPENDED, Gateway
 
 logger = guarded_logger("wiverno")
 
@@ -142,33 +139,25 @@ def new_recorder(settings: Adjustments) -> RequestRecorder | None:
     return RequestRecorder(log, with_ids=needs_request_id(form), is_timed=needs_times(form))
 
 
-class RecordingGateway(Gateway):
-    """A gateway that tells an observer of each response."""
+class Recording(Gateway):
+    """What a gateway adds that records each response; mixed into a protocol's gateway."""
 
-    __slots__ = ("_noted", "_recorder", "_trusted")
+    __slots__ = ()
 
-    def __init__(
-        self,
-        recorder: RequestRecorder,
-        application: Application,
-        sink: Any,
-        variables: Environ,
-        signature: DateAndServer,
-        ident: str,
-        *,
-        expose: bool,
-        trusted: bool,
-    ) -> None:
-        """`sink` is the connection, `variables` its own; `trusted` says whether its peer is a trusted proxy."""
-        super().__init__(application, sink, variables, signature, ident, expose=expose)
+    _recorder: RequestRecorder
+    _trusted: bool
+    _recorded: tuple[Environ, float, float] | None  # of a suspended response
+
+    def record_into(self, recorder: RequestRecorder, *, trusted: bool) -> None:
+        """Record into `recorder`; `trusted` says whether the peer is a trusted proxy."""
         self._recorder = recorder
         self._trusted = trusted
-        self._noted: tuple[Environ, float, float] | None = None  # of a suspended response
+        self._recorded = None
 
     def respond(self, environ: Environ) -> int:
         """Run one request as the gateway does, and note its response."""
         recorder = self._recorder
-        connection: Any = self.sink
+        sink: Any = self.sink
         if recorder.with_ids:
             environ["wiverno.request_id"] = recorder.request_id(environ, trusted=self._trusted)
         # From its call on the environ is the application's own.
@@ -182,11 +171,11 @@ class RecordingGateway(Gateway):
             except BaseException as error:  # noqa: BLE001 - see _pass_signal
                 _pass_signal(error)
             if outcome == SUSPENDED:
-                self._noted = (seen, 0.0, 0.0)
+                self._recorded = (seen, 0.0, 0.0)
                 return outcome
             recorder.note((seen, self.method, self.head, self.sent, 0.0, 0.0, 0.0))
         else:
-            since = connection.since
+            since = sink.since
             started = time.monotonic()
             outcome = _respond(self, environ)
             if has_log:
@@ -196,11 +185,10 @@ class RecordingGateway(Gateway):
                 except BaseException as error:  # noqa: BLE001 - see _pass_signal
                     _pass_signal(error)
             if outcome == SUSPENDED:
-                self._noted = (seen, since, started)
+                self._recorded = (seen, since, started)
                 return outcome
             recorder.note((seen, self.method, self.head, self.sent, since, started, time.monotonic()))
-        if connection.state == RUNNING:
-            # This thread does not lead: nobody may be about to flush.
+        if sink.is_handed_off():  # this thread does not lead, and the leader may wait for long
             recorder.flush()
         return outcome
 
@@ -208,18 +196,18 @@ class RecordingGateway(Gateway):
         """Go on with a suspended response, and note it when it is complete."""
         outcome = super().resume()
         if outcome != SUSPENDED:
-            self._note_suspended()
+            self._record_suspended()
         return outcome
 
     def abandon(self) -> None:
         """Drop a suspended response, and note what there was of it."""
         super().abandon()
-        self._note_suspended()
+        self._record_suspended()
 
-    def _note_suspended(self) -> None:
-        noted, self._noted = self._noted, None
-        if noted is not None:
-            environ, since, started = noted
+    def _record_suspended(self) -> None:
+        recorded, self._recorded = self._recorded, None
+        if recorded is not None:
+            environ, since, started = recorded
             self._recorder.note((environ, self.method, self.head, self.sent, since, started, time.monotonic()))
 
 
@@ -245,11 +233,3 @@ def _pass_signal(error: BaseException) -> None:
     """Drop what a key's or a lazy user's own code has raised: the user stays unknown."""
     if is_from_signal(error):
         raise error
-
-
-def gateway_for(connection: Any, context: ServerContext, *, trusted: bool) -> Gateway:
-    """Return a connection's gateway; `trusted` says whether its peer is a trusted proxy."""
-    common = context.application, connection, connection.base, context.signature, context.ident
-    if context.recorder is None:
-        return Gateway(*common, expose=context.expose_tracebacks)
-    return RecordingGateway(context.recorder, *common, expose=context.expose_tracebacks, trusted=trusted)

@@ -15,13 +15,13 @@ applications answer at once. Three things make the lead change hands:
 
 Invariants, which the tests in tests/integration/core/test_lead.py hold on to:
 
-    1. At most one thread leads: the lead is a value that is passed on, by `_hand_lead` or by `_monitor` taking it.
+    1. At most one thread leads: `_hand_lead` passes the lead on, or `_monitor` takes it.
     2. Somebody leads, or the lookout does, or the server has ended.
     3. A claim is put before the call and taken by exactly one thread, since list.pop is atomic and every term of
        leading has a list of its own: who was relieved can't take its successor's claim. Whoever takes it owns what
        happens next: the leader goes on leading, or the lookout has given the lead away and the caller finishes as an
        ordinary thread.
-    4. A connection's request runs in one thread, and a thread answers a request exactly once.
+    4. An exchange runs in one thread, and is answered exactly once.
 """
 
 import threading
@@ -29,8 +29,8 @@ import time
 from contextlib import suppress
 from typing import Any, Final
 
-from wiverno.core.http1.connection import Connection
 from wiverno.core.loop.event_loop import Loop
+from wiverno.core.threads.exchange import NO_ENVIRON, Exchange
 from wiverno.core.threads.predictor import Predictor
 from wiverno.core.threads.recovery import Recovery
 from wiverno.core.threads.request_queue import RequestQueue, Task, refuse
@@ -51,15 +51,12 @@ BLOCKED: Final = 0.001  # seconds from which on a call counts as blocking
 
 _LEAD: Final = object()
 
-Claim = list[tuple[Connection, str, str]]
+Claim = list[tuple[Exchange, str, str]]
 """On the call that the leader is in, with its method and path: one, or none; taking from a list is atomic."""
 
 
 class LeaderFollowers:
-    """`threads` crew threads and the lookout, around one loop.
-
-    `run` belongs to one thread, which becomes the lookout; `stop_asked` and `wake` may be used from anywhere.
-    """
+    """The thread pool and the monitor thread around one loop; `run` belongs to one thread, the monitor thread."""
 
     def __init__(self, loop: Loop, threads: int, *, queue_size: int, queue_timeout: float) -> None:
         """Make a crew that is not running yet.
@@ -98,10 +95,10 @@ class LeaderFollowers:
 
         After an exception, which only a signal handler can raise here, it may be entered again.
         """
-        if not self._count:
-            while not self.has_ended:
-                self._lead(is_threaded=False)
-            return
+        while not self._count:
+            if self.has_ended:
+                return
+            self._lead(is_threaded=False)
         if not self._has_started:
             self._has_started = True
             self.thread_pool.start()
@@ -173,12 +170,12 @@ class LeaderFollowers:
             if self._turn != turn:
                 return False
             try:
-                connection, method, path = self._claim.pop()
+                exchange, method, path = self._claim.pop()
             except IndexError:
                 return False
             self._term = None
             with suppress(OSError):  # something else closed its descriptor: its thread finds out
-                connection.hand_off_locked()
+                exchange.hand_off_locked()
         self._predictor.learn(method, path, has_blocked=True)
         return True
 
@@ -244,21 +241,21 @@ class LeaderFollowers:
                 self.thread_pool.idle.append(me)
             return task
 
-    def _run_task(self, connection: Connection, environ: Environ, queued_at: float) -> None:
+    def _run_task(self, exchange: Exchange, environ: Environ, queued_at: float) -> None:
         """Run a request outside the lead, and remember whether it blocked."""
         try:
             started = time.monotonic()
             if self._tasks.is_late(queued_at, started):
-                refuse(connection, environ)
+                refuse(exchange, environ)
                 return
             # Read now: when the application has been called, the environ is its own.
             method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-            outcome = connection.gateway.respond(environ)
+            outcome = exchange.gateway.respond(environ)
             self._predictor.learn(method, path, has_blocked=time.monotonic() - started > BLOCKED)
         except BaseException as error:  # noqa: BLE001 - nothing may end a thread
-            self.recovery.drop(connection, error)
+            self.recovery.drop(exchange, error)
         else:
-            self.recovery.finish_response(connection, outcome)
+            self.recovery.finish_response(exchange, outcome)
 
     # ---------------------------------------------------------------- the lead
 
@@ -271,8 +268,8 @@ class LeaderFollowers:
                     return
                 interrupted = self._claim[:]
                 self._claim.clear()
-            for connection, _, _ in interrupted:
-                self.recovery.finish_response(connection, CLOSE)
+            for exchange, _, _ in interrupted:
+                self.recovery.finish_response(exchange, CLOSE)
 
     def _lead_on(self, *, is_threaded: bool) -> None:
         """Take event after event."""
@@ -288,32 +285,34 @@ class LeaderFollowers:
                     return
                 continue
             fd, events = ready.popleft()
-            connection: Any = handlers.get(fd)
-            if connection is None:
+            handler: Any = handlers.get(fd)
+            if handler is None:
                 continue
             try:
-                environ = connection.ready(events)
+                exchange: Any = handler.ready(events)
             except BaseException as error:  # noqa: BLE001 - nothing may end the leader
-                self.recovery.drop(connection, error)
+                self.recovery.drop(handler, error)
                 continue
-            if environ is None:
+            if exchange is None:
                 continue
+            environ = exchange.environ
+            exchange.environ = NO_ENVIRON
             if not is_threaded:
-                self._run_alone(connection, environ)
+                self._run_alone(exchange, environ)
                 continue
             # Read now: when the application has been called, the environ is its own.
             method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
             if counters and predictor.is_blocking(method, path):
-                connection.hand_off()
+                exchange.hand_off()
                 self._pass_lead()
-                self._run_task(connection, environ, loop.now)
+                self._run_task(exchange, environ, loop.now)
                 return
             self._turn += 1
-            claim.append((connection, method, path))
+            claim.append((exchange, method, path))
             if self._is_parked:
                 self.run_signal_handlers()
             try:
-                outcome = connection.gateway.respond(environ)
+                outcome = exchange.gateway.respond(environ)
             except BaseException as error:  # noqa: BLE001 - as above
                 outcome = CLOSE
                 self.recovery.note(error)
@@ -321,21 +320,21 @@ class LeaderFollowers:
                 claim.pop()
             except IndexError:
                 # The lookout took it: this thread leads no more.
-                self.recovery.finish_response(connection, outcome)
+                self.recovery.finish_response(exchange, outcome)
                 return
-            if outcome != KEEP or connection.needs_finish:
-                self.recovery.finish_response(connection, outcome)
+            if outcome != KEEP or exchange.needs_finish:
+                self.recovery.finish_response(exchange, outcome)
 
-    def _run_alone(self, connection: Connection, environ: Environ) -> None:
+    def _run_alone(self, exchange: Exchange, environ: Environ) -> None:
         """Run a request where there is no other thread."""
         try:
-            outcome = connection.gateway.respond(environ)
+            outcome = exchange.gateway.respond(environ)
         except BaseException as error:  # noqa: BLE001 - a signal handler's, which `note` raises again
-            self.recovery.finish_response(connection, CLOSE)
+            self.recovery.finish_response(exchange, CLOSE)
             self.recovery.note(error)
         else:
-            if outcome != KEEP or connection.needs_finish:
-                self.recovery.finish_response(connection, outcome)
+            if outcome != KEEP or exchange.needs_finish:
+                self.recovery.finish_response(exchange, outcome)
 
     def _new_claim(self) -> Claim:
         return []
@@ -367,15 +366,15 @@ class LeaderFollowers:
             if self.thread_pool.idle and not self._tasks and self._return_lead():
                 return
             fd, events = ready.popleft()
-            connection: Any = loop.handlers.get(fd)
-            if connection is None:
+            handler: Any = loop.handlers.get(fd)
+            if handler is None:
                 continue
             try:
-                environ = connection.ready(events)
-                if environ is not None:
-                    self._queue(connection, environ)
+                exchange = handler.ready(events)
+                if exchange is not None:
+                    self._queue(exchange)
             except BaseException as error:  # noqa: BLE001 - nothing may end the leader
-                self.recovery.drop(connection, error)
+                self.recovery.drop(handler, error)
 
     def _return_lead(self) -> bool:
         self.is_saturated = False
@@ -384,10 +383,11 @@ class LeaderFollowers:
         self.is_saturated = True
         return False
 
-    def _queue(self, connection: Connection, environ: Environ) -> None:
+    def _queue(self, exchange: Exchange) -> None:
         """Give a request to a thread that has become free, or let it wait for one."""
-        connection.hand_off()
-        task = (connection, environ, self._loop.now)
+        environ, exchange.environ = exchange.environ, NO_ENVIRON
+        exchange.hand_off()
+        task = (exchange, environ, self._loop.now)
         with self._lock:
             if self.thread_pool.wake_one(task):
                 return
@@ -395,4 +395,4 @@ class LeaderFollowers:
         if has_room:
             self._tasks.note_added()
         else:
-            connection.answer(503, "the server is busy", retry_after=1, environ=environ)
+            exchange.answer(503, "the server is busy", retry_after=1, environ=environ)

@@ -8,8 +8,8 @@ import threading
 from collections import deque
 from typing import Final
 
-from wiverno.core.http1.connection import Connection
 from wiverno.core.loop.event_loop import Loop
+from wiverno.core.threads.exchange import Exchange
 from wiverno.foreign_code import guarded_logger
 from wiverno.wsgi.environ import Environ
 
@@ -17,8 +17,8 @@ logger = guarded_logger("wiverno.queue")
 
 DEPTH_LOG_INTERVAL: Final = 10.0  # seconds between two warnings about the queue's depth
 
-# The connection, its request, and since when it waits in monotonic seconds.
-Task = tuple[Connection, Environ, float]
+# The exchange, its request's environ, and since when it waits in monotonic seconds.
+Task = tuple[Exchange, Environ, float]
 
 
 class RequestQueue:
@@ -97,6 +97,6 @@ class RequestQueue:
         """Never called: it has no descriptor."""
 
 
-def refuse(connection: Connection, environ: Environ) -> None:
+def refuse(exchange: Exchange, environ: Environ) -> None:
     """Answer a request that has waited too long."""
-    connection.answer(503, "the request waited too long for a thread", retry_after=1, environ=environ)
+    exchange.answer(503, "the request waited too long for a thread", retry_after=1, environ=environ)

@@ -28,14 +28,14 @@ count_references: Callable[[object], int] = getattr(sys, "getrefcount", id)
 START_REFERENCES = 2  # the gateway's, and the argument of the call that counts
 HINTS_REFERENCES = 4  # also the connection's variables' and the environ's
 DISCONNECTED_REFERENCES = 6  # which both have it under two names
-EXCHANGE_REFERENCES = 5  # the gateway's, the three callables', and the argument
+CALLABLES_REFERENCES = 5  # the gateway's, the three callables', and the argument
 
 # Without a global lock another thread could take a reference while it is counted.
 if not getattr(sys, "_is_gil_enabled", bool)() and hasattr(sys, "_is_gil_enabled"):
     count_references = id
 
 
-class Exchange:
+class RequestCallables:
     """One request and its response. Its methods may be called by any thread of the application, at any time.
 
     Attributes:

@@ -6,19 +6,20 @@ from typing import Any
 
 import pytest
 
-from tests.unit.wsgi.test_gateway import Exchange, Sink
+from tests.unit.wsgi.test_gateway import RequestCallables, Sink
+from wiverno.core.http1.gateway import Http1Gateway
 from wiverno.http.response import DateAndServer
-from wiverno.wsgi.gateway import KEEP, Gateway
+from wiverno.wsgi.gateway import KEEP
 
 
-class CountingGateway(Gateway):
+class CountingGateway(Http1Gateway):
     __slots__ = ("renewals",)
 
     renewals: int
 
-    def _renew_exchange(self, environ: dict[str, Any]) -> None:
+    def _renew_callables(self, environ: dict[str, Any]) -> None:
         self.renewals += 1
-        super()._renew_exchange(environ)
+        super()._renew_callables(environ)
 
 
 class Requests:
@@ -63,7 +64,7 @@ def test_something_is_kept(what: str) -> None:
 
 def test_write_inside_of_write() -> None:
     """A finalizer that calls write() while its thread is in write() is told so: one piece would be inside the other."""
-    exchange = Exchange()
+    exchange = RequestCallables()
     errors: list[RuntimeError] = []
 
     def application(_: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
@@ -90,13 +91,13 @@ def test_write_inside_of_write() -> None:
 def test_the_end_waits_for_a_thread_in_write() -> None:
     """A response does not end before a thread that is in write() has left it, whatever the kind of body."""
     for body in ([], [b"more"], iter([b"more"])):
-        exchange = Exchange()
+        exchange = RequestCallables()
         is_inside, may_go_on = threading.Event(), threading.Event()
 
         def application(
             _: dict[str, Any],
             start_response: Callable[..., Any],
-            exchange: Exchange = exchange,
+            exchange: RequestCallables = exchange,
             events: tuple[threading.Event, threading.Event] = (is_inside, may_go_on),
             body: Any = body,
         ) -> Any:

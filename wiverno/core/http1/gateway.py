@@ -1,0 +1,153 @@
+"""The gateway of an HTTP/1.1 connection: PEP 3333 as everywhere, and RFC 9112's heads, chunks and error responses.
+
+A response whose content is known in full, of the length that its head declares, is the usual one: head and content
+leave with one call, and nothing is decided for it that its checked head does not say already.
+"""
+
+from time import time as clock
+from typing import Any, Final
+
+from wiverno.core.context import ServerContext
+from wiverno.core.telemetry.request_recorder import Recording
+from wiverno.http.body import LAST_CHUNK, chunk_prefix
+from wiverno.http.response import ANY_LENGTH, DateAndServer, Headers, early_hints, error_response
+from wiverno.wsgi.environ import Environ
+from wiverno.wsgi.gateway import Application, Gateway
+from wiverno.wsgi.outcomes import CLOSE, KEEP, MAX_JOINED
+from wiverno.wsgi.pieces import plain_piece
+from wiverno.wsgi.sink import Sink
+
+
+class Http1Gateway(Gateway):
+    """The server side of PEP 3333 for one connection. Belongs to the thread that owns the connection."""
+
+    __slots__ = ("_ident", "_signature")
+
+    def __init__(
+        self,
+        application: Application,
+        sink: Sink,
+        variables: Environ,
+        signature: DateAndServer,
+        ident: str,
+        *,
+        expose: bool,
+    ) -> None:
+        """Begin with a connection.
+
+        Args:
+            application: what is called.
+            sink: where the bytes go.
+            variables: the connection's, of which each request's environ is a copy.
+            signature: gives Date and Server.
+            ident: the name the server's own responses are signed with.
+            expose: whether the body of a 500 is the traceback.
+        """
+        super().__init__(application, sink, variables, expose=expose)
+        self._signature = signature
+        self._ident = ident
+
+    def _send_whole(self, content: bytes) -> int:
+        """Send a response whose content is known in full: one write for head and content."""
+        if type(content) is not bytes:
+            content = plain_piece(content)
+        length = len(content)
+        head = self._callables.head
+        # The usual response first. What `_start_head` decides for others is decided for it by these conditions.
+        if (
+            head is None or head.expected not in (length, ANY_LENGTH) or length > MAX_JOINED
+            or not self.minor or not self.keep_alive or self.method == "HEAD"
+        ):  # fmt: skip
+            return _send_whole(self, content)
+        self.head = head
+        self.has_sent_head = True
+        data = head.prefix if head.expected >= 0 else head.prefix + b"Content-Length: %d\r\n" % length
+        signature = self._signature
+        closing = signature.line if signature.since <= clock() < signature.until else signature.closing()
+        try:
+            self.sink.write(data + closing + content, True)
+        except BaseException:
+            self._is_broken = True
+            raise
+        self.sent = length
+        return KEEP
+
+    def _frame(self, piece: bytes, pieces: list[bytes]) -> None:
+        if self._chunked:
+            pieces += (chunk_prefix(len(piece)), piece, b"\r\n")
+        else:
+            pieces.append(piece)
+
+    def _end_body(self) -> None:
+        if self._chunked:
+            self._emit(LAST_CHUNK, last=True)
+
+    def _send_hints(self, headers: Headers) -> None:
+        if self.minor:  # RFC 8297 §2: an HTTP/1.0 client does not know interim responses
+            self._emit(early_hints(headers))
+
+    def _send_error(self, status: int, detail: str) -> None:
+        response = error_response(status, detail, self._signature, self._ident, minor=self.minor)
+        end = response.index(b"\r\n\r\n") + 4
+        if self.method == "HEAD":
+            response = response[:end]
+        self.sent = len(response) - end
+        self._emit(response, last=True)
+
+    def _start_head(self, length: int) -> bytes:
+        """Return the response head and decide the framing (RFC 9112 §6.3); `length` is -1 if the end is not known."""
+        head = self.head = self._callables.head
+        if head is None:
+            raise AssertionError("the application returned without calling start_response()")
+        self.has_sent_head = True
+        self.sent = 0
+        self._chunked = self._is_cut = False
+        framing = b""
+        if not head.has_body or self.method == "HEAD":
+            self._left = 0
+            if head.has_body and head.declared < 0 and length > 0:
+                framing = b"Content-Length: %d\r\n" % length
+        elif head.declared >= 0:
+            self._left = head.declared
+        elif length >= 0:
+            self._left = length
+            framing = b"Content-Length: %d\r\n" % length
+        else:
+            self._left = -1
+            if self.minor:
+                self._chunked = True
+                framing = b"Transfer-Encoding: chunked\r\n"
+            else:
+                self.keep_alive = False  # RFC 9112 §9.3: without a length only the end of the connection tells
+                self.is_open_ended = True
+        keeps = self.keep_alive  # read once: the thread that begins to drain may change it at any time
+        self._outcome = KEEP if keeps else CLOSE
+        if not keeps:
+            framing += b"Connection: close\r\n"
+        elif not self.minor:
+            framing += b"Connection: Keep-Alive\r\n"
+        # Clients of HTTP/1.0 are answered in their own version, as by waitress and wsgiref. RFC 9110 §6.2 would have
+        # the highest one that we know, but such a client may not know it.
+        prefix = head.prefix if self.minor else b"HTTP/1.0" + head.prefix[8:]
+        if head.has_date or head.has_server:
+            return prefix + framing + self._signature.closing_beside(head)
+        return prefix + framing + self._signature.closing()
+
+
+class RecordingHttp1Gateway(Recording, Http1Gateway):
+    """The same, with a record of each response."""
+
+    __slots__ = ()
+
+
+_send_whole: Final = Gateway._send_whole
+
+
+def new_gateway(connection: Any, context: ServerContext, *, trusted: bool) -> Http1Gateway:
+    """Return a connection's gateway; `trusted` says whether its peer is a trusted proxy."""
+    common = context.application, connection, connection.base, context.signature, context.ident
+    if context.recorder is None:
+        return Http1Gateway(*common, expose=context.expose_tracebacks)
+    gateway = RecordingHttp1Gateway(*common, expose=context.expose_tracebacks)
+    gateway.record_into(context.recorder, trusted=trusted)
+    return gateway
