@@ -40,7 +40,7 @@ class Watch:
         self._lock = threading.Lock()
         self._violations = violations
         target: Any = leaders
-        for name in ("_lead", "_dispatch", "_take_claim", "_leave_lead", "_hand_back"):
+        for name in ("_lead", "_dispatch", "_take_claim", "_pass_lead", "_return_lead"):
             setattr(target, name, self._wrapped(name, getattr(leaders, name)))
 
     def _wrapped(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
