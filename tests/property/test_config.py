@@ -16,7 +16,7 @@ from wiverno.config.convert import paste_ini
 from wiverno.config.convert.converter import convert
 from wiverno.config.errors import BadValue
 from wiverno.config.fields import units
-from wiverno.config.fields.types import LONGEST, Kind
+from wiverno.config.fields.types import LONGEST, ValueType
 from wiverno.config.formats.interpolation import escape, expand
 from wiverno.config.formats.locations import ini_places, toml_places
 from wiverno.config.loader import load
@@ -28,7 +28,7 @@ ADDRESSES = st.sampled_from(["127.0.0.1:80", "[::1]:0", "*:8080", "localhost", "
 NETWORKS = st.sampled_from(["10.0.0.0/8", "::1/128", "192.168.1.0/24", "0.0.0.0/0"])
 PRINTABLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=20)
 
-# Settings whose kind alone does not say what a value may be.
+# Settings whose value_type alone does not say what a value may be.
 BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "host": HOSTS,
     "listen": st.lists(ADDRESSES, min_size=1, max_size=3),
@@ -46,24 +46,24 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-def values_of(name: str, kind: Kind) -> st.SearchStrategy[Any]:
-    """Return values that a setting accepts; a new kind of value needs a line above."""
+def values_of(name: str, value_type: ValueType) -> st.SearchStrategy[Any]:
+    """Return values that a setting accepts; a new value_type of value needs a line above."""
     if name in BY_NAME:
         return BY_NAME[name]
-    if kind.is_flag:
+    if value_type.is_flag:
         return st.booleans()
-    if kind.unit == "seconds":
+    if value_type.unit == "seconds":
         return st.floats(0, LONGEST, allow_nan=False)
-    if kind.unit == "bytes":
+    if value_type.unit == "bytes":
         return st.integers(1, 2**62)
-    if kind.metavar == "NUMBER":
+    if value_type.metavar == "NUMBER":
         return st.integers(1, 4096)
-    return st.sampled_from([example for example in kind.examples if _is_accepted(kind, example)] or [""])
+    return st.sampled_from([example for example in value_type.examples if _is_accepted(value_type, example)] or [""])
 
 
-def _is_accepted(kind: Kind, example: str) -> bool:
+def _is_accepted(value_type: ValueType, example: str) -> bool:
     try:
-        kind.read(example)
+        value_type.read(example)
     except BadValue:
         return False
     return True
@@ -88,7 +88,7 @@ def drawn(draw: st.DrawFn) -> dict[str, Any]:
         chosen.discard("client_cert")
     if "max_requests" not in chosen:
         chosen.discard("max_requests_jitter")
-    values = {name: draw(values_of(name, SETTINGS[name].kind)) for name in names if name in chosen}
+    values = {name: draw(values_of(name, SETTINGS[name].type)) for name in names if name in chosen}
     if not values.get("workers"):
         values.pop("stuck_requests", None)
     if not values.get("max_requests"):
@@ -103,7 +103,7 @@ GIVEN = st.composite(drawn)()
 
 def written(made: Adjustments) -> dict[str, Any]:
     """Return what was set, as a TOML table."""
-    values = {name: SETTINGS[name].kind.native(getattr(made, name)) for name in made.model_fields_set}
+    values = {name: SETTINGS[name].type.native(getattr(made, name)) for name in made.model_fields_set}
     return {name: escape(value) if isinstance(value, str) else value for name, value in values.items()}
 
 
@@ -136,7 +136,7 @@ def test_settings_to_ini_and_back_and_through_toml(values: dict[str, Any]) -> No
 @settings(deadline=None, max_examples=60)
 def test_settings_through_the_environment_and_options(values: dict[str, Any]) -> None:
     made = Adjustments(**values)
-    texts = {name: SETTINGS[name].kind.text(getattr(made, name)) for name in made.model_fields_set}
+    texts = {name: SETTINGS[name].type.text(getattr(made, name)) for name in made.model_fields_set}
     environ = {SETTINGS[name].variable: text for name, text in texts.items()}
     # An empty variable counts as unset.
     said = {name: values[name] for name, text in texts.items() if text}
@@ -158,7 +158,7 @@ def test_sizes(size: int) -> None:
 def test_only_bad_value_escapes_the_readers(text: str) -> None:
     for entry in SETTINGS.values():
         try:
-            entry.kind.read(text)
+            entry.type.read(text)
         except BadValue:
             continue
 

@@ -22,14 +22,14 @@ class SettingText(click.types.StringParamType):
     """Text for a setting; the shell offers examples of it, and files where it is a path."""
 
     def __init__(self, setting: Setting) -> None:
-        self.name = setting.kind.metavar.lower()
+        self.name = setting.type.metavar.lower()
         self.setting = setting
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Offer files where the setting is a path, else what the model gives as examples (a choice gives its words)."""
-        if "path" in self.setting.kind.accepts:
+        if "path" in self.setting.type.accepts:
             return [CompletionItem(incomplete, type="file")]
-        words = self.setting.kind.examples
+        words = self.setting.type.examples
         return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
@@ -42,7 +42,7 @@ class SettingOption(click.Option):
 
 
 def _help(setting: Setting) -> str:
-    facts = [f"{setting.kind.unit}"] if setting.kind.unit else []
+    facts = [f"{setting.type.unit}"] if setting.type.unit else []
     facts += [setting.variable, f"default {setting.default_text or 'none'}"]
     return f"{setting.meaning} [{'; '.join(facts)}]"
 
@@ -56,13 +56,13 @@ def option_for(setting: Setting, *, short: str | None = None, hidden: bool = Fal
         hidden: help does not show it.
     """
     names = [setting.option, *("--" + alias.replace("_", "-") for alias in setting.aliases)]
-    if setting.kind.is_flag:
+    if setting.type.is_flag:
         pairs = "/".join((names[0], names[0].replace("--", "--no-", 1)))
         return SettingOption(setting, [pairs], is_flag=True, hidden=hidden)
     if short:
         names.insert(0, short)
     return SettingOption(
-        setting, names, type=SettingText(setting), metavar=setting.kind.metavar, multiple=setting.kind.is_list,
+        setting, names, type=SettingText(setting), metavar=setting.type.metavar, multiple=setting.type.is_list,
         hidden=hidden,
     )  # fmt: skip
 

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from wiverno.config import merge as layers
-from wiverno.config.environment import Environment, Layer, chosen_file, environment
+from wiverno.config import merge
+from wiverno.config.environment import Environment, chosen_file, environment
 from wiverno.config.environment import options as option_layer
 from wiverno.config.errors import BadValue, ConfigError, Problem
-from wiverno.config.formats.document import Expander, taken_server
+from wiverno.config.formats.document import Expander, Layer, taken_server
 from wiverno.config.formats.ini_file import IniFile
 from wiverno.config.formats.toml_file import TomlFile
 from wiverno.config.loader import LoadedConfig, assemble, expander_of, load, missing_server, open_file
@@ -91,7 +91,7 @@ def _check_section(
         contents = source.contents(server, app, expander)
     except ConfigError as error:
         return [*expander.problems, *error.problems], None
-    stack, _ = layers.take_use(contents.layers)
+    stack, _ = merge.take_use(contents.layers)
     try:
         path = None if source.files == () else source.files[0]
         # pserve may serve another section with another server.
@@ -99,11 +99,11 @@ def _check_section(
     except ConfigError as error:
         found += error.problems
     if loaded is None or loaded.is_own_server:
-        found += _shadowed(layers.merge_layers([*above, *stack], []), expander)
+        found += _shadowed(merge.merge_layers([*above, *stack], []), expander)
     return found, loaded
 
 
-def _shadowed(merged: layers.Merged, expander: Expander) -> list[Problem]:
+def _shadowed(merged: merge.Merged, expander: Expander) -> list[Problem]:
     """Return what is wrong with values that are not in force now."""
     found: list[Problem] = []
     for name, chain in merged.chains.items():
@@ -111,16 +111,16 @@ def _shadowed(merged: layers.Merged, expander: Expander) -> list[Problem]:
             if merged.winners.get(name) is entry:
                 continue
             before = len(expander.problems)
-            value = layers.expanded(entry, expander)
+            value = merge.expanded(entry, expander)
             if len(expander.problems) > before:
                 found += expander.problems[before:]
                 continue
             try:
-                SETTINGS[name].kind.read(value)
+                SETTINGS[name].type.read(value)
             except BadValue as error:
                 secret = SETTINGS[name].secret
                 problem = Problem(error.message, key=name, value=value, hint=error.hint, secret=secret, part=error.part)
-                found.append(layers.locate_at(problem, entry))
+                found.append(merge.locate_at(problem, entry))
     return found
 
 
@@ -150,5 +150,5 @@ def _inline_comments(source: IniFile) -> list[str]:
         f"{origin}: {key} = {value}: INI files have no comments behind a value, so this is part of it"
         for section in source.names("server").values()
         for key, (value, origin) in source.section(section, ignored).items()
-        if layers.has_inline_comment(value)
+        if merge.has_inline_comment(value)
     ]

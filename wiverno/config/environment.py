@@ -1,6 +1,6 @@
-"""The sources beside files — the environment and the options — and the choice of the file.
+"""The sources beside files: the environment and the options; and the choice of the file.
 
-A source becomes a layer: setting's name → (value as written, where it was written). Nothing is read or merged here.
+A source becomes a `Layer` of values as they were written. Their types are checked and layers are merged elsewhere.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from pathlib import Path
 
 from wiverno.config.errors import Origin, nearest
 from wiverno.config.fields.units import read_words
+from wiverno.config.formats.document import Layer
 from wiverno.config.formats.text import from_system
 from wiverno.config.settings import ALIASES, SETTINGS
-
-Layer = Mapping[str, tuple[object, Origin]]
 
 PREFIX = "WIVERNO_"
 

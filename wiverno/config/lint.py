@@ -14,7 +14,7 @@ SMALLEST_WORKER: Final = 32 * 2**20  # bytes; Python, the server and a small fra
 _CGROUP_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
 
 
-def risks(settings: Adjustments) -> list[str]:
+def find_risks(settings: Adjustments) -> list[str]:
     """Return a warning for each risky combination."""
     public = sorted(str(address) for address in settings.addresses if _is_public(address))
     found = []

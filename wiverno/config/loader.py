@@ -13,15 +13,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from wiverno.config import lint as advice
-from wiverno.config import merge as layers
-from wiverno.config.environment import APP_VARIABLE, Environment, Layer, chosen_file, environment, with_descriptors
+from wiverno.config import lint, merge
+from wiverno.config.environment import APP_VARIABLE, Environment, chosen_file, environment, with_descriptors
 from wiverno.config.environment import options as option_layer
 from wiverno.config.errors import DEFAULT, ConfigError, Origin, Problem
 from wiverno.config.formats.document import (
     AppSpec,
     Contents,
     Expander,
+    Layer,
     LoggingIni,
     own_server,
     refused_server,
@@ -224,7 +224,7 @@ def assemble(
         ConfigError: with every mistake, those that reading the file has found included.
     """
     problems = expander.problems
-    stack, use = layers.take_use(contents.layers)
+    stack, use = merge.take_use(contents.layers)
     use_text = None if use is None else expander.text(str(use[0]), "use", use[1])
     own = "" if use_text is None else own_server(use_text) if hand_over else taken_server(use_text)
     settings: dict[str, Any] = {}
@@ -241,7 +241,7 @@ def assemble(
         stack = []
     elif own and use is not None:
         stack = [*stack, {"mode": (own, use[1])}]
-    merged = layers.merge_layers([*above, *stack], problems)
+    merged = merge.merge_layers([*above, *stack], problems)
     adjustments, chains = _checked(merged, expander, env)
     if problems or adjustments is None:
         raise ConfigError(problems)
@@ -258,7 +258,7 @@ def assemble(
         files=contents.files,
         texts={**contents.texts, **expander.inserted},
         has_server=contents.has_server,
-        warnings=(*env.warnings, *contents.warnings, *adjustments.deprecations(), *advice.risks(adjustments)),
+        warnings=(*env.warnings, *contents.warnings, *adjustments.deprecations(), *lint.find_risks(adjustments)),
         server_use=use_text,
         server_settings=settings,
         path=path,
@@ -268,21 +268,19 @@ def assemble(
     return loaded if env.app is None else loaded.with_app(env.app, Origin("environment", text=APP_VARIABLE))
 
 
-def _checked(
-    merged: layers.Merged, expander: Expander, env: Environment
-) -> tuple[Adjustments | None, dict[str, Chain]]:
+def _checked(merged: merge.Merged, expander: Expander, env: Environment) -> tuple[Adjustments | None, dict[str, Chain]]:
     """Return the settings made of the winners, or None after noting what is wrong, and each setting's chain."""
     problems, values = expander.problems, dict[str, Any]()
     for name, entry in merged.winners.items():
         before = len(problems)
-        value = layers.expanded(entry, expander)
+        value = merge.expanded(entry, expander)
         if len(problems) == before:
             values[name] = with_descriptors(value, env.variables) if name == "listen" else value
     adjustments = None
     try:
         adjustments = Adjustments(**values)
     except ConfigError as error:
-        problems += [layers.locate(problem, merged) for problem in error.problems]
+        problems += [merge.locate(problem, merged) for problem in error.problems]
         simple = False
     else:
         simple = adjustments.mode == "simple"

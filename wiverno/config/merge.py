@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from wiverno.config.environment import Layer
 from wiverno.config.errors import BadValue, Origin, Problem
 from wiverno.config.fields.units import read_address, read_words
-from wiverno.config.formats.document import Expander
+from wiverno.config.formats.document import Expander, Layer
 from wiverno.config.settings import ALIASES, SETTINGS, TcpAddress, unknown_setting
 from wiverno.config.validation import LISTENING
 

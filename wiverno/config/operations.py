@@ -10,18 +10,17 @@ from typing import Annotated
 
 from pydantic import BaseModel
 
-from wiverno.config.fields import operations_types as production_kinds
-from wiverno.config.fields import types as kinds
-from wiverno.config.fields import units
+from wiverno.config.fields import operations_types, types, units
+from wiverno.config.fields.access_log_format import access_format
 from wiverno.config.fields.field import setting
 
 
-class ProductionSettings(BaseModel):
+class OperationsSettings(BaseModel):
     """What `Adjustments` has for production."""
 
     access_log: Annotated[
         str | None,
-        kinds.optional_text(
+        types.optional_text(
             "a path, - (standard output) or logging", examples=("-", "/var/log/wiverno/access.log", "logging")
         ),
     ] = setting(
@@ -29,101 +28,101 @@ class ProductionSettings(BaseModel):
         "Where each response is logged: a path, - for standard output, or logging for the logger wiverno.access.",
         "Logging",
     )
-    access_log_format: Annotated[str, production_kinds.access_format()] = setting(
+    access_log_format: Annotated[str, access_format()] = setting(
         "combined",
         "How a line of the access log looks: common, combined, json, or text with fields such as {status}.",
         "Logging",
     )
-    access_log_sample: Annotated[int, kinds.integer(1)] = setting(
+    access_log_sample: Annotated[int, types.integer(1)] = setting(
         1, "Log one response out of this many; those with a status from 500 on are always logged.", "Logging"
     )
-    access_log_skip: Annotated[tuple[str, ...], production_kinds.paths()] = setting(
+    access_log_skip: Annotated[tuple[str, ...], operations_types.paths()] = setting(
         (), "Paths that are not logged, /static/* standing for all that begin with /static/.", "Logging"
     )
 
-    log_level: Annotated[str, kinds.choice("debug", "info", "warning", "error", "critical")] = setting(
+    log_level: Annotated[str, types.choice("debug", "info", "warning", "error", "critical")] = setting(
         "info", "From which level on the server's own messages are logged, where [logging] says nothing.", "Logging"
     )
 
-    workers: Annotated[int, kinds.integer(0, 512)] = setting(
+    workers: Annotated[int, types.integer(0, 512)] = setting(
         0,
         "Processes that serve, under a supervisor that replaces and reloads them; 0 serves in one process without.",
         "Workers",
     )
-    preload: Annotated[bool, kinds.boolean()] = setting(
+    preload: Annotated[bool, types.boolean()] = setting(
         False,
         "Load the application once in the supervisor: less memory, but a reload renews settings only, not code.",
         "Workers",
     )
-    worker_timeout: Annotated[float, production_kinds.long_duration(5)] = setting(
+    worker_timeout: Annotated[float, operations_types.long_duration(5)] = setting(
         60.0,
         "Time without a sign of life after which a worker is taken for hung and replaced. With threads = 1 that is a "
         "limit on every request.",
         "Workers",
     )
-    max_requests: Annotated[int, kinds.integer(0)] = setting(
+    max_requests: Annotated[int, types.integer(0)] = setting(
         0, "Requests after which a worker is replaced; 0 is never.", "Workers"
     )
-    max_requests_jitter: Annotated[int, kinds.integer(0)] = setting(
+    max_requests_jitter: Annotated[int, types.integer(0)] = setting(
         0, "Up to how many more each worker serves, at random, so that not all are replaced at once.", "Workers"
     )
-    max_rss: Annotated[int, kinds.size()] = setting(
+    max_rss: Annotated[int, types.size()] = setting(
         0, "Resident memory above which a worker is replaced; 0 is no limit.", "Workers"
     )
-    stuck_requests: Annotated[str, kinds.choice("log", "recycle")] = setting(
+    stuck_requests: Annotated[str, types.choice("log", "recycle")] = setting(
         "log",
         "What happens after request_timeout: log tells of the request with its stack, recycle replaces its worker too.",
         "Workers",
     )
-    drain_delay: Annotated[float, kinds.duration("at once")] = setting(
+    drain_delay: Annotated[float, types.duration("at once")] = setting(
         0.0,
         "Time between saying not ready (/readyz) and refusing connections, in which balancers turn away.",
         "Workers",
     )
 
-    certfile: Annotated[str | None, kinds.optional_text("a path", examples=("/etc/ssl/shop.pem",))] = setting(
+    certfile: Annotated[str | None, types.optional_text("a path", examples=("/etc/ssl/shop.pem",))] = setting(
         None,
         "PEM file with the certificate and its chain; TCP listeners then speak TLS, Unix sockets do not.",
         "TLS",
     )
-    keyfile: Annotated[str | None, kinds.optional_text("a path", examples=("/etc/ssl/private/shop.key",))] = setting(
+    keyfile: Annotated[str | None, types.optional_text("a path", examples=("/etc/ssl/private/shop.key",))] = setting(
         None, "PEM file with the private key, if it is not in certfile.", "TLS"
     )
-    ca_certs: Annotated[str | None, kinds.optional_text("a path", examples=("/etc/ssl/clients.pem",))] = setting(
+    ca_certs: Annotated[str | None, types.optional_text("a path", examples=("/etc/ssl/clients.pem",))] = setting(
         None, "PEM file with the authorities whose certificates clients may show.", "TLS"
     )
-    client_cert: Annotated[str, kinds.choice("none", "optional", "required")] = setting(
+    client_cert: Annotated[str, types.choice("none", "optional", "required")] = setting(
         "none", "Whether clients are asked for a certificate: none, optional or required.", "TLS"
     )
-    tls_min_version: Annotated[str, kinds.choice("1.2", "1.3")] = setting(
+    tls_min_version: Annotated[str, types.choice("1.2", "1.3")] = setting(
         "1.2", "The oldest version of TLS that is spoken.", "TLS"
     )
 
-    admin_listen: Annotated[str | None, production_kinds.address()] = setting(
+    admin_listen: Annotated[str | None, operations_types.address()] = setting(
         None,
         "Address of /healthz, /readyz, /metrics, /status and wiverno ctl: host:port, or unix:/path (mode 600).",
         "Administration",
     )
-    admin_public: Annotated[bool, kinds.boolean()] = setting(
+    admin_public: Annotated[bool, types.boolean()] = setting(
         False, "Let admin_listen be an address that other machines can reach; there it only answers.", "Administration"
     )
-    admin_metrics_application: Annotated[bool, kinds.boolean()] = setting(
+    admin_metrics_application: Annotated[bool, types.boolean()] = setting(
         False,
         "Add to /metrics what the application has registered with prometheus_client, of all workers together.",
         "Administration",
     )
-    pid_file: Annotated[str | None, kinds.optional_text("a path", examples=("/run/wiverno.pid",))] = setting(
+    pid_file: Annotated[str | None, types.optional_text("a path", examples=("/run/wiverno.pid",))] = setting(
         None, "File that holds the main process's id while the server runs.", "Administration"
     )
-    user: Annotated[str | None, kinds.optional_text("a user's name or number", examples=("www-data",))] = setting(
+    user: Annotated[str | None, types.optional_text("a user's name or number", examples=("www-data",))] = setting(
         None,
         "User that serves, when the server is started by root; sockets and files are opened before.",
         "Administration",
     )
-    group: Annotated[str | None, kinds.optional_text("a group's name or number", examples=("www-data",))] = setting(
+    group: Annotated[str | None, types.optional_text("a group's name or number", examples=("www-data",))] = setting(
         None, "Group that serves; without it the user's own groups.", "Administration"
     )
-    umask: Annotated[int | None, production_kinds.optional_mode()] = setting(
+    umask: Annotated[int | None, operations_types.optional_mode()] = setting(
         None, "Permissions that files created by the application never have.", "Administration"
     )
 

@@ -1,4 +1,4 @@
-"""Adjustments: every setting once — name, kind, unit, default, meaning, group.
+"""Adjustments: every setting once — name, type, unit, default, meaning, group.
 
 A setting is one entry of the class below. Options, names of variables, help, JSON Schema, the settings page and the
 answers of `wiverno config` are derived from it; no second list exists. The values of an `Adjustments` are normalised
@@ -17,28 +17,26 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, ValidationError
 
-from wiverno.config import validation as rules
+from wiverno.config import validation
 from wiverno.config.errors import BadValue, ConfigError, Origin, Problem, did_you_mean
-from wiverno.config.fields import network_types as network_kinds
-from wiverno.config.fields import types as kinds
-from wiverno.config.fields import units
+from wiverno.config.fields import network_types, types, units
 from wiverno.config.fields.field import Setting, describe, setting
 from wiverno.config.fields.network_types import Network
 from wiverno.config.fields.units import Address, FdAddress, TcpAddress, UnixAddress
-from wiverno.config.operations import ProductionSettings
+from wiverno.config.operations import OperationsSettings
 
 # What the engine needs stands here together: of this room it imports no other file.
 __all__ = ["ALIASES", "SETTINGS", "Address", "Adjustments", "ConfigError", "FdAddress", "TcpAddress", "UnixAddress"]
 
 
 def _trusted_by_default(values: Mapping[str, Any]) -> frozenset[str]:
-    """Return the headers that waitress trusts when only trusted_proxy is set; `rules.deprecations` warns of it."""
+    """Return the headers that waitress trusts when only trusted_proxy is set; a deprecation names it."""
     alone = values.get("trusted_proxy") is not None and not values.get("proxy_protocol")
     return frozenset(("x-forwarded-proto",)) if alone else frozenset()
 
 
-class Adjustments(ProductionSettings):
-    """The settings of one server, checked, complete and frozen; those of production stand in production.py.
+class Adjustments(OperationsSettings):
+    """The settings of one server, checked, complete and frozen; those of operation stand in operations.py.
 
     Raises:
         ConfigError: values that are not accepted or contradict one another; all of them at once, as a ValueError.
@@ -47,190 +45,192 @@ class Adjustments(ProductionSettings):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     # `mode` stands first: defaults of the settings below depend on it.
-    mode: Annotated[str, kinds.choice("threaded", "simple")] = setting(
+    mode: Annotated[str, types.choice("threaded", "simple")] = setting(
         "threaded",
         "How the application runs: on a crew of threads, or one request at a time on the loop's thread (RunServer).",
         "Server",
     )
-    host: Annotated[str, network_kinds.host()] = setting(
+    host: Annotated[str, network_types.host()] = setting(
         "0.0.0.0", "Host name or address to listen on; * is every address.", "Listening", simple="localhost"
     )
-    port: Annotated[int, kinds.integer(0, 65535, examples=("8000",))] = setting(
+    port: Annotated[int, types.integer(0, 65535, examples=("8000",))] = setting(
         8080, "TCP port to listen on; 0 lets the system choose one.", "Listening", simple=8000
     )
-    listen: Annotated[tuple[str, ...], network_kinds.addresses()] = setting(
+    listen: Annotated[tuple[str, ...], network_types.addresses()] = setting(
         (),
         "Addresses to listen on, in place of host and port: host:port, [v6]:port, *:port, unix:/path, fd:NAME.",
         "Listening",
     )
-    ipv4: Annotated[bool, kinds.boolean()] = setting(
+    ipv4: Annotated[bool, types.boolean()] = setting(
         True, "Use IPv4 where a host name or * has such addresses.", "Listening"
     )
-    ipv6: Annotated[bool, kinds.boolean()] = setting(
+    ipv6: Annotated[bool, types.boolean()] = setting(
         True, "Use IPv6 where a host name or * has such addresses.", "Listening"
     )
     unix_socket: Annotated[
-        str | None, kinds.optional_text("the path of a Unix socket", examples=("/run/wiverno.sock",))
+        str | None, types.optional_text("the path of a Unix socket", examples=("/run/wiverno.sock",))
     ] = setting(None, "Path of a Unix socket to listen on, in place of host and port.", "Listening")
-    unix_socket_perms: Annotated[int, kinds.mode()] = setting(
+    unix_socket_perms: Annotated[int, types.file_mode()] = setting(
         0o600, "File mode of every Unix socket that is made.", "Listening"
     )
-    sockets: Annotated[tuple[Any, ...], network_kinds.sockets()] = setting(
+    sockets: Annotated[tuple[Any, ...], network_types.sockets()] = setting(
         (), "Sockets already bound, to listen on in place of everything above.", "Listening", code_only=True
     )
-    backlog: Annotated[int, kinds.integer(1, 2**31 - 1)] = setting(
+    backlog: Annotated[int, types.integer(1, 2**31 - 1)] = setting(
         1024,
         "Connections that the system keeps waiting until they are accepted, the argument of listen(2).",
         "Listening",
         simple=5,
         aliases=("request_queue_size",),
     )
-    connection_limit: Annotated[int, kinds.integer(1)] = setting(
+    connection_limit: Annotated[int, types.integer(1)] = setting(
         100, "Open connections at which no more are accepted; they wait in the backlog.", "Listening"
     )
 
-    threads: Annotated[int, kinds.integer(1, 4096)] = setting(
+    threads: Annotated[int, types.integer(1, 4096)] = setting(
         4, "Threads that may be inside the application at once.", "Server"
     )
-    queue_size: Annotated[int, kinds.integer(0)] = setting(
+    queue_size: Annotated[int, types.integer(0)] = setting(
         0, "Requests that may wait for a thread; one more is answered 503. 0 is no bound.", "Server"
     )
-    queue_timeout: Annotated[float, kinds.duration()] = setting(
+    queue_timeout: Annotated[float, types.duration()] = setting(
         0.0, "Longest wait of a request for a thread; after it the answer is 503.", "Server"
     )
-    request_timeout: Annotated[float, kinds.duration()] = setting(
+    request_timeout: Annotated[float, types.duration()] = setting(
         60.0, "Time after which a request that is still running is logged with its thread's stack.", "Server"
     )
-    graceful_timeout: Annotated[float, kinds.duration()] = setting(
+    graceful_timeout: Annotated[float, types.duration()] = setting(
         30.0, "Time that requests in flight get to finish when the server stops.", "Server"
     )
-    poller: Annotated[str, kinds.choice("auto", "epoll", "selectors")] = setting(
+    poller: Annotated[str, types.choice("auto", "epoll", "selectors")] = setting(
         "auto",
         "How the system is asked which sockets are ready; auto is epoll where there is one, selectors elsewhere.",
         "Server",
     )
-    ident: Annotated[str, kinds.identity()] = setting(
+    ident: Annotated[str, types.header_value()] = setting(
         "wiverno", "The Server header of responses; empty leaves it out.", "Server"
     )
-    server_name: Annotated[str, kinds.text("a host name", r"[^\s/]+", examples=("www.example.org",))] = setting(
+    server_name: Annotated[str, types.text("a host name", r"[^\s/]+", examples=("www.example.org",))] = setting(
         "wiverno.invalid", "SERVER_NAME where the request names no host.", "Server"
     )
 
-    channel_timeout: Annotated[float, kinds.duration()] = setting(
+    channel_timeout: Annotated[float, types.duration()] = setting(
         120.0, "Time after which a connection without traffic and without a request is closed.", "Connections"
     )
-    header_timeout: Annotated[float, kinds.duration()] = setting(
+    header_timeout: Annotated[float, types.duration()] = setting(
         30.0, "Time in which the head of a request must arrive, counted from its first byte.", "Connections"
     )
-    body_timeout: Annotated[float, kinds.duration()] = setting(
+    body_timeout: Annotated[float, types.duration()] = setting(
         60.0, "Longest pause while the body of a request arrives.", "Connections"
     )
-    body_min_rate: Annotated[int, kinds.size()] = setting(
+    body_min_rate: Annotated[int, types.size()] = setting(
         100,
         "Bytes a second that a request's body must bring on average, once body_timeout has passed; 0 is any.",
         "Connections",
     )
-    log_socket_errors: Annotated[bool, kinds.boolean()] = setting(
+    log_socket_errors: Annotated[bool, types.boolean()] = setting(
         True, "Log clients that disconnect early.", "Connections"
     )
 
-    max_request_header_size: Annotated[int, kinds.size(1)] = setting(
+    max_request_header_size: Annotated[int, types.size(1)] = setting(
         262144, "Size at which a request's line and headers together are refused with 431.", "Limits"
     )
-    max_request_body_size: Annotated[int, kinds.size()] = setting(
+    max_request_body_size: Annotated[int, types.size()] = setting(
         1073741824, "Size at which a request's body is refused with 413.", "Limits"
     )
-    max_header_count: Annotated[int, kinds.integer(1)] = setting(
+    max_header_count: Annotated[int, types.integer(1)] = setting(
         100, "Header fields that a request may have; more are refused with 431.", "Limits"
     )
-    max_request_line_size: Annotated[int, kinds.size(1)] = setting(
+    max_request_line_size: Annotated[int, types.size(1)] = setting(
         16384, "Size past which a request line is refused with 414.", "Limits"
     )
 
-    recv_bytes: Annotated[int, kinds.size(1)] = setting(8192, "Bytes asked of a socket at once.", "Buffers")
-    inbuf_overflow: Annotated[int, kinds.size()] = setting(
+    recv_bytes: Annotated[int, types.size(1)] = setting(8192, "Bytes asked of a socket at once.", "Buffers")
+    inbuf_overflow: Annotated[int, types.size()] = setting(
         524288, "Request body past which it goes to a temporary file.", "Buffers"
     )
-    outbuf_overflow: Annotated[int, kinds.size()] = setting(
+    outbuf_overflow: Annotated[int, types.size()] = setting(
         1048576, "Unsent output past which it goes to a temporary file.", "Buffers"
     )
-    outbuf_high_watermark: Annotated[int, kinds.size()] = setting(
+    outbuf_high_watermark: Annotated[int, types.size()] = setting(
         16777216, "Unsent output at which the application waits until the client has taken some.", "Buffers"
     )
 
     trusted_proxy: Annotated[
         str | None,
-        kinds.optional_text("the IP address of a proxy, localhost (Unix sockets) or *", examples=("127.0.0.1",)),
+        types.optional_text("the IP address of a proxy, localhost (Unix sockets) or *", examples=("127.0.0.1",)),
     ] = setting(
         None,
         "Peer whose proxy headers are believed: an IP address, localhost for Unix sockets, or * for every peer.",
         "Proxy",
     )
-    trusted_proxies: Annotated[tuple[Network, ...], network_kinds.networks()] = setting(
+    trusted_proxies: Annotated[tuple[Network, ...], network_types.networks()] = setting(
         (), "Networks whose hosts' proxy headers are believed, beside trusted_proxy.", "Proxy"
     )
-    trusted_proxy_count: Annotated[int, kinds.integer(1)] = setting(
+    trusted_proxy_count: Annotated[int, types.integer(1)] = setting(
         1, "How many proxies, counted from this server outwards, are believed.", "Proxy"
     )
-    proxy_protocol: Annotated[bool, kinds.boolean()] = setting(
+    proxy_protocol: Annotated[bool, types.boolean()] = setting(
         False,
         "Expect the PROXY protocol (version 1 or 2) at the start of each connection from a trusted proxy.",
         "Proxy",
     )
-    trusted_proxy_headers: Annotated[frozenset[str], kinds.enum_set(*rules.PROXY_HEADERS)] = setting(
+    trusted_proxy_headers: Annotated[frozenset[str], types.enum_set(*validation.PROXY_HEADERS)] = setting(
         frozenset(),
         "Headers believed from a trusted proxy: forwarded, or any of the x-forwarded ones.",
         "Proxy",
         otherwise=_trusted_by_default,
     )
-    clear_untrusted_proxy_headers: Annotated[bool, kinds.boolean()] = setting(
+    clear_untrusted_proxy_headers: Annotated[bool, types.boolean()] = setting(
         True, "Keep proxy headers that are not believed from the application.", "Proxy"
     )
-    log_untrusted_proxy_headers: Annotated[bool, kinds.boolean()] = setting(
+    log_untrusted_proxy_headers: Annotated[bool, types.boolean()] = setting(
         False, "Log proxy headers that were not believed.", "Proxy"
     )
 
     url_scheme: Annotated[
-        str, kinds.text("a URL scheme such as http or https", r"[A-Za-z][A-Za-z0-9+.-]*", examples=("https",))
+        str, types.text("a URL scheme such as http or https", r"[A-Za-z][A-Za-z0-9+.-]*", examples=("https",))
     ] = setting("http", "Scheme of the URLs that the application builds (wsgi.url_scheme).", "Application")
-    url_prefix: Annotated[str, kinds.prefix()] = setting(
+    url_prefix: Annotated[str, types.path_prefix()] = setting(
         "", "Path under which the application is mounted (SCRIPT_NAME).", "Application"
     )
-    expose_tracebacks: Annotated[bool, kinds.boolean()] = setting(
+    expose_tracebacks: Annotated[bool, types.boolean()] = setting(
         False, "Put the traceback into the body of a 500 response. For development only.", "Application"
     )
 
-    cleanup_interval: Annotated[float, kinds.duration(zero="")] = setting(
+    cleanup_interval: Annotated[float, types.duration(zero="")] = setting(
         30.0,
         "Accepted for waitress's sake; does nothing: every connection has its own deadline.",
         "Compatibility",
         inert=True,
     )
-    channel_request_lookahead: Annotated[int, kinds.integer(0)] = setting(
+    channel_request_lookahead: Annotated[int, types.integer(0)] = setting(
         0,
         "Accepted for waitress's sake; does nothing: client_disconnected tells of clients that have gone without it.",
         "Compatibility",
         inert=True,
     )
-    send_bytes: Annotated[int, kinds.size()] = setting(
+    send_bytes: Annotated[int, types.size()] = setting(
         1, "Accepted for waitress's sake; does nothing.", "Compatibility", inert=True
     )
-    asyncore_loop_timeout: Annotated[float, kinds.duration(zero="")] = setting(
+    asyncore_loop_timeout: Annotated[float, types.duration(zero="")] = setting(
         1.0, "Accepted for waitress's sake; does nothing.", "Compatibility", inert=True
     )
-    asyncore_use_poll: Annotated[bool, kinds.boolean()] = setting(
+    asyncore_use_poll: Annotated[bool, types.boolean()] = setting(
         False, "Accepted for waitress's sake; does nothing.", "Compatibility", inert=True
     )
 
     def __init__(self, **values: Any) -> None:
         given, faults = _canonical(values)
-        faults += rules.conflicts(given)
+        faults += validation.find_conflicts(given)
         try:
             super().__init__(**given)
         except ValidationError as error:
             faults += _faults(error, values)
         else:
-            faults += rules.contradictions(self)
+            faults += validation.find_contradictions(
+                dict(self), self.model_fields_set, self.addresses, self.admin_address
+            )
         if faults:
             raise ConfigError(faults)
 
@@ -254,7 +254,8 @@ class Adjustments(ProductionSettings):
 
     def deprecations(self) -> list[str]:
         """Return what was set but should not be any more, one sentence each."""
-        return rules.deprecations(self, [name for name, entry in SETTINGS.items() if entry.inert])
+        inert = [name for name, entry in SETTINGS.items() if entry.inert]
+        return validation.find_deprecations(dict(self), self.model_fields_set, inert)
 
     @property
     def request_queue_size(self) -> int:
@@ -278,7 +279,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
         # A base class's fields come first in pydantic; in help and documentation they come last.
         name: describe(name, info)
         for name, info in sorted(
-            Adjustments.model_fields.items(), key=lambda item: item[0] in ProductionSettings.model_fields
+            Adjustments.model_fields.items(), key=lambda item: item[0] in OperationsSettings.model_fields
         )
     }
 )
@@ -293,11 +294,11 @@ def unknown_setting(name: str, origin: Origin) -> Problem:
 
 
 def _plain(name: str, value: Any) -> Any:
-    """Return a keyword's value as the kind of its setting wants it, where it means the same."""
+    """Return a keyword's value as the type of its setting wants it, where it means the same."""
     entry = SETTINGS.get(ALIASES.get(name, name))
-    if entry is not None and entry.kind.is_flag and type(value) is int and value in (0, 1):
+    if entry is not None and entry.type.is_flag and type(value) is int and value in (0, 1):
         return bool(value)
-    if entry is not None and entry.kind.unit != "seconds" and isinstance(value, float) and value.is_integer():
+    if entry is not None and entry.type.unit != "seconds" and isinstance(value, float) and value.is_integer():
         return int(value)
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
@@ -311,7 +312,7 @@ def _canonical(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]
         if name not in SETTINGS:
             faults.append(unknown_setting(key, Origin("keyword", text=key)))
         elif name in given:
-            faults.append(rules.problem(key, f"is the same setting as {name}, which is set as well"))
+            faults.append(validation.problem(key, f"is the same setting as {name}, which is set as well"))
         elif value is not None or name == "ident":
             given[name] = value
     return given, faults

@@ -1,21 +1,18 @@
-"""What settings say to one another: which may not be given together, and which mean nothing alone.
+"""Rules between settings: which exclude one another, and which have no effect alone.
 
-Rules about names look at what was given, so they hold before values are read; rules about values look at the finished
-settings. Each finding names the setting where it is to be mended.
+Rules about names need only what was given, so they hold before values are read; rules about values need all values, as
+plain values by setting: this module does not know the model. Each problem names the setting to correct.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from wiverno.addresses import is_loopback
 from wiverno.config.errors import Origin, Problem
-from wiverno.config.fields.units import TcpAddress, UnixAddress
+from wiverno.config.fields.units import Address, TcpAddress, UnixAddress
 from wiverno.files import error_text, unix_path
-
-if TYPE_CHECKING:
-    from wiverno.config.settings import Adjustments
 
 PROXY_HEADERS = (
     "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-forwarded-by",
@@ -26,12 +23,12 @@ LISTENING: tuple[tuple[str, ...], ...] = (("host", "port"), ("listen",), ("unix_
 
 
 def problem(key: str, message: str, hint: str | None = None) -> Problem:
-    """Return a finding about a setting whose place is not known yet."""
+    """Return the problem of a setting whose place is not known yet."""
     return Problem(message, Origin("keyword", text=key), key, hint=hint, about="key")
 
 
-def conflicts(given: Mapping[str, object]) -> list[Problem]:
-    """Return what may not be given together: waitress's rules on listen, host and port, unix_socket, sockets."""
+def find_conflicts(given: Collection[str]) -> list[Problem]:
+    """Return which names exclude one another: waitress's rules on listen, host and port, unix_socket, sockets."""
     used = [group for group in LISTENING if any(name in given for name in group)]
     found = []
     for index, group in enumerate(used):
@@ -42,16 +39,40 @@ def conflicts(given: Mapping[str, object]) -> list[Problem]:
     return found
 
 
-def contradictions(settings: Adjustments) -> list[Problem]:
-    """Return what the finished values contradict."""
-    given, found = settings.model_fields_set, list[Problem]()
-    trusts = settings.trusted_proxy is not None or bool(settings.trusted_proxies)
-    found.extend(
+def find_contradictions(
+    values: Mapping[str, Any], given: Collection[str], addresses: Iterable[Address], admin: Address | None
+) -> list[Problem]:
+    """Return which values contradict one another.
+
+    Args:
+        values: every setting's value.
+        given: the settings that some source has set.
+        addresses: the addresses to listen on.
+        admin: the address of the admin listener.
+    """
+    found = _about_proxies(values, given)
+    found += _about_unix_sockets(values, addresses, admin)
+    found += _about_operations(values, admin)
+    if values["mode"] == "simple" and "threads" in given and values["threads"] > 1:
+        found.append(
+            problem(
+                "threads", "has no effect in mode simple, which serves one request at a time", "leave out one of them"
+            )
+        )
+    if not values["ipv4"] and not values["ipv6"] and not values["sockets"]:
+        found.append(problem("ipv6", "ipv4 and ipv6 are both off, so there is nothing to listen on"))
+    return found
+
+
+def _about_proxies(values: Mapping[str, Any], given: Collection[str]) -> list[Problem]:
+    """Return which settings about proxies contradict one another."""
+    trusts = values["trusted_proxy"] is not None or bool(values["trusted_proxies"])
+    found = [
         problem(name, "has no meaning without trusted_proxy or trusted_proxies")
         for name in ("trusted_proxy_count", "trusted_proxy_headers")
-        if name in given and getattr(settings, name) and not trusts
-    )
-    headers = settings.trusted_proxy_headers
+        if name in given and values[name] and not trusts
+    ]
+    headers = values["trusted_proxy_headers"]
     if "forwarded" in headers and len(headers) > 1:
         found.append(
             problem(
@@ -59,26 +80,18 @@ def contradictions(settings: Adjustments) -> list[Problem]:
                 "forwarded and the x-forwarded headers exclude one another: trust only one kind",
             )
         )
-    if settings.trusted_proxies and not headers and settings.trusted_proxy is None and not settings.proxy_protocol:
+    if values["trusted_proxies"] and not headers and values["trusted_proxy"] is None and not values["proxy_protocol"]:
         found.append(problem("trusted_proxies", "has no effect without trusted_proxy_headers or proxy_protocol"))
-    found += _about_unix_sockets(settings)
-    found += _about_production(settings)
-    if settings.mode == "simple" and "threads" in given and settings.threads > 1:
-        found.append(
-            problem(
-                "threads", "has no effect in mode simple, which serves one request at a time", "leave out one of them"
-            )
-        )
-    if not settings.ipv4 and not settings.ipv6 and not settings.sockets:
-        found.append(problem("ipv6", "ipv4 and ipv6 are both off, so there is nothing to listen on"))
     return found
 
 
-def _about_unix_sockets(settings: Adjustments) -> list[Problem]:
-    """Return which Unix sockets have a path that the system will not take."""
-    used = "listen" if settings.listen else "unix_socket"
+def _about_unix_sockets(
+    values: Mapping[str, Any], addresses: Iterable[Address], admin: Address | None
+) -> list[Problem]:
+    """Return which Unix sockets have a path that the system does not accept."""
+    used = "listen" if values["listen"] else "unix_socket"
     found = []
-    for key, address in [*((used, each) for each in settings.addresses), ("admin_listen", settings.admin_address)]:
+    for key, address in [*((used, each) for each in addresses), ("admin_listen", admin)]:
         if isinstance(address, UnixAddress):
             try:
                 unix_path(address.path)
@@ -87,42 +100,41 @@ def _about_unix_sockets(settings: Adjustments) -> list[Problem]:
     return found
 
 
-def _about_production(settings: Adjustments) -> list[Problem]:
-    """Return what is wrong with who may look after the server."""
+def _about_operations(values: Mapping[str, Any], admin: Address | None) -> list[Problem]:
+    """Return which settings of the admin listener, TLS and workers contradict one another."""
     found = []
-    address = settings.admin_address
-    if isinstance(address, TcpAddress) and not is_loopback(address.host) and not settings.admin_public:
+    if isinstance(admin, TcpAddress) and not is_loopback(admin.host) and not values["admin_public"]:
         found.append(
             problem(
                 "admin_listen",
-                f"{address} can be reached by other machines, and tells them how the server is",
+                f"{admin} can be reached by other machines, which could read the server's status there",
                 "listen on 127.0.0.1 or a Unix socket, or set admin_public = true",
             )
         )
     found.extend(
         problem(name, "has no meaning without certfile")
         for name in ("keyfile", "ca_certs")
-        if getattr(settings, name) is not None and settings.certfile is None
+        if values[name] is not None and values["certfile"] is None
     )
-    if settings.client_cert != "none" and settings.ca_certs is None:
+    if values["client_cert"] != "none" and values["ca_certs"] is None:
         found.append(problem("client_cert", "needs ca_certs: the authorities whose certificates are accepted"))
-    if settings.admin_metrics_application and settings.admin_listen is None:
+    if values["admin_metrics_application"] and values["admin_listen"] is None:
         found.append(problem("admin_metrics_application", "needs admin_listen, where /metrics is"))
-    if settings.stuck_requests == "recycle" and not settings.workers:
+    if values["stuck_requests"] == "recycle" and not values["workers"]:
         found.append(problem("stuck_requests", "recycle replaces a worker: it needs workers = 1 or more"))
-    if settings.max_requests_jitter and not settings.max_requests:
+    if values["max_requests_jitter"] and not values["max_requests"]:
         found.append(problem("max_requests_jitter", "has no meaning without max_requests"))
     return found
 
 
-def deprecations(settings: Adjustments, inert: Iterable[str]) -> list[str]:
-    """Return a sentence for each use of what is on its way out."""
-    given, found = settings.model_fields_set, []
+def find_deprecations(values: Mapping[str, Any], given: Collection[str], inert: Iterable[str]) -> list[str]:
+    """Return a sentence for each deprecated use; `inert` are the settings that do nothing."""
+    found = []
     used = [name for name in inert if name in given]
     if used:
         verb = "do" if len(used) > 1 else "does"
         found.append(f"{', '.join(used)} {verb} nothing in wiverno, whose engine is not asyncore; remove what sets it")
-    if settings.trusted_proxy is not None and "trusted_proxy_headers" not in given and not settings.proxy_protocol:
+    if values["trusted_proxy"] is not None and "trusted_proxy_headers" not in given and not values["proxy_protocol"]:
         found.append(
             "trusted_proxy is set without trusted_proxy_headers, so x-forwarded-proto is trusted as in waitress; "
             "name the headers that your proxy sets"

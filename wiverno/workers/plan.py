@@ -88,7 +88,7 @@ def difference(old: Adjustments, new: Adjustments) -> list[str]:
         shown = (
             "changed"
             if setting.secret
-            else f"{setting.kind.text(before) or 'none'} → {setting.kind.text(after) or 'none'}"
+            else f"{setting.type.text(before) or 'none'} → {setting.type.text(after) or 'none'}"
         )
         late = " (after a restart)" if name in FIXED and name != "workers" else ""
         lines.append(f"{name}: {shown}{late}")

@@ -45,7 +45,7 @@ def test_help(name: str) -> None:
     assert option.help is not None
     assert option.help.startswith(setting.meaning)
     assert setting.variable in option.help
-    assert setting.kind.unit in option.help
+    assert setting.type.unit in option.help
     assert "default" in option.help
 
 

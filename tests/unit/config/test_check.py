@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wiverno.config.check import check
-from wiverno.config.lint import risks
+from wiverno.config.lint import find_risks
 from wiverno.config.settings import Adjustments
 
 
@@ -106,14 +106,14 @@ def test_traps_of_ini_files_are_warnings() -> None:
     ],
 )
 def test_risky_combinations_are_warned_of(values: dict[str, object], warning: str) -> None:
-    found = risks(Adjustments(**values))
+    found = find_risks(Adjustments(**values))
     assert len(found) == 1
     assert warning in found[0]
 
 
 def test_a_system_without_a_descriptor_limit_warns_of_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "resource", None)
-    assert risks(Adjustments(connection_limit=10**9)) == []
+    assert find_risks(Adjustments(connection_limit=10**9)) == []
 
 
 @pytest.mark.parametrize(
@@ -126,4 +126,4 @@ def test_a_system_without_a_descriptor_limit_warns_of_none(monkeypatch: pytest.M
     ids=str,
 )  # fmt: skip
 def test_safe_combinations_are_not(values: dict[str, object]) -> None:
-    assert risks(Adjustments(**values)) == []
+    assert find_risks(Adjustments(**values)) == []

@@ -58,9 +58,9 @@ def test_waitress_reads_the_default_as_text_alike(name: str) -> None:
     """A default written as INI text gives the default again, here as there."""
     entry = SETTINGS[name]
     if entry.code_only:
-        assert entry.kind.read("") == ()
+        assert entry.type.read("") == ()
     else:
-        assert entry.kind.read(entry.kind.text(entry.default)) == entry.default
+        assert entry.type.read(entry.type.text(entry.default)) == entry.default
 
 
 def test_all_mistakes_are_reported_at_once() -> None:

@@ -109,10 +109,10 @@ def _server_table(found: Mapping[str, tuple[object, Origin]], notes: _Notes) -> 
         elif is_expandable(value) or (isinstance(value, list) and any(map(is_expandable, value))):
             table[name] = value
         else:
-            kind = SETTINGS[name].kind
+            value_type = SETTINGS[name].type
             try:
-                read = kind.read(value)
-                table[name] = value if isinstance(value, list) else kind.native(read)
+                read = value_type.read(value)
+                table[name] = value if isinstance(value, list) else value_type.native(read)
             except BadValue as error:
                 problems.append(Problem(error.message, origin, key, value, error.hint))
     if problems:

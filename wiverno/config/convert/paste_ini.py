@@ -169,7 +169,7 @@ def _server_section(table: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(value, list):
             text = "\n" + "\n".join(str(item) for item in value) if len(value) > 1 else "".join(map(str, value))
         else:
-            text = str(value) if plain or entry is None else entry.kind.text(entry.kind.read(value))
+            text = str(value) if plain or entry is None else entry.type.text(entry.type.read(value))
         keys[name] = text.replace("%", "%%")
     return keys
 

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
-from wiverno.config.fields.types import Kind
+from wiverno.config.fields.types import ValueType
 
 
 def setting(
@@ -56,7 +56,7 @@ class Setting:
     """One setting as data: what options, help, schema and documentation are made from."""
 
     name: str
-    kind: Kind
+    type: ValueType
     default: Any
     simple_default: Any
     meaning: str
@@ -79,21 +79,21 @@ class Setting:
     @property
     def default_text(self) -> str:
         """The default in words; both where it differs by mode."""
-        text = self.kind.text(self.default) or "none"
+        text = self.type.text(self.default) or "none"
         return (
             text
             if self.simple_default == self.default
-            else f"{text}; {self.kind.text(self.simple_default)} in mode simple"
+            else f"{text}; {self.type.text(self.simple_default)} in mode simple"
         )
 
 
 def describe(name: str, info: FieldInfo) -> Setting:
     """Return the declaration that stands in a field of the model."""
-    kind = next(item for item in info.metadata if isinstance(item, Kind))
+    value_type = next(item for item in info.metadata if isinstance(item, ValueType))
     about = info.json_schema_extra
     assert isinstance(about, dict)
     more: dict[str, Any] = dict(about)
     return Setting(
-        name, kind, more["default"], more["simple"], info.description or "", more["group"],
+        name, value_type, more["default"], more["simple"], info.description or "", more["group"],
         more["aliases"], more["secret"], more["inert"], more["code_only"],
     )  # fmt: skip

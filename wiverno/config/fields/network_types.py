@@ -1,4 +1,4 @@
-"""The kinds of value that name places in the network: hosts, addresses to listen on, networks, sockets."""
+"""The types of value that name places in the network: hosts, addresses to listen on, networks, sockets."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Any
 
 from wiverno.config.errors import BadValue
 from wiverno.config.fields import units
-from wiverno.config.fields.types import Kind, list_of, refused
+from wiverno.config.fields.types import ValueType, list_of, reject_native
 
 Network = IPv4Network | IPv6Network
 
 
-def host() -> Kind:
-    """Return the kind of a host to listen on, kept as written; `*` is every address."""
+def host() -> ValueType:
+    """Return the type of a host to listen on, kept as written; `*` is every address."""
     accepts = "a host name or an IP address; * is every address"
 
     def read(raw: str) -> str:
         return units.read_host(raw) if raw.strip() != "*" else "*"
 
     examples = ("127.0.0.1", "::1", "*")
-    return Kind(accepts, read, refused("a host name or an IP address"), metavar="HOST", examples=examples)
+    return ValueType(accepts, read, reject_native("a host name or an IP address"), metavar="HOST", examples=examples)
 
 
-def addresses() -> Kind:
-    """Return the kind of addresses to listen on, kept as spelled; `Adjustments.addresses` has them read."""
+def addresses() -> ValueType:
+    """Return the type of addresses to listen on, kept as spelled; `Adjustments.addresses` has them read."""
 
     def item(word: str) -> str:
         units.read_address(word)
@@ -35,8 +35,8 @@ def addresses() -> Kind:
     return list_of(accepts, item, metavar="ADDRESS", examples=examples)
 
 
-def networks() -> Kind:
-    """Return the kind of IP networks in CIDR notation; an address alone is a network of one."""
+def networks() -> ValueType:
+    """Return the type of IP networks in CIDR notation; an address alone is a network of one."""
 
     def item(word: str | Network) -> Network:
         try:
@@ -55,8 +55,8 @@ def networks() -> Kind:
     return list_of("a list of IP networks", item, metavar="NETWORK", examples=examples, native_items=accepted)
 
 
-def sockets() -> Kind:
-    """Return the kind of bound stream sockets, known by their shape: this room does not touch the network."""
+def sockets() -> ValueType:
+    """Return the type of bound stream sockets, known by their shape: this room does not touch the network."""
 
     def lenient(raw: str) -> tuple[Any, ...]:
         if raw.strip():
@@ -71,7 +71,7 @@ def sockets() -> Kind:
             raise BadValue("Internet and UNIX sockets may not be mixed")
         return tuple(raw)
 
-    return Kind("bound stream sockets (in code only)", lenient, strict, text=lambda _: "", native=lambda _: [])
+    return ValueType("bound stream sockets (in code only)", lenient, strict, text=lambda _: "", native=lambda _: [])
 
 
 def _socket_family(entry: Any) -> str:

@@ -1,9 +1,9 @@
-"""The kinds of value a setting can have: what is accepted, how it is read, how it is written again.
+"""The types of value a setting can have: what is accepted, how it is read, how it is written again.
 
-A kind stands in a setting's annotation, so pydantic reads values through it, and the schema, the options' help and the
+A type stands in a setting's annotation, so pydantic reads values through it, and the schema, the options' help and the
 settings page are told by it. The rule for reading is one: text is lenient, because INI files, the environment and the
 command line have nothing else; a native value (TOML, Python) must already be of the right type, so `port = true` is a
-mistake and not port 1. Reading what a kind has written gives the same value back.
+mistake and not port 1. Reading what a type has written gives the same value back.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _DOUBTFUL_MODES = frozenset((400, 440, 444, 500))
 
 
 @dataclass(frozen=True)
-class Kind:
-    """How values of one kind are read and written.
+class ValueType:
+    """How values of one type are read and written.
 
     Args:
         accepts: what is accepted, in words that can follow "expected".
@@ -70,8 +70,8 @@ class Kind:
         return dict(self.schema)
 
 
-def refused(accepts: str) -> Callable[[object], Any]:
-    """Return the strict reader of a kind that has no native form: it refuses everything."""
+def reject_native(accepts: str) -> Callable[[object], Any]:
+    """Return the strict reader of a type that has no native form: it refuses everything."""
 
     def refuse(raw: object) -> Any:
         raise BadValue(f"expected {accepts}", "write it in quotes" if isinstance(raw, int | float) else None)
@@ -79,21 +79,21 @@ def refused(accepts: str) -> Callable[[object], Any]:
     return refuse
 
 
-def text(accepts: str = "text", pattern: str = r".*", *, examples: tuple[str, ...] = ()) -> Kind:
-    """Return the kind of text that matches a pattern as a whole."""
+def text(accepts: str = "text", pattern: str = r".*", *, examples: tuple[str, ...] = ()) -> ValueType:
+    """Return the type of text that matches a pattern as a whole."""
 
     def read(raw: str) -> str:
         if not re.fullmatch(pattern, raw.strip()):
             raise BadValue(f"expected {accepts}")
         return raw.strip()
 
-    return Kind(accepts, read, refused(accepts), examples=examples)
+    return ValueType(accepts, read, reject_native(accepts), examples=examples)
 
 
-def optional_text(accepts: str, *, examples: tuple[str, ...] = ()) -> Kind:
-    """Return the kind of text that may be absent: empty text and None are None."""
+def optional_text(accepts: str, *, examples: tuple[str, ...] = ()) -> ValueType:
+    """Return the type of text that may be absent: empty text and None are None."""
     required = text(accepts)
-    return Kind(
+    return ValueType(
         accepts,
         lambda raw: required.from_text(raw) or None,
         lambda raw: None if raw is None else required.from_native(raw),
@@ -103,15 +103,15 @@ def optional_text(accepts: str, *, examples: tuple[str, ...] = ()) -> Kind:
     )
 
 
-def identity() -> Kind:
-    """Return the kind of the Server header: no control characters (RFC 9110 §5.5); None and "" mean no header."""
+def header_value() -> ValueType:
+    """Return the type of the Server header: no control characters (RFC 9110 §5.5); None and "" mean no header."""
     accepts = "text that can stand in a header: no line breaks, no control characters"
     required = text(accepts, r"[\t\x20-\x7e\x80-\xff]*")
-    return Kind(accepts, required.from_text, lambda raw: "" if raw is None else required.from_native(raw))
+    return ValueType(accepts, required.from_text, lambda raw: "" if raw is None else required.from_native(raw))
 
 
-def prefix() -> Kind:
-    """Return the kind of a path prefix: one slash before it, none after it, "" for none, however it was written."""
+def path_prefix() -> ValueType:
+    """Return the type of a path prefix: one slash before it, none after it, "" for none, however it was written."""
     accepts = "a path such as /app"
     required = text(accepts, r"[^\s?#]*")
 
@@ -119,7 +119,7 @@ def prefix() -> Kind:
         path = required.from_text(raw).strip("/")
         return f"/{path}" if path else ""
 
-    return Kind(accepts, read, refused(accepts), examples=("/app",))
+    return ValueType(accepts, read, reject_native(accepts), examples=("/app",))
 
 
 def _bounded(number: int, least: int, most: int | None) -> int:
@@ -136,10 +136,10 @@ def _integer(raw: object, message: str) -> int:
     return raw
 
 
-def integer(least: int = 0, most: int | None = None, *, examples: tuple[str, ...] = ()) -> Kind:
-    """Return the kind of a whole number between two bounds, both included."""
+def integer(least: int = 0, most: int | None = None, *, examples: tuple[str, ...] = ()) -> ValueType:
+    """Return the type of a whole number between two bounds, both included."""
     bounds = {"minimum": least} | ({} if most is None else {"maximum": most})
-    return Kind(
+    return ValueType(
         f"a whole number from {least} {'upwards' if most is None else f'to {most}'}",
         lambda raw: _bounded(units.read_whole(raw), least, most),
         lambda raw: _bounded(_integer(raw, "expected a whole number"), least, most),
@@ -150,8 +150,8 @@ def integer(least: int = 0, most: int | None = None, *, examples: tuple[str, ...
     )
 
 
-def duration(zero: str = "no limit") -> Kind:
-    """Return the kind of a length of time in seconds; `zero` says what 0 means, "" where it is an ordinary length."""
+def duration(zero: str = "no limit") -> ValueType:
+    """Return the type of a length of time in seconds; `zero` says what 0 means, "" where it is an ordinary length."""
 
     def bounded(seconds: float) -> float:
         if not 0 <= seconds <= LONGEST:
@@ -163,7 +163,7 @@ def duration(zero: str = "no limit") -> Kind:
             raise BadValue('expected a duration: seconds, or text such as "30s" or "1m30s"')
         return bounded(raw)
 
-    return Kind(
+    return ValueType(
         "a duration: seconds, or 500ms, 30s, 1m30s, 2h, 1d" + (f"; 0 is {zero}" if zero else ""),
         lambda raw: bounded(units.read_duration(raw)),
         strict,
@@ -176,10 +176,10 @@ def duration(zero: str = "no limit") -> Kind:
     )
 
 
-def size(least: int = 0) -> Kind:
-    """Return the kind of an amount of bytes."""
+def size(least: int = 0) -> ValueType:
+    """Return the type of an amount of bytes."""
     most = 2**62
-    return Kind(
+    return ValueType(
         "a size: bytes, or kB MB GB (powers of 1000), KiB MiB GiB (powers of 1024)",
         lambda raw: _bounded(units.read_size(raw), least, most),
         lambda raw: _bounded(_integer(raw, 'expected a size: bytes, or text such as "10MiB"'), least, most),
@@ -192,8 +192,8 @@ def size(least: int = 0) -> Kind:
     )
 
 
-def boolean() -> Kind:
-    """Return the kind of a boolean."""
+def boolean() -> ValueType:
+    """Return the type of a boolean."""
 
     def strict(raw: object) -> bool:
         if not isinstance(raw, bool):
@@ -203,7 +203,7 @@ def boolean() -> Kind:
     # In any case, without the inline flags that regular expressions of JSON Schema lack.
     words = sorted(units.TRUE_WORDS | units.FALSE_WORDS)
     spellings = "|".join("".join(f"[{c.upper()}{c}]" if c.isalpha() else c for c in word) for word in words)
-    return Kind(
+    return ValueType(
         "true or false (also yes/no, on/off, 1/0)",
         units.read_boolean,
         strict,
@@ -216,8 +216,8 @@ def boolean() -> Kind:
     )
 
 
-def choice(*words: str) -> Kind:
-    """Return the kind of one word out of a few, in any case."""
+def choice(*words: str) -> ValueType:
+    """Return the type of one word out of a few, in any case."""
     quoted = [f"'{word}'" for word in words]
     accepts = ", ".join(quoted[:-1]) + f" or {quoted[-1]}"
 
@@ -228,11 +228,11 @@ def choice(*words: str) -> Kind:
         return word
 
     schema = {"type": "string", "enum": list(words)}
-    return Kind(accepts, read, refused(accepts), schema=schema, metavar="|".join(words), examples=words)
+    return ValueType(accepts, read, reject_native(accepts), schema=schema, metavar="|".join(words), examples=words)
 
 
-def mode() -> Kind:
-    """Return the kind of a file mode, in octal."""
+def file_mode() -> ValueType:
+    """Return the type of a file mode, in octal."""
 
     def strict(raw: object) -> int:
         number = _integer(raw, 'expected a file mode in octal, such as "660"')
@@ -243,7 +243,7 @@ def mode() -> Kind:
         return number
 
     integer = {"type": "integer", "minimum": 0, "maximum": 0o777}
-    return Kind(
+    return ValueType(
         'a file mode in octal: text "660", or 0o660 in TOML',
         units.read_mode,
         strict,
@@ -268,8 +268,8 @@ def list_of(
     examples: tuple[str, ...],
     native_items: tuple[type, ...] = (str,),
     item_schema: Mapping[str, Any] | None = None,
-) -> Kind:
-    """Return the kind of a list: a TOML array, or text split at commas, spaces and line breaks.
+) -> ValueType:
+    """Return the type of a list: a TOML array, or text split at commas, spaces and line breaks.
 
     Args:
         accepts: what is accepted, in words.
@@ -300,7 +300,7 @@ def list_of(
         return sorted(spelled) if isinstance(value, frozenset) else spelled
 
     array = {"type": "array", "items": dict(item_schema or {"type": "string"})}
-    return Kind(
+    return ValueType(
         accepts,
         lambda raw: collect(blamed(word) for word in units.read_words(raw)),
         strict,
@@ -313,8 +313,8 @@ def list_of(
     )
 
 
-def enum_set(*known: str) -> Kind:
-    """Return the kind of a set of known words, in any case and order."""
+def enum_set(*known: str) -> ValueType:
+    """Return the type of a set of known words, in any case and order."""
 
     def item(word: str) -> str:
         if word.lower() not in known:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wiverno.config.environment import Layer
 from wiverno.config.errors import DEFAULT, BadValue, Origin, Problem, did_you_mean
 from wiverno.config.formats.interpolation import Lookup, expand
+
+Layer = Mapping[str, tuple[object, Origin]]
+"""One source of settings: name → (value as written, where it was written)."""
 
 # What Paste's entry points of this project are called in `use`; anything else there is another server.
 _OUR_SERVER = re.compile(

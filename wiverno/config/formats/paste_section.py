@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wiverno.config.environment import Layer
 from wiverno.config.errors import ConfigError, Origin, Problem
-from wiverno.config.formats.document import own_server
+from wiverno.config.formats.document import Layer, own_server
 from wiverno.config.formats.ini_file import IniFile, trap_warning
 from wiverno.config.formats.text import read_text
 from wiverno.config.settings import ALIASES, SETTINGS

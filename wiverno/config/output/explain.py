@@ -84,8 +84,8 @@ def _row(loaded: LoadedConfig, entry: Setting, reveal: bool) -> Row:
         data = MASK
     elif as_written:
         data = raw
-    elif entry.kind.is_list:
-        data = entry.kind.native(value)
+    elif entry.type.is_list:
+        data = entry.type.native(value)
     is_default, note = origin.kind == "default", loaded.replaced.get(entry.name, "")
     return Row(entry.name, text, str(origin), overridden, is_default, entry.group, note, data)
 
@@ -100,9 +100,9 @@ def value_text(entry: Setting, value: object, reveal: bool = False) -> str:
     if entry.secret and not reveal:
         return MASK
     try:
-        return toml_text(entry.kind.native(value if not isinstance(value, str) else entry.kind.read(value)))
+        return toml_text(entry.type.native(value if not isinstance(value, str) else entry.type.read(value)))
     except (ValueError, TypeError, AttributeError):
-        # As it was written: with ${…}, or a loser that is no value of this kind at all.
+        # As it was written: with ${…}, or a value that its setting does not accept.
         return toml_text(value)
 
 
@@ -211,12 +211,12 @@ class Explanation:
     def text(self) -> str:
         """Return the explanation for a person."""
         entry, row = self.entry, self.row
-        kind = entry.kind
+        value_type = entry.type
         value = row.value_text
         lines = [entry.name, f"  {entry.meaning}", ""]
         if entry.inert:
             lines += ["  accepted for compatibility; it does nothing", ""]
-        facts = [("accepts", kind.accepts), ("unit", kind.unit), ("default", entry.default_text)]
+        facts = [("accepts", value_type.accepts), ("unit", value_type.unit), ("default", entry.default_text)]
         facts += [("also", ", ".join(entry.aliases))]
         lines += [f"  {name:8} {text}" for name, text in facts if text]
         lines += ["", f"  in force {value}   from {row.origin_text}"]
@@ -234,9 +234,9 @@ class Explanation:
         if entry.code_only:
             return [("code", f"serve(app, {entry.name}=…)")]
         option = f"{entry.option} {value}"
-        if entry.kind.is_flag:
+        if entry.type.is_flag:
             option = entry.option if value == "true" else "--no-" + entry.option.removeprefix("--")
-        native = toml_text(entry.kind.native(entry.kind.read(value)))
+        native = toml_text(entry.type.native(entry.type.read(value)))
         return [
             ("option", option),
             ("environment", f"{entry.variable}={value}"),
@@ -250,8 +250,8 @@ class Explanation:
         entry = self.entry
         return self.row.to_dict() | {
             "meaning": entry.meaning,
-            "accepts": entry.kind.accepts,
-            "unit": entry.kind.unit or None,
+            "accepts": entry.type.accepts,
+            "unit": entry.type.unit or None,
             "default": entry.default_text,
             "aliases": list(entry.aliases),
             "examples": dict(self.examples()),
@@ -273,12 +273,12 @@ def explain(loaded: LoadedConfig, name: str, reveal: bool = False) -> Explanatio
 
 def example_of(entry: Setting) -> str:
     """Return a value worth showing as an example, as text: one that is not the default, where there is one."""
-    default = entry.kind.text(entry.default)
-    if entry.kind.unit and entry.default:
-        return entry.kind.text(entry.default * 2)
-    if not entry.kind.examples and isinstance(entry.default, int):
-        return entry.kind.text(entry.default * 2 or 100)
-    return next((text for text in entry.kind.examples if text != default), default)
+    default = entry.type.text(entry.default)
+    if entry.type.unit and entry.default:
+        return entry.type.text(entry.default * 2)
+    if not entry.type.examples and isinstance(entry.default, int):
+        return entry.type.text(entry.default * 2 or 100)
+    return next((text for text in entry.type.examples if text != default), default)
 
 
 def _python_text(native: str) -> str:

@@ -65,25 +65,25 @@ def page() -> str:
 
 def _section(entry: Setting) -> str:
     lines = [f"### `{entry.name}`", "", entry.meaning, ""]
-    lines.append(f"- accepts: {entry.kind.accepts}")
+    lines.append(f"- accepts: {entry.type.accepts}")
     lines.append(f"- default: {_default(entry)}")
     if entry.aliases:
         lines.append("- also called: " + ", ".join(f"`{alias}`" for alias in entry.aliases))
     if entry.secret:
         lines.append("- secret: shown nowhere unless asked for")
     if not entry.code_only:
-        native = toml_text(entry.kind.native(entry.kind.read(example_of(entry))))
+        native = toml_text(entry.type.native(entry.type.read(example_of(entry))))
         lines.append(f"- `{entry.option}`, `{entry.variable}`; for example `{entry.name} = {native}`")
     return "\n".join([*lines, ""])
 
 
 def _default(entry: Setting) -> str:
-    text = entry.kind.text(entry.default)
+    text = entry.type.text(entry.default)
     words = f"`{text}`" if text else "none"
-    if entry.kind.unit and entry.default and text not in (str(entry.default), f"{entry.default:g}s"):
-        words += f" ({entry.default:.0f} {entry.kind.unit})"
+    if entry.type.unit and entry.default and text not in (str(entry.default), f"{entry.default:g}s"):
+        words += f" ({entry.default:.0f} {entry.type.unit})"
     if entry.simple_default != entry.default:
-        words += f"; in mode simple `{entry.kind.text(entry.simple_default)}`"
+        words += f"; in mode simple `{entry.type.text(entry.simple_default)}`"
     return words
 
 

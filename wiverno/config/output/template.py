@@ -117,7 +117,7 @@ def _defaults(ini: bool) -> str:
 
 
 def _line(entry: Setting, ini: bool) -> str:
-    value = entry.kind.text(entry.default) if ini else toml_text(entry.kind.native(entry.default))
+    value = entry.type.text(entry.default) if ini else toml_text(entry.type.native(entry.default))
     if ini:
         # INI has no comments behind a value: the meaning goes above.
         return f"# {entry.meaning}\n# {entry.name} = {value}"

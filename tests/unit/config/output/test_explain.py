@@ -138,7 +138,7 @@ def test_every_setting_can_be_explained_and_its_examples_work(name: str, found: 
     for source, example in explanation.examples():
         if source == "TOML":
             table = tomllib.loads(example.replace("[server] ", "[server]\n"))["server"]
-            SETTINGS[name].kind.read(table[name])
+            SETTINGS[name].type.read(table[name])
 
 
 @pytest.mark.parametrize("name", ["WIVERNO_THREADS", "request-queue-size", "--backlog"])

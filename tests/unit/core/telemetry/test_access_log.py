@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from wiverno.config.errors import BadValue
-from wiverno.config.fields.operations_types import LOG_FIELDS, access_format
+from wiverno.config.fields.access_log_format import LOG_FIELDS, access_format
 from wiverno.core.telemetry import access_log
 from wiverno.core.telemetry.access_log import AccessLog, format_of, needs_request_id, needs_times
 from wiverno.core.telemetry.request_recorder import ErrorResponseHead, RequestRecorder
