@@ -279,10 +279,8 @@ class LeaderFollowers:
         claim = self._claim = self._new_claim()
         predictor = self._predictor
         counters = predictor.counters
-        while True:
+        while ready or self._wait():
             if not ready:
-                if not self._wait():
-                    return
                 continue
             fd, events = ready.popleft()
             handler: Any = handlers.get(fd)
@@ -295,11 +293,11 @@ class LeaderFollowers:
                 continue
             if exchange is None:
                 continue
+            if not is_threaded:
+                self._run_alone(exchange)
+                continue
             environ = exchange.environ
             exchange.environ = NO_ENVIRON
-            if not is_threaded:
-                self._run_alone(exchange, environ)
-                continue
             # Read now: when the application has been called, the environ is its own.
             method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
             if counters and predictor.is_blocking(method, path):
@@ -325,8 +323,9 @@ class LeaderFollowers:
             if outcome != KEEP or exchange.needs_finish:
                 self.recovery.finish_response(exchange, outcome)
 
-    def _run_alone(self, exchange: Exchange, environ: Environ) -> None:
+    def _run_alone(self, exchange: Exchange) -> None:
         """Run a request where there is no other thread."""
+        environ, exchange.environ = exchange.environ, NO_ENVIRON
         try:
             outcome = exchange.gateway.respond(environ)
         except BaseException as error:  # noqa: BLE001 - a signal handler's, which `note` raises again
