@@ -76,7 +76,7 @@ class BlockDecoder:
         if found is not None:
             return found
         entries = self.decode(block)
-        if len(entries) > self._max_fields:
+        if len(entries) > self._max_fields and _count_fields(entries) > self._max_fields:
             return _TOO_MANY
         size = 0
         for entry in entries:
@@ -184,6 +184,12 @@ class BlockDecoder:
         self._max_size = size
         self._evict(size)
         return position
+
+
+def _count_fields(entries: list[Entry]) -> int:
+    """Count fields as HTTP/1.1 has them: all cookie crumbs are one (RFC 9113 §8.2.3)."""
+    crumbs = sum(1 for entry in entries if entry[0] == "HTTP_COOKIE")
+    return len(entries) - max(crumbs - 1, 0)
 
 
 def _compression_error(reason: str) -> Violation:

@@ -20,7 +20,7 @@ class Limits:
     """Bytes of a decoded field section, 32 more for each field: a request beyond it is answered with 431."""
 
     max_fields: int = 128
-    """Fields of a request: more are answered with 431."""
+    """Fields of a request, pseudo-fields included and cookie crumbs counted as one: more are answered with 431."""
 
     table_size: int = 4096
     """Bytes of HPACK's dynamic table (SETTINGS_HEADER_TABLE_SIZE). The default of the protocol holds what a browser

@@ -163,7 +163,10 @@ class Output:
         self.window -= room
         if room < length:
             self.blocked[stream_id] = None
-        elif ends:
+            return room
+        if self.blocked:
+            self.blocked.pop(stream_id, None)
+        if ends:
             if not length:
                 self._frames.append(frame(DATA, END_STREAM, stream_id))
             self._end(stream)

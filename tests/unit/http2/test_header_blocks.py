@@ -201,6 +201,17 @@ def test_too_large() -> None:
     )
 
 
+def test_cookie_crumbs_are_one_field() -> None:
+    """A browser with many cookies sends each as a field of its own; HTTP/1.1 has one."""
+    crumbs = [("cookie", f"c{number}=1") for number in range(300)]
+    found = decoder(max_fields=6).request(block([*GET, *crumbs, ("accept", "x")]))
+    assert isinstance(found, Request)
+    assert found.variables["HTTP_COOKIE"].count("; ") == 299
+    assert decoder(max_fields=5).request(block([*GET, *crumbs, ("accept", "x")])) == BadRequest(
+        431, "too many header fields"
+    )
+
+
 def test_bomb_is_refused_without_memory() -> None:
     """A large entry that is referred to many times exists once (an HPACK bomb)."""
     found = decoder()

@@ -174,6 +174,15 @@ def test_gone() -> None:
     assert not output
 
 
+def test_data_that_does_not_wait_for_the_event() -> None:
+    """A stream that was sent to the end without WindowOpened waits no longer."""
+    protocol = asked({Setting.INITIAL_WINDOW_SIZE: 10}, 1)
+    assert protocol.output.respond(1, BLOCK, bytes(20)) == 10
+    protocol.streams.live[1].send_window = 10
+    assert protocol.output.data(1, bytes(10), ends=True) == 10
+    assert not protocol.output.blocked
+
+
 def test_stream_that_was_reset_while_it_waited() -> None:
     """It waits no longer: neither side's reset leaves it among the blocked streams."""
     protocol = asked(None, 1, 3, 5)
