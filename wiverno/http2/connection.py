@@ -96,7 +96,7 @@ class ServerProtocol:
         if state.fault is not None:
             return []
         state.now = now
-        events = state.events = []
+        events = state.events
         try:
             if self._preface:
                 data = self._take_preface(data)
@@ -109,6 +109,7 @@ class ServerProtocol:
                     state.reset_for(violation.fault)
         except Violation as violation:
             self._terminate(cast("ConnectionFault", violation.fault))
+        state.events = []  # the owner's list is its own: a waiting connection keeps no body
         return events
 
     def _take_preface(self, data: bytes) -> bytes:
@@ -146,9 +147,9 @@ class ServerProtocol:
         """End the connection for a reason of the owner's, such as a deadline; return the event."""
         if self._state.fault is not None:
             return []
-        self._state.events = []
         self._terminate(ConnectionFault(code, reason))
-        return self._state.events
+        events, self._state.events = self._state.events, []
+        return events
 
     def _terminate(self, fault: ConnectionFault) -> None:
         state = self._state

@@ -1,5 +1,6 @@
 """The protocol object: frames of a client → events, and the errors of streams and of the connection."""
 
+import gc
 import struct
 from typing import Any
 
@@ -45,6 +46,7 @@ from wiverno.http2.limits import Limits
 from wiverno.http2.response_fields import response_block
 from wiverno.http2.sending import DRAIN_PING
 from wiverno.http2.settings import SETTINGS_ACK, Setting, read_settings, settings_frame
+from wiverno.http2.state import State
 
 BLOCK = response_block(200, [])
 BODY = frame(DATA, END_STREAM, 1, b"body")
@@ -395,6 +397,16 @@ def test_drain_without_an_answer() -> None:
     protocol.end_drain()
     assert protocol.is_draining
     assert protocol.is_drained
+
+
+def test_waiting_connection_keeps_no_body() -> None:
+    """What was received belongs to the owner; the connection holds no piece of it."""
+    protocol = begin()
+    events = protocol.receive(head(1, POST, ends=False) + frame(DATA, 0, 1, bytes(16384)), 0.0)
+    assert len(events) == 2
+    assert [found for found in gc.get_referrers(events) if isinstance(found, State)] == []
+    assert not protocol.is_mid_frame
+    assert protocol.receive(b"", 0.0) == []
 
 
 def test_terminate() -> None:
