@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 from wiverno.config.settings import Adjustments
 from wiverno.core.net.listeners import Listener
-from wiverno.http.response import DateAndServer
+from wiverno.core.telemetry.request_recorder import RequestRecorder
+from wiverno.http.response import DateAndServer, error_response
 from wiverno.wsgi.environ import Environ, listener_variables
 from wiverno.wsgi.forwarded import ProxyPolicy
 from wiverno.wsgi.gateway import Application
 
 if TYPE_CHECKING:
     from wiverno.core.net.certificates import Certificates
-    from wiverno.core.telemetry.request_recorder import RequestRecorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,6 @@ class ServerContext:
 
     application: Application
     signature: DateAndServer
-    ident: str
     expose_tracebacks: bool
     log_socket_errors: bool
     policy: ProxyPolicy | None
@@ -40,12 +39,33 @@ class ServerContext:
     header_timeout: float
     body_timeout: float
     min_rate: float
-    recorder: "RequestRecorder | None" = None
+    recorder: RequestRecorder | None = None
     tls: "Certificates | None" = None
+
+    @property
+    def ident(self) -> str:
+        """The name that error responses are signed with."""
+        return self.signature.ident
+
+    def error_response(self, status: int, detail: str, environ: Environ, minor: int = 1, retry_after: int = 0) -> bytes:
+        """Return one of the server's own responses in HTTP/1's form, and record it for the access log.
+
+        Args:
+            status: the status code.
+            detail: what was wrong.
+            environ: what is known of the request.
+            minor: the version of HTTP/1 to answer in.
+            retry_after: seconds for a Retry-After field, 0 for none.
+        """
+        method = environ.get("REQUEST_METHOD", "")
+        response = error_response(status, detail, self.signature, method=method, minor=minor, retry_after=retry_after)
+        if self.recorder is not None:
+            self.recorder.record_error_response(environ, status, response.content_length)
+        return response.data
 
 
 def new_context(
-    application: Application, settings: Adjustments, *, is_threaded: bool, recorder: "RequestRecorder | None" = None
+    application: Application, settings: Adjustments, *, is_threaded: bool, recorder: RequestRecorder | None = None
 ) -> ServerContext:
     """Return what connections need of the settings, as plain values."""
     policy = None
@@ -61,7 +81,6 @@ def new_context(
     return ServerContext(
         application=application,
         signature=DateAndServer(settings.ident or ""),
-        ident=settings.ident or "",
         expose_tracebacks=settings.expose_tracebacks,
         log_socket_errors=settings.log_socket_errors,
         policy=policy,

@@ -134,7 +134,7 @@ def test_plain_http_gets_a_readable_answer(tmp_path: Path) -> None:
         client.send(b"GET /plain HTTP/1.1\r\nHost: localhost\r\n\r\n")
         status, _, body = client.response()
         assert status == 400
-        assert b"this port speaks TLS, and the request came without: use https://" in body
+        assert b"plain HTTP request sent to an HTTPS port; use https://" in body
         wait_until(lambda: log.read_text().count("\n"))
     assert f'"GET /plain HTTP/1.1" 400 {len(body)} ' in log.read_text()
 

@@ -29,7 +29,7 @@ class Requests:
         self.variables: dict[str, Any] = {}
         self.kept: list[Any] = []
         self.what = ""
-        self.gateway = CountingGateway(self.application, Sink(), self.variables, DateAndServer(""), "me", expose=False)
+        self.gateway = CountingGateway(self.application, Sink(), self.variables, DateAndServer(""), expose=False)
         self.gateway.renewals = 0
 
     def application(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:

@@ -77,7 +77,7 @@ class RequestCallables:
     def __init__(self, *, minor: int = 1, expose: bool = False) -> None:
         self.sink = Sink()
         self.application: Callable[..., Any] = lambda environ, start_response: []
-        self.gateway = Http1Gateway(self._call, self.sink, {}, DateAndServer(""), "me", expose=expose)
+        self.gateway = Http1Gateway(self._call, self.sink, {}, DateAndServer(""), expose=expose)
         self.minor = minor
 
     def _call(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:

@@ -24,6 +24,7 @@ from wiverno.http.proxy_protocol import ProxyPreamble
 from wiverno.standard_streams import COUNT as STANDARD_STREAMS
 from wiverno.standard_streams import reserve_descriptors
 from wiverno.wsgi.environ import Environ
+from wiverno.wsgi.partial_request import describe_partial
 
 logger = guarded_logger("wiverno")
 
@@ -32,6 +33,8 @@ BURST: Final = 64  # connections accepted before others have their turn
 RESERVE: Final = 16
 SHARE_OF_RESERVE: Final = 8  # but no more than one in so many of the connections
 LOWERED: Final = 10.0  # seconds for which a full table keeps the limit low
+
+PLAIN_HTTP: Final = "plain HTTP request sent to an HTTPS port; use https:// in the address"
 
 # accept(2): the connection was gone before it was accepted, or the network had an error that concerns only it.
 _PASSING: Final = frozenset(
@@ -126,14 +129,22 @@ class Acceptor:
         self._enter(PreambleReader(sock, self._loop, timeout, on_preamble, takes_rest=not is_secure), READ)
 
     def _secure(self, sock: socket.socket, variables: Environ, host: str, received: bytes) -> None:
-        """Have the client shake hands before the connection begins; nothing of it has been received."""
-        from wiverno.core.net.tls import Handshake  # OpenSSL is loaded by those who need it
+        """Begin the TLS handshake, which comes before the connection; nothing has been received yet."""
+        from wiverno.core.net.tls import Handshake  # loads OpenSSL only where TLS is configured
+
+        context = self.context
+        assert context.tls is not None
+        peer = {"REMOTE_ADDR": variables["REMOTE_ADDR"]}
 
         def on_secured(secure: Any, facts: Environ) -> None:
             variables.update(facts)
             self._begin(secure, variables, host, b"")
 
-        self._enter(Handshake(sock, self.context, self._loop, variables["REMOTE_ADDR"], on_secured), READ)
+        def answer_plain(beginning: bytes) -> bytes:
+            return context.error_response(400, PLAIN_HTTP, describe_partial(peer, beginning))
+
+        timeout = context.header_timeout
+        self._enter(Handshake(sock, self._loop, context.tls, timeout, on_secured, answer_plain), READ)
 
     def _begin(self, sock: socket.socket, variables: Environ, host: str, received: bytes) -> None:
         """Make the connection; `received` came after the PROXY protocol's preamble."""

@@ -21,7 +21,6 @@ import socket
 import time
 
 from wiverno.core.context import ServerContext
-from wiverno.core.http1.error_responses import as_far_as_known, asked_by
 from wiverno.core.http1.gateway import new_gateway
 from wiverno.core.http1.output import BODY, CLOSED, HEAD, IDLE, PHASES, RUNNING, SENDING, WAITING, WOULD_BLOCK, Output
 from wiverno.core.http1.request_body import RequestBody
@@ -38,6 +37,7 @@ from wiverno.http.head import parse_head
 from wiverno.http.response import CONTINUE
 from wiverno.wsgi.environ import Environ, describe_body, describe_path
 from wiverno.wsgi.gateway import BROKEN, CLOSE, KEEP, SUSPENDED
+from wiverno.wsgi.partial_request import describe_buffered, describe_partial
 from wiverno.wsgi.sink import ClientDisconnected
 
 
@@ -126,7 +126,7 @@ class Connection(Output):
                 return self
             return self._take_framing(environ, minor)
         except ProtocolError as error:
-            self.answer(error.status, error.message, environ=as_far_as_known(environ, block))
+            self.answer(error.status, error.message, environ=describe_partial(environ, block))
             return None
 
     def _take_framing(self, environ: Environ, minor: int) -> "Connection | None":
@@ -322,8 +322,8 @@ class Connection(Output):
 
     def answer(self, status: int, detail: str, retry_after: int = 0, environ: Environ | None = None) -> None:
         """Send one of the server's own responses and close; `retry_after` in seconds, `environ` if there is one."""
-        known = environ or self.environ or asked_by(self.base, self._partial)
-        response = self._refusal(status, detail, known, self.gateway.minor, retry_after)
+        known = environ or self.environ or describe_buffered(self.base, self._partial)
+        response = self._context.error_response(status, detail, known, self.gateway.minor, retry_after)
         self._drop_request()
         try:
             self.write(response, True)
@@ -385,8 +385,8 @@ class Connection(Output):
         """Close for another client's sake; one in the middle of a request is told so if it can be told at once."""
         if self.state in (HEAD, BODY) and self.pending is None:
             text = f"other clients wait, and the request's {PHASES[self.state]} did not come in time"
-            known = self.environ or asked_by(self.base, self._partial)
-            self._tell(self._refusal(408, text, known, self.gateway.minor))
+            known = self.environ or describe_buffered(self.base, self._partial)
+            self._send_at_once(self._context.error_response(408, text, known, self.gateway.minor))
         self.close()
 
     def expire(self) -> None:

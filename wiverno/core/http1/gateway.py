@@ -10,7 +10,7 @@ from typing import Any, Final
 from wiverno.core.context import ServerContext
 from wiverno.core.telemetry.request_recorder import Recording
 from wiverno.http.body import LAST_CHUNK, chunk_prefix
-from wiverno.http.response import ANY_LENGTH, DateAndServer, Headers, early_hints, error_response
+from wiverno.http.response import ANY_LENGTH, DateAndServer, Headers, as_http10, early_hints, error_response
 from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.gateway import Application, Gateway
 from wiverno.wsgi.outcomes import CLOSE, KEEP, MAX_JOINED
@@ -21,7 +21,7 @@ from wiverno.wsgi.sink import Sink
 class Http1Gateway(Gateway):
     """The server side of PEP 3333 for one connection. Belongs to the thread that owns the connection."""
 
-    __slots__ = ("_ident", "_signature")
+    __slots__ = ("_signature",)
 
     def __init__(
         self,
@@ -29,7 +29,6 @@ class Http1Gateway(Gateway):
         sink: Sink,
         variables: Environ,
         signature: DateAndServer,
-        ident: str,
         *,
         expose: bool,
     ) -> None:
@@ -40,12 +39,10 @@ class Http1Gateway(Gateway):
             sink: where the bytes go.
             variables: the connection's, of which each request's environ is a copy.
             signature: gives Date and Server.
-            ident: the name the server's own responses are signed with.
             expose: whether the body of a 500 is the traceback.
         """
         super().__init__(application, sink, variables, expose=expose)
         self._signature = signature
-        self._ident = ident
 
     def _send_whole(self, content: bytes) -> int:
         """Send a response whose content is known in full: one write for head and content."""
@@ -87,12 +84,9 @@ class Http1Gateway(Gateway):
             self._emit(early_hints(headers))
 
     def _send_error(self, status: int, detail: str) -> None:
-        response = error_response(status, detail, self._signature, self._ident, minor=self.minor)
-        end = response.index(b"\r\n\r\n") + 4
-        if self.method == "HEAD":
-            response = response[:end]
-        self.sent = len(response) - end
-        self._emit(response, last=True)
+        response = error_response(status, detail, self._signature, method=self.method, minor=self.minor)
+        self.sent = response.content_length
+        self._emit(response.data, last=True)
 
     def _start_head(self, length: int) -> bytes:
         """Return the response head and decide the framing (RFC 9112 §6.3); `length` is -1 if the end is not known."""
@@ -126,9 +120,7 @@ class Http1Gateway(Gateway):
             framing += b"Connection: close\r\n"
         elif not self.minor:
             framing += b"Connection: Keep-Alive\r\n"
-        # Clients of HTTP/1.0 are answered in their own version, as by waitress and wsgiref. RFC 9110 §6.2 would have
-        # the highest one that we know, but such a client may not know it.
-        prefix = head.prefix if self.minor else b"HTTP/1.0" + head.prefix[8:]
+        prefix = head.prefix if self.minor else as_http10(head.prefix)
         if head.has_date or head.has_server:
             return prefix + framing + self._signature.closing_beside(head)
         return prefix + framing + self._signature.closing()
@@ -145,7 +137,7 @@ _send_whole: Final = Gateway._send_whole
 
 def new_gateway(connection: Any, context: ServerContext, *, trusted: bool) -> Http1Gateway:
     """Return a connection's gateway; `trusted` says whether its peer is a trusted proxy."""
-    common = context.application, connection, connection.base, context.signature, context.ident
+    common = context.application, connection, connection.base, context.signature
     if context.recorder is None:
         return Http1Gateway(*common, expose=context.expose_tracebacks)
     gateway = RecordingHttp1Gateway(*common, expose=context.expose_tracebacks)

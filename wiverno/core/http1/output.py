@@ -21,8 +21,6 @@ from wiverno.core.net.buffers import FileSegment, Pending
 from wiverno.core.net.closing import close_client, close_copy, reset_client
 from wiverno.core.net.lingering_close import Lingering
 from wiverno.foreign_code import guarded_logger
-from wiverno.http.response import error_response
-from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.file_wrapper import FileWrapper
 from wiverno.wsgi.sink import ClientDisconnected
 
@@ -281,18 +279,7 @@ class Output:
         if self._context.log_socket_errors and not isinstance(error, ConnectionError):
             logger.warning("Socket error: %s", error)
 
-    def _refusal(self, status: int, detail: str, environ: Environ, minor: int, retry_after: int = 0) -> bytes:
-        """Return one of the server's own responses, noted for the access log; `retry_after` in seconds."""
-        context = self._context
-        response = error_response(status, detail, context.signature, context.ident, retry_after=retry_after)
-        end = response.index(b"\r\n\r\n") + 4
-        if environ.get("REQUEST_METHOD") == "HEAD":
-            response = response[:end]  # RFC 9110 §9.3.2: no content
-        if context.recorder is not None:
-            context.recorder.record_error_response(environ, status, len(response) - end)
-        return response if minor else b"HTTP/1.0" + response[8:]
-
-    def _tell(self, response: bytes) -> None:
+    def _send_at_once(self, response: bytes) -> None:
         """Send a response if the client takes it at once."""
         with contextlib.suppress(OSError):
             self.sock.send(response)

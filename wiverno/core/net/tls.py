@@ -1,12 +1,12 @@
-"""TLS: handshakes that hold no other client up, and a socket to serve on; the certificates are certificates.py's.
+"""TLS: non-blocking handshakes, and a socket to serve on. Certificates are read in certificates.py.
 
     accept (→ preamble) → Handshake (in the loop, with a deadline) → TlsSocket → Connection
 
 A `TlsSocket` behaves as a plain socket that does not block: where OpenSSL wants to wait it raises BlockingIOError. Two
-things are different, and whoever uses it has to know them: bytes that are decrypted already wait inside of it
-(`pending`), of which no poller tells; and the kernel can't send files through it.
+things are different for its users: decrypted bytes may wait inside of it (`pending`), which no poller reports; and the
+kernel can't send files through it.
 
-A client that speaks plain HTTP to the port gets a readable 400.
+A client that sends plain HTTP gets a readable response, which the acceptor makes.
 """
 
 import contextlib
@@ -15,23 +15,20 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
-from wiverno.core.context import ServerContext
-from wiverno.core.http1.error_responses import MAX_LOOK, as_far_as_known
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.handlers import HANDSHAKE_GRACE, UNFINISHED_RANK, Eviction
 from wiverno.core.loop.poller import READ, WRITE, is_readable
+from wiverno.core.net.certificates import Certificates
 from wiverno.core.net.closing import close_client, close_copy
 from wiverno.core.net.lingering_close import Lingering
 from wiverno.core.net.peer_name import distinguished_name
 from wiverno.foreign_code import guarded_logger
-from wiverno.http.response import error_response
 
 logger = guarded_logger("wiverno")
 
 RECORD: Final = 16384  # bytes: the largest TLS record (RFC 8446 §5.1)
 HANDSHAKE_RECORD: Final = 22  # first byte of a client that speaks TLS (RFC 8446 §5.1)
-
-_MISDIRECTED: Final = "this port speaks TLS, and the request came without: use https:// in its address"
+MAX_PEEK: Final = 1024  # bytes of what a client has sent that are read to recognise plain HTTP
 
 
 class TlsSocket:
@@ -85,17 +82,17 @@ class TlsSocket:
         return sent
 
     def shutdown(self, how: int) -> None:
-        """Say that nothing more is sent; what comes from then on is of no meaning."""
-        self._say_end()
+        """Send close_notify, half-close, discard what follows."""
+        self._send_close_notify()
         self._socket.shutdown(how)
 
-    def _say_end(self) -> None:
-        """Send close_notify, by which the client knows that nobody has cut the connection (RFC 8446 §6.1)."""
+    def _send_close_notify(self) -> None:
+        """Send close_notify, by which the client knows that the connection was not cut (RFC 8446 §6.1)."""
         with contextlib.suppress(OSError, ValueError):
             self._socket.unwrap()
 
     def detach(self) -> int:
-        """Leave the descriptor alone from now on, and return it."""
+        """Return the descriptor without closing it; the object must not be used any more."""
         return self._socket.detach()
 
     def setsockopt(self, level: int, name: int, value: bytes) -> None:
@@ -103,22 +100,24 @@ class TlsSocket:
         self._socket.setsockopt(level, name, value)
 
     def close(self) -> None:
-        """Close the descriptor without a word to the client: in a forked child the connection stays the parent's."""
+        """Close the descriptor without close_notify: in a forked child the connection stays the parent's."""
         self._socket.close()
 
 
 # Called with the socket and what the environ says of the connection.
 OnSecured = Callable[[TlsSocket, dict[str, Any]], None]
+# Called with the beginning of a plain HTTP request; returns the response to it.
+AnswerPlain = Callable[[bytes], bytes]
 
 
 class Handshake:
-    """Stands in the loop until a client has shaken hands, in the time that the head of a request has."""
+    """A client in the loop until its handshake is complete; it has as much time as the head of a request."""
 
     __slots__ = (
         "__weakref__",
+        "_answer_plain",
         "_armed",
-        "_client",
-        "_context",
+        "_certificates",
         "_deadline",
         "_loop",
         "_on_secured",
@@ -130,16 +129,26 @@ class Handshake:
     )  # fmt: skip
 
     def __init__(
-        self, sock: socket.socket, context: ServerContext, loop: Loop, client: str, on_secured: OnSecured
+        self, sock: socket.socket, loop: Loop, certificates: Certificates, timeout: float,
+        on_secured: OnSecured, answer_plain: AnswerPlain,
     ) -> None:  # fmt: skip
-        """Begin with a socket that does not block; `client` is its address, for the access log."""
-        self._client = client
+        """Begin with a socket that does not block.
+
+        Args:
+            sock: the client's.
+            loop: where the handshake waits for its client.
+            certificates: give the context to shake hands with.
+            timeout: seconds, 0 for no limit.
+            on_secured: called when the handshake is complete.
+            answer_plain: called when the client sends plain HTTP.
+        """
         self._plain: socket.socket | None = sock
         self._secure: ssl.SSLSocket | None = None
-        self._context = context
+        self._certificates = certificates
         self._loop = loop
         self._on_secured = on_secured
-        self._deadline = loop.now + context.header_timeout if context.header_timeout else float("inf")
+        self._answer_plain = answer_plain
+        self._deadline = loop.now + timeout if timeout else float("inf")
         self._armed = 0
         self._since = loop.now
         self.fd = sock.fileno()
@@ -157,7 +166,7 @@ class Handshake:
         except ssl.SSLWantWriteError:
             self._arm(WRITE)
         except (OSError, ValueError) as error:
-            # Scanners do this all day: it concerns nobody but the client.
+            # Scanners do this all day: DEBUG is enough.
             logger.debug("TLS handshake failed: %s", error)
             self.close()
         else:
@@ -168,31 +177,23 @@ class Handshake:
     def _begin(self) -> bool:
         """Wrap the socket if the client speaks TLS; False if it does not."""
         assert self._plain is not None
-        assert self._context.tls is not None
-        first = self._plain.recv(MAX_LOOK, socket.MSG_PEEK)
+        first = self._plain.recv(MAX_PEEK, socket.MSG_PEEK)
         if not first:
             self.close()
             return False
         if first[0] != HANDSHAKE_RECORD:
-            self._refuse(first)
+            self._reject_plain(first)
             return False
         plain, self._plain = self._plain, None
-        context = self._context.tls.context
+        context = self._certificates.context
         self._secure = context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
         return True
 
-    def _refuse(self, received: bytes) -> None:
-        """Answer a client that speaks plain HTTP; `received` is the beginning of what it says."""
-        context = self._context
+    def _reject_plain(self, received: bytes) -> None:
+        """Answer a client that sends plain HTTP; `received` is the beginning of it."""
         sock, self._plain = self._plain, None
         assert sock is not None
-        response = error_response(400, _MISDIRECTED, context.signature, context.ident)
-        end = response.index(b"\r\n\r\n") + 4
-        known = as_far_as_known({"REMOTE_ADDR": self._client}, received)
-        if known.get("REQUEST_METHOD") == "HEAD":
-            response = response[:end]  # RFC 9110 §9.3.2: no content
-        if context.recorder is not None:
-            context.recorder.record_error_response(known, 400, len(response) - end)
+        response = self._answer_plain(received)
         with contextlib.suppress(OSError):
             sock.send(response)
         is_registered = bool(self._armed)
@@ -221,7 +222,7 @@ class Handshake:
         return self._deadline
 
     def expire(self) -> None:
-        """Give up."""
+        """Close: the handshake took too long."""
         self.close()
 
     def eviction(self) -> Eviction:

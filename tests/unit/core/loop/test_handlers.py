@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.support.rig import rig as made_rig
 from tests.support.waiting import PATIENCE
 from wiverno.core.http1.connection import Connection
 from wiverno.core.loop.handlers import Client, Eviction
+from wiverno.core.net.certificates import Certificates
 from wiverno.core.net.lingering_close import Lingering
 from wiverno.core.net.proxy_protocol import PreambleReader
 from wiverno.core.net.tls import Handshake, TlsSocket
@@ -46,7 +48,7 @@ def preamble(made: Rig, sock: socket.socket) -> Client:
 
 
 def handshake(made: Rig, sock: socket.socket) -> Client:
-    return Handshake(sock, made.context, made.loop, "192.0.2.1", lambda *_: None)
+    return Handshake(sock, made.loop, cast("Certificates", None), 10.0, lambda *_: None, lambda _: b"")
 
 
 STAGES: dict[str, Callable[[Rig, socket.socket], Client]] = {
