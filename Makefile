@@ -1,16 +1,18 @@
 # One way to do each thing, the same on every machine: a Python of 3.11 or newer and make are all it takes.
 #
 #   make run         serve the demo from configs/production.toml; Ctrl-C ends it
+#   make test-unit   unit and property tests
 #   make test        every test that takes seconds        make test ARGS="-k paste"   some of them
-#   make test-long   also those that take minutes
-#   make check       style, types, and whether generated files are in step
+#   make test-long   also the tests that take minutes
+#   make coverage    unit and property tests with branch coverage, as a table by room; fails below the floor
+#   make check       style, types, and whether generated files are up to date
 #   make bench       wiverno beside its peers             make bench-quick            two loads in a minute
 #   make docs        write the generated pages, and the site from docs/ into build/docs
 #   make lock        choose newer versions: writes constraints.txt
-#   make clean       remove whatever these targets made
+#   make clean       remove everything that these targets made
 #
 # Each target installs what it needs into .venv, and again only when pyproject.toml or constraints.txt changed; the
-# benchmark's peers have an environment of their own, benchmarks/.venv.
+# benchmark's peers have a separate environment, benchmarks/.venv.
 # PYTHON=/path/to/python3.12 chooses the interpreter that .venv is made with.
 
 VENV := .venv
@@ -20,13 +22,16 @@ INSTALL := $(PIP) install --quiet --disable-pip-version-check --constraint const
 GENERATED := docs/settings.md configs/wiverno.schema.json
 ARGS ?=
 PYTHON ?=
+UNIT := tests/unit tests/property
+# The report, not pytest, fails below the floor: a failed test is a failed test.
+MEASURE := --cov --cov-report= --cov-fail-under=0
 
 # Without a home directory pip and pytest would write to the root of the file system.
 ifeq ($(strip $(HOME)),)
 export HOME := $(CURDIR)/$(VENV)
 endif
 
-.PHONY: run test test-long check bench bench-quick docs lock clean
+.PHONY: run test test-unit test-long coverage check bench bench-quick docs lock clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed-run
@@ -34,6 +39,13 @@ run: $(VENV)/.installed-run
 
 test: $(VENV)/.installed-test
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-unit: $(VENV)/.installed-test
+	@$(BIN)/python -m pytest $(UNIT) $(ARGS)
+
+coverage: $(VENV)/.installed-test
+	@$(BIN)/python -m pytest $(UNIT) $(MEASURE) $(ARGS)
+	@$(BIN)/python -m tests.support.coverage_report
 
 # The fuzzer is worth having, but it does not build everywhere: without it the same tests run unguided and say so.
 test-long: $(VENV)/.installed-test
@@ -61,7 +73,7 @@ clean:
 	rm -rf $(VENV) benchmarks/.venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Python's own words about a missing ensurepip are good; what is missing here is only the interpreter.
+# Python explains a missing ensurepip itself; this explains a missing interpreter.
 $(BIN)/python:
 	@for candidate in $(PYTHON) $(if $(PYTHON),,python3 python3.14 python3.13 python3.12 python3.11 python); do \
 	    if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$candidate; break; fi; \

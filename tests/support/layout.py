@@ -19,6 +19,9 @@ TABLE = ROOT / "docs" / "architecture.md"
 TABLE_HEADING = "| floor | rooms | what they know |"
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
+NAMES = frozenset(
+    path.relative_to(PACKAGE.parent).with_suffix("").as_posix().removesuffix("/__init__") for path in MODULES
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,12 @@ def name_of(path: Path) -> str:
 
 
 @cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    """Return every node of a module."""
+    return tuple(ast.walk(parse(path)))
+
+
+@cache
 def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
@@ -74,15 +83,9 @@ def nodes_for_type_checkers(tree: ast.Module) -> set[ast.AST]:
 @cache
 def read_imports(path: Path, *, at_run_time: bool = False) -> tuple[tuple[int, str], ...]:
     """Return (line, dotted module name) of every import; `from a import b` gives a.b where that is a module of ours."""
-    tree = parse(path)
-    skipped = nodes_for_type_checkers(tree) if at_run_time else set()
-    return tuple(
-        found for node in ast.walk(tree) if node not in skipped for found in _names_imported_by(node, _package_of(path))
-    )
-
-
-def _package_of(path: Path) -> list[str]:
-    return list(path.relative_to(PACKAGE.parent).parent.parts)
+    skipped = nodes_for_type_checkers(parse(path)) if at_run_time else set()
+    package = list(path.relative_to(PACKAGE.parent).parent.parts)
+    return tuple(found for node in nodes_of(path) if node not in skipped for found in _names_imported_by(node, package))
 
 
 def _names_imported_by(node: ast.AST, package: list[str]) -> Iterator[tuple[int, str]]:
@@ -93,9 +96,8 @@ def _names_imported_by(node: ast.AST, package: list[str]) -> Iterator[tuple[int,
         if node.level:
             base = ".".join([*package[: len(package) - node.level + 1], *filter(None, [base])])
         for alias in node.names:
-            inner = PACKAGE.parent.joinpath(*base.split("."), alias.name)
-            is_module = inner.with_suffix(".py").exists() or (inner / "__init__.py").exists()
-            yield node.lineno, f"{base}.{alias.name}" if is_module else base
+            inner = f"{base}.{alias.name}"
+            yield node.lineno, inner if inner.replace(".", "/") in NAMES else base
 
 
 def own_imports(path: Path, *, at_run_time: bool = False) -> Iterator[Import]:

@@ -23,6 +23,7 @@ from tests.support.layout import (
     find_circles,
     name_of,
     nodes_for_type_checkers,
+    nodes_of,
     own_imports,
     parse,
     read_floors,
@@ -136,7 +137,7 @@ def test_environment() -> None:
         f"wiverno/{name_of(path)}.py:{node.lineno}"
         for path in MODULES
         if name_of(path) != "config/environment"
-        for node in ast.walk(parse(path))
+        for node in nodes_of(path)
         if (isinstance(node, ast.Attribute) and node.attr in names and ast.unparse(node.value) == "os")
         or (isinstance(node, ast.ImportFrom) and node.module == "os" and any(name.name in names for name in node.names))
     ]
@@ -174,7 +175,7 @@ def test_function_sizes() -> None:
     """A function, without its docstring, has at most 50 lines."""
     long = []
     for path in MODULES:
-        for node in ast.walk(parse(path)):
+        for node in nodes_of(path):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 first = node.body[0]
                 is_documented = ast.get_docstring(node, clean=False) is not None
@@ -256,7 +257,7 @@ def attributes_of(owner: str, *, without: frozenset[str] = frozenset()) -> set[s
         node.attr
         for path in MODULES
         if not name_of(path).startswith("config/") and path.name not in without
-        for node in ast.walk(parse(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.Attribute)
         and isinstance(node.ctx, ast.Load)
         and re.search(owner, ast.unparse(node.value))
