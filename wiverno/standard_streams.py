@@ -10,10 +10,13 @@ import os
 import sys
 from contextlib import suppress
 from functools import cache
-from typing import Final, TextIO
+from typing import Final, Literal, TextIO
 
 COUNT: Final = 3  # descriptors 0, 1 and 2
 STDERR: Final = 2  # sys.stderr may be anything, and have none
+
+_COLOURS: Final = {"error": "\x1b[31m\x1b[1m", "warning": "\x1b[33m\x1b[1m"}  # red and yellow, bold
+_PLAIN: Final = "\x1b[0m"
 
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
@@ -61,6 +64,28 @@ def say(text: str) -> None:
     """Print a line on standard error, if that takes it."""
     with suppress(OSError, ValueError, AttributeError):
         print(text, file=sys.stderr, flush=True)
+
+
+def is_terminal() -> bool:
+    """Return whether a person reads standard error on a terminal, which shows colours."""
+    with suppress(OSError, ValueError, AttributeError):
+        return sys.stderr.isatty()
+    return False
+
+
+def label(kind: Literal["error", "warning"], *, colour: bool) -> str:
+    """Return the word that a line about a mistake begins with: `error:` or `warning:`."""
+    return f"{_COLOURS[kind]}{kind}:{_PLAIN}" if colour else f"{kind}:"
+
+
+def say_error(message: str) -> None:
+    """Print what has gone wrong on standard error."""
+    say(f"{label('error', colour=is_terminal())} {message}")
+
+
+def say_warning(message: str) -> None:
+    """Print what is probably not wanted on standard error."""
+    say(f"{label('warning', colour=is_terminal())} {message}")
 
 
 @cache

@@ -227,6 +227,7 @@ def test_contributing_points_to_the_table() -> None:
         ("import wiverno.serving", "wiverno.web wiverno.main wiverno.cli click watchfiles paste.deploy werkzeug"),
         ("import wiverno.main", "wiverno.core wiverno.dev wiverno.config pydantic click paste.deploy"),
         ("import wiverno.paste", "plaster pyramid click watchfiles wiverno.web"),
+        ("import wiverno.applications", "wiverno.core wiverno.web wiverno.cli plaster click watchfiles"),
     ],
 )
 def test_light_imports(statement: str, absent: str) -> None:

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
-from wiverno.cli.exit import MISTAKE, end, report_config_errors, require_file, tell, warn
+from wiverno.cli.exit import MISTAKE, end, report_config_errors, require_file, warn
 from wiverno.cli.options import SettingsCommand, given, with_settings
-from wiverno.config.errors import ConfigError, Problem, render
+from wiverno.config.errors import ConfigError, Problem, say_report
 from wiverno.config.loader import LoadedConfig, load
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -64,9 +64,7 @@ def check(file: tuple[str, ...], form: str, with_app: bool, **kw: Any) -> None:
         report = {"file": findings.file, "errors": [problem.to_dict() for problem in problems]}
         click.echo(json.dumps({**report, "warnings": list(findings.warnings)}, indent=2))
     else:
-        text = render(problems, findings.warnings, colour=sys.stderr.isatty())
-        if text:
-            tell(text)
+        say_report(problems, findings.warnings)
         if not problems:
             click.echo(f"{findings.file or 'no file; environment and defaults'}: ok")
     if problems:
@@ -75,11 +73,11 @@ def check(file: tuple[str, ...], form: str, with_app: bool, **kw: Any) -> None:
 
 def _app_problems(loaded: LoadedConfig, variables: Mapping[str, str]) -> list[Problem]:
     """Import the application; an exception of its own code is a problem like any other."""
-    from wiverno.paste import application_of
+    from wiverno.applications import load_configured_application
 
     sys.path.insert(0, str(Path.cwd()))
     try:
-        application_of(loaded, variables)
+        load_configured_application(loaded, variables)
     except ConfigError as error:
         return list(error.problems)
     except KeyboardInterrupt:

@@ -9,7 +9,7 @@ from wiverno.cli.options import given
 from wiverno.config.loader import LoadedConfig, load
 from wiverno.config.settings import SETTINGS, FdAddress, TcpAddress
 from wiverno.dev.dev_server import DevServer
-from wiverno.serving import explain_bind_error
+from wiverno.start_errors import explain_bind_error
 
 USED = ("host", "port", "listen", "threads")
 """Settings that the development server has."""

@@ -8,16 +8,14 @@ traceback.
 import functools
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from typing import NoReturn, ParamSpec, TypeVar
 
-import click
-
 from wiverno.config.environment import directory_name
-from wiverno.config.errors import ConfigError, render
+from wiverno.config.errors import ConfigError, say_report
 from wiverno.config.loader import LoadedConfig
 from wiverno.files import current_directory, started_in
 from wiverno.importer import ImportTargetError
+from wiverno.standard_streams import say_error, say_warning
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,7 +34,7 @@ def report_config_errors(status: int = MISTAKE) -> Callable[[Callable[P, R]], Ca
                 with started_in(directory_name()):
                     return command(*args, **kw)
             except ConfigError as error:
-                tell(render(error.problems, colour=sys.stderr.isatty()))
+                say_report(error.problems)
             except ImportTargetError as error:
                 end(str(error), status)
             except FileNotFoundError:
@@ -52,7 +50,7 @@ def report_config_errors(status: int = MISTAKE) -> Callable[[Callable[P, R]], Ca
 
 def end(message: str, status: int) -> NoReturn:
     """Print one line and end the program."""
-    tell(f"{click.style('error:', fg='red', bold=True)} {message}")
+    say_error(message)
     sys.exit(status)
 
 
@@ -77,10 +75,4 @@ def warn_of_replaced(loaded: LoadedConfig, name: str) -> None:
 def warn(messages: Iterable[str]) -> None:
     """Print warnings, a line each."""
     for message in messages:
-        tell(f"{click.style('warning:', fg='yellow', bold=True)} {message}")
-
-
-def tell(text: str) -> None:
-    """Print on standard error, if that takes it: the exit status tells the rest."""
-    with suppress(OSError, ValueError):
-        click.echo(text, err=True)
+        say_warning(message)

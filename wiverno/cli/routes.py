@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
+from wiverno.applications import load_application, load_configured_application
 from wiverno.cli.exit import MISTAKE, end, report_config_errors, warn
 from wiverno.config.errors import Origin
 from wiverno.config.loader import AppSpec, load
-from wiverno.paste import application, application_of
 from wiverno.web.route_list import format_routes, routes_table
 
 
@@ -27,13 +27,13 @@ def routes(app: str | None, config_file: str | None, factory: bool) -> None:
         end("--factory is for an application named here; in a configuration it is factory = true in [app]", MISTAKE)
     sys.path.insert(0, str(Path.cwd()))
     if app is not None:
-        found = application(AppSpec(app, factory, {}, Origin("keyword")))
+        found = load_application(AppSpec(app, factory, {}, Origin("keyword")))
     else:
         loaded = load(config_file, hand_over=True)
         warn(loaded.warnings)
         if loaded.path is None:
             end("nothing to list: name an application (wiverno routes shop:app) or a file (--config)", MISTAKE)
-        found = application_of(loaded)
+        found = load_configured_application(loaded)
     try:
         rows = routes_table(found)
     except TypeError as error:

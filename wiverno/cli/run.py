@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from wiverno.applications import load_application, load_configured_application
 from wiverno.cli.exit import FAILURE, MISTAKE, end, report_config_errors, require_file, warn, warn_of_replaced
 from wiverno.cli.options import SettingsCommand, given, with_settings
 from wiverno.config.environment import chosen_file, environment, follow_directory
@@ -17,8 +18,8 @@ from wiverno.core.log_files import prepare_for
 from wiverno.core.ownership import future_owner
 from wiverno.core.threads.recovery import ServerFailedError
 from wiverno.files import in_start_directory
-from wiverno.paste import application, application_of
-from wiverno.serving import explain_bind_error, run_plan
+from wiverno.serving import run_plan
+from wiverno.start_errors import explain_bind_error
 from wiverno.workers.plan import LoadFailedError, Plan
 from wiverno.workers.process_exit import watch_end
 from wiverno.workers.supervisor import StartFailedError
@@ -62,7 +63,7 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
     """Serve an application until Ctrl-C."""
     command, target, variables = _parse_arguments(words)
     _settle_w(command, kw)
-    named = _named(command, target, kw)
+    named = _application_from_options(command, target, kw)
     sys.path.insert(0, follow_directory(sys.path))
     if command == "dev":
         from wiverno.cli.develop import develop
@@ -94,7 +95,7 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
     _prepare(loaded)
 
     def plan(loaded: LoadedConfig) -> Plan:
-        made = lambda: application(spec) if spec else application_of(loaded, variables)  # noqa: E731
+        made = lambda: load_application(spec) if spec else load_configured_application(loaded, variables)  # noqa: E731
         name = spec.use if spec else loaded.app.use if loaded.app else ""
         return Plan(loaded.adjustments, made, lambda: _prepare(loaded), name=name)
 
@@ -149,7 +150,7 @@ def _settle_w(command: str | None, kw: dict[str, Any]) -> None:
     kw[name] = short
 
 
-def _named(command: str | None, target: str | None, kw: Mapping[str, Any]) -> tuple[str, str] | None:
+def _application_from_options(command: str | None, target: str | None, kw: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return module and attribute of the application that the command line names, None if it names none."""
     module, name = kw["app_module"], kw["app_name"]
     if target is not None:

@@ -11,13 +11,13 @@ from typing import Any
 
 import click
 
+from wiverno.applications import load_application
 from wiverno.cli.exit import FAILURE, end, report_config_errors, warn
 from wiverno.cli.options import SettingsCommand, given, with_settings
 from wiverno.config.environment import follow_directory, with_descriptors
 from wiverno.config.errors import ConfigError, Origin, Problem
 from wiverno.config.loader import AppSpec, LoadedConfig, activate
 from wiverno.config.settings import SETTINGS, Adjustments
-from wiverno.paste import application
 from wiverno.serving import enable_default_logging
 from wiverno.workers.plan import Plan
 
@@ -51,7 +51,7 @@ def serve(target: str | None, app: str | None, call: bool, **kw: Any) -> None:
     enable_default_logging()
     loaded = LoadedConfig(adjustments)
     activate(loaded)
-    start(Plan(adjustments, lambda: application(AppSpec(name, call, {}, Origin("keyword"))), name=name))
+    start(Plan(adjustments, lambda: load_application(AppSpec(name, call, {}, Origin("keyword"))), name=name))
 
 
 def _addressed(settings: dict[str, object]) -> dict[str, object]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from wiverno.redaction import MASK, mask_line
+from wiverno.standard_streams import is_terminal, label, say
 
 OriginKind = Literal["option", "environment", "file", "default", "keyword"]
 
@@ -21,8 +22,6 @@ OriginKind = Literal["option", "environment", "file", "default", "keyword"]
 _REPORT_ORDER: dict[str, int] = {"file": 0, "environment": 1, "option": 2, "keyword": 3, "default": 4}
 
 _INDEX = re.compile(r"(?:\.[0-9]+)+$")
-
-_RED, _YELLOW, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
 
 class BadValue(ValueError):
@@ -179,12 +178,11 @@ def render(problems: Sequence[Problem], warnings: Sequence[str] = (), *, colour:
     """Return the report of problems and warnings as text without a final line break.
 
     Args:
-        problems: in the order in which they are to be printed.
+        problems: in the order in which they are printed.
         warnings: one line each; they do not count as errors.
         colour: use ANSI colours; the caller knows whether it writes to a terminal.
     """
-    error = f"{_RED}{_BOLD}error:{_PLAIN}" if colour else "error:"
-    warning = f"{_YELLOW}{_BOLD}warning:{_PLAIN}" if colour else "warning:"
+    error, warning = label("error", colour=colour), label("warning", colour=colour)
     lines: list[str] = []
     for problem in problems:
         first, *rest = problem.lines()
@@ -193,6 +191,12 @@ def render(problems: Sequence[Problem], warnings: Sequence[str] = (), *, colour:
     if problems and any(problem.origin.kind != "keyword" for problem in problems):
         lines.append(f"{len(problems)} error{'s' if len(problems) > 1 else ''}; nothing was started")
     return "\n".join(lines)
+
+
+def say_report(problems: Sequence[Problem], warnings: Sequence[str] = ()) -> None:
+    """Print the report on standard error, in colour on a terminal."""
+    if text := render(problems, warnings, colour=is_terminal()):
+        say(text)
 
 
 def shown(value: object) -> str:
