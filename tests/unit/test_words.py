@@ -20,7 +20,8 @@ AFTER: Final = r"(?=[^\w\s]|\s+(?:and|as|at|beside|by|for|from|has|in|is|of|on|o
 PHRASES: Final = (
     r"whoever", r"nobody", r"somebody", r"\banew\b", r"under way", r"(?:in|out of) force", r"\bheed",
     r"com(?:e|es|ing) by",
-    r"of no meaning", r"(?:is|are|was|were) to be", r"lets? go of", rf"of (?:its|their) own{AFTER}", r"\bowed\b", r"told of",
+    r"of no meaning", r"(?:is|are|was|were) to be",
+    r"lets? go of", rf"of (?:its|their) own{AFTER}", r"\bowed\b", r"told of",
     r"looks? after", r"in vain", r"mak(?:e|es|ing) way",
 )  # fmt: skip
 WORDS: Final = re.compile("|".join(phrase.replace(" ", r"[\s#>|]+") for phrase in PHRASES), re.IGNORECASE)

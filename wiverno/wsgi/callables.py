@@ -2,7 +2,7 @@
 
 They belong to their exchange. An application may keep them, in a closure or in a thread, and call them when the request
 is over and the connection serves the next one, which behind a proxy is another user's: from then on they raise, and
-nothing is sent. So each request has an object of its own, and what a late call could still change is in that object.
+nothing is sent. So each request has its own object, which holds everything that a late call could still change.
 
     gateway.respond() makes the exchange ── start_response, write, early_hints act through `gateway` ──┐
     the response's last byte is handed over: `gateway` is None, every call raises ←────────────────────┘
