@@ -132,11 +132,11 @@ class Rig:
         now = time.monotonic() + seconds
         self.loop.now = now
         for handler in self.loop.deadlines.due(now):
-            when = handler.deadline()  # type: ignore[attr-defined]
+            when = handler.deadline()
             if when <= now:
-                handler.expire()  # type: ignore[attr-defined]
+                handler.expire()
             else:
-                self.loop.watch(handler, when)  # type: ignore[arg-type]
+                self.loop.watch(handler, when)
 
     def close(self) -> None:
         """Close everything."""

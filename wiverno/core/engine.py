@@ -23,7 +23,7 @@ from wiverno.core.accept.accept_backoff import AcceptBackoff
 from wiverno.core.accept.acceptor import Acceptor, ConnectionLimit
 from wiverno.core.context import new_certificates, new_context, variables_of
 from wiverno.core.log_files import reopen_log_files
-from wiverno.core.loop.descriptor_watch import DescriptorWatch
+from wiverno.core.loop.descriptor_watch import watch_descriptors
 from wiverno.core.loop.descriptors import Descriptor, detach_lost
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.poller import READ, new_poller
@@ -205,16 +205,16 @@ class Engine:
             loop.poller.register(acceptor.fd, READ)
         loop.on_wait = self._look_after_stop
         if self._context.tls is not None:
-            from wiverno.core.net.certificates import CertificateWatcher
+            from wiverno.core.net.certificates import watch_certificates
 
-            CertificateWatcher(self._context.tls, loop)
+            watch_certificates(self._context.tls, loop)
         if self._adjustments.request_timeout:
             watch = SlowRequestWatchdog(self._adjustments.request_timeout, self._on_stuck)
             if self._threads:
                 watch.watch_in(loop)
             else:
                 watch.watch_beside(self._ended)
-        DescriptorWatch(loop, self._lived_on, self.fail, self._look_after_log)
+        watch_descriptors(loop, self._lived_on, self.fail, self._look_after_log)
         if self._counters is not None:
             self._heartbeat = Heartbeat(loop, self.leaders, self._counters, self._threads or 1, self.on_heartbeat)
 
@@ -245,7 +245,7 @@ class Engine:
         assert self._recorder is not None
         self._recorder.flush()
         if self._heartbeat is not None:
-            self._heartbeat.gauge()
+            self._heartbeat.update_gauges()
 
     # ---------------------------------------------------------------- stopping
 

@@ -1,7 +1,6 @@
 """What a main process owes to its surroundings, with or without workers: admin listener, service manager."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
@@ -15,7 +14,6 @@ from wiverno.foreign_code import guarded_logger
 logger = guarded_logger("wiverno")
 
 ADMIN_MODE: Final = 0o600
-SAMPLE: Final = 0.05  # seconds; deadlines come due with whole seconds of the clock, so this is once a second
 PATIENCE: Final = 2.0  # seconds that the admin thread gets to end
 
 
@@ -55,32 +53,6 @@ def _admin_listeners(settings: Adjustments) -> list[Listener]:
     if isinstance(address, TcpAddress):
         return bind_tcp(address, ipv4=settings.ipv4, ipv6=settings.ipv6)
     return []
-
-
-class Sampler:
-    """Calls something once a second from the loop of an engine, from the first `expire` on."""
-
-    __slots__ = ("_engine", "_next", "_sample", "fd", "tick")
-
-    def __init__(self, engine: Engine, sample: Callable[[], None]) -> None:
-        self.fd = -1
-        self.tick = 0
-        self._engine = engine
-        self._sample = sample
-        self._next = 0.0
-
-    def ready(self, events: int) -> None:
-        """Do nothing: it has no descriptor."""
-
-    def deadline(self) -> float:
-        """Return when the next call is due."""
-        return self._next
-
-    def expire(self) -> None:
-        """Call it."""
-        self._next = time.monotonic() + SAMPLE
-        self._engine.loop.watch(self, self._next)
-        self._sample()
 
 
 @contextmanager

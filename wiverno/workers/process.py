@@ -193,7 +193,7 @@ class WorkerProcess:
 
     def silence(self, now: float) -> float:
         """Return the seconds since its last sign of life."""
-        return now - max(self.counters.get("beat"), self.started)
+        return now - max(self.counters.get("heartbeat"), self.started)
 
     def status(self) -> WorkerStatus:
         """Return what can be said of it."""

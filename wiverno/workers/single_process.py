@@ -8,13 +8,14 @@ from typing import Final
 
 from wiverno.config.settings import Adjustments, UnixAddress
 from wiverno.core.log_files import log_paths
+from wiverno.core.loop.timers import EVERY_SECOND, Repeating
 from wiverno.core.net.listeners import Listener
 from wiverno.core.ownership import future_owner
 from wiverno.core.server import BaseWSGIServer
 from wiverno.core.telemetry.counters import Counters
 from wiverno.core.telemetry.status import LEAVING, READY, STARTING, STOPPING, RefusedError, ServiceStatus, WorkerStatus
 from wiverno.files import absolute
-from wiverno.workers.admin_listener import Admin, Sampler, admin_engine, beside
+from wiverno.workers.admin_listener import Admin, admin_engine, beside
 from wiverno.workers.keeper import MadeFile, kept, made_file
 from wiverno.workers.pid_file import pid_file
 from wiverno.workers.privileges import drop_privileges
@@ -51,7 +52,7 @@ class SingleProcess:
             stack.enter_context(pid_file(settings.pid_file, future_owner(settings)))
             if settings.admin_listen is not None:
                 engine = admin_engine(settings, admin)
-                engine.loop.ask(Sampler(engine, admin.sample).expire)
+                Repeating(engine.loop, EVERY_SECOND, admin.sample, at_once=True)
                 stack.enter_context(beside(engine, self._server.engine.fail))
             if settings.umask is not None:
                 os.umask(settings.umask)
@@ -78,9 +79,9 @@ class SingleProcess:
         now = time.monotonic()
         counts = self._counters.read()
         is_stopping = self._server.engine.is_stopping
-        state = STOPPING if is_stopping else READY if counts.gauges["beat"] else STARTING
+        state = STOPPING if is_stopping else READY if counts.gauges["heartbeat"] else STARTING
         worker = LEAVING if is_stopping else state
-        silence = now - (counts.gauges["beat"] or self._started)
+        silence = now - (counts.gauges["heartbeat"] or self._started)
         return ServiceStatus(
             state=state,
             pid=os.getpid(),

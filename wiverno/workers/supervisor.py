@@ -30,12 +30,13 @@ from wiverno.core import forks
 from wiverno.core.engine import Engine
 from wiverno.core.log_files import provide_log_files
 from wiverno.core.loop.signals import give_back_signal, take_signal
+from wiverno.core.loop.timers import EVERY_SECOND, Repeating
 from wiverno.core.net.listeners import Listener
 from wiverno.core.ownership import future_owner
 from wiverno.core.telemetry.status import READY, STARTING, STOPPING, RefusedError, ServiceStatus
 from wiverno.files import SetupError, error_text
 from wiverno.foreign_code import guarded_logger
-from wiverno.workers.admin_listener import Admin, Sampler, admin_engine
+from wiverno.workers.admin_listener import Admin, admin_engine
 from wiverno.workers.pid_file import pid_file
 from wiverno.workers.plan import LoadFailedError, Plan, difference, why_kept
 from wiverno.workers.process import WorkerProcess
@@ -139,7 +140,7 @@ class Supervisor:
                 if self._notifier.watchdog:
                     self._notifier.alive()
 
-            engine.loop.ask(Sampler(engine, tick).expire)
+            Repeating(engine.loop, EVERY_SECOND, tick, at_once=True)
             engine.run()
         if self._fatal:
             raise StartFailedError(self._fatal)

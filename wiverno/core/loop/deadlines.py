@@ -14,9 +14,15 @@ from typing import Protocol
 
 
 class Expiring(Protocol):
-    """Something with a deadline: the bucket it stands in is kept on the object itself."""
+    """Something with a deadline: a connection, a timer. The number of its bucket is kept on the object itself."""
 
     tick: int
+
+    def deadline(self) -> float:
+        """Return when it expires if nothing happens, in monotonic seconds."""
+
+    def expire(self) -> None:
+        """Act on a deadline that has passed."""
 
 
 class Deadlines:

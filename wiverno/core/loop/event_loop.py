@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from wiverno.core.loop.deadlines import Deadlines
+from wiverno.core.loop.deadlines import Deadlines, Expiring
 from wiverno.core.loop.handlers import Client, Handler
 from wiverno.core.loop.poller import Poller
 from wiverno.foreign_code import guarded_logger
@@ -126,19 +126,18 @@ class Loop:
 
     def _expire(self, before: float, now: float) -> None:
         """Deal with deadlines that have passed since the wait `before`, or even earlier."""
-        has_come = {fd for fd, _ in self.ready}
+        have_events: set[Expiring | None] = {self.handlers.get(fd) for fd, _ in self.ready}
         for item in self.deadlines.due(now):
-            handler: Handler = item  # type: ignore[assignment]
             try:
-                when = handler.deadline()
+                when = item.deadline()
                 if when > now:
-                    self.watch(handler, when)
-                elif when > before and handler.fd in has_come:
-                    self.watch(handler, now)  # perhaps in time, and the loop was late: what came goes first, once
+                    self.watch(item, when)
+                elif when > before and item in have_events:
+                    self.watch(item, now)  # perhaps in time, and the loop was late: its events go first, once
                 else:
-                    handler.expire()
+                    item.expire()
             except Exception:
-                logger.exception("Error in the engine, at a deadline")  # the lead is worth more than one connection
+                logger.exception("internal error at a deadline")  # one connection must not end the leader
 
     def abandon(self) -> None:
         """Close this process's copies after a fork; whoever uses the tables in the child finds them empty."""
@@ -150,10 +149,10 @@ class Loop:
             connection.abandon()
         self.poller.close()
 
-    def watch(self, handler: Handler, when: float) -> None:
-        """See to it that `handler` is asked about its deadline at `when`; infinity is no deadline."""
+    def watch(self, item: Expiring, when: float) -> None:
+        """Check the deadline of `item` at `when`, in monotonic seconds; infinity is no deadline."""
         if when < 1e15:
-            self.deadlines.add(handler, when)
+            self.deadlines.add(item, when)
 
     def post(self, fd: int) -> None:
         """Have the leader go on with a connection that a thread has finished with; from any thread."""

@@ -37,7 +37,7 @@ class Eviction(NamedTuple):
 
 
 class Handler(Expiring, Protocol):
-    """Whatever has a descriptor: a client or a listening socket."""
+    """An object with a descriptor: a client or a listening socket."""
 
     fd: int
 
@@ -46,12 +46,6 @@ class Handler(Expiring, Protocol):
 
         `events` 0 means: continue with what has been received.
         """
-
-    def deadline(self) -> float:
-        """Return when the handler expires if nothing happens, in monotonic seconds."""
-
-    def expire(self) -> None:
-        """Act on a deadline that has passed."""
 
 
 @runtime_checkable

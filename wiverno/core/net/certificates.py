@@ -10,12 +10,12 @@ import contextlib
 import ssl
 import stat
 import threading
-import time
 from pathlib import Path
 from typing import Final
 
 from wiverno.config.settings import Adjustments
 from wiverno.core.loop.event_loop import Loop
+from wiverno.core.loop.timers import Repeating
 from wiverno.files import SetupError, absolute, error_text
 from wiverno.foreign_code import guarded_logger
 
@@ -23,7 +23,7 @@ logger = guarded_logger("wiverno")
 
 # TLS 1.2 with forward secrecy and authenticated encryption only (RFC 9325 §4.2); 1.3 has no other ciphers.
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
-CHECK_INTERVAL: Final = 2.0  # seconds between two looks at the certificate files
+CHECK_INTERVAL: Final = 2.0  # seconds between two checks of the certificate files
 READ_TIMEOUT: Final = 5.0  # seconds that a start or a reload waits for the files
 LARGEST: Final = 16 << 20  # bytes; all authorities of an operating system are a quarter of a megabyte
 
@@ -181,28 +181,6 @@ def _reason(error: Exception) -> str:
     return error_text(error)
 
 
-class CertificateWatcher:
-    """Stands among the loop's deadlines and has the certificate files looked at every two seconds."""
-
-    __slots__ = ("_certificates", "_loop", "_next", "fd", "tick")
-
-    def __init__(self, certificates: Certificates, loop: Loop) -> None:
-        self.fd = -1
-        self.tick = 0
-        self._certificates = certificates
-        self._loop = loop
-        self._next = 0.0
-        self.expire()
-
-    def ready(self, events: int) -> None:
-        """Do nothing: it has no descriptor."""
-
-    def deadline(self) -> float:
-        """Return when to look next."""
-        return self._next
-
-    def expire(self) -> None:
-        """Look."""
-        self._certificates.renew(only_if_changed=True)
-        self._next = time.monotonic() + CHECK_INTERVAL
-        self._loop.watch(self, self._next)
+def watch_certificates(certificates: Certificates, loop: Loop) -> None:
+    """Check the certificate files now and every two seconds, and read them again when they change."""
+    Repeating(loop, CHECK_INTERVAL, lambda: certificates.renew(only_if_changed=True), at_once=True)

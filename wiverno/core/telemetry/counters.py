@@ -28,7 +28,7 @@ OWN: Final = "own"  # one process has it; for several there is no such figure
 GAUGES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "pid": OWN,
-        "beat": OWN,  # monotonic seconds of the last sign of life
+        "heartbeat": OWN,  # monotonic seconds of the last one
         "connections": SUM,
         "busy": SUM,  # threads held up in the application
         "threads": SUM,

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any, Final
 
 from wiverno.core.loop.event_loop import Loop
+from wiverno.core.loop.timers import Repeating
 from wiverno.core.telemetry.access_log import escaped
 from wiverno.foreign_code import guarded_logger
 from wiverno.wsgi.gateway import Gateway
@@ -29,18 +30,14 @@ _RESPOND: Final = Gateway.respond.__code__
 
 
 class SlowRequestWatchdog:
-    """Looks at all threads; also a handler among a loop's deadlines."""
+    """Inspects the stacks of all threads."""
 
     def __init__(self, timeout: float, on_stuck: Callable[[], None]) -> None:
         """Tell of requests that are older than `timeout` seconds; `on_stuck` is called for each."""
-        self.fd = -1
-        self.tick = 0
         self.interval = min(max(timeout / 4, SHORTEST_INTERVAL), LONGEST_INTERVAL)
         self._timeout = timeout
         self._on_stuck = on_stuck
         self._reported: dict[int, dict[str, Any]] = {}  # thread → environ of the request that it was told of for
-        self._loop: Loop | None = None
-        self._next = 0.0
 
     def check(self) -> None:
         """Tell of what is stuck and has not been told of."""
@@ -75,10 +72,8 @@ class SlowRequestWatchdog:
     # ---------------------------------------------------------------- when to look
 
     def watch_in(self, loop: Loop) -> None:
-        """Have the leader of `loop` look now and then."""
-        self._loop = loop
-        self._next = time.monotonic() + self.interval
-        loop.watch(self, self._next)
+        """Have the leader of `loop` check now and then."""
+        Repeating(loop, self.interval, self.check)
 
     def watch_beside(self, ended: threading.Event) -> None:
         """Look from a thread of its own until `ended`."""
@@ -91,19 +86,6 @@ class SlowRequestWatchdog:
                     logger.exception("Error while looking for requests that are stuck")
 
         threading.Thread(target=watch, name="wiverno-watch", daemon=True).start()
-
-    def ready(self, events: int) -> None:
-        """Do nothing: it has no descriptor."""
-
-    def deadline(self) -> float:
-        """Return when to look next."""
-        return self._next
-
-    def expire(self) -> None:
-        """Look."""
-        if self._loop is not None:
-            self.watch_in(self._loop)
-        self.check()
 
 
 def _request_of(frame: FrameType | None) -> tuple[Gateway, dict[str, Any], float] | None:

@@ -9,6 +9,7 @@ from collections import deque
 from typing import Final
 
 from wiverno.core.loop.event_loop import Loop
+from wiverno.core.loop.timers import Timer
 from wiverno.core.threads.exchange import Exchange
 from wiverno.foreign_code import guarded_logger
 from wiverno.wsgi.environ import Environ
@@ -22,13 +23,11 @@ Task = tuple[Exchange, Environ, float]
 
 
 class RequestQueue:
-    """The queue; `deadline` and `expire` are what the loop asks about the longest wait (leader).
+    """The requests that wait. Any thread may add and take with `lock` held; the other methods are the leader's.
 
     Attributes:
-        lock: guards the queue and whatever is decided by whether it is empty.
+        lock: guards the queue and what is decided by whether it is empty.
     """
-
-    fd = -1
 
     def __init__(self, loop: Loop, threads: int, *, size: int, timeout: float) -> None:
         """Make an empty queue.
@@ -40,8 +39,8 @@ class RequestQueue:
             timeout: seconds after which a request is answered with 503, 0 for never.
         """
         self.lock = threading.Lock()
-        self.tick = 0
         self._loop = loop
+        self._timer = Timer(loop, self.expire)
         self._threads = threads
         self._size = size
         self._timeout = timeout
@@ -65,7 +64,7 @@ class RequestQueue:
     def note_added(self) -> None:
         """See to the deadline, and say in the log that a queue builds up (leader, without the lock)."""
         if self._timeout:
-            self._loop.watch(self, self.deadline())
+            self._timer.set(self.deadline())
         if self._loop.now >= self._next_log:
             self._next_log = self._loop.now + DEPTH_LOG_INTERVAL
             logger.warning(
@@ -84,17 +83,14 @@ class RequestQueue:
             return self._tasks[0][2] + self._timeout if self._tasks else float("inf")
 
     def expire(self) -> None:
-        """Refuse what has waited too long, and look again when the next one will have."""
+        """Answer what has waited too long, and set the timer for the next one."""
         while (task := self._take_late()) is not None:
             refuse(task[0], task[1])
-        self._loop.watch(self, self.deadline())
+        self._timer.set(self.deadline())
 
     def _take_late(self) -> Task | None:
         with self.lock:
             return self.take() if self._tasks and self.is_late(self._tasks[0][2], self._loop.now) else None
-
-    def ready(self, events: int) -> None:
-        """Never called: it has no descriptor."""
 
 
 def refuse(exchange: Exchange, environ: Environ) -> None:

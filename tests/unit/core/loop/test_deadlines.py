@@ -15,6 +15,12 @@ class Item:
     def __init__(self) -> None:
         self.tick = 0
 
+    def deadline(self) -> float:
+        return 0.0
+
+    def expire(self) -> None:
+        raise AssertionError("the table only stores it")
+
 
 def test_an_item_is_asked_within_a_second_after_its_moment() -> None:
     deadlines = Deadlines()

@@ -16,7 +16,7 @@ from wiverno.core.loop.poller import READ
 
 
 class Recording:
-    """A handler that notes what happens to it."""
+    """A handler that counts how often it expired."""
 
     def __init__(self, fd: int = -1, when: float = math.inf) -> None:
         self.fd = fd
@@ -100,6 +100,7 @@ def test_what_has_come_goes_before_a_deadline_of_the_same_moment(loop: Loop) -> 
         loop.now = time.monotonic() - 100
         handler = Recording(ours.fileno(), time.monotonic() - 50)
         silent = Recording(-2, time.monotonic() - 50)
+        loop.handlers[handler.fd] = handler
         for item in (handler, silent):
             loop.watch(item, item.when)
         loop.poller.register(ours.fileno(), READ)

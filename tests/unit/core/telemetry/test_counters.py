@@ -51,7 +51,7 @@ def test_sums() -> None:
     """The sum over processes, of what adds up; of one that has ended the totals stay and the gauges go."""
     counters = Counters()
     counters.set("pid", 4711)
-    counters.set("beat", 12.5)
+    counters.set("heartbeat", 12.5)
     counters.set("connections", 7)
     recorder = RequestRecorder(None)
     recorder.count_into(counters)
