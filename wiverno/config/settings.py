@@ -83,6 +83,11 @@ class Adjustments(OperationsSettings):
         simple=5,
         aliases=("request_queue_size",),
     )
+    http2: Annotated[bool, types.boolean()] = setting(
+        False,
+        "Speak HTTP/2 too: over TLS where the client chooses it, and in clear with trusted proxies and on Unix sockets.",
+        "Listening",
+    )
     connection_limit: Annotated[int, types.integer(1)] = setting(
         100, "Open connections at which no more are accepted; they wait in the backlog.", "Listening"
     )

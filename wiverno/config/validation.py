@@ -6,6 +6,7 @@ plain values by setting: this module does not know the model. Each problem names
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -53,6 +54,8 @@ def find_contradictions(
     found = _about_proxies(values, given)
     found += _about_unix_sockets(values, addresses, admin)
     found += _about_operations(values, admin)
+    if values["http2"] and importlib.util.find_spec("hpack") is None:
+        found.append(problem("http2", "needs the package hpack", "install the extra: pip install 'wiverno[http2]>=2'"))
     if values["mode"] == "simple" and "threads" in given and values["threads"] > 1:
         found.append(
             problem(
@@ -80,8 +83,9 @@ def _about_proxies(values: Mapping[str, Any], given: Collection[str]) -> list[Pr
                 "forwarded and the x-forwarded headers exclude one another: trust only one kind",
             )
         )
-    if values["trusted_proxies"] and not headers and values["trusted_proxy"] is None and not values["proxy_protocol"]:
-        found.append(problem("trusted_proxies", "has no effect without trusted_proxy_headers or proxy_protocol"))
+    has_use = headers or values["trusted_proxy"] is not None or values["proxy_protocol"] or values["http2"]
+    if values["trusted_proxies"] and not has_use:
+        found.append(problem("trusted_proxies", "has no effect without trusted_proxy_headers, proxy_protocol or http2"))
     return found
 
 

@@ -1,7 +1,7 @@
 """What all connections of a server share: the application and the limits, as plain values."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wiverno.config.settings import Adjustments
 from wiverno.core.net.listeners import Listener
@@ -41,6 +41,8 @@ class ServerContext:
     min_rate: float
     recorder: RequestRecorder | None = None
     tls: "Certificates | None" = None
+    http2_connections: set[Any] | None = None
+    """The open HTTP/2 connections, for the figures; None if HTTP/2 is off."""
 
     @property
     def ident(self) -> str:
@@ -100,6 +102,7 @@ def new_context(
         body_timeout=settings.body_timeout,
         min_rate=settings.body_min_rate,
         recorder=recorder,
+        http2_connections=set() if settings.http2 else None,
     )
 
 

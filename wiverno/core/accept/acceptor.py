@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from wiverno.core.accept.idle_eviction import LOG_INTERVAL, RETRY, IdleEvictor
+from wiverno.core.accept.protocols import PrefaceReader, may_begin_with_preface, new_connection, speaks_http2
 from wiverno.core.context import ServerContext
-from wiverno.core.http1.connection import Connection
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.handlers import Client
 from wiverno.core.loop.poller import NOTHING, READ, is_readable
@@ -150,9 +150,23 @@ class Acceptor:
         """Make the connection; `received` came after the PROXY protocol's preamble."""
         policy = self.context.policy
         trusted = policy is not None and policy.trusts(host)
-        connection = Connection(sock, variables, self.context, self._loop, trusted=trusted, received=received)
-        # The request has often arrived with the connection: look before asking the poller.
-        self._enter(connection, 0 if received else READ)
+
+        def begin(is_http2: bool, received: bytes) -> None:
+            connection = new_connection(
+                sock, variables, self.context, self._loop, trusted=trusted, is_http2=is_http2, received=received
+            )
+            # The request has often arrived with the connection: look before asking the poller.
+            self._enter(connection, 0 if received else READ)
+
+        if self.context.http2_connections is None:
+            begin(False, received)
+        elif speaks_http2(sock):
+            begin(True, received)
+        elif may_begin_with_preface(self.context, trusted=trusted, is_unix=self._listener.is_unix):
+            reader = PrefaceReader(sock, self._loop, self.context.header_timeout, begin, received)
+            self._enter(reader, 0 if received else READ)
+        else:
+            begin(False, received)
 
     def _enter(self, client: Client, events: int) -> None:
         loop = self._loop

@@ -133,7 +133,7 @@ class Certificates:
         context.minimum_version = _VERSIONS[settings.tls_min_version]
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_SINGLE_ECDH_USE
         context.set_ciphers(CIPHERS)
-        context.set_alpn_protocols(["http/1.1"])
+        context.set_alpn_protocols(["h2", "http/1.1"] if settings.http2 else ["http/1.1"])
         _require_file(f"certfile {settings.certfile}", self._certfile)
         if self._keyfile is not None:
             _require_file(f"keyfile {settings.keyfile}", self._keyfile)

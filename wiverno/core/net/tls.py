@@ -34,10 +34,11 @@ MAX_PEEK: Final = 1024  # bytes of what a client has sent that are read to recog
 class TlsSocket:
     """A connection's socket after the handshake; the methods that connections use, in their meaning."""
 
-    __slots__ = ("_socket", "pending")
+    __slots__ = ("_socket", "alpn", "pending")
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
         self._socket = sock
+        self.alpn = sock.selected_alpn_protocol()
         self.pending = sock.pending
 
     def fileno(self) -> int:

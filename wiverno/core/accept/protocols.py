@@ -1,0 +1,151 @@
+"""Which protocol a new connection speaks, and the connection that speaks it: the one place that knows them all.
+
+Over TLS the client chooses by ALPN during the handshake. On a plain socket HTTP/2 begins with a preface of 24 bytes that
+no HTTP/1.1 request begins with ("prior knowledge", RFC 9113 §3.3, §3.4); it is looked for only where it is allowed, at
+trusted proxies and on Unix sockets, and before a connection exists, so that HTTP/1.1 has no branch for it.
+"""
+
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+from wiverno.core.context import ServerContext
+from wiverno.core.http1.connection import Connection
+from wiverno.core.loop.event_loop import Loop
+from wiverno.core.loop.handlers import HEAD_AGE, UNFINISHED_RANK, Client, Eviction
+from wiverno.core.loop.poller import READ, is_readable
+from wiverno.core.net.closing import close_client, close_copy
+from wiverno.wsgi.environ import Environ
+
+PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+ALPN_HTTP2: Final = "h2"
+
+OnProtocol = Callable[[bool, bytes], None]
+"""Called with whether the client speaks HTTP/2, and what it has sent."""
+
+
+def new_connection(
+    sock: Any,
+    variables: Environ,
+    context: ServerContext,
+    loop: Loop,
+    *,
+    trusted: bool,
+    is_http2: bool = False,
+    received: bytes = b"",
+) -> Client:
+    """Return a connection of the protocol that the client speaks; arguments as for `Connection`."""
+    if is_http2:
+        from wiverno.core.http2.connection import Http2Connection  # HPACK is loaded where HTTP/2 is spoken
+
+        return Http2Connection(sock, variables, context, loop, trusted=trusted, received=received)
+    return Connection(sock, variables, context, loop, trusted=trusted, received=received)
+
+
+def may_begin_with_preface(context: ServerContext, *, trusted: bool, is_unix: bool) -> bool:
+    """Tell whether a plain connection may speak HTTP/2 by prior knowledge."""
+    return context.http2_connections is not None and (trusted or is_unix)
+
+
+def speaks_http2(sock: Any) -> bool:
+    """Tell whether a TLS client has chosen HTTP/2."""
+    return getattr(sock, "alpn", None) == ALPN_HTTP2
+
+
+class PrefaceReader:
+    """Has a new connection's place until its first bytes tell the protocol; one byte is enough for most requests."""
+
+    __slots__ = (
+        "__weakref__", "_deadline", "_is_registered", "_loop", "_on_protocol", "_received", "fd", "since", "sock", "tick",
+    )  # fmt: skip
+
+    def __init__(
+        self, sock: socket.socket, loop: Loop, timeout: float, on_protocol: OnProtocol, received: bytes
+    ) -> None:
+        """Begin with what has been received already; `timeout` in seconds, 0 for none."""
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.tick = 0
+        self.since = loop.now
+        self._loop = loop
+        self._deadline = loop.now + timeout if timeout else float("inf")
+        self._on_protocol = on_protocol
+        self._received = received
+        self._is_registered = False
+
+    def ready(self, events: int) -> None:
+        """Read, and decide as soon as the bytes allow it."""
+        if events or not self._received:
+            try:
+                data = self.sock.recv(65536)
+            except (BlockingIOError, InterruptedError):
+                self._wait()
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self.close()
+                return
+            self._received += data
+        received = self._received
+        if received[: len(PREFACE)] == PREFACE:
+            self._decide(is_http2=True)
+        elif PREFACE.startswith(received):
+            self._wait()
+        else:
+            self._decide(is_http2=False)
+
+    def _decide(self, *, is_http2: bool) -> None:
+        self._leave_loop()
+        self._on_protocol(is_http2, self._received)
+
+    def _wait(self) -> None:
+        if not self._is_registered:
+            self._loop.poller.register(self.fd, READ)
+            self._is_registered = True
+
+    def _leave_loop(self) -> None:
+        self._loop.forget(self)
+        if self._is_registered:
+            self._loop.poller.unregister(self.fd)
+            self._is_registered = False
+
+    def deadline(self) -> float:
+        """Return when the first bytes must have come."""
+        return self._deadline
+
+    def expire(self) -> None:
+        """Close."""
+        self.close()
+
+    def eviction(self) -> Eviction:
+        """Return when it may be closed for another client."""
+        return Eviction(UNFINISHED_RANK, self.since, self.since + HEAD_AGE)
+
+    def has_input(self) -> bool:
+        """Tell whether the client has sent something that has not been looked at yet."""
+        return is_readable(self.fd)
+
+    def evict(self) -> None:
+        """Close for another client's sake."""
+        self.close()
+
+    def begin_drain(self) -> None:
+        """Continue: the request may be on its way."""
+
+    def drain(self, before: float = float("inf")) -> None:
+        """Close if nothing has come since `before`."""
+        if self.since <= before and not self.has_input():
+            self.close()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._leave_loop()
+        close_client(self.sock)
+
+    def abandon(self) -> None:
+        """Close this process's copy of the socket after a fork."""
+        close_copy(self.sock)
+
+    def __repr__(self) -> str:
+        return f"<PrefaceReader fd={self.fd} received={len(self._received)}>"

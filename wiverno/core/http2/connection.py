@@ -1,0 +1,427 @@
+"""One client that speaks HTTP/2: socket ↔ frames, streams as exchanges, one output for all of them.
+
+    socket → ServerProtocol.receive → events → streams ──→ `ready` gives one complete exchange after the other
+    exchanges (any thread) → streams → ServerProtocol.output → socket
+
+`lock` guards the protocol object, the socket and the tables of streams. It is taken before the loop's `arming` and before
+a stream's `pending.lock`, never while one of them is held. Responses of requests that came together leave together: while
+further complete requests wait (`complete`), a finished response stays in the output; the last one, a thread that was
+handed a request, and a piece of a longer response flush it.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from wiverno.core.context import ServerContext
+from wiverno.core.http2.gateway import Http2Gateway, new_gateway
+from wiverno.core.http2.receiving import take_event
+from wiverno.core.http2.states import CLOSED, QUEUED, RECEIVING, RUNNING
+from wiverno.core.http2.stream import Stream
+from wiverno.core.http2.timeouts import connection_deadline, overdue_streams
+from wiverno.core.loop.event_loop import BlockingThreads, Loop
+from wiverno.core.loop.handlers import HEAD_AGE, IDLE_AGE, IDLE_RANK, UNFINISHED_RANK, Eviction
+from wiverno.core.loop.poller import READ, WRITE, is_readable
+from wiverno.core.net.closing import close_client, close_copy
+from wiverno.core.net.lingering_close import Lingering
+from wiverno.foreign_code import guarded_logger
+from wiverno.http2.connection import ServerProtocol
+from wiverno.http2.errors import ErrorCode
+from wiverno.http2.limits import Limits
+from wiverno.wsgi.environ import Environ
+
+logger = guarded_logger("wiverno")
+
+WOULD_BLOCK: Final = (BlockingIOError, InterruptedError)
+RECEIVE_SIZE: Final = 65536  # bytes of one recv
+MAX_READS: Final = 8  # recv calls before other connections have their turn
+FULL_READ: Final = 8192  # bytes: a shorter read means that the socket is empty, most probably
+MAX_UNSENT: Final = 131072  # bytes in the output and before the socket, above which streams keep what they have
+MAX_SPARE: Final = 16  # gateways kept for the next streams
+
+
+class Http2Connection:
+    """One client's connection. `ready`, `expire` and the eviction's methods are the leader's."""
+
+    __slots__ = (
+        "__weakref__", "_armed", "_drain_since", "_is_trusted", "_loop", "_partial_since", "_queued", "_received", "_spare",
+        "_unsent", "_waiting", "base", "complete", "context", "fd", "is_closed", "lock", "now", "protocol", "since",
+        "sock", "streams", "tick",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        sock: Any,
+        variables: Environ,
+        context: ServerContext,
+        loop: Loop,
+        *,
+        trusted: bool,
+        received: bytes = b"",
+    ) -> None:
+        """Take over a connected, non-blocking socket, plain or TLS; arguments as for HTTP/1.1's connection."""
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.tick = 0
+        self.context = context
+        self._loop = loop
+        self._is_trusted = trusted
+        self._received = received
+        self.now = self.since = loop.now
+        self._partial_since: float | None = loop.now  # the preface has not come
+        self._drain_since: float | None = None
+        variables["SERVER_PROTOCOL"] = "HTTP/2"
+        self.base = variables
+        self.lock = threading.RLock()
+        self.streams: dict[int, Stream] = {}
+        self.complete: deque[Stream] = deque()
+        limits = Limits(max_list_size=context.max_head, max_fields=context.max_fields)
+        self.protocol = ServerProtocol(loop.now, limits, prefix=context.url_prefix)
+        self._waiting: dict[Stream, None] = {}  # streams with output that waits, the longest waiting first
+        self._unsent: memoryview | None = None
+        self._queued = 0  # bytes in the output, as far as streams have put them there
+        self._spare: list[Http2Gateway] = []
+        self._armed = -1
+        self.is_closed = False
+        if context.http2_connections is not None:
+            context.http2_connections.add(self)
+
+    @property
+    def threads(self) -> BlockingThreads | None:
+        """The threads that run requests; None if the leader is the only one."""
+        return self._loop.thread_pool
+
+    # ---------------------------------------------------------------- receiving (leader)
+
+    def ready(self, events: int) -> Stream | None:
+        """Take an event; return an exchange whose request is complete, or None."""
+        if events or self._received or not self.complete:
+            self.now = self._loop.now
+            with self.lock:
+                if not self.is_closed and (events or self._received):
+                    self._receive()
+                if not self.is_closed:
+                    resumable = self._pump()
+                    self.flush(batch=bool(self.complete))
+                else:
+                    resumable = []
+            for stream in resumable:
+                stream.resume()
+            self.after_exchange()
+        return self._next_exchange()
+
+    def _next_exchange(self) -> Stream | None:
+        complete = self.complete
+        while complete:
+            stream = complete.popleft()
+            if complete:
+                self._loop.ready.append((self.fd, 0))  # go on with the next one, after other connections
+            if stream.state == QUEUED:
+                stream.move(RUNNING)
+                return stream
+        return None
+
+    def _receive(self) -> None:
+        """Read what has come and act on it (lock held)."""
+        for _ in range(MAX_READS):
+            data, self._received = self._received, b""
+            if not data:
+                try:
+                    data = self.sock.recv(RECEIVE_SIZE)
+                except WOULD_BLOCK:
+                    break
+                except OSError as error:
+                    self._report(error)
+                    self._close()
+                    return
+                if not data:
+                    self._close()
+                    return
+            self.since = self.now
+            for event in self.protocol.receive(data, self.now):
+                take_event(self, event)
+            if self.is_closed:
+                return
+            if self.protocol.fault is not None:
+                self._end_for_fault()
+                return
+            if len(data) < FULL_READ:
+                break
+        self._note_partial()
+
+    def _note_partial(self) -> None:
+        """Start or stop the clock of a frame, a field block or a preface that is incomplete (lock held)."""
+        protocol = self.protocol
+        if protocol.has_preface and not protocol.is_mid_frame:
+            self._partial_since = None
+        elif self._partial_since is None:
+            self._partial_since = self.now
+            self._loop.watch(self, self.deadline())
+
+    def open_stream(self, stream_id: int, environ: Environ) -> Stream:
+        """Make a stream for a request (lock held)."""
+        gateway = self._spare.pop() if self._spare else new_gateway(self.context, trusted=self._is_trusted)
+        environ.update(gateway.own_variables)
+        stream = self.streams[stream_id] = Stream(self, stream_id, environ, gateway)
+        gateway.sink = stream
+        return stream
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the peer is a trusted proxy."""
+        return self._is_trusted
+
+    def watch(self) -> None:
+        """Have the loop look at the deadlines again, for there may be an earlier one."""
+        self._loop.watch(self, self.deadline())
+
+    # ---------------------------------------------------------------- sending (any thread, lock held)
+
+    def has_room(self) -> bool:
+        """Tell whether streams may put more into the output."""
+        return self._unsent is None and self._queued <= MAX_UNSENT
+
+    def note_queued(self, count: int) -> None:
+        """Count bytes that a stream has put into the output."""
+        self._queued += count
+
+    def note_waiting(self, stream: Stream) -> None:
+        """Remember that a stream has output that waits."""
+        self._waiting[stream] = None
+
+    def pump(self, stream: Stream) -> None:
+        """Send what one stream has waiting, as far as that is possible now."""
+        if self.has_room():
+            stream.send_some()
+            if stream.pending is None:
+                self._waiting.pop(stream, None)
+
+    def _pump(self) -> list[Stream]:
+        """Send what streams have waiting, in turns; return those whose iteration may go on."""
+        resumable: list[Stream] = []
+        waiting = self._waiting
+        for stream in list(waiting):
+            if not self.has_room():
+                break
+            if stream.send_some():
+                resumable.append(stream)
+            waiting.pop(stream, None)
+            if stream.pending is not None:
+                waiting[stream] = None  # behind the others
+        return resumable
+
+    def flush(self, *, batch: bool) -> None:
+        """Send what the output holds; with `batch` only if no further complete request waits.
+
+        What is left makes the poller tell when there is room.
+        """
+        if self.is_closed or (batch and self.complete):
+            return
+        output = self.protocol.output
+        try:
+            while True:
+                unsent = self._unsent
+                if unsent is None:
+                    if not output:
+                        break
+                    unsent = memoryview(output.take())
+                    self._queued = 0
+                sent = self.sock.send(unsent)
+                self.since = time.monotonic()
+                self._unsent = unsent[sent:] if sent < len(unsent) else None
+        except WOULD_BLOCK:
+            self._unsent = unsent
+        except OSError as error:
+            self._report(error)
+            self._close()
+            return
+        self._arm()
+
+    def flush_soon(self) -> None:
+        """Have the leader flush; called with or without any lock."""
+        self._loop.post(self.fd)
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """Have the leader call something without the lock."""
+        self._loop.ask(call)
+
+    def _arm(self) -> None:
+        interest = READ if self._unsent is None and not self._waiting_for_transport() else READ | WRITE
+        if interest == self._armed:
+            return
+        with self._loop.arming:
+            if self._armed < 0:
+                self._loop.poller.register(self.fd, interest)
+            else:
+                self._loop.poller.arm(self.fd, interest)
+            self._armed = interest
+
+    def _waiting_for_transport(self) -> bool:
+        """Tell whether a stream could send if only the socket had room."""
+        output = self.protocol.output
+        return any(output.room(stream.stream_id) for stream in self._waiting)
+
+    # ---------------------------------------------------------------- streams that end (lock held)
+
+    def forget_stream(self, stream: Stream) -> None:
+        """Take a stream out of the tables; its gateway serves the next one."""
+        stream.state = CLOSED
+        self._waiting.pop(stream, None)
+        if self.streams.pop(stream.stream_id, None) is not None:
+            self.since = self.now
+            if len(self._spare) < MAX_SPARE and stream.has_free_gateway and stream.gateway.is_reusable:
+                self._spare.append(stream.gateway)
+
+    def drop_stream(self, stream: Stream) -> None:
+        """Close a stream; if a thread runs its request, it is forgotten when that has finished."""
+        is_running = stream.state == RUNNING
+        stream.abandon()
+        if not is_running:
+            stream.close_body()
+            self.release(stream)
+
+    def release(self, stream: Stream) -> None:
+        """Note that the request of a stream that is closed runs no longer."""
+        self.protocol.release(stream.stream_id)
+        self.forget_stream(stream)
+
+    def after_exchange(self) -> None:
+        """Close if that was the last exchange of a connection that drains (without the lock)."""
+        if self._drain_since is not None and not self.streams:
+            with self.lock:
+                if not self.is_closed and self.protocol.is_drained and self._unsent is None:
+                    self._close(lingers=True)
+
+    def _end_for_fault(self) -> None:
+        """Send GOAWAY, say why in the log, and close."""
+        fault = self.protocol.fault
+        assert fault is not None
+        level = logging.WARNING if fault.code == ErrorCode.ENHANCE_YOUR_CALM else logging.INFO
+        client = self.base.get("REMOTE_ADDR", "-")
+        logger.log(level, "HTTP/2 connection of %s ended: %s (%s)", client, fault.reason, ErrorCode(fault.code).name)
+        for stream in list(self.streams.values()):
+            self.drop_stream(stream)
+        self.flush(batch=False)
+        if not self.is_closed:
+            self._close(lingers=True)
+
+    # ---------------------------------------------------------------- the end
+
+    def close(self) -> None:
+        """Close the socket and give back what the connection holds; harmless when done before."""
+        with self.lock:
+            self._close()
+
+    def _close(self, *, lingers: bool = False) -> None:
+        if self.is_closed:
+            return
+        self.is_closed = True
+        for stream in list(self.streams.values()):
+            self.drop_stream(stream)
+        self.complete.clear()
+        self._loop.forget(self)
+        if self.context.http2_connections is not None:
+            self.context.http2_connections.discard(self)
+        is_registered = self._armed >= 0
+        self._armed = -1
+        self.base.clear()
+        if lingers:
+            try:
+                Lingering(self.sock, self._loop, is_registered=is_registered)
+                return
+            except OSError:
+                pass
+        if is_registered:
+            self._loop.poller.unregister(self.fd)
+        close_client(self.sock)
+
+    def _report(self, error: OSError) -> None:
+        if self.context.log_socket_errors and not isinstance(error, ConnectionError):
+            logger.warning("Socket error: %s", error)
+
+    def is_gone(self) -> bool:
+        """Tell whether the client has closed the connection."""
+        return self.is_closed
+
+    # ---------------------------------------------------------------- deadlines, drain and eviction (leader)
+
+    def deadline(self) -> float:
+        """Return when something of this connection expires, in monotonic seconds."""
+        return connection_deadline(self, self._partial_since)
+
+    def expire(self) -> None:
+        """Act on the deadlines that have passed."""
+        self.now = now = self._loop.now
+        if self._partial_since is not None and self.deadline() <= now and not self.streams:
+            self._give_up("a frame did not arrive in time")
+            return
+        for stream in overdue_streams(self, now):
+            if stream.state == RECEIVING:
+                stream.answer(408, "the request's body did not come in time")
+            else:
+                with self.lock:
+                    self.protocol.output.reset(stream.stream_id, ErrorCode.CANCEL)
+                    self.drop_stream(stream)
+                    self.flush(batch=False)
+        if not self.streams and self.deadline() <= now:
+            self._give_up("", ErrorCode.NO_ERROR)
+        elif not self.is_closed:
+            self.watch()
+
+    def _give_up(self, reason: str, code: ErrorCode = ErrorCode.ENHANCE_YOUR_CALM) -> None:
+        with self.lock:
+            self.protocol.terminate(code, reason)
+            self.flush(batch=False)
+            self._close()
+
+    def begin_drain(self) -> None:
+        """Ask the client to open no more streams (RFC 9113 §6.8)."""
+        with self.lock:
+            self._drain_since = self._loop.now
+            self.protocol.begin_drain()
+            self.flush(batch=False)
+
+    def drain(self, before: float = float("inf")) -> None:
+        """Tell the last stream that is served, if the client had a moment to learn of it; close when none is left."""
+        with self.lock:
+            if self.is_closed:
+                return
+            if self._drain_since is None or self._drain_since <= before:
+                self.protocol.end_drain()
+                self._drain_since = self._drain_since or self._loop.now
+                self.flush(batch=False)
+        self.after_exchange()
+
+    def eviction(self) -> Eviction | None:
+        """Return when and in which order it may be closed for another client; None while it has streams."""
+        if self._partial_since is not None and not self.streams:
+            return Eviction(UNFINISHED_RANK, self._partial_since, self._partial_since + HEAD_AGE)
+        if self.streams:
+            return None
+        return Eviction(IDLE_RANK, self.since, self.since + IDLE_AGE)
+
+    def evict(self) -> None:
+        """Close for another client's sake."""
+        self._give_up("", ErrorCode.NO_ERROR)
+
+    def has_input(self) -> bool:
+        """Tell whether the client has sent something that has not been looked at yet."""
+        pending: Callable[[], int] | None = getattr(self.sock, "pending", None)
+        return is_readable(self.fd) or bool(pending is not None and pending())
+
+    def abandon(self) -> None:
+        """Close this process's copy of the socket after a fork."""
+        close_copy(self.sock)
+
+    def record_error_response(self, stream: Stream, environ: Environ | None, status: int, length: int) -> None:
+        """Put one of the server's own responses into the access log."""
+        recorder = self.context.recorder
+        if recorder is not None:
+            recorder.record_error_response(environ or stream.environ or self.base, status, length)
+
+    def __repr__(self) -> str:
+        state = "closed" if self.is_closed else "open"
+        return f"<Http2Connection fd={self.fd} {state} streams={len(self.streams)} complete={len(self.complete)}>"

@@ -1,0 +1,431 @@
+"""One stream: an exchange that the threads run, and the sink that its gateway writes to.
+
+A response that is complete and fits into the windows leaves with one call. What does not leave waits in `pending`, which
+the leader sends on as windows open and the transport drains; above the high-water mark the producer waits, with one
+thread the iteration is suspended, all as in HTTP/1.1. The connection's lock guards everything here that two threads may
+meet in; `pending` has a lock of its own, taken after it.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Final, Protocol
+
+from wiverno.core.context import ServerContext
+from wiverno.core.http2.gateway import Http2Gateway
+from wiverno.core.http2.states import CLOSED, MOVES, NAMES, RECEIVING, RUNNING, SENDING, SUSPENDED
+from wiverno.core.loop.event_loop import BlockingThreads
+from wiverno.core.net.buffers import BodyBuffer, FileSegment, Pending
+from wiverno.foreign_code import guarded_logger
+from wiverno.http2.connection import ServerProtocol
+from wiverno.http2.errors import ErrorCode
+from wiverno.http2.sending import GONE
+from wiverno.wsgi.environ import Environ
+from wiverno.wsgi.file_wrapper import FileWrapper
+from wiverno.wsgi.gateway import BROKEN
+from wiverno.wsgi.gateway import SUSPENDED as IS_SUSPENDED
+from wiverno.wsgi.sink import ClientDisconnected
+
+logger = guarded_logger("wiverno")
+
+TURN: Final = 65536  # bytes of one stream before others have their turn
+
+
+class StreamOwner(Protocol):
+    """What a stream needs of its connection; `lock` guards all but `flush_soon`, `is_gone` and `after_exchange`."""
+
+    context: ServerContext
+
+    @property
+    def lock(self) -> AbstractContextManager[Any, Any]:
+        """Guards the connection; reentrant."""
+
+    now: float
+    protocol: ServerProtocol
+
+    @property
+    def threads(self) -> BlockingThreads | None:
+        """The threads that run requests; None if the leader is the only one."""
+
+    def has_room(self) -> bool:
+        """Tell whether streams may put more into the output."""
+
+    def note_queued(self, count: int) -> None:
+        """Count bytes that were put into the output."""
+
+    def note_waiting(self, stream: "Stream") -> None:
+        """Remember that a stream has output that waits."""
+
+    def pump(self, stream: "Stream") -> None:
+        """Send what a stream has waiting, as far as that is possible now."""
+
+    def flush(self, *, batch: bool) -> None:
+        """Send what the output holds; with `batch` only if no further complete request waits."""
+
+    def flush_soon(self) -> None:
+        """Have the leader flush."""
+
+    def forget_stream(self, stream: "Stream") -> None:
+        """Take a stream that has ended out of the tables."""
+
+    def release(self, stream: "Stream") -> None:
+        """Note that the request of a closed stream runs no longer, and forget the stream."""
+
+    def is_gone(self) -> bool:
+        """Tell whether the client has closed the connection."""
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """Have the leader call something without the lock."""
+
+    def after_exchange(self) -> None:
+        """Close the connection if that was the last exchange of one that drains."""
+
+    def record_error_response(self, stream: "Stream", environ: Environ | None, status: int, length: int) -> None:
+        """Put one of the server's own responses into the access log."""
+
+
+class Stream:
+    """One exchange of a connection.
+
+    Attributes:
+        stream_id: its identifier on the wire.
+        environ: the request's, until the application is called.
+        gateway: calls the application.
+        state: see `states`.
+        body: the request's body as it comes.
+        since: when something was received or sent last, monotonic seconds.
+        started: when the body began.
+        pending: response bytes that wait.
+    """
+
+    __slots__ = (
+        "_connection", "_is_complete", "_is_handed_off", "block", "body", "environ", "gateway", "has_free_gateway", "lock", "needs_finish",
+        "pending", "since", "started", "state", "stream_id",
+    )  # fmt: skip
+
+    def __init__(self, connection: StreamOwner, stream_id: int, environ: Environ, gateway: Http2Gateway) -> None:
+        self._connection = connection
+        self._is_complete = False  # the gateway has given its last byte
+        self.stream_id = stream_id
+        self.environ = environ
+        self.gateway = gateway
+        self.block = b""
+        """The response's field block, until it is sent."""
+        self.body: BodyBuffer | None = None
+        self._is_handed_off = False
+        self.needs_finish = True
+        self.lock: AbstractContextManager[object, Any] = gateway.lock
+        self.has_free_gateway = True  # another stream may have it after this one
+        self.pending: Pending | None = None
+        self.since = self.started = connection.now
+        self.state = RECEIVING
+
+    def move(self, state: int) -> None:
+        """Change the state (lock held)."""
+        assert state in MOVES[self.state], f"{NAMES[self.state]} → {NAMES[state]}"
+        self.state = state
+
+    # ---------------------------------------------------------------- the exchange (leader, or the thread that runs it)
+
+    def hand_off(self) -> None:
+        """The request is run by a thread that does not lead: what has been put together must leave now."""
+        self._is_handed_off = True
+        self._connection.flush_soon()
+
+    hand_off_locked = hand_off
+
+    def finish_response(self, outcome: int) -> None:
+        """Go on after the gateway; `outcome` is what it returned. CLOSE and KEEP mean the same: the stream ends."""
+        connection = self._connection
+        if outcome != IS_SUSPENDED:
+            self.close_body()
+        with connection.lock:
+            if self.state == CLOSED:
+                connection.release(self)
+                return
+            if outcome == BROKEN:
+                self.reset(ErrorCode.INTERNAL_ERROR)
+                connection.release(self)
+            elif outcome == IS_SUSPENDED:
+                self.move(SUSPENDED)
+            else:
+                self._is_complete = True
+                if self.pending is None:
+                    self._end()
+                else:
+                    self.move(SENDING)
+            connection.flush(batch=not self._is_handed_off)
+        connection.after_exchange()
+
+    def answer(self, status: int, detail: str, retry_after: int = 0, environ: Environ | None = None) -> None:
+        """Send one of the server's own responses; `retry_after` in seconds."""
+        connection = self._connection
+        block, content = self.gateway.encode_error(status, detail, retry_after)
+        connection.record_error_response(self, environ, status, len(content))
+        self.close_body()
+        with connection.lock:
+            if self.state == CLOSED:
+                connection.release(self)
+                return
+            if self.gateway.method == "HEAD" or self.environ.get("REQUEST_METHOD") == "HEAD":
+                content = b""
+            self.block = block
+            try:
+                self._send([content], last=True)
+            except ClientDisconnected:
+                pass
+            self._is_complete = True
+            if self.pending is None:
+                self._end()
+            else:
+                self.move(SENDING)
+            connection.flush(batch=False)
+        connection.after_exchange()
+
+    def close(self) -> None:
+        """End the stream because of an error of ours."""
+        with self._connection.lock:
+            self.reset(ErrorCode.INTERNAL_ERROR)
+            self._connection.release(self)
+            self._connection.flush(batch=False)
+
+    def reset(self, code: ErrorCode) -> None:
+        """Send RST_STREAM and drop what waits (lock held); a thread that runs the request learns of it by itself."""
+        if self.state != CLOSED:
+            self._connection.protocol.output.reset(self.stream_id, code)
+            self.abandon()
+
+    def close_body(self) -> None:
+        """Give back what the request's body holds."""
+        body, self.body = self.body, None
+        if body is not None:
+            body.close()
+
+    def _end(self) -> None:
+        """End the stream on the wire and leave the connection's table (lock held)."""
+        output = self._connection.protocol.output
+        if self.block:
+            output.headers(self.stream_id, self.block, ends=True)
+            self.block = b""
+        else:
+            output.data(self.stream_id, b"", ends=True)  # GONE if the last byte has ended it
+        if self.stream_id in self._connection.protocol.streams.live:
+            # The client still sends: it may stop (RFC 9113 §8.1).
+            output.reset(self.stream_id, ErrorCode.NO_ERROR)
+        self._connection.forget_stream(self)
+
+    # ---------------------------------------------------------------- the sink (the thread that runs the request)
+
+    def write(self, data: bytes, last: bool = False) -> bool:
+        """Send or keep `data`; False asks the gateway to suspend the iteration (one-threaded servers only)."""
+        return self._write([data], last=last)
+
+    def write_pieces(self, pieces: list[bytes], last: bool = False) -> bool:
+        """Send or keep several pieces."""
+        return self._write([piece for piece in pieces if piece], last=last)
+
+    def send_informational(self, block: bytes) -> None:
+        """Send an interim response's field block."""
+        connection = self._connection
+        with connection.lock:
+            self._require_open()
+            connection.protocol.output.informational(self.stream_id, block)
+            connection.flush(batch=False)
+
+    def write_file(self, file: FileWrapper, descriptor: int, offset: int, count: int) -> None:
+        """Send a part of a regular file; the file is closed whatever happens."""
+        segment = FileSegment(descriptor, offset, count, file.close)
+        connection = self._connection
+        try:
+            with connection.lock:
+                self._require_open()
+                self._keep([segment])
+                connection.pump(self)
+                connection.flush(batch=False)
+        except BaseException:
+            segment.close()
+            raise
+
+    def is_handed_off(self) -> bool:
+        """Tell whether the request runs in a thread that does not lead."""
+        return self._is_handed_off
+
+    def is_disconnected(self) -> bool:
+        """Tell whether the stream or its connection is gone."""
+        return self.state == CLOSED or self._connection.is_gone()
+
+    def _write(self, pieces: list[Any], *, last: bool) -> bool:
+        connection = self._connection
+        with connection.lock:
+            self._require_open()
+            self._send(pieces, last=last)
+            if not last:
+                connection.flush(batch=False)  # a piece leaves at once (PEP 3333, "Buffering and Streaming")
+            pending = self.pending
+        if last or pending is None:
+            return True
+        if not connection.context.is_threaded:
+            return pending.size <= connection.context.outbuf_overflow
+        if pending.size > connection.context.high_water:
+            self._wait_for_reader(pending)
+        return True
+
+    def _require_open(self) -> None:
+        if self.state == CLOSED:
+            raise ClientDisconnected("the client has reset the stream or closed the connection")
+
+    def _send(self, pieces: list[Any], *, last: bool) -> None:
+        """Put as much as the windows and the transport take into the output, keep the rest (lock held)."""
+        output = self._connection.protocol.output
+        self.since = time.monotonic() if self._is_handed_off else self._connection.now
+        if self.pending is None and self._connection.has_room():
+            if self.block and last and len(pieces) == 1:
+                block, self.block = self.block, b""
+                taken = output.respond(self.stream_id, block, pieces[0])
+                if taken == GONE:
+                    raise ClientDisconnected("the stream is gone")
+                self._connection.note_queued(taken + len(block))
+                if taken < len(pieces[0]):
+                    self._keep([memoryview(pieces[0])[taken:]])
+                return
+            self._send_block()
+            while pieces:
+                taken = output.data(self.stream_id, pieces[0], ends=False)
+                if taken == GONE:
+                    raise ClientDisconnected("the stream is gone")
+                self._connection.note_queued(taken)
+                if taken < len(pieces[0]):
+                    pieces[0] = memoryview(pieces[0])[taken:]
+                    break
+                del pieces[0]
+        else:
+            self._send_block()
+        self._keep(pieces)
+
+    def _send_block(self) -> None:
+        """Send the field block if it has not been sent (lock held)."""
+        if self.block:
+            block, self.block = self.block, b""
+            if self._connection.protocol.output.headers(self.stream_id, block, ends=False) == GONE:
+                raise ClientDisconnected("the stream is gone")
+
+    def _keep(self, pieces: list[Any]) -> None:
+        """Keep what does not leave now (lock held)."""
+        if not any(len(piece) if not isinstance(piece, FileSegment) else piece.count for piece in pieces):
+            return
+        pending = self.pending
+        if pending is None:
+            pending = self.pending = Pending(self._connection.context.outbuf_overflow, time.monotonic())
+            self._connection.note_waiting(self)
+        with pending.lock:
+            for piece in pieces:
+                if isinstance(piece, FileSegment):
+                    pending.add_file(piece)
+                else:
+                    pending.add(piece)
+
+    def _wait_for_reader(self, pending: Pending) -> None:
+        """Hold the producing thread up until the client has taken half of what waits; another one takes its place."""
+        threads = self._connection.threads
+        assert threads is not None  # a server of one thread never waits
+        threads.begin_blocking()
+        try:
+            pending.wait_below(self._connection.context.high_water // 2)
+        finally:
+            threads.end_blocking()
+        if pending.is_broken:
+            raise ClientDisconnected("the client has reset the stream or closed the connection")
+
+    # ---------------------------------------------------------------- what waits (leader, lock held)
+
+    def send_some(self) -> bool:
+        """Send a turn's worth of what waits; return whether the gateway may go on or the stream is complete."""
+        pending = self.pending
+        if pending is None:
+            return False
+        before = pending.sent
+        is_cut = False
+        with pending.lock:
+            try:
+                self._send_block()
+                pending.flush(_Window(self), plain=False)  # type: ignore[arg-type]
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                logger.info("Stream %d was cut: %s", self.stream_id, error)
+                is_cut = True
+            pending.lock.notify_all()
+            if pending.sent > before:
+                self.since = self._connection.now
+            if not pending.size and not is_cut:
+                pending.is_retired = True
+                self.pending = None
+        if is_cut:
+            was_sending = self.state == SENDING
+            self.reset(ErrorCode.INTERNAL_ERROR)
+            if was_sending:
+                self._connection.release(self)
+            return False
+        if self.pending is None and self._is_complete:
+            self._end()
+            return False
+        return self.state == SUSPENDED and pending.size <= self._connection.context.outbuf_overflow // 2
+
+    def resume(self) -> None:
+        """Go on with a suspended iteration (leader, without the lock)."""
+        if self.state == SUSPENDED:
+            self.move(RUNNING)
+            self.finish_response(self.gateway.resume())
+
+    def abandon(self) -> None:
+        """Close and drop what waits (lock held)."""
+        was_suspended = self.state == SUSPENDED
+        self.state = CLOSED
+        pending, self.pending = self.pending, None
+        if pending is not None:
+            with pending.lock:
+                pending.close()
+        if was_suspended:
+            # The body's close() is the application's: it is called without the lock.
+            self.has_free_gateway = False
+            self._connection.call_soon(self.gateway.abandon)
+
+    def is_gone(self) -> bool:
+        """Tell whether the stream is closed."""
+        return self.state == CLOSED
+
+    def __repr__(self) -> str:
+        waits = self.pending.size if self.pending is not None else 0
+        return f"<Stream {self.stream_id} {NAMES[self.state]} waiting={waits}>"
+
+
+class _Window:
+    """What `Pending.flush` takes for a socket: one stream's part of the output, a turn's worth of it."""
+
+    __slots__ = ("_left", "_stream", "pending")
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._left = TURN
+        self.pending = 0  # as TLS sockets have it: the kernel can't copy a file here
+
+    def send(self, data: bytes | memoryview) -> int:
+        """Put bytes into frames; return how many.
+
+        Raises:
+            BlockingIOError: the windows are closed, or the turn is over.
+            ClientDisconnected: the stream is gone.
+        """
+        stream = self._stream
+        connection = stream._connection
+        if not self._left or not connection.has_room():
+            raise BlockingIOError
+        piece = bytes(data[: self._left])  # a copy: the spool and the application's buffer may change before it leaves
+        taken = connection.protocol.output.data(stream.stream_id, piece, ends=False)
+        if taken == GONE:
+            raise ClientDisconnected("the stream is gone")
+        if not taken:
+            raise BlockingIOError
+        self._left -= taken
+        connection.note_queued(taken)
+        return taken
