@@ -15,6 +15,8 @@ OTHERS = {
     "configparser, pydantic, ast, sys": "optionxform model_config visit_Attribute dont_write_bytecode",
     "plaster": "get_sections get_settings get_wsgi_app get_wsgi_filter get_wsgi_server setup_logging",
     "reprlib": "repr_dict maxdict maxlevel maxlist maxother maxset maxstring maxtuple",
+    "complete tables of HTTP/2": "SETTINGS_TIMEOUT CONNECT_ERROR INADEQUATE_SECURITY HTTP_1_1_REQUIRED PRIORITY "
+    "PUSH_PROMISE RESET",
     "waitress's servers": "active_channels handle_close log_info maintenance pull_trigger task_dispatcher",
 }
 """Names that another library or its users read, by whose they are."""

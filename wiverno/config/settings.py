@@ -85,7 +85,7 @@ class Adjustments(OperationsSettings):
     )
     http2: Annotated[bool, types.boolean()] = setting(
         False,
-        "Speak HTTP/2 too: over TLS where the client chooses it, and in clear with trusted proxies and on Unix sockets.",
+        "Speak HTTP/2 too: over TLS if the client chooses it, in clear with trusted proxies and on Unix sockets.",
         "Listening",
     )
     connection_limit: Annotated[int, types.integer(1)] = setting(

@@ -77,12 +77,6 @@ class Output:
         self._answers = 0
         return data
 
-    def take_pieces(self) -> list[bytes | memoryview]:
-        """Take all that waits, for a vectored write; content of more than one frame is not copied."""
-        frames, self._frames = self._frames, []
-        self._answers = 0
-        return frames
-
     # ---------------------------------------------------------------- responses
 
     def respond(self, stream_id: int, block: bytes, content: bytes) -> int:
@@ -171,15 +165,6 @@ class Output:
                 self._frames.append(frame(DATA, END_STREAM, stream_id))
             self._end(stream)
         return room
-
-    def trailers(self, stream_id: int, block: bytes) -> int:
-        """Send a trailer section, which ends the stream; return 0, or GONE."""
-        stream = self._streams.live.get(stream_id)
-        if stream is None or not stream.has_response or MOVES[stream.state][SEND_DATA] == ILLEGAL:
-            return GONE
-        self._frames.append(headers_frames(stream_id, block, ends=True, max_size=self.peer.max_frame_size))
-        self._end(stream)
-        return 0
 
     def room(self, stream_id: int) -> int:
         """Return how many bytes the windows take now, 0 for a stream that is gone."""

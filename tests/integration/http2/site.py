@@ -68,7 +68,8 @@ class Site:
 
     def file(self, environ: dict[str, Any], start_response: Callable[..., Any], rest: str) -> Iterable[bytes]:
         start_response("200 OK", [])
-        wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](Path("/" + rest).open("rb"))
+        file = Path("/" + rest).open("rb")  # noqa: SIM115 - the server closes it
+        wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](file)
         return wrapped
 
     def write(self, environ: dict[str, Any], start_response: Callable[..., Any], rest: str) -> list[bytes]:

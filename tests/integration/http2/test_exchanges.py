@@ -192,14 +192,14 @@ def test_a_body_that_is_too_large_is_refused_and_the_connection_goes_on() -> Non
 
 
 def test_the_queue_is_bounded() -> None:
-    with served_with(threads=1, mode="threaded", queue_size=2) as (site, client):
-        first = client.request("/hold")
-        wait_until(lambda: "hold" in site.entered)
+    with served_with(threads=2, queue_size=2) as (site, client):
+        first, second = client.request("/hold"), client.request("/hold")
+        wait_until(lambda: site.entered.count("hold") == 2)
         others = [client.request("/hello") for _ in range(6)]
         while not any(client.answers[stream].is_complete for stream in others):
             client.receive()  # what the queue has no room for is refused while the thread is held
         site.released.set()
-        answers = client.wait(first, *others)
+        answers = client.wait(first, second, *others)
         statuses = [answer.status for answer in answers]
         assert statuses[0] == "200"
         assert "503" in statuses

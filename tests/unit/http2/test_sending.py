@@ -74,16 +74,6 @@ def test_streamed_response() -> None:
     assert output.data(1, b"late", ends=True) == GONE
 
 
-def test_trailers() -> None:
-    """A trailer section ends the stream."""
-    protocol = asked()
-    assert protocol.output.trailers(1, b"x") == GONE
-    protocol.output.headers(1, BLOCK, ends=False)
-    assert protocol.output.trailers(1, b"x") == 0
-    assert sent(protocol)[-1] == (HEADERS, END_HEADERS | END_STREAM, 1, b"x")
-    assert protocol.output.trailers(1, b"x") == GONE
-
-
 def test_windows() -> None:
     """Content is cut to the smaller window; the rest follows when it opens, the longest waiting first."""
     protocol = asked({Setting.INITIAL_WINDOW_SIZE: 40000}, 1, 3)
@@ -193,16 +183,3 @@ def test_stream_that_was_reset_while_it_waited() -> None:
     protocol.receive(reset_frame(5, ErrorCode.CANCEL), 0.0)
     assert not protocol.output.blocked
     assert protocol.receive(window_update_frame(0, 100000), 0.0) == []
-
-
-def test_pieces() -> None:
-    """A vectored write gets the same bytes, and content of many frames is not copied."""
-    protocol = asked({Setting.INITIAL_WINDOW_SIZE: 65535})
-    content = bytes(range(256)) * 128
-    protocol.output.respond(1, BLOCK, content)
-    size = protocol.output.size
-    pieces = protocol.output.take_pieces()
-    assert sum(map(len, pieces)) == size
-    assert {piece.obj is content for piece in pieces if isinstance(piece, memoryview)} == {True}
-    assert b"".join(payload for kind, _, _, payload in frames(b"".join(pieces)) if kind == DATA) == content
-    assert not protocol.output

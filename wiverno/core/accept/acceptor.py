@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from wiverno.core.accept.idle_eviction import LOG_INTERVAL, RETRY, IdleEvictor
-from wiverno.core.accept.protocols import PrefaceReader, may_begin_with_preface, new_connection, speaks_http2
+from wiverno.core.accept.protocols import ALPN_HTTP2, PrefaceReader, may_begin_with_preface, new_connection
 from wiverno.core.context import ServerContext
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.handlers import Client
@@ -138,7 +138,7 @@ class Acceptor:
 
         def on_secured(secure: Any, facts: Environ) -> None:
             variables.update(facts)
-            self._begin(secure, variables, host, b"")
+            self._begin(secure, variables, host, b"", protocol=secure.alpn)
 
         def answer_plain(beginning: bytes) -> bytes:
             return context.error_response(400, PLAIN_HTTP, describe_partial(peer, beginning))
@@ -146,8 +146,10 @@ class Acceptor:
         timeout = context.header_timeout
         self._enter(Handshake(sock, self._loop, context.tls, timeout, on_secured, answer_plain), READ)
 
-    def _begin(self, sock: socket.socket, variables: Environ, host: str, received: bytes) -> None:
-        """Make the connection; `received` came after the PROXY protocol's preamble."""
+    def _begin(
+        self, sock: socket.socket, variables: Environ, host: str, received: bytes, protocol: str | None = None
+    ) -> None:
+        """Make the connection; `received` came after the PROXY preamble, `protocol` was chosen in the TLS handshake."""
         policy = self.context.policy
         trusted = policy is not None and policy.trusts(host)
 
@@ -160,7 +162,7 @@ class Acceptor:
 
         if self.context.http2_connections is None:
             begin(False, received)
-        elif speaks_http2(sock):
+        elif protocol == ALPN_HTTP2:
             begin(True, received)
         elif may_begin_with_preface(self.context, trusted=trusted, is_unix=self._listener.is_unix):
             reader = PrefaceReader(sock, self._loop, self.context.header_timeout, begin, received)

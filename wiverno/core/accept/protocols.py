@@ -1,8 +1,8 @@
 """Which protocol a new connection speaks, and the connection that speaks it: the one place that knows them all.
 
-Over TLS the client chooses by ALPN during the handshake. On a plain socket HTTP/2 begins with a preface of 24 bytes that
-no HTTP/1.1 request begins with ("prior knowledge", RFC 9113 §3.3, §3.4); it is looked for only where it is allowed, at
-trusted proxies and on Unix sockets, and before a connection exists, so that HTTP/1.1 has no branch for it.
+Over TLS the client chooses by ALPN during the handshake. On a plain socket HTTP/2 begins with a preface of 24 bytes
+that no HTTP/1.1 request begins with ("prior knowledge", RFC 9113 §3.3, §3.4). It is looked for only where it is
+allowed, at trusted proxies and on Unix sockets, and before a connection exists: HTTP/1.1 has no branch for it.
 """
 
 import socket
@@ -47,16 +47,12 @@ def may_begin_with_preface(context: ServerContext, *, trusted: bool, is_unix: bo
     return context.http2_connections is not None and (trusted or is_unix)
 
 
-def speaks_http2(sock: Any) -> bool:
-    """Tell whether a TLS client has chosen HTTP/2."""
-    return getattr(sock, "alpn", None) == ALPN_HTTP2
-
-
 class PrefaceReader:
     """Has a new connection's place until its first bytes tell the protocol; one byte is enough for most requests."""
 
     __slots__ = (
-        "__weakref__", "_deadline", "_is_registered", "_loop", "_on_protocol", "_received", "fd", "since", "sock", "tick",
+        "__weakref__", "_deadline", "_is_registered", "_loop", "_on_protocol", "_received", "fd", "since",
+        "sock", "tick",
     )  # fmt: skip
 
     def __init__(

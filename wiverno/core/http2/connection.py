@@ -3,17 +3,14 @@
     socket → ServerProtocol.receive → events → streams ──→ `ready` gives one complete exchange after the other
     exchanges (any thread) → streams → ServerProtocol.output → socket
 
-`lock` guards the protocol object, the socket and the tables of streams. It is taken before the loop's `arming` and before
-a stream's `pending.lock`, never while one of them is held. Responses of requests that came together leave together: while
-further complete requests wait (`complete`), a finished response stays in the output; the last one, a thread that was
-handed a request, and a piece of a longer response flush it.
+`lock` guards the protocol object, the socket and the tables of streams. It is taken before the loop's `arming` and
+before a stream's `pending.lock`, never while one of them is held. Responses of requests that came together leave
+together: while further complete requests wait (`complete`), a finished response stays in the output; the last one, a
+thread that was handed a request, and a piece of a longer response flush it.
 """
 
 import logging
-import threading
-import time
 from collections import deque
-from collections.abc import Callable
 from typing import Any, Final
 
 from wiverno.core.context import ServerContext
@@ -22,10 +19,10 @@ from wiverno.core.http2.receiving import take_event
 from wiverno.core.http2.states import CLOSED, QUEUED, RECEIVING, RUNNING
 from wiverno.core.http2.stream import Stream
 from wiverno.core.http2.timeouts import connection_deadline, overdue_streams
-from wiverno.core.loop.event_loop import BlockingThreads, Loop
+from wiverno.core.http2.transport import UNREGISTERED, WOULD_BLOCK, Http2Transport
+from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.handlers import HEAD_AGE, IDLE_AGE, IDLE_RANK, UNFINISHED_RANK, Eviction
-from wiverno.core.loop.poller import READ, WRITE, is_readable
-from wiverno.core.net.closing import close_client, close_copy
+from wiverno.core.net.closing import close_client
 from wiverno.core.net.lingering_close import Lingering
 from wiverno.foreign_code import guarded_logger
 from wiverno.http2.connection import ServerProtocol
@@ -35,21 +32,18 @@ from wiverno.wsgi.environ import Environ
 
 logger = guarded_logger("wiverno")
 
-WOULD_BLOCK: Final = (BlockingIOError, InterruptedError)
 RECEIVE_SIZE: Final = 65536  # bytes of one recv
 MAX_READS: Final = 8  # recv calls before other connections have their turn
 FULL_READ: Final = 8192  # bytes: a shorter read means that the socket is empty, most probably
-MAX_UNSENT: Final = 131072  # bytes in the output and before the socket, above which streams keep what they have
 MAX_SPARE: Final = 16  # gateways kept for the next streams
 
 
-class Http2Connection:
+class Http2Connection(Http2Transport):
     """One client's connection. `ready`, `expire` and the eviction's methods are the leader's."""
 
     __slots__ = (
-        "__weakref__", "_armed", "_drain_since", "_is_trusted", "_loop", "_partial_since", "_queued", "_received", "_spare",
-        "_unsent", "_waiting", "base", "complete", "context", "fd", "is_closed", "lock", "now", "protocol", "since",
-        "sock", "streams", "tick",
+        "_drain_since", "_is_trusted", "_partial_since", "_received", "_spare", "_waiting", "base", "complete",
+        "streams",
     )  # fmt: skip
 
     def __init__(
@@ -63,36 +57,20 @@ class Http2Connection:
         received: bytes = b"",
     ) -> None:
         """Take over a connected, non-blocking socket, plain or TLS; arguments as for HTTP/1.1's connection."""
-        self.sock = sock
-        self.fd = sock.fileno()
-        self.tick = 0
-        self.context = context
-        self._loop = loop
+        limits = Limits(max_list_size=context.max_head, max_fields=context.max_fields)
+        super().__init__(sock, context, loop, ServerProtocol(loop.now, limits, prefix=context.url_prefix))
         self._is_trusted = trusted
         self._received = received
-        self.now = self.since = loop.now
         self._partial_since: float | None = loop.now  # the preface has not come
         self._drain_since: float | None = None
         variables["SERVER_PROTOCOL"] = "HTTP/2"
         self.base = variables
-        self.lock = threading.RLock()
         self.streams: dict[int, Stream] = {}
         self.complete: deque[Stream] = deque()
-        limits = Limits(max_list_size=context.max_head, max_fields=context.max_fields)
-        self.protocol = ServerProtocol(loop.now, limits, prefix=context.url_prefix)
         self._waiting: dict[Stream, None] = {}  # streams with output that waits, the longest waiting first
-        self._unsent: memoryview | None = None
-        self._queued = 0  # bytes in the output, as far as streams have put them there
         self._spare: list[Http2Gateway] = []
-        self._armed = -1
-        self.is_closed = False
         if context.http2_connections is not None:
             context.http2_connections.add(self)
-
-    @property
-    def threads(self) -> BlockingThreads | None:
-        """The threads that run requests; None if the leader is the only one."""
-        return self._loop.thread_pool
 
     # ---------------------------------------------------------------- receiving (leader)
 
@@ -134,7 +112,7 @@ class Http2Connection:
                 except WOULD_BLOCK:
                     break
                 except OSError as error:
-                    self._report(error)
+                    self.report(error)
                     self._close()
                     return
                 if not data:
@@ -180,14 +158,6 @@ class Http2Connection:
 
     # ---------------------------------------------------------------- sending (any thread, lock held)
 
-    def has_room(self) -> bool:
-        """Tell whether streams may put more into the output."""
-        return self._unsent is None and self._queued <= MAX_UNSENT
-
-    def note_queued(self, count: int) -> None:
-        """Count bytes that a stream has put into the output."""
-        self._queued += count
-
     def note_waiting(self, stream: Stream) -> None:
         """Remember that a stream has output that waits."""
         self._waiting[stream] = None
@@ -214,50 +184,11 @@ class Http2Connection:
         return resumable
 
     def flush(self, *, batch: bool) -> None:
-        """Send what the output holds; with `batch` only if no further complete request waits.
-
-        What is left makes the poller tell when there is room.
-        """
+        """Send what the output holds; with `batch` only if no further complete request waits."""
         if self.is_closed or (batch and self.complete):
             return
-        output = self.protocol.output
-        try:
-            while True:
-                unsent = self._unsent
-                if unsent is None:
-                    if not output:
-                        break
-                    unsent = memoryview(output.take())
-                    self._queued = 0
-                sent = self.sock.send(unsent)
-                self.since = time.monotonic()
-                self._unsent = unsent[sent:] if sent < len(unsent) else None
-        except WOULD_BLOCK:
-            self._unsent = unsent
-        except OSError as error:
-            self._report(error)
+        if not self.send_output(wants_room=self._waiting_for_transport):
             self._close()
-            return
-        self._arm()
-
-    def flush_soon(self) -> None:
-        """Have the leader flush; called with or without any lock."""
-        self._loop.post(self.fd)
-
-    def call_soon(self, call: Callable[[], None]) -> None:
-        """Have the leader call something without the lock."""
-        self._loop.ask(call)
-
-    def _arm(self) -> None:
-        interest = READ if self._unsent is None and not self._waiting_for_transport() else READ | WRITE
-        if interest == self._armed:
-            return
-        with self._loop.arming:
-            if self._armed < 0:
-                self._loop.poller.register(self.fd, interest)
-            else:
-                self._loop.poller.arm(self.fd, interest)
-            self._armed = interest
 
     def _waiting_for_transport(self) -> bool:
         """Tell whether a stream could send if only the socket had room."""
@@ -325,8 +256,7 @@ class Http2Connection:
         self._loop.forget(self)
         if self.context.http2_connections is not None:
             self.context.http2_connections.discard(self)
-        is_registered = self._armed >= 0
-        self._armed = -1
+        is_registered = self._armed != UNREGISTERED
         self.base.clear()
         if lingers:
             try:
@@ -337,10 +267,6 @@ class Http2Connection:
         if is_registered:
             self._loop.poller.unregister(self.fd)
         close_client(self.sock)
-
-    def _report(self, error: OSError) -> None:
-        if self.context.log_socket_errors and not isinstance(error, ConnectionError):
-            logger.warning("Socket error: %s", error)
 
     def is_gone(self) -> bool:
         """Tell whether the client has closed the connection."""
@@ -406,15 +332,6 @@ class Http2Connection:
     def evict(self) -> None:
         """Close for another client's sake."""
         self._give_up("", ErrorCode.NO_ERROR)
-
-    def has_input(self) -> bool:
-        """Tell whether the client has sent something that has not been looked at yet."""
-        pending: Callable[[], int] | None = getattr(self.sock, "pending", None)
-        return is_readable(self.fd) or bool(pending is not None and pending())
-
-    def abandon(self) -> None:
-        """Close this process's copy of the socket after a fork."""
-        close_copy(self.sock)
 
     def record_error_response(self, stream: Stream, environ: Environ | None, status: int, length: int) -> None:
         """Put one of the server's own responses into the access log."""

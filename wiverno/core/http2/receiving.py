@@ -4,8 +4,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from wiverno.core.http2.owner import StreamOwner
 from wiverno.core.http2.states import QUEUED, RECEIVING
-from wiverno.core.http2.stream import Stream, StreamOwner
+from wiverno.core.http2.stream import Stream
 from wiverno.core.net.buffers import BodyBuffer
 from wiverno.http.errors import ProtocolError
 from wiverno.http2.events import (
@@ -27,7 +28,7 @@ FULL_BODIES: Final = 4  # bodies of a connection that may use all of inbuf_overf
 SMALL_BODY: Final = 16384  # bytes in memory of each further one; then it goes to a file
 
 
-class Receiver(StreamOwner, Protocol):
+class Receiver(StreamOwner[Stream], Protocol):
     """What events change in a connection."""
 
     base: Environ

@@ -1,23 +1,20 @@
 """One stream: an exchange that the threads run, and the sink that its gateway writes to.
 
-A response that is complete and fits into the windows leaves with one call. What does not leave waits in `pending`, which
-the leader sends on as windows open and the transport drains; above the high-water mark the producer waits, with one
-thread the iteration is suspended, all as in HTTP/1.1. The connection's lock guards everything here that two threads may
-meet in; `pending` has a lock of its own, taken after it.
+A response that is complete and fits into the windows leaves with one call. What does not leave waits in `pending`,
+which the leader sends on as windows open and the transport drains; above the high-water mark the producer waits, with
+one thread the iteration is suspended, all as in HTTP/1.1. The connection's lock guards everything here that two threads
+may meet in; `pending` has its own lock, taken after it.
 """
 
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from wiverno.core.context import ServerContext
 from wiverno.core.http2.gateway import Http2Gateway
+from wiverno.core.http2.owner import StreamOwner, StreamWindow
 from wiverno.core.http2.states import CLOSED, MOVES, NAMES, RECEIVING, RUNNING, SENDING, SUSPENDED
-from wiverno.core.loop.event_loop import BlockingThreads
 from wiverno.core.net.buffers import BodyBuffer, FileSegment, Pending
 from wiverno.foreign_code import guarded_logger
-from wiverno.http2.connection import ServerProtocol
 from wiverno.http2.errors import ErrorCode
 from wiverno.http2.sending import GONE
 from wiverno.wsgi.environ import Environ
@@ -29,59 +26,6 @@ from wiverno.wsgi.sink import ClientDisconnected
 logger = guarded_logger("wiverno")
 
 TURN: Final = 65536  # bytes of one stream before others have their turn
-
-
-class StreamOwner(Protocol):
-    """What a stream needs of its connection; `lock` guards all but `flush_soon`, `is_gone` and `after_exchange`."""
-
-    context: ServerContext
-
-    @property
-    def lock(self) -> AbstractContextManager[Any, Any]:
-        """Guards the connection; reentrant."""
-
-    now: float
-    protocol: ServerProtocol
-
-    @property
-    def threads(self) -> BlockingThreads | None:
-        """The threads that run requests; None if the leader is the only one."""
-
-    def has_room(self) -> bool:
-        """Tell whether streams may put more into the output."""
-
-    def note_queued(self, count: int) -> None:
-        """Count bytes that were put into the output."""
-
-    def note_waiting(self, stream: "Stream") -> None:
-        """Remember that a stream has output that waits."""
-
-    def pump(self, stream: "Stream") -> None:
-        """Send what a stream has waiting, as far as that is possible now."""
-
-    def flush(self, *, batch: bool) -> None:
-        """Send what the output holds; with `batch` only if no further complete request waits."""
-
-    def flush_soon(self) -> None:
-        """Have the leader flush."""
-
-    def forget_stream(self, stream: "Stream") -> None:
-        """Take a stream that has ended out of the tables."""
-
-    def release(self, stream: "Stream") -> None:
-        """Note that the request of a closed stream runs no longer, and forget the stream."""
-
-    def is_gone(self) -> bool:
-        """Tell whether the client has closed the connection."""
-
-    def call_soon(self, call: Callable[[], None]) -> None:
-        """Have the leader call something without the lock."""
-
-    def after_exchange(self) -> None:
-        """Close the connection if that was the last exchange of one that drains."""
-
-    def record_error_response(self, stream: "Stream", environ: Environ | None, status: int, length: int) -> None:
-        """Put one of the server's own responses into the access log."""
 
 
 class Stream:
@@ -99,11 +43,14 @@ class Stream:
     """
 
     __slots__ = (
-        "_connection", "_is_complete", "_is_handed_off", "block", "body", "environ", "gateway", "has_free_gateway", "lock", "needs_finish",
+        "_connection", "_is_complete", "_is_handed_off", "block", "body", "environ", "gateway", "has_free_gateway",
+        "lock", "needs_finish",
         "pending", "since", "started", "state", "stream_id",
     )  # fmt: skip
 
-    def __init__(self, connection: StreamOwner, stream_id: int, environ: Environ, gateway: Http2Gateway) -> None:
+    def __init__(
+        self, connection: "StreamOwner[Stream]", stream_id: int, environ: Environ, gateway: Http2Gateway
+    ) -> None:
         self._connection = connection
         self._is_complete = False  # the gateway has given its last byte
         self.stream_id = stream_id
@@ -348,7 +295,7 @@ class Stream:
         with pending.lock:
             try:
                 self._send_block()
-                pending.flush(_Window(self), plain=False)  # type: ignore[arg-type]
+                pending.flush(StreamWindow(self, self._connection), plain=False)  # type: ignore[arg-type]
             except BlockingIOError:
                 pass
             except OSError as error:
@@ -397,35 +344,3 @@ class Stream:
     def __repr__(self) -> str:
         waits = self.pending.size if self.pending is not None else 0
         return f"<Stream {self.stream_id} {NAMES[self.state]} waiting={waits}>"
-
-
-class _Window:
-    """What `Pending.flush` takes for a socket: one stream's part of the output, a turn's worth of it."""
-
-    __slots__ = ("_left", "_stream", "pending")
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-        self._left = TURN
-        self.pending = 0  # as TLS sockets have it: the kernel can't copy a file here
-
-    def send(self, data: bytes | memoryview) -> int:
-        """Put bytes into frames; return how many.
-
-        Raises:
-            BlockingIOError: the windows are closed, or the turn is over.
-            ClientDisconnected: the stream is gone.
-        """
-        stream = self._stream
-        connection = stream._connection
-        if not self._left or not connection.has_room():
-            raise BlockingIOError
-        piece = bytes(data[: self._left])  # a copy: the spool and the application's buffer may change before it leaves
-        taken = connection.protocol.output.data(stream.stream_id, piece, ends=False)
-        if taken == GONE:
-            raise ClientDisconnected("the stream is gone")
-        if not taken:
-            raise BlockingIOError
-        self._left -= taken
-        connection.note_queued(taken)
-        return taken

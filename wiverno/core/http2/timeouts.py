@@ -63,5 +63,5 @@ def time_limit(start: float, timeout: float) -> float:
 
 
 def slowest_deadline(start: float, grace: float, count: int, rate: float) -> float:
-    """Return when a peer that has moved `count` bytes since `start` falls below `rate` bytes a second, after `grace`."""
+    """Return when a peer that has moved `count` bytes since `start` is below `rate` bytes a second; `grace` is free."""
     return start + grace + count / rate if grace and rate else FOREVER

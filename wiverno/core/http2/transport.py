@@ -1,0 +1,124 @@
+"""The socket of an HTTP/2 connection: one output for all streams, and what the poller is armed for.
+
+Any thread may send, with the connection's `lock` held; nothing here blocks. What the socket does not take waits, and
+the poller tells the leader when there is room.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from wiverno.core.context import ServerContext
+from wiverno.core.loop.event_loop import BlockingThreads, Loop
+from wiverno.core.loop.poller import READ, WRITE, is_readable
+from wiverno.core.net.closing import close_copy
+from wiverno.foreign_code import guarded_logger
+from wiverno.http2.connection import ServerProtocol
+
+logger = guarded_logger("wiverno")
+
+WOULD_BLOCK: Final = (BlockingIOError, InterruptedError)
+MAX_UNSENT: Final = 131072  # bytes in the output, above which streams keep what they have
+UNREGISTERED: Final = -1
+
+
+class Http2Transport:
+    """The sending half of a connection.
+
+    Attributes:
+        lock: guards the protocol object, the socket and the tables of streams; reentrant.
+        protocol: frames and streams as the wire has them.
+        since: when something was received or sent last, monotonic seconds.
+        now: the loop's clock at the last event.
+    """
+
+    __slots__ = (
+        "__weakref__", "_armed", "_loop", "_queued", "_unsent", "context", "fd", "is_closed", "lock", "now", "protocol",
+        "since", "sock", "tick",
+    )  # fmt: skip
+
+    def __init__(self, sock: Any, context: ServerContext, loop: Loop, protocol: ServerProtocol) -> None:
+        """Take over a connected, non-blocking socket that the poller does not know yet."""
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.tick = 0
+        self.context = context
+        self.protocol = protocol
+        self.now = self.since = loop.now
+        self.lock = threading.RLock()
+        self.is_closed = False
+        self._loop = loop
+        self._armed = UNREGISTERED
+        self._unsent: memoryview | None = None
+        self._queued = 0  # bytes in the output, as far as streams have put them there
+
+    @property
+    def threads(self) -> BlockingThreads | None:
+        """The threads that run requests; None if the leader is the only one."""
+        return self._loop.thread_pool
+
+    def has_room(self) -> bool:
+        """Tell whether streams may put more into the output."""
+        return self._unsent is None and self._queued <= MAX_UNSENT
+
+    def note_queued(self, count: int) -> None:
+        """Count bytes that a stream has put into the output."""
+        self._queued += count
+
+    def send_output(self, *, wants_room: Callable[[], bool]) -> bool:
+        """Send what the output holds (lock held); return False if the connection broke.
+
+        Args:
+            wants_room: whether streams wait for the socket, so that the poller must tell when it takes more.
+        """
+        output = self.protocol.output
+        unsent = self._unsent
+        try:
+            while unsent is not None or output:
+                if unsent is None:
+                    unsent = memoryview(output.take())
+                    self._queued = 0
+                sent = self.sock.send(unsent)
+                self.since = time.monotonic()
+                unsent = unsent[sent:] if sent < len(unsent) else None
+        except WOULD_BLOCK:
+            pass
+        except OSError as error:
+            self.report(error)
+            return False
+        self._unsent = unsent
+        self._arm(READ | WRITE if unsent is not None or wants_room() else READ)
+        return True
+
+    def _arm(self, interest: int) -> None:
+        if interest == self._armed:
+            return
+        with self._loop.arming:
+            if self._armed == UNREGISTERED:
+                self._loop.poller.register(self.fd, interest)
+            else:
+                self._loop.poller.arm(self.fd, interest)
+            self._armed = interest
+
+    def flush_soon(self) -> None:
+        """Have the leader flush; called with or without any lock."""
+        self._loop.post(self.fd)
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """Have the leader call something without the lock."""
+        self._loop.ask(call)
+
+    def report(self, error: OSError) -> None:
+        """Log a broken connection, unless that is what clients do every day."""
+        if self.context.log_socket_errors and not isinstance(error, ConnectionError):
+            logger.warning("Socket error: %s", error)
+
+    def has_input(self) -> bool:
+        """Tell whether the client has sent something that has not been looked at yet."""
+        decrypted: Callable[[], int] | None = getattr(self.sock, "pending", None)
+        return is_readable(self.fd) or bool(decrypted is not None and decrypted())
+
+    def abandon(self) -> None:
+        """Close this process's copy of the socket after a fork."""
+        close_copy(self.sock)
