@@ -20,7 +20,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 from wiverno.web.errors import HTTPError
-from wiverno.web.values import Files, Form, JSONObject
+from wiverno.web.values import Files, Form, JSONObject, refuse_members
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def parse_json(data: bytes, limits: Limits) -> Any:
         raise HTTPError(400, "The body is not JSON: it is not UTF-8.") from error
     _require_bounded(text, limits)
     try:
-        return json.loads(text, parse_constant=_refuse_constant, object_hook=JSONObject)
+        return refuse_members(json.loads(text, parse_constant=_refuse_constant, object_hook=JSONObject))
     except (ValueError, RecursionError) as error:
         place = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
         raise HTTPError(400, f"The body is not JSON{place}.") from error

@@ -6,7 +6,7 @@ The exception is a ``KeyError`` too, so ``except KeyError`` around ``request.for
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Any, ClassVar, Final, NoReturn, TypeVar
 
 from werkzeug.datastructures import EnvironHeaders, FileStorage, ImmutableMultiDict
 
@@ -88,3 +88,59 @@ class JSONObject(dict[str, Any]):
 
     def __missing__(self, key: object) -> NoReturn:
         raise MissingValue("The body's JSON has no member", key)
+
+
+class JSONArray(list[Any]):
+    """A request's JSON that is an array, where a handler may expect an object."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return an item or a slice; an item that is not there, or a name, is the client's mistake."""
+        if isinstance(key, str):
+            raise MissingValue("The body's JSON is an array and has no member", key)
+        try:
+            return super().__getitem__(key)
+        except IndexError:
+            raise MissingValue("The body's JSON has no item", key) from None
+
+
+class _JSONNumber:
+    """What both kinds of numbers share: they have no members."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: object) -> NoReturn:
+        raise MissingValue("The body's JSON is a number and has no member", key)
+
+
+class JSONInteger(_JSONNumber, int):
+    """A request's JSON that is an integer."""
+
+
+class JSONFloat(_JSONNumber, float):
+    """A request's JSON that is a number with a fraction."""
+
+
+class JSONText(str):
+    """A request's JSON that is a string."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: Any) -> str:
+        """Return a character or a slice; a name is the client's mistake."""
+        if isinstance(key, str):
+            raise MissingValue("The body's JSON is a string and has no member", key)
+        return super().__getitem__(key)
+
+
+_WITHOUT_MEMBERS: Final[dict[type, type]] = {list: JSONArray, int: JSONInteger, float: JSONFloat, str: JSONText}
+
+
+def refuse_members(value: Any) -> Any:
+    """Return a JSON document so that asking it for a member is the client's mistake where it is no object.
+
+    ``true``, ``false`` and ``null`` stay Python's own, which no class can extend.
+    """
+    kind = _WITHOUT_MEMBERS.get(type(value))
+    return value if kind is None else kind(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from werkzeug.datastructures import ImmutableMultiDict
 from wiverno.web.errors import HTTPError
 from wiverno.web.forms import Limits
 from wiverno.web.request import Request
+from wiverno.web.values import MissingValue
 
 
 def request_with(body: bytes = b"", limits: Limits | None = None, **environ: Any) -> Request:
@@ -143,6 +145,25 @@ def test_json() -> None:
 )
 def test_json_that_is_refused(body: bytes, status: int) -> None:
     assert status_of(request_with(body), "json") == status
+
+
+@pytest.mark.parametrize("body", [b'["title"]', b"[]", b"5", b"-2.5", b'"title"'])
+def test_json_that_is_no_object_has_no_members(body: bytes) -> None:
+    """Asking it for a member is the client's mistake; otherwise it is the value that it is."""
+    value = request_with(body).json
+    with pytest.raises(MissingValue, match="'title'") as caught:
+        _ = value["title"]
+    assert caught.value.status == 400
+    assert (value, json.dumps(value)) == (json.loads(body), json.dumps(json.loads(body)))
+    assert isinstance(value, type(json.loads(body)))
+
+
+def test_items_of_a_json_array() -> None:
+    value = request_with(b"[1, 2]").json
+    assert (value[0], value[-1], value[:1]) == (1, 2, [1])
+    with pytest.raises(MissingValue, match="no item 2"):
+        _ = value[2]
+    assert request_with(b'"ab"').json[1] == "b"
 
 
 def test_brackets_in_strings_are_no_depth() -> None:
