@@ -10,7 +10,8 @@ import os
 import sys
 from contextlib import suppress
 from functools import cache
-from typing import Final, Literal, TextIO
+from io import TextIOBase
+from typing import Any, Final, Literal, TextIO
 
 COUNT: Final = 3  # descriptors 0, 1 and 2
 STDERR: Final = 2  # sys.stderr may be anything, and have none
@@ -43,21 +44,21 @@ def prepare_streams() -> None:
             stream = open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
-    _settle_at_exit()
+    _flush_at_exit()
 
 
 @cache
-def _settle_at_exit() -> None:
+def _flush_at_exit() -> None:
     """Keep what standard error has not taken from changing the exit status: Python ends with 120 over it."""
 
-    def finish_response() -> None:
+    def flush_stderr() -> None:
         try:
             sys.stderr.flush()
         except (OSError, ValueError, AttributeError):
             sys.stderr = None
             sys.__stderr__ = None  # type: ignore[misc]
 
-    atexit.register(finish_response)
+    atexit.register(flush_stderr)
 
 
 def say(text: str) -> None:
@@ -93,6 +94,57 @@ def _nowhere() -> TextIO:
     return open(os.devnull, "w", encoding="utf-8")
 
 
-def error_stream() -> TextIO:
-    """Return standard error, or the null device where a program has none."""
-    return sys.stderr if sys.stderr is not None else _nowhere()
+class ErrorStream(TextIOBase):
+    """``wsgi.errors``: what can't be written is lost, as a log line would be, and the request continues.
+
+    Standard error may be full, closed, or an object of the program that lacks a method. Closing this stream closes
+    nothing: standard error belongs to the process.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str, /) -> int:
+        """Write text, if standard error takes it."""
+        if not isinstance(text, str):
+            raise TypeError(f"wsgi.errors takes text, not {type(text).__name__}")
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush standard error, if it can be flushed."""
+        with suppress(OSError, ValueError, AttributeError):
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Flush only."""
+        self.flush()
+
+    def writable(self) -> bool:
+        """It takes text."""
+        return True
+
+    def isatty(self) -> bool:
+        """Tell whether standard error is a terminal."""
+        with suppress(OSError, ValueError, AttributeError):
+            return self._stream.isatty()
+        return False
+
+    def fileno(self) -> int:
+        """Return standard error's descriptor, if it has one."""
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """Standard error's encoding."""
+        return getattr(self._stream, "encoding", None) or "utf-8"
+
+    def __getattr__(self, name: str) -> Any:
+        """Give what else standard error has: ``name``, ``mode``, ``buffer``, or the program's own attributes."""
+        return getattr(self._stream, name)
+
+
+def error_stream() -> TextIOBase:
+    """Return the stream for ``wsgi.errors``: standard error, or the null device where a program has none."""
+    return ErrorStream(sys.stderr if sys.stderr is not None else _nowhere())

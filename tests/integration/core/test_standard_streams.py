@@ -47,10 +47,11 @@ def app(environ, start_response):
             except OSError:
                 pass
     elif path == "/errors":
-        try:
-            environ["wsgi.errors"].write("something to say\\n")
-        except (OSError, ValueError):
-            pass
+        errors = environ["wsgi.errors"]
+        errors.write("something to say\\n")
+        errors.writelines(["more ", "to say\\n"])
+        print("and more", file=errors, flush=True)
+        errors.close()
     body = b"%d" % database.fileno()
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
@@ -91,7 +92,9 @@ class Running:
 
 
 @contextmanager
-def started(directory: Path, redirections: str, *options: str, how: str = "", door: str = "run") -> Iterator[Running]:
+def started(
+    directory: Path, redirections: str, *options: str, how: str = "", door: str = "run", pass_fds: tuple[int, ...] = ()
+) -> Iterator[Running]:
     (directory / "shop.py").write_text(APPLICATION)
     (directory / "shop.toml").write_text('[app]\nuse = "shop:app"\n[server]\nlisten = "unix:app.sock"\n')
     (directory / "program.py").write_text(
@@ -111,7 +114,7 @@ def started(directory: Path, redirections: str, *options: str, how: str = "", do
     shell = ["bash", "-c", f'exec "$0" "$@" {redirections}', *commands[door]]
     process = subprocess.Popen(
         shell, cwd=directory, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True,
+        stderr=subprocess.DEVNULL, start_new_session=True, pass_fds=pass_fds,
     )  # fmt: skip
     running = Running(directory, process)
     try:
@@ -159,7 +162,7 @@ def test_a_program(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("processes", PROCESSES, ids=["one", "workers"])
-@pytest.mark.parametrize("how", ["odd"])
+@pytest.mark.parametrize("how", ["odd", "objects"])
 def test_streams_that_the_application_replaces(tmp_path: Path, processes: tuple[str, ...], how: str) -> None:
     """A stream without fileno() is no reason not to serve."""
     with started(tmp_path, "", *processes, how=how) as running:
@@ -179,6 +182,46 @@ def test_streams_that_a_request_closes(tmp_path: Path, processes: tuple[str, ...
                 assert idle.response()[2] == running.get("/")
         wait_until(lambda: running.log().count("\n") == 10, PATIENCE, what="ten lines in the log")
         assert "printed" not in running.log()
+
+
+@contextmanager
+def pipes() -> Iterator[tuple[int, int]]:
+    reader, writer = os.pipe()
+    try:
+        yield reader, writer
+    finally:
+        for fd in (reader, writer):
+            with suppress(OSError):
+                os.close(fd)
+
+
+@pytest.mark.parametrize("processes", PROCESSES, ids=["one", "workers"])
+def test_a_pipe_whose_reader_ends(tmp_path: Path, processes: tuple[str, ...]) -> None:
+    """Standard output and error go to a log collector that ends: requests and the end go on as before."""
+    with pipes() as (reader, writer):
+        redirections = f">&{writer} 2>&{writer}"
+        with started(tmp_path, redirections, *processes, "--access-log", "-", pass_fds=(writer,)) as running:
+            os.close(writer)
+            running.get("/errors")
+            os.close(reader)
+            for _ in range(3):
+                running.get("/errors")
+            check(running)
+
+
+@pytest.mark.parametrize("processes", PROCESSES, ids=["one", "workers"])
+def test_a_full_pipe_that_does_not_block(tmp_path: Path, processes: tuple[str, ...]) -> None:
+    """As standard error of a terminal or a Node program can be: what does not fit is lost, the request is served."""
+    with pipes() as (_, writer):
+        os.set_blocking(writer, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(writer, bytes(65536))
+        redirections = f">&{writer} 2>&{writer}"
+        with started(tmp_path, redirections, *processes, "--access-log", "-", pass_fds=(writer,)) as running:
+            for _ in range(3):
+                running.get("/errors")
+            check(running)
 
 
 def test_a_log_on_standard_output_is_no_other_file(tmp_path: Path) -> None:
