@@ -1,12 +1,15 @@
-"""The commands' names and one line about each: what `wiverno --help` prints, made without click."""
+"""The commands' names and one line about each: the text of `wiverno --help`, made without click."""
 
 COMMANDS = {
     "run": ("wiverno.cli.run:run", "Serve an application: from a configuration, by name, dev or prod."),
     "serve": ("wiverno.cli.serve:serve", "Serve MODULE:OBJECT with waitress-serve's options."),
     "config": ("wiverno.cli.config:config", "Check, show, explain and convert configuration files."),
     "init": ("wiverno.cli.init:init", "Write a new project that runs and whose tests pass."),
-    "ctl": ("wiverno.cli.ctl:ctl", "Ask a running service how it is, reload it, stop it."),
-    "service": ("wiverno.cli.manifests:service", "Print a unit, manifest or balancer's section for it."),
+    "ctl": ("wiverno.cli.ctl:ctl", "Show the status of a running server; reload or stop it."),
+    "service": (
+        "wiverno.cli.manifests:service",
+        "Generate a systemd unit, Dockerfile, manifest or proxy configuration.",
+    ),
     "routes": ("wiverno.cli.routes:routes", "List the routes of a wiverno application."),
 }
 """Name → (where the command is, one line of help), in the order in which help lists them."""

@@ -97,7 +97,7 @@ def _app_problems(loaded: LoadedConfig, variables: Mapping[str, str]) -> list[Pr
 @REVEAL
 @report_config_errors()
 def show(file: tuple[str, ...], form: str, everything: bool, reveal: bool, **kw: Any) -> None:
-    """Show what is in force, and from where."""
+    """Show every value with its source."""
     from wiverno.config.output import explain as export
 
     loaded = _loaded(file, kw)
@@ -216,6 +216,6 @@ def _write(text: str, output: str | None, *, force: bool) -> None:
         end(f"{output}: {error.strerror}", MISTAKE)
 
 
-# What is in force may be asked with the options that a start would have.
+# check, show and explain take the options that a start would have.
 for _command in (check, show, explain):
     with_settings(_command, short={}, without=("server_name",))

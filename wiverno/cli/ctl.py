@@ -69,7 +69,7 @@ def asking(command: Command) -> Command:
 @_places
 @click.pass_context
 def ctl(ctx: click.Context, /, **places: str | None) -> None:
-    """Ask a running service how it is, reload it or stop it."""
+    """Show the status of a running server; reload or stop it."""
     ctx.obj = places
 
 

@@ -1,7 +1,7 @@
-"""`wiverno service`: a unit, manifest or balancer's section made from the effective configuration, to start from.
+"""`wiverno service`: a systemd unit, Dockerfile, manifest or proxy configuration made from the configuration.
 
-What these files must agree on with the server stands in its configuration already: where it listens, how long it
-drains, where it is asked whether it is ready. Each function turns that into one format; nothing is written to disk.
+The server's configuration says already what these files must agree on: where it listens, how long it drains, which
+address reports that it is ready. Each function turns that into one format; nothing is written to disk.
 """
 
 import shlex
@@ -27,10 +27,10 @@ MARGIN = 10  # seconds that a service manager waits longer than the server itsel
     "The file that the service is started with [WIVERNO_CONFIG; default ./wiverno.toml if it is there]"
 ))  # fmt: skip
 @click.option("--server-name", "section", metavar="NAME", default="main", help="Use the file's table [server:NAME]")
-@click.option("--name", metavar="NAME", default="shop", show_default=True, help="What the service is called")
+@click.option("--name", metavar="NAME", default="shop", show_default=True, help="Name of the service")
 @report_config_errors()
 def service(kind: str, config_file: str | None, section: str, name: str) -> None:
-    """Print a unit, manifest or balancer's section that fits the configuration."""
+    """Generate a systemd unit, Dockerfile, manifest or proxy configuration."""
     loaded = load(config_file, server_name=section)
     require_file(bool(loaded.files) or config_file == "-", section=section)
     settings = loaded.adjustments

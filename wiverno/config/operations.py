@@ -1,7 +1,6 @@
-"""The settings of a service in production: logs, processes, observation; `Adjustments` continues this class.
+"""The settings of operation: logs, workers, TLS, administration. `Adjustments` inherits them.
 
-They stand in a file of their own because they steer what is around the engine and not the engine; the rules of
-settings.py hold here too.
+They concern what is around the engine, not the engine; the rules of settings.py apply here too.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from wiverno.config.fields.field import setting
 
 
 class OperationsSettings(BaseModel):
-    """What `Adjustments` has for production."""
+    """The settings of operation, declared for `Adjustments`."""
 
     access_log: Annotated[
         str | None,
@@ -37,16 +36,16 @@ class OperationsSettings(BaseModel):
         1, "Log one response out of this many; those with a status from 500 on are always logged.", "Logging"
     )
     access_log_skip: Annotated[tuple[str, ...], operations_types.paths()] = setting(
-        (), "Paths that are not logged, /static/* standing for all that begin with /static/.", "Logging"
+        (), "Paths that are not logged; /static/* is every path that begins with /static/.", "Logging"
     )
 
     log_level: Annotated[str, types.choice("debug", "info", "warning", "error", "critical")] = setting(
-        "info", "From which level on the server's own messages are logged, where [logging] says nothing.", "Logging"
+        "info", "Lowest level of the server's own messages that is logged, where [logging] sets none.", "Logging"
     )
 
     workers: Annotated[int, types.integer(0, 512)] = setting(
         0,
-        "Processes that serve, under a supervisor that replaces and reloads them; 0 serves in one process without.",
+        "Worker processes, under a supervisor that replaces and reloads them; 0 serves in one process without one.",
         "Workers",
     )
     preload: Annotated[bool, types.boolean()] = setting(
@@ -56,7 +55,7 @@ class OperationsSettings(BaseModel):
     )
     worker_timeout: Annotated[float, operations_types.long_duration(5)] = setting(
         60.0,
-        "Time without a sign of life after which a worker is taken for hung and replaced. With threads = 1 that is a "
+        "Time without a heartbeat after which a worker counts as hung and is replaced. With threads = 1 that is a "
         "limit on every request.",
         "Workers",
     )
@@ -71,12 +70,12 @@ class OperationsSettings(BaseModel):
     )
     stuck_requests: Annotated[str, types.choice("log", "recycle")] = setting(
         "log",
-        "What happens after request_timeout: log tells of the request with its stack, recycle replaces its worker too.",
+        "What happens after request_timeout: log logs the request with its stack, recycle also replaces its worker.",
         "Workers",
     )
     drain_delay: Annotated[float, types.duration("at once")] = setting(
         0.0,
-        "Time between saying not ready (/readyz) and refusing connections, in which balancers turn away.",
+        "Time between reporting not ready (/readyz) and refusing connections, in which load balancers stop sending.",
         "Workers",
     )
 
@@ -104,7 +103,7 @@ class OperationsSettings(BaseModel):
         "Administration",
     )
     admin_public: Annotated[bool, types.boolean()] = setting(
-        False, "Let admin_listen be an address that other machines can reach; there it only answers.", "Administration"
+        False, "Let admin_listen be an address that other machines can reach; it is read-only there.", "Administration"
     )
     admin_metrics_application: Annotated[bool, types.boolean()] = setting(
         False,

@@ -1,10 +1,10 @@
 """Adjustments: every setting once — name, type, unit, default, meaning, group.
 
 A setting is one entry of the class below. Options, names of variables, help, JSON Schema, the settings page and the
-answers of `wiverno config` are derived from it; no second list exists. The values of an `Adjustments` are normalised
-(seconds, bytes, numbers) and complete: what nobody set has its default.
+output of `wiverno config` are derived from it; there is no second list. The values of an `Adjustments` are normalised
+(seconds, bytes, numbers) and complete: a setting that no source gives has its default.
 
-A setting enters the model with the feature it steers, never before.
+A setting is added together with the code that reads it, never before.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from wiverno.config.fields.network_types import Network
 from wiverno.config.fields.units import Address, FdAddress, TcpAddress, UnixAddress
 from wiverno.config.operations import OperationsSettings
 
-# What the engine needs stands here together: of this room it imports no other file.
+# Everything that core/ needs of this room: it imports no other file of it.
 __all__ = ["ALIASES", "SETTINGS", "Address", "Adjustments", "ConfigError", "FdAddress", "TcpAddress", "UnixAddress"]
 
 
@@ -44,10 +44,10 @@ class Adjustments(OperationsSettings):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    # `mode` stands first: defaults of the settings below depend on it.
+    # `mode` stands first: deproblems of the settings below depend on it.
     mode: Annotated[str, types.choice("threaded", "simple")] = setting(
         "threaded",
-        "How the application runs: on a crew of threads, or one request at a time on the loop's thread (RunServer).",
+        "How the application runs: on a thread pool, or one request at a time in the event loop (RunServer).",
         "Server",
     )
     host: Annotated[str, network_types.host()] = setting(
@@ -71,14 +71,14 @@ class Adjustments(OperationsSettings):
         str | None, types.optional_text("the path of a Unix socket", examples=("/run/wiverno.sock",))
     ] = setting(None, "Path of a Unix socket to listen on, in place of host and port.", "Listening")
     unix_socket_perms: Annotated[int, types.file_mode()] = setting(
-        0o600, "File mode of every Unix socket that is made.", "Listening"
+        0o600, "File mode of the Unix sockets that the server creates.", "Listening"
     )
     sockets: Annotated[tuple[Any, ...], network_types.sockets()] = setting(
         (), "Sockets already bound, to listen on in place of everything above.", "Listening", code_only=True
     )
     backlog: Annotated[int, types.integer(1, 2**31 - 1)] = setting(
         1024,
-        "Connections that the system keeps waiting until they are accepted, the argument of listen(2).",
+        "Length of the accept queue: connections that the kernel holds until the server accepts them (listen(2)).",
         "Listening",
         simple=5,
         aliases=("request_queue_size",),
@@ -89,7 +89,7 @@ class Adjustments(OperationsSettings):
         "Listening",
     )
     connection_limit: Annotated[int, types.integer(1)] = setting(
-        100, "Open connections at which no more are accepted; they wait in the backlog.", "Listening"
+        100, "Open connections at which no more are accepted; further ones wait in the accept queue.", "Listening"
     )
 
     threads: Annotated[int, types.integer(1, 4096)] = setting(
@@ -109,7 +109,7 @@ class Adjustments(OperationsSettings):
     )
     poller: Annotated[str, types.choice("auto", "epoll", "selectors")] = setting(
         "auto",
-        "How the system is asked which sockets are ready; auto is epoll where there is one, selectors elsewhere.",
+        "How the event loop waits for ready sockets; auto is epoll where there is one, selectors elsewhere.",
         "Server",
     )
     ident: Annotated[str, types.header_value()] = setting(
@@ -166,14 +166,14 @@ class Adjustments(OperationsSettings):
         types.optional_text("the IP address of a proxy, localhost (Unix sockets) or *", examples=("127.0.0.1",)),
     ] = setting(
         None,
-        "Peer whose proxy headers are believed: an IP address, localhost for Unix sockets, or * for every peer.",
+        "Peer whose proxy headers are trusted: an IP address, localhost for Unix sockets, or * for every peer.",
         "Proxy",
     )
     trusted_proxies: Annotated[tuple[Network, ...], network_types.networks()] = setting(
-        (), "Networks whose hosts' proxy headers are believed, beside trusted_proxy.", "Proxy"
+        (), "Networks whose hosts' proxy headers are trusted, beside trusted_proxy.", "Proxy"
     )
     trusted_proxy_count: Annotated[int, types.integer(1)] = setting(
-        1, "How many proxies, counted from this server outwards, are believed.", "Proxy"
+        1, "How many proxies are trusted, counted from this server outwards.", "Proxy"
     )
     proxy_protocol: Annotated[bool, types.boolean()] = setting(
         False,
@@ -182,15 +182,15 @@ class Adjustments(OperationsSettings):
     )
     trusted_proxy_headers: Annotated[frozenset[str], types.enum_set(*validation.PROXY_HEADERS)] = setting(
         frozenset(),
-        "Headers believed from a trusted proxy: forwarded, or any of the x-forwarded ones.",
+        "Headers that a trusted proxy sets: forwarded, or any of the x-forwarded ones.",
         "Proxy",
         otherwise=_trusted_by_default,
     )
     clear_untrusted_proxy_headers: Annotated[bool, types.boolean()] = setting(
-        True, "Keep proxy headers that are not believed from the application.", "Proxy"
+        True, "Remove proxy headers that are not trusted from the environ.", "Proxy"
     )
     log_untrusted_proxy_headers: Annotated[bool, types.boolean()] = setting(
-        False, "Log proxy headers that were not believed.", "Proxy"
+        False, "Log proxy headers that are not trusted.", "Proxy"
     )
 
     url_scheme: Annotated[
@@ -211,7 +211,7 @@ class Adjustments(OperationsSettings):
     )
     channel_request_lookahead: Annotated[int, types.integer(0)] = setting(
         0,
-        "Accepted for waitress's sake; does nothing: client_disconnected tells of clients that have gone without it.",
+        "Accepted for waitress's sake; does nothing: client_disconnected detects closed connections without it.",
         "Compatibility",
         inert=True,
     )
@@ -226,22 +226,22 @@ class Adjustments(OperationsSettings):
     )
 
     def __init__(self, **values: Any) -> None:
-        given, faults = _canonical(values)
-        faults += validation.find_conflicts(given)
+        given, problems = _canonical(values)
+        problems += validation.find_conflicts(given)
         try:
             super().__init__(**given)
         except ValidationError as error:
-            faults += _faults(error, values)
+            problems += _problems_of(error, values)
         else:
-            faults += validation.find_contradictions(
+            problems += validation.find_contradictions(
                 dict(self), self.model_fields_set, self.addresses, self.admin_address
             )
-        if faults:
-            raise ConfigError(faults)
+        if problems:
+            raise ConfigError(problems)
 
     @classmethod
     def from_keywords(cls, **values: Any) -> Self:
-        """Return settings from the keywords of `serve()` and its like: text as INI files give it, or native values.
+        """Return settings from the keywords of `serve()` and the like: text as in INI files, or native values.
 
         None leaves a setting at its default, except for `ident=None`, which omits the header. What means the same in
         Python is accepted as well: 1 and 0 for booleans, 1e9 for a whole number, a Path for text.
@@ -258,18 +258,18 @@ class Adjustments(OperationsSettings):
         return made
 
     def deprecations(self) -> list[str]:
-        """Return what was set but should not be any more, one sentence each."""
+        """Return one sentence for each deprecated use."""
         inert = [name for name, entry in SETTINGS.items() if entry.inert]
         return validation.find_deprecations(dict(self), self.model_fields_set, inert)
 
     @property
     def request_queue_size(self) -> int:
-        """The backlog under RunServer's name for it."""
+        """`backlog`, by RunServer's name."""
         return self.backlog
 
     @property
     def addresses(self) -> tuple[Address, ...]:
-        """The addresses to listen on, from listen, unix_socket, or host and port; none if sockets were handed over."""
+        """The addresses to listen on, from listen, unix_socket, or host and port; none if `sockets` are given."""
         if self.sockets:
             return ()
         if self.listen:
@@ -299,7 +299,7 @@ def unknown_setting(name: str, origin: Origin) -> Problem:
 
 
 def _plain(name: str, value: Any) -> Any:
-    """Return a keyword's value as the type of its setting wants it, where it means the same."""
+    """Return a keyword's value in the form that its setting's type accepts, if it means the same."""
     entry = SETTINGS.get(ALIASES.get(name, name))
     if entry is not None and entry.type.is_flag and type(value) is int and value in (0, 1):
         return bool(value)
@@ -309,27 +309,27 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def _canonical(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """Return the values under their settings' own names, without what is unset, and what is wrong with the names."""
+    """Return the values by their settings' names, without unset ones, and the problems of the names."""
     given: dict[str, Any] = {}
-    faults: list[Problem] = []
+    problems: list[Problem] = []
     for key, value in values.items():
         name = ALIASES.get(key, key)
         if name not in SETTINGS:
-            faults.append(unknown_setting(key, Origin("keyword", text=key)))
+            problems.append(unknown_setting(key, Origin("keyword", text=key)))
         elif name in given:
-            faults.append(validation.problem(key, f"is the same setting as {name}, which is set as well"))
+            problems.append(validation.problem(key, f"is the same setting as {name}, which is set as well"))
         elif value is not None or name == "ident":
             given[name] = value
-    return given, faults
+    return given, problems
 
 
-def _faults(error: ValidationError, values: Mapping[str, Any]) -> list[Problem]:
-    """Return pydantic's findings as problems, each with the value as it was given and under the name it was given."""
+def _problems_of(error: ValidationError, values: Mapping[str, Any]) -> list[Problem]:
+    """Return pydantic's errors as problems, each with the name and the value as they were given."""
     found = []
     for item in error.errors():
         reason = item.get("ctx", {}).get("error")
         if not isinstance(reason, BadValue):
-            # A default could not be made because a setting above it is wrong: that one is reported.
+            # A default depends on another setting that is wrong: that one is reported.
             continue
         name = str(item["loc"][0])
         key = name if name in values else next(alias for alias in SETTINGS[name].aliases if alias in values)

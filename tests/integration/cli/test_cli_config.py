@@ -47,7 +47,7 @@ def test_check_app(tmp_path: Path) -> None:
 
 
 def test_show() -> None:
-    """show prints what is in force with its origin, in three formats."""
+    """show prints each value with its source, in three formats."""
     text = config("show", PRODUCTION, "--port", "9000", WIVERNO_THREADS="32")
     assert "port = 9000   # option --port; overrides 8000 from configs/production.toml:" in text
     assert "threads = 32   # environment variable WIVERNO_THREADS; overrides 16 from" in text
@@ -61,8 +61,8 @@ def test_explain() -> None:
     """explain tells meaning, chain of origins and how to set it."""
     text = config("explain", "threads", "--config", PRODUCTION, WIVERNO_THREADS="32")
     assert "Threads that may be inside the application at once." in text
-    assert "in force 32   from environment variable WIVERNO_THREADS" in text
-    assert "over     16   from configs/production.toml:" in text
+    assert "value     32   (environment variable WIVERNO_THREADS)" in text
+    assert "overrides 16   (configs/production.toml:" in text
     assert json.loads(config("explain", "threads", PRODUCTION, "--format", "json"))["value"] == 16
     assert 'did you mean "threads"?' in config("explain", "thread", status=2)
 

@@ -1,4 +1,4 @@
-"""A loaded configuration written out: what is in force and why, for people (`show`, `explain`) and for machines.
+"""A loaded configuration as text: each value and its source, for people (`show`, `explain`) and for machines.
 
 Secrets are masked, and a value that came from `${…}` is given as it was written, unless the caller asks for the values.
 """
@@ -20,10 +20,11 @@ from wiverno.redaction import MASK, is_secret_setting
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One setting of a configuration: the value in force, where it was written, and what lost against it.
+    """One setting of a configuration: its value, where that was written, and which values it overrides.
 
     Texts are spelled as in TOML; `value` is the normalised value, in seconds and bytes, or the text shown instead.
-    `overridden` has (value, origin) from the nearest loser to the default. A `note` names what put it out of force.
+    `overridden` has (value, origin) from the next lower source to the default. `replaced_by` names the setting of a
+    higher source that excludes this one, such as port for listen.
     """
 
     name: str
@@ -32,28 +33,28 @@ class Row:
     overridden: tuple[tuple[str, str], ...] = ()
     is_default: bool = False
     group: str = ""
-    note: str = ""
+    replaced_by: str = ""
     value: object = None
 
     def line(self) -> str:
         """Return `port = 9000   # option --port; overrides 8000 from good.toml:2`."""
-        losers = ", ".join(f"{value} from {origin}" for value, origin in self.overridden if origin != "default")
-        if self.note:
-            comment = f"{self.note} replaces {losers}"
+        overridden = ", ".join(f"{value} from {origin}" for value, origin in self.overridden if origin != "default")
+        if self.replaced_by:
+            comment = f"{self.replaced_by} replaces {overridden}"
         else:
-            comment = self.origin_text + (f"; overrides {losers}" if losers else "")
+            comment = self.origin_text + (f"; overrides {overridden}" if overridden else "")
         return f"{self.name} = {self.value_text}   # {comment}"
 
     def to_dict(self) -> dict[str, object]:
         """Return the row for machines."""
-        losers = [{"value": value, "origin": origin} for value, origin in self.overridden]
+        overridden = [{"value": value, "origin": origin} for value, origin in self.overridden]
         return {
             "name": self.name,
             "value": self.value,
             "text": self.value_text,
             "origin": self.origin_text,
-            "overridden": losers,
-            "replaced_by": self.note or None,
+            "overridden": overridden,
+            "replaced_by": self.replaced_by or None,
         }
 
 
@@ -62,23 +63,23 @@ def describe(loaded: LoadedConfig, reveal: bool = False, *, everything: bool = T
 
     Args:
         loaded: the configuration.
-        reveal: show secrets and what `${…}` stands for.
-        everything: also settings at their default that nothing was said about.
+        reveal: show secrets and the values behind `${…}`.
+        everything: also settings that no source sets.
     """
     rows = [_row(loaded, entry, reveal) for entry in SETTINGS.values() if not entry.code_only and not entry.inert]
-    rows = [row for row in rows if everything or not row.is_default or row.overridden or row.note]
+    rows = [row for row in rows if everything or not row.is_default or row.overridden or row.replaced_by]
     for label, spec in _specs(loaded):
         rows += _spec_rows(label, spec, reveal)
     return rows
 
 
 def _row(loaded: LoadedConfig, entry: Setting, reveal: bool) -> Row:
-    (raw, origin), *losers = loaded.origins[entry.name]
-    # The value in force, not the raw one: a default can follow from other settings (trusted_proxy_headers).
+    (raw, origin), *lower_values = loaded.origins[entry.name]
+    # The effective value, not the raw one: a default can follow from other settings (trusted_proxy_headers).
     value = getattr(loaded.adjustments, entry.name)
-    as_written = _keeps_its_words(raw, origin) and not reveal
+    as_written = _is_shown_as_written(raw, origin) and not reveal
     text = value_text(entry, raw if as_written else value, reveal)
-    overridden = tuple((value_text(entry, lost, reveal), str(place)) for lost, place in losers)
+    overridden = tuple((value_text(entry, lower, reveal), str(place)) for lower, place in lower_values)
     data: object = value
     if entry.secret and not reveal:
         data = MASK
@@ -86,11 +87,11 @@ def _row(loaded: LoadedConfig, entry: Setting, reveal: bool) -> Row:
         data = raw
     elif entry.type.is_list:
         data = entry.type.native(value)
-    is_default, note = origin.kind == "default", loaded.replaced.get(entry.name, "")
-    return Row(entry.name, text, str(origin), overridden, is_default, entry.group, note, data)
+    is_default, replaced_by = origin.kind == "default", loaded.replaced.get(entry.name, "")
+    return Row(entry.name, text, str(origin), overridden, is_default, entry.group, replaced_by, data)
 
 
-def _keeps_its_words(raw: object, origin: Origin) -> bool:
+def _is_shown_as_written(raw: object, origin: Origin) -> bool:
     parts = raw if isinstance(raw, list) else [raw]
     return origin.kind == "file" and any(is_expandable(part) for part in parts)
 
@@ -182,7 +183,7 @@ def as_toml(loaded: LoadedConfig, reveal: bool = False, *, everything: bool = Fa
                 # A value that was not written as ${…} must not be taken for one when the text is read as a file.
                 plain = row.value == getattr(loaded.adjustments, row.name) and row.value is not MASK
                 value = toml_text(escape(row.value) if plain else row.value)
-            # A default said aloud could contradict another setting: only what somebody wrote is in force here.
+            # An explicit default could contradict another setting, so defaults are comments.
             lines.append(("# " if row.is_default else "") + f"{row.name} = {value}   # {row.origin_text}")
     for label, spec in _specs(loaded):
         lines += ["", "[app]" if label == "app" else "[[middleware]]"]
@@ -194,7 +195,7 @@ def _spec_lines(label: str, spec: AppSpec, reveal: bool) -> list[str]:
     result = []
     for row in _spec_rows(label, spec, reveal):
         head, _, rest = row.name.removeprefix(f"{label}.").partition(".")
-        # What is shown expanded must not be expanded again when the text is read as a file.
+        # A value that is shown expanded must not be expanded again when the text is read as a file.
         value = toml_text(escape(row.value) if reveal and isinstance(row.value, str) else row.value)
         dotted = f"{head}.{'.'.join(_key_text(part) for part in rest.split('.'))}" if rest else head
         result.append(f"{dotted} = {value}   # {row.origin_text}")
@@ -203,7 +204,7 @@ def _spec_lines(label: str, spec: AppSpec, reveal: bool) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """All that is known about one setting in one configuration."""
+    """One setting in one configuration: meaning, value, sources, and how to set it."""
 
     entry: Setting
     row: Row
@@ -212,17 +213,16 @@ class Explanation:
         """Return the explanation for a person."""
         entry, row = self.entry, self.row
         value_type = entry.type
-        value = row.value_text
         lines = [entry.name, f"  {entry.meaning}", ""]
         if entry.inert:
             lines += ["  accepted for compatibility; it does nothing", ""]
         facts = [("accepts", value_type.accepts), ("unit", value_type.unit), ("default", entry.default_text)]
         facts += [("also", ", ".join(entry.aliases))]
-        lines += [f"  {name:8} {text}" for name, text in facts if text]
-        lines += ["", f"  in force {value}   from {row.origin_text}"]
-        if row.note:
-            lines.append(f"  because  {row.note} replaces it")
-        lines += [f"  over     {loser}   from {origin}" for loser, origin in row.overridden]
+        lines += [f"  {name:9} {text}" for name, text in facts if text]
+        lines += ["", f"  value     {row.value_text}   ({row.origin_text})"]
+        if row.replaced_by:
+            lines.append(f"  replaced  by {row.replaced_by}")
+        lines += [f"  overrides {value}   ({origin})" for value, origin in row.overridden]
         lines += ["", "  to set it, highest first:"]
         lines += [f"    {source:12} {example}" for source, example in self.examples()]
         return "\n".join(lines)

@@ -1,8 +1,7 @@
-"""The settings page of the documentation, written from the model.
+"""The settings page of the documentation, generated from the model.
 
     python -m wiverno.config.output.reference_page docs/settings.md            writes it
-    python -m wiverno.config.output.reference_page --check docs/settings.md    status 1 if it is not what would be
-    written
+    python -m wiverno.config.output.reference_page --check docs/settings.md    status 1 if it is outdated
 
 The same with a name that ends in .json for the JSON Schema.
 """
@@ -21,8 +20,8 @@ from wiverno.config.settings import SETTINGS
 _INTRODUCTION = """\
 # Settings
 
-<!-- Written by `python -m wiverno.config.output.reference_page docs/settings.md`; `make check` keeps it in step with
-the model. -->
+<!-- Written by `python -m wiverno.config.output.reference_page docs/settings.md`; `make check` checks that it
+is up to date. -->
 
 One name per setting, whatever the source. For `threads`:
 
@@ -36,7 +35,7 @@ One name per setting, whatever the source. For `threads`:
 
 A higher line of the table wins over a lower one, and any of them over the default; code reads neither files nor the
 environment. A file can build on another (TOML: `extends = "base.toml"`, INI: `use = config:base.ini`); its own values
-win. `wiverno config explain threads` shows the whole chain for one setting, `wiverno config show` what is in force.
+win. `wiverno config explain threads` shows every source of one setting, `wiverno config show` all values with theirs.
 
 **How values are spelled.** Booleans: `true false yes no on off 1 0`. Durations: a number of seconds, or
 `500ms 30s 1m30s 2h 1d`. Sizes: bytes, or `kB MB GB` (powers of 1000) and `KiB MiB GiB` (powers of 1024); a bare `k`,
@@ -98,9 +97,7 @@ def main(arguments: Sequence[str]) -> int:
         if not is_check:
             path.write_text(text, encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
-            sys.stderr.write(
-                f"{name} is not in step with the settings: run python -m wiverno.config.output.reference_page {name}\n"
-            )
+            sys.stderr.write(f"{name} is outdated: run python -m wiverno.config.output.reference_page {name}\n")
             status = 1
     return status
 

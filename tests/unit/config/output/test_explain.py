@@ -112,13 +112,13 @@ def test_explain_tells_meaning_chain_and_examples(found: LoadedConfig) -> None:
         "threads\n"
         "  Threads that may be inside the application at once.\n"
         "\n"
-        "  accepts  a whole number from 1 to 4096\n"
-        "  default  4\n"
+        "  accepts   a whole number from 1 to 4096\n"
+        "  default   4\n"
         "\n"
-        "  in force 32   from option --threads\n"
-        "  over     16   from good.toml:13\n"
-        "  over     2   from base.toml:2\n"
-        "  over     4   from default\n"
+        "  value     32   (option --threads)\n"
+        "  overrides 16   (good.toml:13)\n"
+        "  overrides 2   (base.toml:2)\n"
+        "  overrides 4   (default)\n"
         "\n"
         "  to set it, highest first:\n"
         "    option       --threads 8\n"
@@ -127,7 +127,7 @@ def test_explain_tells_meaning_chain_and_examples(found: LoadedConfig) -> None:
         "    INI          [server:main] threads = 8\n"
         "    code         serve(app, threads=8)"
     )
-    assert "because  port (environment variable WIVERNO_PORT) replaces it" in explain(found, "listen").text()
+    assert "replaced  by port (environment variable WIVERNO_PORT)" in explain(found, "listen").text()
 
 
 @pytest.mark.parametrize("name", list(SETTINGS))
@@ -167,7 +167,7 @@ def test_generated_files_are_in_step() -> None:
 def test_a_generated_file_out_of_step_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "settings.md"
     assert page.main(["--check", str(file)]) == 1
-    assert "is not in step with the settings" in capsys.readouterr().err
+    assert "is outdated: run" in capsys.readouterr().err
     assert page.main([str(file)]) == 0
     assert page.main(["--check", str(file)]) == 0
 
