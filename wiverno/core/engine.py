@@ -310,7 +310,7 @@ class Engine:
                 if self.on_stop is not None:
                     self.on_stop()
                 if delay:
-                    logger.info("stopping: not ready any more; serving for another %g s", delay)
+                    logger.info("shutting down: not ready, draining in %g s", delay)
             if loop.now < self._drain_at:
                 return
             self._begin_drain()

@@ -1,4 +1,4 @@
-"""What a main process owes to its surroundings, with or without workers: admin listener, service manager."""
+"""The admin listener: an engine of the main process, apart from the served application."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -14,11 +14,11 @@ from wiverno.foreign_code import guarded_logger
 logger = guarded_logger("wiverno")
 
 ADMIN_MODE: Final = 0o600
-PATIENCE: Final = 2.0  # seconds that the admin thread gets to end
+JOIN_TIMEOUT: Final = 2.0  # seconds that the admin thread gets to end
 
 
 class Admin(Protocol):
-    """The admin room's application."""
+    """The admin application."""
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any], /) -> Any:
         """Answer a request."""
@@ -28,27 +28,27 @@ class Admin(Protocol):
 
 
 def admin_engine(settings: Adjustments, admin: Admin) -> Engine:
-    """Return the engine of the admin listener, with one thread; without `admin_listen` it has nothing to listen on.
+    """Return the engine of the admin listener, with one thread; without `admin_listen` it has no listener.
 
     Raises:
         OSError: the address can't be bound.
     """
-    own = Adjustments.from_keywords(
+    adjustments = Adjustments.from_keywords(
         threads=1, connection_limit=64, channel_timeout=60, header_timeout=5, body_timeout=5, graceful_timeout=1,
         max_request_body_size=65536, ident=settings.ident, ipv4=settings.ipv4, ipv6=settings.ipv6,
     )  # fmt: skip
     listeners = _admin_listeners(settings)
-    engine = Engine(admin, own, listeners, threads=0)
-    engine.listen()  # from now on clients wait for an answer instead of being refused
+    engine = Engine(admin, adjustments, listeners, threads=0)
+    engine.listen()  # from now on the kernel queues clients instead of refusing them
     for listener in listeners:
-        logger.info("administration on %s%s", "" if listener.is_unix else "http://", listener)
+        logger.info("admin listener on %s%s", "" if listener.is_unix else "http://", listener)
     return engine
 
 
 def _admin_listeners(settings: Adjustments) -> list[Listener]:
     address = settings.admin_address
     if isinstance(address, UnixAddress):
-        # Whoever can connect can stop the server: the file is its owner's alone from the first moment.
+        # A client that can connect can stop the server: only the owner may, from the first moment.
         return [bind_unix(address.path, ADMIN_MODE, future_owner(settings))]
     if isinstance(address, TcpAddress):
         return bind_tcp(address, ipv4=settings.ipv4, ipv6=settings.ipv6)
@@ -56,16 +56,16 @@ def _admin_listeners(settings: Adjustments) -> list[Listener]:
 
 
 @contextmanager
-def beside(engine: Engine, on_failure: Callable[[Exception], None]) -> Iterator[None]:
-    """Run the admin engine in a thread of its own: it answers whatever the served application does.
+def run_beside(engine: Engine, on_failure: Callable[[Exception], None]) -> Iterator[None]:
+    """Run the admin engine in another thread, so that it answers whatever the served application does.
 
-    `on_failure` is called in that thread with what ends it before its time.
+    `on_failure` is called in that thread with the exception that ends the engine.
     """
 
     def run() -> None:
         try:
             engine.run()
-        except Exception as error:  # noqa: BLE001 - whoever looks after the service must hear of any
+        except Exception as error:  # noqa: BLE001 - an admin listener that fails must end the service
             on_failure(error)
 
     thread = threading.Thread(target=run, name="wiverno-admin", daemon=True)
@@ -74,4 +74,4 @@ def beside(engine: Engine, on_failure: Callable[[Exception], None]) -> Iterator[
         yield
     finally:
         engine.stop(force=True)
-        thread.join(PATIENCE)
+        thread.join(JOIN_TIMEOUT)

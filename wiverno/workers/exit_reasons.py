@@ -1,4 +1,4 @@
-"""Why a process ended, in words: exit status, signal, and whether the kernel's memory killer was at work."""
+"""Why a process ended, in words: its exit status, or the signal and whether the kernel ran out of memory."""
 
 import os
 import signal
@@ -12,9 +12,9 @@ _CGROUPS: Final = "sys/fs/cgroup"
 
 
 def oom_kills(root: Path = Path("/")) -> int:
-    """Return how many processes the kernel has killed for want of memory, as far as can be seen from here.
+    """Return how many processes the kernel has killed because it ran out of memory, as far as this process can see.
 
-    The number itself means nothing, since one kill may be seen in several places; it grows with each.
+    Only its growth has a meaning: one kill may be counted in several places.
 
     Args:
         root: the directory that proc and sys are in.
@@ -30,7 +30,7 @@ def oom_kills(root: Path = Path("/")) -> int:
 
 
 def _oom_files(root: Path) -> Iterator[str]:
-    """Yield where the kernel counts: for the machine, and for this process's control group of either version."""
+    """Yield the files with the kernel's counters: the machine's, and those of this process's control group (v1, v2)."""
     yield "proc/vmstat"
     yield f"{_CGROUPS}/memory.events"  # inside a container its own group is the root
     yield f"{_CGROUPS}/memory/memory.oom_control"
@@ -46,8 +46,8 @@ def _oom_files(root: Path) -> Iterator[str]:
             yield f"{_CGROUPS}/memory{path}/memory.oom_control"
 
 
-def ending(status: int, *, oom_kills_before: int) -> str:
-    """Describe what os.waitpid said of a process.
+def describe_exit(status: int, *, oom_kills_before: int) -> str:
+    """Return how a process ended, as what follows its name in a sentence: "was killed by SIGSEGV …".
 
     Args:
         status: the second value of os.waitpid().
@@ -55,17 +55,16 @@ def ending(status: int, *, oom_kills_before: int) -> str:
     """
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
-        return f"it ended with exit status {code}"
+        return f"exited with status {code}"
     try:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    text = f"it was killed by {name}"
+    text = f"was killed by {name}"
     if -code == signal.SIGKILL:
         if oom_kills() > oom_kills_before:
-            text += ": the kernel ran out of memory (dmesg tells more); lower workers, or give it more memory"
-        else:
-            text += ": by somebody, or by a container or service manager whose limit was reached, perhaps of memory"
-    elif -code in (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGFPE):
-        text += ": a fault in compiled code, of an extension module most likely"
+            return f"{text}: the kernel ran out of memory (see dmesg); use fewer workers or more memory"
+        return f"{text} (out of memory, a limit, or an operator)"
+    if -code in (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGFPE):
+        return f"{text}: a fault in compiled code, probably of an extension module"
     return text

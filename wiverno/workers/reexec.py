@@ -28,7 +28,7 @@ from wiverno.core.net.listeners import Listener
 from wiverno.core.telemetry.counters import Counters
 from wiverno.importer import own_traceback
 from wiverno.workers.plan import Plan
-from wiverno.workers.worker import Inheritance, live, report
+from wiverno.workers.worker import Inheritance, report, run_worker
 from wiverno.wsgi.gateway import Application
 
 VARIABLE: Final = "WIVERNO__WORKER_FD"
@@ -126,7 +126,7 @@ class ReexecWorker:
         forks.unregister(self)  # the worker registers
         ignored_before(signal.Signals[name] for name in _NOT_YET)
         plan = Plan(self._adjustments, lambda: application, reloads_code=False)
-        live(Inheritance(plan, application, *self._rest))
+        run_worker(Inheritance(plan, application, *self._rest))
 
 
 @cache

@@ -15,7 +15,7 @@ from wiverno.core.server import BaseWSGIServer
 from wiverno.core.telemetry.counters import Counters
 from wiverno.core.telemetry.status import LEAVING, READY, STARTING, STOPPING, RefusedError, ServiceStatus, WorkerStatus
 from wiverno.files import absolute
-from wiverno.workers.admin_listener import Admin, admin_engine, beside
+from wiverno.workers.admin_listener import Admin, admin_engine, run_beside
 from wiverno.workers.keeper import MadeFile, kept, made_file
 from wiverno.workers.pid_file import pid_file
 from wiverno.workers.privileges import drop_privileges
@@ -53,7 +53,7 @@ class SingleProcess:
             if settings.admin_listen is not None:
                 engine = admin_engine(settings, admin)
                 Repeating(engine.loop, EVERY_SECOND, admin.sample, at_once=True)
-                stack.enter_context(beside(engine, self._server.engine.fail))
+                stack.enter_context(run_beside(engine, self._server.engine.fail))
             if settings.umask is not None:
                 os.umask(settings.umask)
             if future_owner(settings) is not None:
@@ -65,7 +65,7 @@ class SingleProcess:
     def _on_stop(self) -> None:
         if not self._is_leaving:
             self._is_leaving = True
-            self._notifier.stopping("finishing what is under way")
+            self._notifier.stopping("finishing the requests in progress")
 
     def _on_heartbeat(self) -> None:
         if not self._is_begun:
@@ -104,10 +104,10 @@ class SingleProcess:
         engine = self._server.engine
         if action == "stop":
             engine.stop()
-            return "stopping: what is under way is finished"
+            return "stopping: finishing the requests in progress"
         if action == "reopen":
             engine.refresh()
-            return "log files are opened anew"
+            return "reopening the log files"
         if action == "reload":
             raise RefusedError("one process can't replace itself: set workers = 1 or more to be able to reload")
         raise RefusedError("there is one process and no supervisor: set workers")

@@ -1,63 +1,60 @@
-"""The supervisor: keeps as many workers serving as are wanted, and changes them for others without losing a request.
+"""The supervisor: keeps as many workers running as are wanted, and replaces them without losing a request.
 
-It binds the sockets, forks, and never touches a request. Its own loop is an engine with one thread that serves nothing
-but the admin application, so it answers whatever the workers do. Everything here runs in the main thread; signal
-handlers and the pipes of the workers only ask for a look at how things stand.
+It binds the sockets, forks, and never serves a request of a client. Its own event loop is an engine with one thread
+for the admin application, so that the admin listener answers whatever the workers do. Everything here runs in the main
+thread; signal handlers and the workers' pipes only ask the loop to reconcile.
 
-    a worker dies            → another one at once; after a second death in short time, later and later
-    a worker gives no sign   → its stacks are printed, it is killed, another one
-    a worker is worn         → (max_requests, max_rss, stuck requests) another one first, then it leaves
-    reload                   → settings are read and checked, new workers load the application; when all of them serve,
-                               the old ones leave; if one of them fails, the new ones go and nothing has happened
-    stop                     → not ready, after drain_delay no new connections, then the end; a second signal forces it
+    a worker exits           → another one starts: at once, after further exits with growing pauses
+    a worker hangs           → its stacks are printed, it is killed, another one starts
+    a worker retires         → (max_requests, max_rss, stuck requests) another one starts; when that is ready, it drains
+    reload                   → the configuration is read and checked, new workers load the application; when all of them
+                               are ready, the old ones drain; if one of them fails, the old ones continue
+    stop                     → not ready; after drain_delay all workers drain; a second signal forces the end
 
-A worker that leaves drains as any engine does (engine.py).
+What to do is decided by `reconcile` (reconcile.py), a pure function. This class gathers what it has to know, asks it,
+and performs the actions. A worker drains as every engine does (core/engine.py).
 """
 
 import errno
 import os
 import signal
 import time
-import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from types import FrameType
-from typing import Any, Final
+from typing import Any
 
-from wiverno.config.settings import ConfigError
 from wiverno.core import forks
 from wiverno.core.engine import Engine
 from wiverno.core.log_files import provide_log_files
-from wiverno.core.loop.signals import give_back_signal, take_signal
+from wiverno.core.loop.signals import handle_signals
 from wiverno.core.loop.timers import EVERY_SECOND, Repeating
 from wiverno.core.net.listeners import Listener
 from wiverno.core.ownership import future_owner
-from wiverno.core.telemetry.status import READY, STARTING, STOPPING, RefusedError, ServiceStatus
+from wiverno.core.telemetry import status
+from wiverno.core.telemetry.status import RefusedError, ServiceStatus
 from wiverno.files import SetupError, error_text
 from wiverno.foreign_code import guarded_logger
+from wiverno.workers import actions as to_do
 from wiverno.workers.admin_listener import Admin, admin_engine
+from wiverno.workers.generation import Generation
 from wiverno.workers.pid_file import pid_file
-from wiverno.workers.plan import LoadFailedError, Plan, difference, why_kept
+from wiverno.workers.plan import Plan
 from wiverno.workers.process import WorkerProcess
+from wiverno.workers.reconcile import NEVER, Wanted, abort_reload, force_stop, reconcile
+from wiverno.workers.reload import Reload
+from wiverno.workers.restarts import NO_FAILURES, NO_ROOM_PAUSE, Restarts
 from wiverno.workers.sd_notify import Notifier
 from wiverno.workers.shared_sockets import SharedSockets
-from wiverno.workers.worker_pool import Generation, WorkerPool
+from wiverno.workers.states import SERVICE_MOVES, ServiceState, check_move
+from wiverno.workers.worker_pool import WorkerPool
 
 logger = guarded_logger("wiverno")
 
-# Seconds that a kept-alive connection of a leaving worker may take to send its next request, as long as others serve:
-# nobody waits for the end of that worker, and a client whose request crosses the close has lost it.
-PATIENCE: Final = 3.0
-MOST_WORKERS: Final = 512  # as many as the setting allows
-FORCED: Final = 1.0  # seconds that a worker gets when the end is forced
-SETTLED: Final = 10.0  # seconds after which a worker's death is no sign that the next will die too
-NO_ROOM: Final = 2.0  # seconds until another attempt when the system has no room for a process
-LONGEST_PAUSE: Final = 30.0  # seconds between two attempts to start a worker that dies at once
-
 
 class StartFailedError(Exception):
-    """No worker could begin to serve; the text says why."""
+    """No worker could start; the text says why."""
 
 
 class Supervisor:
@@ -67,11 +64,11 @@ class Supervisor:
         self, plan: Plan, configure: Callable[[], Plan] | None = None, *, notifier: Notifier, version: str = "",
         on_gone: Callable[[int], None] | None = None,
     ) -> None:  # fmt: skip
-        """Bind the sockets, and load the application if it is to be loaded before the workers.
+        """Bind the sockets, and load the application if the supervisor loads it.
 
         Args:
             plan: what to serve.
-            configure: reads the configuration anew for a reload; None serves the same plan again.
+            configure: reads the configuration again for a reload; without it the same plan is served again.
             notifier: the service manager.
             version: wiverno's.
             on_gone: called with the process id of each worker that has ended.
@@ -81,24 +78,34 @@ class Supervisor:
         """
         if not hasattr(os, "fork"):
             raise SetupError(errno.ENOSYS, "workers need fork(), which this system does not have: leave workers at 0")
-        self._configure = configure
         self._notifier = notifier
         self._version = version
         self._on_gone = on_gone
         self._sockets = SharedSockets()
         self._pool = WorkerPool(self._sockets, self._on_report)
-        self._restarts: Counter[str] = Counter()
-        self._reloads = [0, 0]
-        self._last_failure = ""
-        self._fatal = ""
-        self._failures = 0
-        self._not_before = 0.0
+        self._state = ServiceState.STARTING
+        self._reload = Reload(configure, self._sockets, notifier)
+        self._restart_counts: Counter[str] = Counter()
+        self._restarts: Restarts = NO_FAILURES
+        self._start_failure = ""
         self._started = time.monotonic()
-        self._stop_at = float("inf")
-        self._is_stopping = self._is_draining = self._is_announced = False
-        self._numbers = 1
-        self._next: Generation | None = None
+        self._stop_at = NEVER
         self._engine: Engine
+        self._performers: dict[type, Callable[[Any], None]] = {
+            to_do.Kill: self._kill,
+            to_do.DumpStacks: self._dump_stacks,
+            to_do.Retire: lambda action: self._pool.get(action.pid).retire(action.reason),
+            to_do.StartWorker: self._start_worker,
+            to_do.Drain: self._drain,
+            to_do.Restart: self._restart,
+            to_do.FailStart: self._fail_start,
+            to_do.AbortReload: lambda action: self._reload.abort(action.reason, self._current),
+            to_do.FailReload: lambda action: self._reload.fail(action.reason, self._current),
+            to_do.CompleteReload: self._complete_reload,
+            to_do.AnnounceReady: self._announce_ready,
+            to_do.StopAccepting: self._stop_accepting,
+            to_do.Finish: self._finish,
+        }
         forks.register(self)
         try:
             self._current = Generation(1, plan, self._sockets.open(plan.adjustments))
@@ -106,6 +113,9 @@ class Supervisor:
             forks.unregister(self)
             self._sockets.close()
             raise
+
+    def __repr__(self) -> str:
+        return f"<supervisor {self._state.value}, {_count(len(self._pool.workers))}>"
 
     def abandon(self) -> None:
         """Close this process's copies of everything, after the application has forked in the supervisor."""
@@ -131,143 +141,133 @@ class Supervisor:
             stack.enter_context(pid_file(settings.pid_file, future_owner(settings)))
             self._engine = engine = admin_engine(settings, admin)
             stack.callback(engine.close)
-            self._take_signals(stack)
+            requests = self._signal_requests()
+
+            def handle(number: int, frame: FrameType | None) -> None:
+                self._engine.loop.ask(lambda: self._act(requests[number]))
+
+            stack.enter_context(handle_signals(requests, handle))
             announce()
 
-            def tick() -> None:
+            def sample() -> None:
                 self._reconcile()
                 admin.sample()
                 if self._notifier.watchdog:
                     self._notifier.alive()
 
-            Repeating(engine.loop, EVERY_SECOND, tick, at_once=True)
+            Repeating(engine.loop, EVERY_SECOND, sample, at_once=True)
             engine.run()
-        if self._fatal:
-            raise StartFailedError(self._fatal)
+        if self._start_failure:
+            raise StartFailedError(self._start_failure)
 
     @property
     def stop_by(self) -> float:
-        """Monotonic seconds at which `graceful_timeout` is over, for what runs in this process; 0 if it was forced."""
-        return self._stop_at and self._stop_at + (self._current.plan.adjustments.graceful_timeout or float("inf"))
+        """Monotonic seconds until which threads in this process may run after the end; 0 if the end was forced."""
+        return self._stop_at and self._stop_at + (self._current.plan.adjustments.graceful_timeout or NEVER)
 
     def close(self) -> None:
-        """Kill what is left of the workers, and close the sockets."""
+        """Kill the workers that are left, and close the sockets."""
         forks.unregister(self)
         self._pool.close()
         self._sockets.close()
 
-    def _take_signals(self, stack: ExitStack) -> None:
-        actions: dict[int, Callable[[], object]] = {
-            signal.SIGHUP: self._reload,
-            signal.SIGTERM: self._stop,
-            signal.SIGINT: self._stop,
-            signal.SIGQUIT: self._force,
-            signal.SIGUSR1: self._reopen,
-            signal.SIGTTIN: lambda: self._change(1),
-            signal.SIGTTOU: lambda: self._change(-1),
+    def _move(self, state: ServiceState) -> None:
+        self._state = check_move(SERVICE_MOVES, self._state, state, self)
+
+    @property
+    def _is_stopping(self) -> bool:
+        return self._state not in (ServiceState.STARTING, ServiceState.READY)
+
+    # ---------------------------------------------------------------- requests: signals and the admin listener
+
+    def _signal_requests(self) -> dict[int, Callable[[], object]]:
+        return {
+            signal.SIGHUP: self.reload,
+            signal.SIGTERM: self.stop,
+            signal.SIGINT: self.stop,
+            signal.SIGQUIT: self.force_stop,
+            signal.SIGUSR1: self.reopen_logs,
+            signal.SIGTTIN: lambda: self.scale(1),
+            signal.SIGTTOU: lambda: self.scale(-1),
             signal.SIGCHLD: lambda: None,
         }
 
-        def handle(number: int, frame: FrameType | None) -> None:
-            self._engine.loop.ask(lambda: self._act(actions[number]))
-
-        for number in actions:
-            take_signal(number, handle)
-            stack.callback(give_back_signal, number)
-
-    def _act(self, action: Callable[[], object]) -> None:
+    def _act(self, request: Callable[[], object]) -> None:
         try:
-            action()
+            request()
         except RefusedError as error:
             logger.warning("%s", error)
         self._reconcile()
 
-    # ---------------------------------------------------------------- what it can be asked to do
-
     def ask(self, action: str) -> str:
-        """Do what the admin room asks for."""
+        """Do soon what the admin listener asks for; return what is said about it."""
         if self._is_stopping and action != "stop":
             raise RefusedError("the server is stopping")
-        act, words = {
-            "reload": (self._reload, "reloading; wiverno ctl status tells how it went"),
-            "stop": (self._stop, "stopping: what is under way is finished"),
-            "reopen": (self._reopen, "log files are opened anew"),
-            "more": (lambda: self._change(1), f"{self._current.wanted + 1} workers wanted"),
-            "fewer": (lambda: self._change(-1), f"{max(self._current.wanted - 1, 1)} workers wanted"),
+        wanted = self._current.wanted
+        request, words = {
+            "reload": (self.reload, "reloading; wiverno ctl status shows the result"),
+            "stop": (self.stop, "stopping: finishing the requests in progress"),
+            "reopen": (self.reopen_logs, "reopening the log files"),
+            "more": (lambda: self.scale(1), f"{wanted + 1} workers wanted"),
+            "fewer": (lambda: self.scale(-1), f"{max(wanted - 1, 1)} workers wanted"),
         }[action]
-        # Not now: the answer to this request goes out first.
-        self._engine.loop.ask(lambda: self._act(act))
+        # Not now: the response to this request is sent first.
+        self._engine.loop.ask(lambda: self._act(request))
         return words
 
-    def _reload(self) -> None:
-        """Change to the configuration and the code as they are now, once that is known to work."""
+    def reload(self) -> None:
+        """Start workers with the present configuration and code; they become the current ones if all are ready.
+
+        Raises:
+            RefusedError: the server is stopping.
+        """
         if self._is_stopping:
             raise RefusedError("no reload: the server is stopping")
-        if self._next is not None:
-            self._abort_reload("another reload has been asked for")
-        self._notifier.reloading()
-        try:
-            plan = self._configure() if self._configure is not None else self._current.plan
-            listeners = self._sockets.open(plan.adjustments)
-            self._numbers += 1
-            generation = Generation(self._numbers, plan, listeners)
-        except Exception as error:  # noqa: BLE001 - reading the configuration runs code of others too
-            if isinstance(error, ConfigError):
-                self._reload_failed(error.reasons)
-            elif isinstance(error, OSError | LoadFailedError):
-                self._reload_failed(error_text(error))
-            else:
-                self._reload_failed("".join(traceback.format_exception(error)))
-            return
-        changes = difference(self._current.plan.adjustments, plan.adjustments)
-        logger.info("reloading: %s", "; ".join(changes) or "no setting has changed")
-        if generation.application is not None:
-            logger.warning("reloading: the application's code stays as it is: %s", why_kept(plan))
-        self._next = generation
+        self._abort_reload_for("another reload was requested")
+        self._reload.read(self._current)
 
-    def _stop(self) -> None:
-        """Let everything finish and end; the second time, end at once."""
+    def stop(self) -> None:
+        """Drain and end; the second time, end at once."""
         if self._is_stopping:
-            self._force()
+            self.force_stop()
             return
-        self._is_stopping = True
-        if self._next is not None:
-            self._abort_reload("the server is stopping")
+        self._abort_reload_for("the server is stopping")
+        self._move(ServiceState.STOPPING)
         delay = self._current.plan.adjustments.drain_delay
         self._stop_at = time.monotonic() + delay
-        logger.info("stopping: not ready any more%s", f"; serving for another {delay:g} s" if delay else "")
+        logger.info("shutting down: not ready%s", f", draining in {delay:g} s" if delay else "")
         self._notifier.stopping("stopping")
 
-    def _force(self) -> None:
+    def force_stop(self) -> None:
         """End at once."""
-        logger.warning("stopping at once: %d worker(s) are cut off", len(self._pool.workers))
+        logger.warning("shutting down at once: closing the connections of %s", _count(len(self._pool.workers)))
         if not self._is_stopping:
             self._notifier.stopping("stopping at once")
-        self._is_stopping = self._is_draining = True
+        if ServiceState.DRAINING in SERVICE_MOVES[self._state]:
+            self._move(ServiceState.DRAINING)
         self._stop_at = 0.0
-        for worker in self._pool.workers:
-            worker.drain(FORCED)
-            worker.stop_by = min(worker.stop_by, time.monotonic() + FORCED)
+        self._perform(force_stop(self._pool.views(time.monotonic())))
         self._pool.send(signal.SIGQUIT)
         self._sockets.close()
 
-    def _reopen(self) -> None:
-        """Have every process open its log files anew."""
+    def reopen_logs(self) -> None:
+        """Have every process open its log files again."""
         provide_log_files(self._current.plan.adjustments)
         self._pool.send(signal.SIGUSR1)
         self._engine.refresh()
 
-    def _change(self, by: int) -> None:
+    def scale(self, by: int) -> None:
         """Want more workers, or fewer."""
-        self._current.wanted = min(max(self._current.wanted + by, 1), MOST_WORKERS)
-        logger.info("%d worker(s) wanted", self._current.wanted)
+        self._current.scale(by)
+        logger.info("workers wanted: %d", self._current.wanted)
 
-    # ---------------------------------------------------------------- how things stand
+    # ---------------------------------------------------------------- reconciling
 
     def status(self) -> ServiceStatus:
-        """Return what can be said now."""
+        """Return the service as /status shows it."""
+        shown = {ServiceState.STARTING: status.STARTING, ServiceState.READY: status.READY}
         return ServiceStatus(
-            state=STOPPING if self._is_stopping else READY if self._is_announced else STARTING,
+            state=shown.get(self._state, status.STOPPING),
             pid=os.getpid(),
             version=self._version,
             age=time.monotonic() - self._started,
@@ -275,126 +275,106 @@ class Supervisor:
             workers=self._pool.statuses(),
             wanted=self._current.wanted,
             ended=self._pool.ended,
-            restarts=dict(self._restarts),
-            reloads=(self._reloads[0], self._reloads[1]),
-            last_failure=self._last_failure,
+            restarts=dict(self._restart_counts),
+            reloads=self._reload.counts,
+            last_failure=self._reload.last_failure,
         )
 
-    def _reconcile(self) -> None:
-        """See how things stand and do what is to be done about it."""
-        now = time.monotonic()
-        self._pool.find_hung_workers(self._current.plan.adjustments.worker_timeout, now)
-        for worker, pid, reason in self._pool.reap_worker(now):
-            if self._on_gone is not None:
-                self._on_gone(pid)
-            self._on_worker_exit(worker, pid, reason, now)
-        if self._is_stopping:
-            self._look_after_stop(now)
-            return
-        for generation in (self._current, self._next):
-            if generation is not None:
-                self._scale(generation, now)
-        if self._next is not None and len(self._pool.serving(self._next)) >= self._next.wanted:
-            self._complete_reload(self._next)
-        if not self._is_announced and len(self._pool.serving(self._current)) >= self._current.wanted:
-            self._is_announced = True
-            logger.info("%d worker(s) serve", self._current.wanted)
-            self._notifier.ready(f"{self._current.wanted} worker(s) serve")
-
-    def _scale(self, generation: Generation, now: float) -> None:
-        """Start what is missing, and let go what is too many or worn."""
-        staff, limit = self._pool, generation.plan.adjustments.max_rss
-        for one in staff.of(generation):
-            if limit and not one.retire_reason and one.counters.get("resident") > limit:
-                one.retire_reason = "max_rss"
-        lively = [one for one in staff.of(generation) if not one.retire_reason]
-        missing = generation.wanted - len(lively)
-        if now >= self._not_before:
-            try:
-                for _ in range(missing):
-                    staff.fork(generation, self._engine)
-            except OSError as error:
-                self._not_before = now + NO_ROOM
-                logger.error("no worker can be started: %s; trying again in %g s", error_text(error), NO_ROOM)
-        for one in lively[: max(-missing, 0)]:
-            one.drain(generation.grace, patience=PATIENCE)
-        if len(staff.serving(generation)) < generation.wanted:
-            return
-        for one in staff.of(generation):
-            if one.retire_reason and one.retire_reason != "hung":
-                logger.info("worker %d leaves, another one has taken its place: %s", one.pid, one.retire_reason)
-                self._restarts[one.retire_reason] += 1
-                one.drain(generation.grace, patience=PATIENCE)
-
     def _on_report(self, worker: WorkerProcess, words: Mapping[str, Any]) -> None:
-        if words.get("ready") and worker.state == STARTING:
-            worker.state = READY
-        if "retire_reason" in words and not worker.retire_reason:
-            worker.retire_reason = str(words["retire_reason"])
-        if "failed" in words:
-            worker.kill_reason = str(words["failed"])
         self._engine.loop.ask(self._reconcile)
 
-    # ---------------------------------------------------------------- ends
+    def _reconcile(self) -> None:
+        """Reconcile the running workers with the wanted state."""
+        now = time.monotonic()
+        gone = self._pool.reap(now)
+        if self._on_gone is not None:
+            for worker in gone:
+                self._on_gone(worker.pid)
+        if self._state is not ServiceState.STOPPED:
+            self._perform(reconcile(self._wanted(), [*gone, *self._pool.views(now)], now))
 
-    def _on_worker_exit(self, worker: WorkerProcess, pid: int, reason: str, now: float) -> None:
-        """Decide what an end means."""
-        if worker.is_told_to_leave:
-            return
-        if self._next is not None and worker.generation == self._next.number:
-            self._abort_reload("a new worker could not begin")
-            self._reload_failed(reason)
-            return
-        if self._is_stopping:
-            return
-        self._restarts[worker.retire_reason or "died"] += 1
-        if not self._is_announced and worker.state == STARTING:
-            self._fatal = f"a worker could not begin to serve: {reason}"
-            self._is_stopping = True
-            self._stop_at = now
-            return
-        self._failures = 0 if now - worker.started > SETTLED else self._failures + 1
-        pause = min(2.0 ** (self._failures - 2), LONGEST_PAUSE) if self._failures > 1 else 0.0
-        self._not_before = now + pause
-        logger.error("worker %d is gone: %s; another one starts %s", pid, reason, f"in {pause:g} s" if pause else "now")
+    def _wanted(self) -> Wanted:
+        following = self._reload.generation
+        return Wanted(
+            current=self._current.wanted_workers(),
+            next=following.wanted_workers() if following is not None else None,
+            state=self._state,
+            stop_at=self._stop_at,
+            worker_timeout=self._current.plan.adjustments.worker_timeout,
+            restarts=self._restarts,
+        )
 
-    def _complete_reload(self, generation: Generation) -> None:
-        """The new generation serves: the old one leaves."""
-        old, self._current, self._next = self._current, generation, None
-        for worker in self._pool.workers:
-            if worker.generation != generation.number:
-                worker.drain(old.grace, patience=PATIENCE)
-        self._sockets.keep_only(generation.listeners)
-        self._sockets.adjust(generation.plan.adjustments)
-        self._reloads[0] += 1
-        self._last_failure = ""
-        self._failures = 0
-        logger.info("reloaded: %d new worker(s) serve, the old ones finish", generation.wanted)
-        self._notifier.ready(f"{generation.wanted} worker(s) serve since the last reload")
+    def _perform(self, actions: Iterable[to_do.Action]) -> None:
+        for action in actions:
+            self._performers[type(action)](action)
 
-    def _abort_reload(self, reason: str) -> None:
-        generation, self._next = self._next, None
-        assert generation is not None
-        logger.warning("the reload is given up: %s", reason)
-        for worker in self._pool.of(generation):
-            # One that is ready has been accepting clients, who are owed their answers.
-            worker.drain(generation.grace if worker.state == READY else FORCED, patience=PATIENCE)
-        self._sockets.keep_only(self._current.listeners)
+    def _kill(self, action: to_do.Kill) -> None:
+        if not action.is_hung:
+            logger.warning("worker %d did not finish in time; killing it", action.pid)
+        self._pool.get(action.pid).kill()
 
-    def _reload_failed(self, reason: str) -> None:
-        self._reloads[1] += 1
-        self._last_failure = reason
-        logger.error("reload failed, still running the previous configuration:\n%s", reason)
-        self._notifier.ready("the last reload failed, the previous configuration serves")
+    def _dump_stacks(self, action: to_do.DumpStacks) -> None:
+        logger.error(
+            "worker %d: no heartbeat for %g s (worker_timeout); dumping its stacks", action.pid, action.limit
+        )  # fmt: skip
+        self._pool.get(action.pid).dump_stacks(action.limit)
 
-    def _look_after_stop(self, now: float) -> None:
-        staff = self._pool
-        if now >= self._stop_at and not self._is_draining:
-            self._is_draining = True
-            logger.info("stopping: no new connections; %d worker(s) finish what is under way", len(staff.workers))
-            for worker in staff.workers:
-                worker.drain(self._current.grace)
-            self._sockets.close()
-        if not staff.workers and not self._engine.is_stopping:
-            logger.info("stopped")
-            self._engine.stop(force=True)
+    def _start_worker(self, action: to_do.StartWorker) -> None:
+        generations = (self._current, self._reload.generation)
+        [generation] = [one for one in generations if one is not None and one.number == action.generation]
+        now = time.monotonic()
+        if now < self._restarts.not_before:
+            return  # the fork before this one failed
+        try:
+            self._pool.fork(generation, self._engine)
+        except OSError as error:
+            self._restarts = self._restarts.after_failed_fork(now)
+            logger.error("cannot start a worker: %s; trying again in %g s", error_text(error), NO_ROOM_PAUSE)
+
+    def _drain(self, action: to_do.Drain) -> None:
+        if action.replaced:
+            logger.info("worker %d replaced (%s), draining", action.pid, action.replaced)
+            self._restart_counts[action.replaced] += 1
+        self._pool.get(action.pid).drain(action.grace, idle_grace=action.idle_grace)
+
+    def _restart(self, action: to_do.Restart) -> None:
+        self._restarts = action.restarts
+        self._restart_counts[action.counted_as] += 1
+        when = f"in {action.pause:g} s" if action.pause else "now"
+        logger.error("worker %d %s; restarting %s", action.pid, action.reason, when)
+
+    def _fail_start(self, action: to_do.FailStart) -> None:
+        self._start_failure = action.reason
+        self._move(ServiceState.STOPPING)
+        self._stop_at = time.monotonic()
+
+    def _abort_reload_for(self, reason: str) -> None:
+        """Abort the reload, if one is in progress."""
+        if self._reload.generation is not None:
+            views = self._pool.views(time.monotonic())
+            self._perform(abort_reload(self._reload.generation.wanted_workers(), views, reason))
+
+    def _complete_reload(self, action: to_do.CompleteReload) -> None:
+        self._current = generation = self._reload.complete()
+        self._restarts = Restarts(0, self._restarts.not_before)
+        logger.info("reloaded: %s ready, draining the old ones", _count(generation.wanted, "new worker"))
+        self._notifier.ready(f"ready: {_count(generation.wanted)} since the last reload")
+
+    def _announce_ready(self, action: to_do.AnnounceReady) -> None:
+        self._move(ServiceState.READY)
+        logger.info("ready: %s", _count(action.count))
+        self._notifier.ready(f"ready: {_count(action.count)}")
+
+    def _stop_accepting(self, action: to_do.StopAccepting) -> None:
+        self._move(ServiceState.DRAINING)
+        logger.info("shutting down: no new connections; draining %s", _count(action.count))
+        self._sockets.close()
+
+    def _finish(self, action: to_do.Finish) -> None:
+        self._move(ServiceState.STOPPED)
+        logger.info("stopped")
+        self._engine.stop(force=True)
+
+
+def _count(number: int, noun: str = "worker") -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -114,7 +114,7 @@ class Worker:
         jitter = random.randint(0, settings.max_requests_jitter) if settings.max_requests else 0
         self._limit = settings.max_requests + jitter
 
-    def live(self) -> int:
+    def run(self) -> int:
         """Serve until told to end; return the exit status."""
         self._take_signals()
         inherited = self._inheritance
@@ -160,7 +160,7 @@ class Worker:
 
     @property
     def stop_by(self) -> float:
-        """Monotonic seconds until which threads of the application may go on after `live`."""
+        """Monotonic seconds until which threads of the application may go on after `run`."""
         return self._engine.stop_by if self._engine is not None else 0.0
 
     def abandon(self) -> None:
@@ -229,14 +229,14 @@ def report(fd: int, **words: Any) -> None:
         pass  # the supervisor is gone
 
 
-def live(inheritance: Inheritance) -> NoReturn:
-    """Live in a process that was just forked, with all signals blocked; never returns."""
+def run_worker(inheritance: Inheritance) -> NoReturn:
+    """Be a worker in a process that was just forked, with all signals blocked; never returns."""
     status = 1
     worker = Worker(inheritance)
     forks.register(worker)
     try:
         leave_to_parent()
-        status = worker.live()
+        status = worker.run()
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
     except BaseException:

@@ -125,7 +125,7 @@ def test_what_is_answered(tmp_path: Path, method: str, path: str, status: int) -
 def test_a_web_page_cannot_steer_it(tmp_path: Path) -> None:
     """A browser on this machine sends neither the field that actions want, nor gets answers under a foreign name."""
     with service(tmp_path, "--admin-listen", "127.0.0.1:0", settings="workers = 1") as served:
-        port = int(served.child.wait_for(r"administration on http://127\.0\.0\.1:(\d+)").group(1))
+        port = int(served.child.wait_for(r"admin listener on http://127\.0\.0\.1:(\d+)").group(1))
         address = ("127.0.0.1", port)
         assert ask(address, "/stop", method="POST")[0] == 403
         wait_until(lambda: ask(address, "/readyz")[0] == 200)
@@ -147,7 +147,7 @@ def test_a_public_address_only_when_told(tmp_path: Path) -> None:
     assert "admin_listen: 0.0.0.0:0 can be reached by other machines" in done.stderr
     assert "admin_public = true" in done.stderr
     with service(tmp_path, "--admin-listen", "0.0.0.0:0", "--admin-public", settings="workers = 1") as served:
-        port = int(served.child.wait_for(r"administration on http://0\.0\.0\.0:(\d+)").group(1))
+        port = int(served.child.wait_for(r"admin listener on http://0\.0\.0\.0:(\d+)").group(1))
         address = ("127.0.0.1", port)
         wait_until(lambda: ask(address, "/readyz")[0] == 200)
         assert ask(address, "/stop", method="POST", fields={"X-Wiverno-Control": "1"})[0] == 403
@@ -205,7 +205,7 @@ def test_ctl(tmp_path: Path) -> None:
         assert ctl(served, "workers", "--more") == (0, "3 workers wanted\n", "")
         wait_for_workers(served, 3)
         assert len(ctl(served, "workers")[1].splitlines()) == 4
-        assert ctl(served, "stop") == (0, "stopping: what is under way is finished\n", "")
+        assert ctl(served, "stop") == (0, "stopping: finishing the requests in progress\n", "")
         assert served.child.wait() == 0
         status, _, errors = ctl(served, "status")
         assert status == 1

@@ -156,7 +156,7 @@ def test_the_service_manager_is_told(tmp_path: Path, manager: tuple[str, list[st
         if "1" in processes:
             assert served.admin("/reload", "POST")[0] == 202
             wait_until(lambda: "RELOADING=1" in facts and "MONOTONIC_USEC=" in facts)
-            wait_until(lambda: "STATUS=1 worker(s) serve since the last reload" in facts)
+            wait_until(lambda: "STATUS=ready: 1 worker since the last reload" in facts)
         assert child.stop() == 0
         assert "STOPPING=1" in facts
 

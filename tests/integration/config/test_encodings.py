@@ -146,7 +146,7 @@ def test_ctl_tells_a_failure_under_an_ascii_locale(tmp_path: Path) -> None:
     (tmp_path / "site_app.py").write_text(APPLICATION, encoding="utf-8")
     (tmp_path / "site.toml").write_text(text, encoding="utf-8")
     with Child(["-m", "wiverno", "run", "--config", "site.toml"], cwd=tmp_path, env=ASCII) as child:
-        child.wait_for("serve")
+        child.wait_for("ready: 1 worker")
         (tmp_path / "site.toml").write_text(text.replace("[server]", "[größe]"), encoding="utf-8")
         (tmp_path / "other.toml").write_text(text, encoding="utf-8")
         status, out, _ = wiverno(tmp_path, "ctl", "--config", "other.toml", "reload")

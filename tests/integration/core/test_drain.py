@@ -103,7 +103,7 @@ def test_not_ready_before_it_refuses(tmp_path: Path, processes: str) -> None:
         assert served.admin("/healthz") == (200, b"alive\n")
         assert served.get()[0] == 200
         assert served.child.wait() == 0
-        order = ["not ready any more; serving for another 2 s", "no new connections"]
+        order = ["shutting down: not ready, draining in 2 s", "no new connections"]
         assert sorted(order, key=served.child.output.index) == order
 
 

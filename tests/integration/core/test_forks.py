@@ -441,7 +441,7 @@ threading.Thread(target=wait_for_any, daemon=True).start()
     with Child(command, cwd=tmp_path) as child:
         worker = int(ask(child.address(), "/")[1])
         os.kill(worker, signal.SIGKILL)
-        child.wait_for(f"worker {worker} is gone: .*has taken its exit status")
+        child.wait_for(f"worker {worker} ended; the application took its exit status")
         wait_until(lambda: int(ask(child.address(), "/")[1]) != worker, PATIENCE * 2, what="another worker")
         assert child.stop() == 0, child.output
 

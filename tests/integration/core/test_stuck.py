@@ -58,7 +58,7 @@ def test_recycle(tmp_path: Path) -> None:
             client.send(b"GET /sleep/60 HTTP/1.1\r\nHost: x\r\n\r\n")
             served.child.wait_for(r"GET /sleep/60 has been running for")
             wait_for_workers(served, 1, without={before})
-            served.child.wait_for("another one has taken its place: stuck")
+            served.child.wait_for("replaced .stuck., draining")
             wait_until(lambda: not is_alive(before))
         assert served.status()["restarts"] == {"stuck": 1}
         assert served.status()["total"]["totals"]["stuck"] == 1

@@ -93,7 +93,7 @@ def test_file_and_code_are_read_anew(tmp_path: Path, name: str) -> None:
         ("file", "call:shop:main", "call:shop:man", "man"),
         ("code", "import os", "import os,", r"shop\.py\", line 2(.*\n)+.*SyntaxError"),
         ("code", "def main", "raise RuntimeError('on purpose')\ndef main", "RuntimeError: on purpose"),
-        ("code", "def main", "os._exit(9)\ndef main", "exit status 9"),
+        ("code", "def main", "os._exit(9)\ndef main", "exited with status 9"),
     ],
 )
 def test_what_does_not_work_changes_nothing(
@@ -138,7 +138,7 @@ def test_preload_keeps_the_code_and_says_so(tmp_path: Path) -> None:
     with pserved(tmp_path, "runner.ini", "preload = on\n") as served:
         served.write("shop.py", FACTORY.replace("VERSION = 1", "VERSION = 2"))
         reload(served)
-        served.child.wait_for("the application's code stays as it is: it was loaded before the workers")
+        served.child.wait_for("the application's code is not loaded again: it was loaded before the workers")
         assert served.get()[1].split()[1] == b"1-old"
 
 
@@ -175,6 +175,6 @@ def test_an_application_given_in_code_stays(tmp_path: Path) -> None:
         served = ServerContext(child, tmp_path)
         before = wait_for_workers(served, 2)
         reload(served)
-        child.wait_for("the application's code stays as it is: it was given to the server ready-made")
+        child.wait_for("the application's code is not loaded again: it was given to the server ready-made")
         assert not served.workers() & before
         assert child.stop() == 0

@@ -63,7 +63,7 @@ def test_which_settings_wait_for_a_restart_is_said(tmp_path: Path) -> None:
         ("wiverno.toml", "thread = 3", r'unknown setting.*\n(.*\n)*.*did you mean "threads"\?'),
         ("shop.py", "def app(:\n", r'shop\.py", line 1(.*\n)+.*SyntaxError'),
         ("shop.py", "raise RuntimeError('on purpose')\n", "RuntimeError: on purpose"),
-        ("shop.py", "import os; os._exit(9)\n", "exit status 9"),
+        ("shop.py", "import os; os._exit(9)\n", "exited with status 9"),
         ("shop.py", "other = 1\n", "app"),
     ],
 )

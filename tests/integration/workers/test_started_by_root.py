@@ -175,7 +175,7 @@ def test_a_worker_after_the_log_was_moved() -> None:
         for name in ("access.log", "error.log"):
             (place / name).rename(place / f"{name}.1")
         os.kill(first, signal.SIGKILL)
-        child.wait_for(f"worker {first} is gone", PATIENCE)
+        child.wait_for(f"worker {first} was killed", PATIENCE)
         assert ask(address, "/second", timeout=PATIENCE)[0] == 200
         wait_until(lambda: has(place / "access.log", "/second"), PATIENCE, what="a line in the new access log")
         assert owner(place / "access.log") == owner(place / "error.log") == ids()

@@ -64,7 +64,7 @@ def test_a_request_in_a_reload_that_is_given_up_is_finished(tmp_path: Path) -> N
             client.send(b"GET /sleep/2 HTTP/1.1\r\nHost: x\r\n\r\n")
             clients.append(client)
         (tmp_path / "go").touch()
-        served.child.wait_for("the reload is given up")
+        served.child.wait_for("reload failed")
         for client in clients:
             assert client.response()[0] == 200
             client.close()
@@ -145,7 +145,7 @@ def test_no_room_for_a_worker(tmp_path: Path) -> None:
         limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (6, limits[1]))
         os.kill(victim, signal.SIGKILL)
-        served.child.wait_for("no worker can be started: Too many open files; trying again")
+        served.child.wait_for("cannot start a worker: Too many open files; trying again")
         resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
         after = wait_for_workers(served, 2, without={victim})
         assert before - {victim} < after

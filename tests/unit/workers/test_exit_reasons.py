@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wiverno.workers.exit_reasons import ending, oom_kills
+from wiverno.workers.exit_reasons import describe_exit, oom_kills
 
 TREES = {
     "no counter": {},
@@ -23,8 +23,8 @@ TREES = {
 
 
 @pytest.mark.parametrize("name", TREES)
-def test_kills_for_want_of_memory_are_counted(tmp_path: Path, name: str) -> None:
-    """Wherever the kernel of a system shows them."""
+def test_out_of_memory_kills_are_counted(tmp_path: Path, name: str) -> None:
+    """In each file in which a kernel shows them."""
     found = []
     for count in (1, 3):
         for place, text in TREES[name].items():
@@ -41,16 +41,18 @@ def status_of(number: int) -> int:
     return os.waitpid(pid, 0)[1]
 
 
-def test_killed() -> None:
+def test_killed_by_sigkill() -> None:
     """The kernel is named when its count has grown meanwhile, and suspected when it has not."""
     status = status_of(signal.SIGKILL)
     now = oom_kills()
-    assert "killed by SIGKILL: the kernel ran out of memory" in ending(status, oom_kills_before=now - 1)
-    assert "killed by SIGKILL: by somebody, or by a container" in ending(status, oom_kills_before=now)
-    assert "perhaps of memory" in ending(status, oom_kills_before=now)
+    assert "was killed by SIGKILL: the kernel ran out of memory" in describe_exit(status, oom_kills_before=now - 1)
+    text = describe_exit(status, oom_kills_before=oom_kills())
+    assert text == "was killed by SIGKILL (out of memory, a limit, or an operator)"
 
 
-def test_other_ends() -> None:
-    assert ending(status_of(signal.SIGTERM), oom_kills_before=0) == "it was killed by SIGTERM"
-    assert ending(7 << 8, oom_kills_before=0) == "it ended with exit status 7"
-    assert "compiled code" in ending(int(signal.SIGSEGV), oom_kills_before=0)
+def test_other_exits() -> None:
+    """A status, a signal, a fault in compiled code, a signal without a name."""
+    assert describe_exit(status_of(signal.SIGTERM), oom_kills_before=0) == "was killed by SIGTERM"
+    assert describe_exit(7 << 8, oom_kills_before=0) == "exited with status 7"
+    assert describe_exit(int(signal.SIGSEGV), oom_kills_before=0).startswith("was killed by SIGSEGV: a fault in comp")
+    assert describe_exit(int(signal.SIGRTMIN) + 1, oom_kills_before=0) == f"was killed by signal {signal.SIGRTMIN + 1}"

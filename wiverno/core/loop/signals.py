@@ -100,6 +100,19 @@ def signals_wake(descriptor: int) -> Iterator[None]:
 
 
 @contextmanager
+def handle_signals(numbers: Iterable[int], handler: Handler) -> Iterator[None]:
+    """Have a handler of the server inside the block (main thread); the earlier handlers are restored after it."""
+    numbers = list(numbers)
+    try:
+        for number in numbers:
+            take_signal(number, handler)
+        yield
+    finally:
+        for number in numbers:
+            give_back_signal(number)
+
+
+@contextmanager
 def stop_signals(on_signal: Callable[[signal.Signals], None]) -> Iterator[None]:
     """Call `on_signal` for SIGINT, SIGTERM and those that refresh, inside the block."""
     if threading.current_thread() is not threading.main_thread():
@@ -110,10 +123,5 @@ def stop_signals(on_signal: Callable[[signal.Signals], None]) -> Iterator[None]:
         on_signal(signal.Signals(number))
 
     numbers = [number for number in (*STOP_SIGNALS, *REFRESH_SIGNALS) if signal.getsignal(number) in _DEFAULTS]
-    for number in numbers:
-        take_signal(number, handle)
-    try:
+    with handle_signals(numbers, handle):
         yield
-    finally:
-        for number in numbers:
-            give_back_signal(number)

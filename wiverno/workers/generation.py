@@ -1,0 +1,53 @@
+"""A configuration that workers serve, with what the supervisor has prepared for them."""
+
+from typing import Final
+
+from wiverno.core.context import new_certificates
+from wiverno.core.net.listeners import Listener
+from wiverno.workers.plan import Plan
+from wiverno.workers.reconcile import WantedWorkers
+from wiverno.wsgi.gateway import Application
+
+MAX_WORKERS: Final = 512  # the same as the setting's upper limit
+EXTRA_TIME: Final = 3.0  # seconds that a worker gets beyond graceful_timeout
+
+
+class Generation:
+    """A plan that workers serve.
+
+    Attributes:
+        number: 1 for the configuration of the start.
+        wanted: how many workers there should be.
+        application: the loaded application, or None if each worker loads it.
+        certificates: read by the supervisor, which may be the only process allowed to read them. Workers with
+            certificates from one process accept one another's session tickets: a client resumes its TLS session in
+            any of them.
+    """
+
+    __slots__ = ("application", "certificates", "listeners", "number", "plan", "wanted")
+
+    def __init__(self, number: int, plan: Plan, listeners: list[Listener]) -> None:
+        """Load the application here with `preload`, and where it can't be loaded again.
+
+        Raises:
+            OSError: the certificates can't be read or used.
+            ConfigError: the configuration names no application.
+            LoadFailedError: the application raised an exception while it was loaded.
+        """
+        self.certificates = new_certificates(plan.adjustments)
+        self.number = number
+        self.plan = plan
+        self.listeners = listeners
+        self.wanted = max(plan.adjustments.workers, 1)
+        is_loaded_here = plan.adjustments.preload or (not plan.reloads_code and plan.program is None)
+        self.application: Application | None = plan.load() if is_loaded_here else None
+
+    def scale(self, by: int) -> None:
+        """Want so many workers more, or fewer if it is negative."""
+        self.wanted = min(max(self.wanted + by, 1), MAX_WORKERS)
+
+    def wanted_workers(self) -> WantedWorkers:
+        """Return what `reconcile` has to know."""
+        settings = self.plan.adjustments
+        grace = settings.graceful_timeout + EXTRA_TIME if settings.graceful_timeout else 0.0
+        return WantedWorkers(self.number, self.wanted, grace, settings.max_rss)
