@@ -1,4 +1,4 @@
-"""The public names, each loaded from its room the first time somebody asks for it (PEP 562).
+"""The public names, each loaded from its room when it is first used (PEP 562).
 
 Nothing is imported here, so `import wiverno` costs nothing and a process that only serves never loads the framework,
 click, watchfiles or PasteDeploy. Rooms import each other directly and never from this module.

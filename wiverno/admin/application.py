@@ -1,17 +1,17 @@
-"""The admin room's WSGI application: short answers from counters, never from the served application
-(but for metrics of its own, where the settings want them).
+"""The WSGI application of the admin listener. It answers from counters; the served application takes part only with its
+metrics, if `admin_metrics_application` is set.
 
-    GET  /healthz   200, or 503 if the loop that serves requests does not turn any more
-    GET  /readyz    200, or 503 while requests should go elsewhere: the same, starting, stopping, no worker
+    GET  /healthz   200, or 503 if the event loop has stopped
+    GET  /readyz    200, or 503 if the event loop has stopped, and while starting, stopping, or without a worker
     GET  /metrics   Prometheus
     GET  /status    JSON; ?since=AGE adds the rows of the history after that age
     GET  /          the page
     POST /ACTION    reload, stop, reopen, more, fewer
 
-Who may ask for an action is decided by who can reach the address: a Unix socket of mode 600, or the loopback interface.
-On an address that others can reach there are no actions. A web page that a browser on the same machine shows must not
-be able to use the browser for it: actions want a field that only a program sets, and a name in Host that somebody
-else's DNS server points here is refused (DNS rebinding).
+Access to the address is the permission for actions: a Unix socket of mode 600, or the loopback interface. A public
+address has no actions. A web page in a browser on this machine must not be able to send actions: they require a header
+field that only a program sets, and Host must not be a name that a foreign DNS server can resolve to this machine (DNS
+rebinding).
 """
 
 import json
@@ -35,7 +35,7 @@ _POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_NOT_SERVING: Final = "requests are not served: no process's loop turns"
+_NOT_SERVING: Final = "no process serves requests: every event loop has stopped"
 _COMMON: Final = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
 
 Answer = tuple[str, str, str]  # status, content type, text
@@ -48,13 +48,13 @@ class AdminApplication:
         self, control: Control, *, is_public: bool = False, metrics: ApplicationMetrics | None = None,
         probe: Callable[[], bool] | None = None,
     ) -> None:  # fmt: skip
-        """Answer for `control`.
+        """Keep what the responses are made of.
 
         Args:
-            control: the service.
-            is_public: others than this machine's users can reach it.
-            metrics: the served application's own.
-            probe: tells whether requests are served, within two seconds; without it the heartbeats tell.
+            control: the running server.
+            is_public: other machines can reach the address.
+            metrics: those of the served application.
+            probe: returns within two seconds whether requests are served; without it the heartbeats are used.
         """
         self._probe = probe
         self._own_metrics = metrics
@@ -73,13 +73,13 @@ class AdminApplication:
         return [body]
 
     def sample(self) -> None:
-        """Add to the history; to be called once a second by the same thread."""
+        """Add a row to the history; the same thread calls it once a second."""
         self.history.sample(self._control.status())
 
     def _answer(self, environ: dict[str, Any]) -> Answer:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         if not self._is_public and not _is_local_name(environ.get("HTTP_HOST")):
-            return _plain("403 Forbidden", "this address answers to localhost and to IP addresses only")
+            return _plain("403 Forbidden", "Host not allowed: use localhost or an IP address")
         if path[1:] in ACTIONS:
             return self._act(method, path[1:], environ)
         view = {
@@ -87,16 +87,16 @@ class AdminApplication:
             "/": self._page,
         }.get(path)  # fmt: skip
         if view is None:
-            return _plain("404 Not Found", "there are /healthz /readyz /metrics /status and / here")
+            return _plain("404 Not Found", "not found; available: /healthz /readyz /metrics /status /")
         if method not in ("GET", "HEAD"):
-            return _plain("405 Method Not Allowed", "this can only be read")
+            return _plain("405 Method Not Allowed", "method not allowed; use GET or HEAD")
         return view(environ)
 
     def _act(self, method: str, action: str, environ: dict[str, Any]) -> Answer:
         if method != "POST":
-            return _plain("405 Method Not Allowed", f"{action} wants POST: use wiverno ctl {action}")
+            return _plain("405 Method Not Allowed", f"{action} needs POST: use wiverno ctl {action}")
         if self._is_public:
-            return _plain("403 Forbidden", "nothing can be changed through an address that others can reach")
+            return _plain("403 Forbidden", "actions are not allowed on a public address")
         if CONTROL_FIELD not in environ:
             return _plain("403 Forbidden", "the field X-Wiverno-Control is missing: use wiverno ctl")
         try:
@@ -150,12 +150,12 @@ def _plain(status: str, text: str) -> Answer:
 
 
 def _is_local_name(host: str | None) -> bool:
-    """Return whether a Host field is localhost, an IP address, or absent; no DNS server can point those elsewhere."""
+    """Return whether a Host field is localhost, an IP address, or absent; no DNS server can redirect these."""
     return not host or is_rebind_proof(strip_port(host))
 
 
 def described(status: ServiceStatus) -> dict[str, Any]:
-    """Return a status as JSON has it."""
+    """Return a status as the members of its JSON."""
     return {
         "state": status.state,
         "ready": status.is_ready,

@@ -1,9 +1,9 @@
-"""The application's own metrics beside the server's: what it has registered with prometheus_client.
+"""The application's metrics beside the server's: those that it has registered with prometheus_client.
 
-One process: its default registry. Several: prometheus_client's multiprocess mode, in which each process writes to files
-of its own in PROMETHEUS_MULTIPROC_DIR and whoever answers adds them up. That mode wants three things of a server
-(https://prometheus.github.io/client_python/multiprocess): the variable before anybody imports the library, the
-directory empty at the start, and word of each process that has ended.
+One process uses the default registry. Several use prometheus_client's multiprocess mode: each process writes its files
+into PROMETHEUS_MULTIPROC_DIR, and the process that answers adds them up. That mode requires three things of a server
+(https://prometheus.github.io/client_python/multiprocess): it sets the variable before the library is imported, it
+empties the directory at the start, and it reports each process that has ended.
 """
 
 import importlib.util
@@ -31,10 +31,10 @@ _prepared: list["ApplicationMetrics"] = []
 
 
 class ApplicationMetrics:
-    """What the application has registered; belongs to the thread of the admin listener."""
+    """The application's registered metrics; only the thread of the admin listener uses it."""
 
     def __init__(self, directory: str | None, *, is_own: bool) -> None:
-        """Take the directory of the multiprocess mode, None without; our own is removed at the end."""
+        """Keep the directory of the multiprocess mode, or None; `close` removes it if `is_own`."""
         self._directory = directory
         self._is_own = is_own
         self._is_failing = False
@@ -50,7 +50,7 @@ class ApplicationMetrics:
                 raise
             # A collector is the application's code, and files may be half written when a process is killed.
             if not self._is_failing:
-                logger.exception("the application's metrics can't be collected")
+                logger.exception("cannot collect the application's metrics")
             self._is_failing = True
             return ""
         self._is_failing = False
@@ -67,7 +67,7 @@ class ApplicationMetrics:
         return registry
 
     def forget(self, pid: int) -> None:
-        """Take note that a process has ended: its gauges of what lives go, what it has counted stays."""
+        """Remove the live gauges of a process that has ended; its counters stay."""
         from prometheus_client.multiprocess import mark_process_dead
 
         if self._directory is not None:
@@ -82,7 +82,7 @@ class ApplicationMetrics:
 
 
 class _Others:
-    """A registry without what has the server's own names, which may stand only once in an answer."""
+    """A registry without the families that have the server's prefix: a name may occur only once in a response."""
 
     def __init__(self, registry: Any) -> None:
         self._registry = registry
@@ -92,10 +92,10 @@ class _Others:
 
 
 def application_metrics(settings: Adjustments, owner: tuple[int, int] | None = None) -> ApplicationMetrics | None:
-    """Return the application's metrics if the settings want them; what was prepared earlier is used.
+    """Return the application's metrics if the settings enable them; a second call returns the same object.
 
-    To be called before the application is imported. A first call that comes later is an error where there are workers,
-    since the library decides when it is imported how it counts.
+    Call it before the application is imported. With workers a later first call is an error, because the library chooses
+    its mode when it is imported.
 
     Args:
         settings: the server's.
@@ -136,7 +136,7 @@ def _prepare(settings: Adjustments, owner: tuple[int, int] | None) -> Applicatio
         if is_own:
             shutil.rmtree(directory, ignore_errors=True)
         raise _refusal(
-            "the application has imported prometheus_client already, which counts for each worker alone since then",
+            "the application imported prometheus_client too early: it counts in each worker separately",
             f"set {VARIABLE} to a directory in the environment that the program is started with",
         )
     return ApplicationMetrics(directory, is_own=is_own)

@@ -1,4 +1,4 @@
-"""Asking a running service on its admin address: what `wiverno ctl` is made of."""
+"""The client of the admin listener, for `wiverno ctl`."""
 
 import http.client
 import json
@@ -12,7 +12,7 @@ TIMEOUT: Final = 10.0  # seconds
 
 
 class NoAnswerError(Exception):
-    """Nobody answers at the address, or it is somebody else; the text says where and why."""
+    """The address does not answer, or not as an admin listener; the text says which address, and why."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -29,7 +29,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class AdminClient:
-    """A service's admin address as seen from another process."""
+    """Sends requests to a server's admin address."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -52,10 +52,10 @@ class AdminClient:
             connection.close()
 
     def status(self) -> dict[str, Any]:
-        """Return what /status says.
+        """Return the content of /status.
 
         Raises:
-            NoAnswerError: nobody answers, or not as a wiverno.
+            NoAnswerError: there is no answer, or not one of wiverno's admin listener.
         """
         code, text = self._ask("GET", "/status")
         try:
@@ -63,14 +63,14 @@ class AdminClient:
         except ValueError:
             found = None
         if code != 200 or not isinstance(found, dict) or "workers" not in found:
-            raise NoAnswerError(f"{self.address} answers, but is no admin address of wiverno")
+            raise NoAnswerError(f"{self.address} answers, but is not an admin address of wiverno")
         return found
 
     def ask(self, action: str) -> tuple[bool, str]:
-        """Ask for an action; return whether it was begun, and the answer's sentence.
+        """Request an action; return whether it was accepted, and the text of the response.
 
         Raises:
-            NoAnswerError: nobody answers.
+            NoAnswerError: there is no answer.
         """
         code, text = self._ask("POST", f"/{action}")
         return code == 202, text.strip()

@@ -1,4 +1,4 @@
-"""Metrics in Prometheus's text format (version 0.0.4), written out by hand: a dozen families need no library."""
+"""Metrics in Prometheus's text format (version 0.0.4), without a library: there are a dozen families."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
@@ -13,7 +13,7 @@ Sample = tuple[str, Labels, float]
 
 
 def exposition(status: ServiceStatus) -> str:
-    """Return all metrics of a service."""
+    """Return all metrics of a server."""
     return "".join(line + "\n" for line in _lines(status))
 
 
@@ -21,7 +21,7 @@ def _lines(status: ServiceStatus) -> Iterator[str]:
     total = status.total
     gauges, totals = total.gauges, total.totals
     yield from _family(
-        "wiverno_responses_total", "counter", "Responses by class of status, the server's own refusals included.",
+        "wiverno_responses_total", "counter", "Responses by class of status, including the server's error responses.",
         [("", {"class": name}, value) for name, value in total.classes.items()],
     )  # fmt: skip
     yield from _histogram(
@@ -31,12 +31,12 @@ def _lines(status: ServiceStatus) -> Iterator[str]:
         "wiverno_wait_seconds", "Time that requests waited for a thread.", total.wait, totals["waited"]
     )
     for name, kind, help_text, value in (
-        ("wiverno_refused_total", "counter", "Requests that the server refused by itself.", totals["refused"]),
+        ("wiverno_refused_total", "counter", "Error responses of the server itself.", totals["refused"]),
         ("wiverno_response_bytes_total", "counter", "Bytes of content sent.", totals["bytes"]),
-        ("wiverno_stuck_requests_total", "counter", "Requests that outlasted request_timeout.", totals["stuck"]),
+        ("wiverno_stuck_requests_total", "counter", "Requests that ran longer than request_timeout.", totals["stuck"]),
         ("wiverno_connections", "gauge", "Open connections.", gauges["connections"]),
         ("wiverno_threads", "gauge", "Threads that may be inside the application at once.", gauges["threads"]),
-        ("wiverno_threads_busy", "gauge", "Threads that are held up inside the application.", gauges["busy"]),
+        ("wiverno_threads_busy", "gauge", "Threads that are inside the application.", gauges["busy"]),
         ("wiverno_requests_queued", "gauge", "Requests that wait for a thread.", gauges["queued"]),
         ("wiverno_ready", "gauge", "Whether requests should be sent here.", float(status.is_ready)),
         ("wiverno_workers_wanted", "gauge", "Processes that should serve.", status.wanted),

@@ -1,4 +1,4 @@
-"""The last minutes of a service, a row a second: what the plots show to somebody who opens the page when it is late."""
+"""The last five minutes of a server, one row a second: the data of the status page's plots."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from wiverno.core.telemetry.status import ServiceStatus
 LENGTH: Final = 300  # rows
 QUANTILES: Final = (0.5, 0.9, 0.99)
 
-# What stands in a row; seconds are those of the service's age.
+# The columns of a row; age is the seconds since the start.
 COLUMNS: Final = (
     "age", "requests", "errors", "p50", "p90", "p99", "wait99", "busy", "threads", "queued", "connections", "resident",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The packaged demonstration: a page that says what serves it and with which settings, and a few routes to play with.
+"""The packaged demonstration: a page about the server and its settings, and a few routes to try.
 
 It is written with the framework as any application would be, and served by ``make run``.
 """

@@ -1,4 +1,4 @@
-"""The demonstration's routes; each shows one thing that the server or the framework does."""
+"""The demonstration's routes; each shows one feature of the server or the framework."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def create_app(**settings: object) -> Wiverno:
             application=facts.application_rows(settings),
             source=facts.source_line(),
         )
-        # The page names settings and files of this machine; no cache and no other site has a use for it.
+        # The page names settings and files of this machine: caches and other sites must not keep it.
         return Response(
             overview(title, found, app.url_for),
             headers={"Cache-Control": "no-store", "X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff"},
@@ -63,7 +63,7 @@ def hello(request: Request) -> ReturnValue:
 
 @play.route("/echo", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 def echo(request: Request) -> ReturnValue:
-    """Give back what arrived, as JSON; the body is read as a stream and only measured."""
+    """Return the request as JSON; the body is read as a stream and only measured."""
     size = sum(len(piece) for piece in request.iter_body())
     return {
         "method": request.method,
@@ -78,7 +78,7 @@ def echo(request: Request) -> ReturnValue:
 
 @play.get("/slow")
 def slow(request: Request) -> ReturnValue:
-    """Block this thread, as a slow database would; other requests go on."""
+    """Block this thread, as a slow database would; other requests are served meanwhile."""
     seconds = _number(request, "seconds", 1.0, MOST_SECONDS)
     time.sleep(seconds)
     return Response(f"slept {seconds:g} s\n", content_type=TEXT)
@@ -86,7 +86,7 @@ def slow(request: Request) -> ReturnValue:
 
 @play.get("/stream")
 def stream(request: Request) -> ReturnValue:
-    """Send lines as they come, ten a second."""
+    """Send ten lines a second, each as soon as it is made."""
     count = int(_number(request, "lines", 20, MOST_SECONDS * 10))
     return 200, _lines(count), {"Content-Type": TEXT, "X-Accel-Buffering": "no"}
 
@@ -100,7 +100,7 @@ def _lines(count: int) -> Iterator[str]:
 
 @play.get("/bytes")
 def zeros(request: Request) -> ReturnValue:
-    """Send many bytes without ever holding them."""
+    """Send many bytes without keeping them in memory."""
     size = int(_number(request, "size", 1024 * 1024, MOST_BYTES))
     return 200, _zeros(size), {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
 
@@ -126,5 +126,5 @@ def _number(request: Request, name: str, usual: float, most: float) -> float:
     except ValueError:
         number = -1.0
     if not 0 <= number <= most:
-        raise HTTPError(400, f"{name} is a number from 0 to {most:g}.")
+        raise HTTPError(400, f"{name} must be a number from 0 to {most:g}.")
     return number

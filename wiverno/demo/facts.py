@@ -1,4 +1,4 @@
-"""What the demonstration page tells: who serves it, and with which settings from where. Text only, secrets masked."""
+"""The content of the demonstration page: the server, its settings and their origins. Text only, secrets masked."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Facts:
 
 
 def server_rows(environ: Mapping[str, Any], uptime: float) -> list[tuple[str, str]]:
-    """Say what serves this very request.
+    """Return facts about the server of this request.
 
     Args:
         environ: The request's environ.
         uptime: Seconds since the application was made.
     """
-    # The logging machinery knows the thread's name; the server decides about threads, not an application.
+    # A log record has the thread's name; `threading` stays out of applications.
     thread = logging.LogRecord("", 0, "", 0, "", (), None).threadName
     python = f"{platform.python_implementation()} {platform.python_version()}"
     gil = getattr(sys, "_is_gil_enabled", None)
@@ -63,7 +63,7 @@ def server_rows(environ: Mapping[str, Any], uptime: float) -> list[tuple[str, st
 
 
 def setting_rows() -> list[SettingRow] | None:
-    """Return every effective setting with its origin, those that somebody set first; None without a configuration."""
+    """Return every effective setting with its origin, changed settings first; None without a configuration."""
     loaded = loader.active()
     if loaded is None:
         return None
@@ -76,23 +76,23 @@ def setting_rows() -> list[SettingRow] | None:
 
 
 def _origin(row: Row) -> str:
-    """Say where a value was written, and what it won over."""
+    """Return where a value was written, and which values it overrides."""
     losers = [f"{value} from {origin}" for value, origin in row.overridden if origin != "default"]
     return row.origin_text + (f"; overrides {', '.join(losers)}" if losers else "")
 
 
 def source_line() -> str:
-    """Say in one sentence where the configuration came from."""
+    """Return one sentence about the origin of the configuration."""
     loaded = loader.active()
     if loaded is None:
-        return "Started from code: no configuration file, no environment variable and no option had a say."
+        return "Started from code: no configuration file, environment variable or option was used."
     if not loaded.files:
         return "Started without a configuration file."
     return f"Read from {', '.join(str(path) for path in loaded.files)}."
 
 
 def application_rows(settings: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Return the application's own settings as text, nested ones with dotted names."""
+    """Return the application's settings as text, nested ones with dotted names."""
     return [(name, mask_value(name, value)) for name, value in _flattened("", settings)]
 
 

@@ -10,7 +10,7 @@ from wiverno.demo.facts import Facts, SettingRow
 UrlFor = Callable[..., str]
 
 _NEXT = (
-    ("wiverno init shop", "a project of your own: application, configuration, tests"),
+    ("wiverno init shop", "a new project: application, configuration, tests"),
     ("wiverno run dev", "serve it while you write it; it restarts when you save"),
     ("wiverno config explain port", "where one value comes from, and what it overrode"),
     ("wiverno config check", "every mistake in the configuration at once, before anything starts"),
@@ -25,7 +25,7 @@ def overview(title: str, facts: Facts, url_for: UrlFor) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)}</title><link rel="icon" href="data:,"><style>{_STYLE}</style></head>
 <body><header><p class="mark" aria-hidden="true">w</p><div><h1>{escape(title)}</h1>
-<p>One configuration, one process you can reason about. This page was made by the thread named below.</p></div></header>
+<p>One configuration, one process. The thread named below made this page.</p></div></header>
 <main>
 <section><h2>What serves this page</h2>{_definitions(facts.server)}</section>
 <section><h2>Try it</h2>{_playground(url_for)}</section>
@@ -81,7 +81,7 @@ def _table(rows: Iterable[SettingRow]) -> str:
 def _application(rows: list[tuple[str, str]]) -> str:
     if not rows:
         return ""
-    return f'<section class="wide"><h2>The application’s own settings</h2>{_definitions(rows)}</section>'
+    return f'<section class="wide"><h2>The application’s settings</h2>{_definitions(rows)}</section>'
 
 
 def _next_steps() -> str:

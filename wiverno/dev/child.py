@@ -1,7 +1,7 @@
-"""The process that serves: imports the application, or says why it cannot, on a socket that its parent keeps.
+"""The child process: it serves the application, or a page that says why it cannot, on its parent's socket.
 
-Started by ``DevServer`` as ``python -m wiverno.dev.child``, with an ``Order`` as JSON. An import that fails does not
-end it: it then answers every request with a page about the error, until the parent sees the next change.
+``DevServer`` starts it as ``python -m wiverno.dev.child`` with an ``Order`` as JSON. If the import fails, it answers
+every request with a page about the error, until the parent sees the next change.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from wiverno.dev.hosts import AllowedHosts
 from wiverno.foreign_code import guarded_logger
 from wiverno.importer import ImportTargetError, load_object
 from wiverno.web.answers import answer
-from wiverno.web.debug_page import debug_page
+from wiverno.web.debug_page import render_debug_page
 from wiverno.workers.process_exit import watch_end
 
 # Seconds that requests get to finish before a restart.
@@ -40,7 +40,7 @@ logger = guarded_logger("wiverno.dev")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a child is to do.
+    """The task of a child process.
 
     Attributes:
         target: The application, ``module:attribute``.
@@ -50,9 +50,9 @@ class Order:
         hosts: Allowed Host names.
         is_live: Whether pages reload themselves.
         threads: How many threads serve.
-        ended: Instead of the application: how its process ended.
-        arguments: What a factory is called with.
-        shown_as: What messages call the application; by default as ``target``.
+        ended: How the application's process ended; shown instead of the application.
+        arguments: The arguments of a factory.
+        shown_as: The application's name in messages; ``target`` by default.
     """
 
     target: str
@@ -68,7 +68,7 @@ class Order:
 
     @property
     def title(self) -> str:
-        """What the application is called in messages."""
+        """The application's name in messages."""
         return self.shown_as or self.target
 
     def to_text(self) -> str:
@@ -83,11 +83,11 @@ class Order:
 
 
 class ApplicationEnded(Exception):
-    """The application's process is gone."""
+    """The application's process has ended."""
 
 
 class FailurePage:
-    """Answers everything with the reason why there is no application."""
+    """Answers every request with the reason why the application is missing."""
 
     def __init__(self, error: BaseException, title: str) -> None:
         self._error = error
@@ -96,14 +96,14 @@ class FailurePage:
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Show the error (PEP 3333)."""
         advice = "Save a file when it is fixed, and this address works again."
-        page = debug_page(self._error, environ, title=self._title, advice=advice)
+        page = render_debug_page(self._error, environ, title=self._title, advice=advice)
         status, headers, chunks = answer(page, environ)
         start_response(status, headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else chunks
 
 
 def load_application(order: Order) -> Application:
-    """Return the application, or the page about what went wrong."""
+    """Return the application, or a page about the error."""
     if order.ended:
         return FailurePage(ApplicationEnded(order.ended), f"{order.title} is not running")
     try:
@@ -122,7 +122,7 @@ def load_application(order: Order) -> Application:
 
 
 def report(error: BaseException, target: str) -> None:
-    """Say on the terminal why the application cannot be imported."""
+    """Log why the application cannot be imported."""
     if isinstance(error, ImportTargetError):
         logger.error("%s", error)
         return
@@ -130,7 +130,7 @@ def report(error: BaseException, target: str) -> None:
 
 
 def own_part(trace: TracebackType | None) -> TracebackType | None:
-    """Return a traceback from the first call that is neither wiverno's nor the import machinery's."""
+    """Return a traceback without the first calls, which are wiverno's and the import machinery's."""
     while trace is not None and _is_machinery(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     return trace
@@ -148,7 +148,7 @@ def _is_machinery(file: str) -> bool:
 
 
 def hold_on_to(lifeline: int, end: Callable[[], None]) -> None:
-    """Call ``end`` when the parent is gone, so that no orphan keeps the port."""
+    """Call ``end`` when the parent has ended, so that no orphan keeps the port."""
 
     def wait() -> None:
         while os.read(lifeline, 1):
@@ -161,7 +161,7 @@ def hold_on_to(lifeline: int, end: Callable[[], None]) -> None:
 def main(order: Order) -> None:
     """Serve until SIGTERM."""
     began = time.perf_counter()
-    # Ctrl-C reaches parent and child; the parent decides. A second one in the child would cut requests off.
+    # Ctrl-C reaches parent and child; the parent decides. A second one in the child would abort requests.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("wiverno.dev").setLevel(logging.INFO)
@@ -171,7 +171,7 @@ def main(order: Order) -> None:
     application = load_application(order)
     guarded = Guard(application, AllowedHosts(order.hosts), secrets.token_hex(6), is_live=order.is_live)
     sockets = [socket.socket(fileno=descriptor) for descriptor in order.descriptors]
-    for descriptor in (*order.descriptors, order.lifeline):  # programs that the application starts get none of them
+    for descriptor in (*order.descriptors, order.lifeline):  # not for programs of the application
         if descriptor >= 0:
             os.set_inheritable(descriptor, False)
     server = create_server(guarded, sockets=sockets, threads=order.threads, graceful_timeout=GRACE)

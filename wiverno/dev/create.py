@@ -1,6 +1,6 @@
 """A new project from the files under ``project/``: ``wiverno init shop``.
 
-The files are kept as text with the ending ``.txt``, so that no tool takes them for wiverno's own; ``@NAME@`` becomes
+The files are kept as text with the ending ``.txt``, so that no tool reads them as wiverno's files; ``@NAME@`` becomes
 the project's name.
 """
 
@@ -13,7 +13,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-# Hidden files would be easily lost on the way into a package.
+# Tools that build packages leave hidden files out.
 _HIDDEN = frozenset({"gitignore"})
 
 
@@ -27,14 +27,14 @@ def create_project(path: str | Path) -> list[Path]:
         The files, in the order in which one would read them.
 
     Raises:
-        ValueError: the name is no name for a project.
-        FileExistsError: the folder is there already and not empty, or is no folder.
+        ValueError: the name is not valid for a project.
+        FileExistsError: the folder exists and is not empty, or is not a folder.
         OSError: it cannot be written.
     """
     folder = Path(path)
     name = folder.resolve().name
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no name for a project; take letters, digits, '-' and '_', a letter first")
+        raise ValueError(f"{name!r} is not a name for a project; use letters, digits, '-' and '_', a letter first")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} exists and is not an empty folder; nothing was written")
     written = []

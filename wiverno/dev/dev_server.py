@@ -3,8 +3,8 @@
     parent: listening socket, watcher ──(change)──→ SIGTERM to the child, then a new child with the same socket
     child:  imports the application and serves (child.py)
 
-The parent never imports the application and never accepts a connection. Whoever connects while no child is there waits
-in the kernel's queue and is answered by the next child, so a restart refuses nobody.
+The parent never imports the application and never accepts a connection. A client that connects while
+no child runs waits in the accept queue and the next child answers it, so a restart refuses no connection.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from wiverno.dev.watching import Relevant, bursts
 from wiverno.foreign_code import guarded_logger
 from wiverno.importer import ImportTargetError
 
-# Clients that may wait while a child starts; the kernel takes less where its own limit is lower.
+# The accept queue while a child starts; the kernel uses a lower limit if it has one.
 BACKLOG = 1024
 
 logger = guarded_logger("wiverno.dev")
 
 
 class DevServer:
-    """Serves an application while it is being written.
+    """Serves an application during development.
 
     Args:
         app_module: The module of the application, like ``"run"`` or ``"shop.wsgi"``.
@@ -45,17 +45,17 @@ class DevServer:
         host: Where to listen.
         port: The port; 0 lets the system choose, and ``port`` then says which.
         watch_dirs: Folders to watch; the current one by default.
-        ignore_patterns: Names and paths that do not matter, like ``"*.tmp"`` or ``"build/*"``.
-        debounce_seconds: The longest time that changes are gathered before the restart; a pause of a tenth of a
-            second ends a burst earlier.
+        ignore_patterns: Names and paths to ignore, like ``"*.tmp"`` or ``"build/*"``.
+        debounce_seconds: The longest time to collect changes before the restart; a pause of a tenth of a second
+            ends a burst earlier.
         factory: The attribute is a function that makes the application.
-        allowed_hosts: Host names to answer beside this machine's own; ``"*"`` for all.
+        allowed_hosts: Host names to answer beside those of this machine; ``"*"`` for all.
         live: Let pages in the browser reload themselves after a restart.
         threads: How many threads serve; 1 is what ``RunServer`` does.
         listen: Addresses to listen on, in place of ``host`` and ``port``, like ``"127.0.0.1:8000"`` or
             ``"unix:/tmp/shop.sock"``.
-        arguments: What a factory is called with; JSON has to hold it.
-        shown_as: What the application is called in messages; by default module and attribute.
+        arguments: The arguments of a factory; values of JSON.
+        shown_as: The application's name in messages; by default module and attribute.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class DevServer:
         self.listen = list(listen)
         self.arguments = dict(arguments or {})
         self.shown_as = shown_as or f"{app_module}:{app_name}"
-        # Relative names start here, also if the folder is removed and made again.
+        # Relative names start here, also after the folder is replaced.
         self._folder = Path.cwd()
         self._terminal = Terminal()
         self._stopping = threading.Event()
@@ -113,7 +113,7 @@ class DevServer:
             ImportTargetError, NotADirectoryError, OSError: as ``start``.
         """
         logging.basicConfig(level=logging.INFO, format="%(message)s")
-        # It tells about every change, relevant or not.
+        # It logs every change, relevant or not.
         logging.getLogger("watchfiles").setLevel(logging.WARNING)
         DevServer(app_module, app_name, host, port, watch_dirs, ignore_patterns, debounce_seconds, **options).start()
 
@@ -121,14 +121,14 @@ class DevServer:
         """Serve until ``stop``, SIGINT or SIGTERM.
 
         Raises:
-            ImportTargetError: there is no such module.
+            ImportTargetError: the module does not exist.
             NotADirectoryError: a folder to watch does not exist.
-            OSError: the address cannot be listened on.
+            OSError: it cannot listen on the address.
         """
         self._require_module()
         for folder in self.watch_dirs:
             if not folder.is_dir():
-                raise NotADirectoryError(f"{folder}: there is no such folder to watch")
+                raise NotADirectoryError(f"{folder}: no such folder to watch")
         where = {"listen": self.listen} if self.listen else {"host": self.host, "port": self.port}
         settings = Adjustments.from_keywords(mode="simple", backlog=BACKLOG, **where)
         listeners = open_listeners(settings)
@@ -149,7 +149,7 @@ class DevServer:
         self._stopping.set()
 
     def _require_module(self) -> None:
-        """Refuse a module that is not there; later it may come and go, and the browser is told."""
+        """Raise ImportTargetError for a missing module; after the start, a page in the browser reports it."""
         top = self.app_module.partition(".")[0]
         if not top.isidentifier() or (
             importlib.util.find_spec(top) is None and not Path(top).is_dir() and not Path(f"{top}.py").is_file()
@@ -200,18 +200,18 @@ class DevServer:
         try:
             child.wait(GRACE + 1)
         except subprocess.TimeoutExpired:
-            logger.warning("the application does not end; it is ended by force")
+            logger.warning("the application does not stop; killing it")
             child.kill()
             child.wait()
         self._terminal.restore()
 
     def _spawn(self, order: Order, ended: str = "") -> subprocess.Popen[bytes] | None:
-        """Start a child; it inherits what was made inheritable, the sockets and the lifeline, and the terminal.
+        """Start a child; it inherits the sockets, the lifeline and the terminal.
 
         Returns:
             None where it cannot be started: clients wait, and the next change is the next try.
         """
-        # -B: a .pyc is told from its source by size and second; of two saves within a second the first could be served.
+        # -B: Python compares a .pyc with its source by size and second, so it could serve the first of two quick saves.
         command = [sys.executable, "-B", "-m", "wiverno.dev.child", replace(order, ended=ended).to_text()]
         try:
             return subprocess.Popen(command, close_fds=False, cwd=self._folder)
@@ -232,7 +232,7 @@ def _address_of(listener: Listener) -> str:
 
 @contextmanager
 def _lifeline() -> Iterator[int]:
-    """Give the reading end of a pipe whose writing end only this process has; -1 where it cannot be inherited."""
+    """Yield the reading end of a pipe whose writing end only this process has; -1 if children cannot inherit it."""
     if os.name != "posix":
         yield -1
         return
@@ -247,7 +247,7 @@ def _lifeline() -> Iterator[int]:
 
 @contextmanager
 def _signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Let SIGINT and SIGTERM call ``stop`` in the block, where that is possible: in the main thread."""
+    """Let SIGINT and SIGTERM call ``stop`` in the block, if this is the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""What stands between the development server and the application: Host check, debug mode, log line, live reload.
+"""The middleware of the development server: Host check, debug mode, log line, live reload.
 
 Works with any WSGI application; an exception that one lets through becomes the same debug page that wiverno's own
 framework shows.
@@ -14,7 +14,7 @@ from wiverno.dev import live
 from wiverno.dev.hosts import AllowedHosts
 from wiverno.foreign_code import guarded_logger
 from wiverno.web.answers import answer
-from wiverno.web.debug_page import debug_page
+from wiverno.web.debug_page import render_debug_page
 from wiverno.web.request import Request
 
 Environ = dict[str, Any]
@@ -59,9 +59,9 @@ class Guard:
 
         try:
             chunks = self._application(environ, starting)
-        except Exception as error:  # whatever it is, it becomes a page
+        except Exception as error:  # every exception becomes a page
             logger.exception("%s", _described(environ))
-            status, headers, chunks = answer(debug_page(error, environ), environ)
+            status, headers, chunks = answer(render_debug_page(error, environ), environ)
             starting(status, headers, *(((type(error), error, error.__traceback__),) if sent[0] != "-" else ()))
         logger.info("%s  %s  %.1f ms", _described(environ), sent[0], (time.perf_counter() - began) * 1000)
         if not self._tag:

@@ -16,7 +16,7 @@ class AllowedHosts:
     """Decides about Host fields.
 
     Args:
-        names: Names that are allowed beside ``localhost``; ``".example.test"`` stands for all below it, ``"*"`` for
+        names: Names that are allowed beside ``localhost``; ``".example.test"`` allows all below it, ``"*"`` for
             every name.
     """
 

@@ -1,4 +1,4 @@
-"""Live reload: a line at the end of every HTML answer that loads a script, and what the script asks.
+"""Live reload: a line at the end of every HTML page that loads a script, and the answers to that script.
 
 The script asks once in a while which start of the server it talks to. While the server restarts, the question waits in
 the kernel's queue, and the answer then reloads the page at once.
@@ -25,12 +25,12 @@ SCRIPT = """(() => {
 
 
 def script_tag(version: str) -> bytes:
-    """Return the line put behind every HTML document."""
+    """Return the line that is appended to every HTML document."""
     return f'\n<script src="{ROOT}live.js" data-version="{version}"></script>\n'.encode()
 
 
 def extended(status: str, headers: list[tuple[str, str]], tag: bytes) -> list[tuple[str, str]] | None:
-    """Return the header fields of an answer to which ``tag`` is appended, or None for one that is left alone."""
+    """Return the header fields of an answer to which ``tag`` is appended, or None to leave it unchanged."""
     fields = {name.lower(): value for name, value in headers}
     if not fields.get("content-type", "").lower().startswith("text/html") or "content-encoding" in fields:
         return None
@@ -48,7 +48,7 @@ def extended(status: str, headers: list[tuple[str, str]], tag: bytes) -> list[tu
 
 
 def _with_own_script(policy: str) -> str:
-    """Let a policy that forbids everything by default run the one script."""
+    """Return a Content-Security-Policy that also allows the script."""
     present = {directive.split()[0].lower() for directive in policy.split(";") if directive.strip()}
     for directive in ("script-src", "connect-src"):
         if directive not in present:
@@ -57,7 +57,7 @@ def _with_own_script(policy: str) -> str:
 
 
 class Extended:
-    """A body with a line behind it, if ``is_wanted`` turned out to be so when the headers were sent."""
+    """A body with a line appended, if ``is_wanted`` is set when the headers are sent."""
 
     def __init__(self, body: Iterable[bytes], tag: bytes) -> None:
         self.body = body

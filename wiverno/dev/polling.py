@@ -1,4 +1,4 @@
-"""Changes found by looking: for systems that have no notification left, or none at all.
+"""Changes found by polling, for systems without file notifications or without any left.
 
 Every file below the folders is looked at a few times a second, with longer pauses where that takes long. Folders that
 cannot be read are left out, and so are those that never matter.
@@ -14,10 +14,10 @@ from pathlib import Path
 
 from watchfiles import Change, DefaultFilter
 
-# Seconds between two looks, and the part of the time that looking may take.
+# Seconds between two scans, and the share of the time that scans may take.
 _PAUSE = 0.25
 _SHARE = 0.1
-# A burst is over when two looks this many seconds apart found the same.
+# A burst ends when two scans this many seconds apart found the same.
 _QUIET = 0.1
 
 State = dict[str, tuple[int, int, int]]
@@ -65,7 +65,7 @@ def look(folders: Iterable[Path]) -> State:
 
 
 def differences(before: State, now: State) -> Iterator[tuple[Change, str]]:
-    """Yield what was added, modified and deleted between two looks."""
+    """Yield the files that were added, modified and deleted between two scans."""
     for path in before.keys() | now.keys():
         if path not in before:
             yield Change.added, path

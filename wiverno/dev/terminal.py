@@ -23,12 +23,12 @@ class Terminal:
         self._settings = self._read()
 
     def restore(self) -> None:
-        """Set the terminal as it was; a terminal that now belongs to another job is left alone."""
+        """Restore the terminal's settings, unless another job has the terminal now."""
         if termios is None or self._settings is None or self._read() in (None, self._settings):
             return
         try:
             if os.tcgetpgrp(self._descriptor) == os.getpgrp():
-                # At once: output that the terminal holds back (Ctrl-S) is not waited for.
+                # Do not wait for output that the terminal has stopped (Ctrl-S).
                 termios.tcsetattr(self._descriptor, termios.TCSANOW, self._settings)
         except (OSError, termios.error):
             return

@@ -31,7 +31,7 @@ logger = guarded_logger("wiverno.dev")
 
 
 class Relevant(DefaultFilter):
-    """Tells relevant changes from the others; folders like ``.git`` and ``__pycache__`` never matter.
+    """Selects the relevant changes; folders like ``.git`` and ``__pycache__`` are never relevant.
 
     Args:
         folders: The watched folders; patterns are compared with paths below them.
@@ -48,12 +48,12 @@ class Relevant(DefaultFilter):
         self._suffixes = CODE | TEMPLATES | CONFIGURATION | (ASSETS if with_assets else frozenset())
 
     def __call__(self, change: Change, path: str) -> bool:
-        """Whether a change of this file is to restart the server."""
+        """Return whether a change of this file restarts the server."""
         file = Path(path)
         if change is Change.added and file.is_dir():
-            # What was put into a new folder before it was watched has had no event of its own.
+            # Files that were created in a new folder before it was watched have caused no event.
             return super().__call__(change, path) and self._holds_relevant(file)
-        # ".env" is all name and no suffix.
+        # ".env" has no suffix.
         if file.suffix.lower() not in self._suffixes and file.name != ".env":
             return False
         return super().__call__(change, path) and not self._is_ignored(file)
@@ -71,7 +71,7 @@ class Relevant(DefaultFilter):
 class Place:
     """A watched folder, which may be removed, replaced and made again.
 
-    It is held open, so that its number in the file system is not given to another one meanwhile.
+    An open descriptor keeps its inode number from being reused.
     """
 
     def __init__(self, path: Path) -> None:
@@ -80,13 +80,13 @@ class Place:
         self.is_there = self._open()
 
     def close(self) -> None:
-        """Let the folder be removed for good."""
+        """Close the descriptor."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
     def changed(self) -> bool:
-        """Look again; whether there is now another folder than before, or none, or one again."""
+        """Return whether the folder was removed, replaced or made again since the last call."""
         try:
             now = self.path.stat()
             is_same = self._descriptor < 0 or os.path.samestat(now, os.fstat(self._descriptor))
@@ -115,7 +115,7 @@ def bursts(
 ) -> Iterator[list[Path]]:
     """Yield the files of each burst of changes, and an empty list a few times a second when nothing happens.
 
-    A folder that is removed is waited for; when it is back, it counts as changed.
+    After a folder is removed it waits for the folder; a folder that is back counts as changed.
 
     Args:
         folders: What to watch, with everything below.
@@ -128,7 +128,7 @@ def bursts(
     try:
         while not stopping.is_set():
             present = [place.path for place in places if place.is_there]
-            # A new folder is told of with the first burst, when it is watched: what is saved during the restart counts.
+            # A new folder is reported with the first burst, when it is watched: files saved during the restart count.
             for burst in _changes(present, longest, stopping):
                 files = {Path(path) for change, path in burst if relevant(change, path)}
                 replaced = [place for place in places if place.changed()]
@@ -137,7 +137,7 @@ def bursts(
                 if replaced:
                     for place in replaced:
                         if not place.is_there:
-                            logger.warning("%s is gone; waiting until it is there again", place.path)
+                            logger.warning("%s was removed; waiting for it", place.path)
                     break
     finally:
         for place in places:
@@ -145,8 +145,8 @@ def bursts(
 
 
 def _changes(folders: list[Path], longest: float, stopping: threading.Event) -> Iterator[set[tuple[Change, str]]]:
-    """Yield every change, relevant or not, as the operating system reports it, or else by looking."""
-    # Only where a folder below cannot be read is that overlooked: watchfiles then overlooks the system's limit too.
+    """Yield every change, relevant or not, as the operating system reports it, or by polling."""
+    # Permission errors are ignored only if they occur, because watchfiles then ignores the system's limit as well.
     for is_lenient in (False, True) if folders else ():
         try:
             for number, burst in enumerate(_reported(folders, longest, stopping, is_lenient=is_lenient)):
@@ -162,7 +162,7 @@ def _changes(folders: list[Path], longest: float, stopping: threading.Event) -> 
             return
     if folders and all(folder.is_dir() for folder in folders):
         logger.warning(
-            "the system does not report changes (%s); looking for them a few times a second instead. "
+            "the system does not report changes (%s); polling for them a few times a second instead. "
             "On Linux sysctl fs.inotify.max_user_watches and max_user_instances set the limits",
             " ".join(str(problem).split()),
         )

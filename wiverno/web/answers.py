@@ -40,11 +40,11 @@ def answer(result: object, environ: Mapping[str, Any]) -> Answer:
     """Turn what a handler returned into a WSGI answer.
 
     Args:
-        result: Any of the forms in the module's text.
+        result: Any of the forms that the module's docstring lists.
         environ: The request's; its ``wsgi.file_wrapper`` serves files.
 
     Raises:
-        TypeError: the value is none of the forms.
+        TypeError: the value has none of these forms.
         ValueError: its status or a header field cannot be sent.
     """
     status: Any = 200
@@ -62,7 +62,7 @@ def answer(result: object, environ: Mapping[str, Any]) -> Answer:
         return _finish(result.status, list(result.headers), result.body, environ)
     line = STATUS_LINES.get(status) or status_line(status)
     if headers is None and line not in _BODILESS:
-        # The forms nearly every handler uses, without a detour.
+        # The forms that nearly every handler uses take the short way.
         kind = type(body)
         if kind is str:
             data = body.encode()
@@ -73,7 +73,7 @@ def answer(result: object, environ: Mapping[str, Any]) -> Answer:
     return _finish(line, header_pairs(headers) if headers else [], body, environ)
 
 
-# What is certainly no path, told without asking for an attribute that is not there.
+# These are never paths: looking up a missing attribute would be slow.
 _PLAIN = frozenset({str, bytes, dict, list})
 # RFC 9110 §15.3.5, §15.4.5: these have no content.
 _BODILESS = frozenset({"204 No Content", "304 Not Modified"})
@@ -123,7 +123,7 @@ def encode_body(body: Any, environ: Mapping[str, Any]) -> tuple[str, Iterable[by
     """Return a body's default media type, its chunks, and its length in bytes where that is known.
 
     Raises:
-        TypeError: the value is no body.
+        TypeError: the value cannot be a body.
     """
     if isinstance(body, str):
         data = body.encode()
@@ -192,7 +192,7 @@ class Stream:
         raise TypeError(f"a streaming handler yielded a {type(item).__name__}; yield text or bytes")
 
     def close(self) -> None:
-        """End the generator, so that its ``finally`` runs even when the client went away."""
+        """End the generator, so that its ``finally`` runs even if the client has disconnected."""
         close = getattr(self._items, "close", None)
         if close is not None:
             close()

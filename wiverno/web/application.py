@@ -1,8 +1,8 @@
 """Wiverno: routes and error pages as one WSGI application.
 
-One request: find the route, make the ``Request``, call the handler, turn what it returned into an answer. Whatever is
-raised on the way ends in one place, ``_failed``: an ``HTTPError`` becomes its page, any other exception is logged under
-the request's id and becomes the 500 page, or in debug mode the debug page.
+One request: find the route, make the ``Request``, call the handler, turn its result into a WSGI answer. Every exception
+on the way ends in ``_answer_exception``: an ``HTTPError`` becomes its page; any other exception is logged with the
+request's id and becomes the 500 page, or in debug mode the debug page.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 from wiverno.foreign_code import guarded_logger
 from wiverno.web.answers import Stream, answer
-from wiverno.web.debug_page import debug_page
-from wiverno.web.error_pages import error_page
+from wiverno.web.debug_page import render_debug_page
+from wiverno.web.error_pages import render_error_page
 from wiverno.web.errors import HTTPError, MethodNotAllowed, as_http_error
 from wiverno.web.forms import Limits
 from wiverno.web.mount import MOUNTS, MountedBody, mount_point
@@ -33,19 +33,19 @@ logger = guarded_logger("wiverno.web")
 
 
 class Wiverno(Router):
-    """The application: a router that answers.
+    """The application: a router that answers requests.
 
     Args:
         page_404: The page for an unknown address; a function of ``(request)`` or ``(request, error)`` that returns
             what any handler may return.
         page_405: The page for a method the address does not answer.
         page_500: The page for an exception in a handler.
-        debug: Show exceptions with their traceback. None leaves it to the server: the development server does, no
-            other. Never switch it on where strangers can reach it.
-        limits: What reading a request's body and query may cost.
+        debug: Show exceptions with their traceback. With None the server decides: only the development server
+            does. Never switch it on where others can reach the server.
+        limits: How much of a request's body and query may be read.
         redirect_slashes: Send ``/users`` to ``/users/`` (and back) when only the other one exists.
         prefix: Put before every path.
-        converters: Own kinds of parameters, by name.
+        converters: Further kinds of parameters, by name.
     """
 
     _is_application = True
@@ -76,10 +76,10 @@ class Wiverno(Router):
     def error_page(self, status: int) -> Callable[[_P], _P]:
         """Decorate the page shown for ``status``: a function of ``(request)`` or ``(request, error)``.
 
-        What it returns without a status of its own is sent with ``status``.
+        If it returns no status, ``status`` is sent.
         """
         if not 400 <= status <= 599:
-            raise ValueError(f"{status} is no error status (400–599)")
+            raise ValueError(f"{status} is not an error status (400–599)")
 
         def register(page: _P) -> _P:
             self._pages[status] = _as_error_page(page)
@@ -90,7 +90,7 @@ class Wiverno(Router):
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
         if environ.get("SCRIPT_NAME") and MOUNTS.get().get(id(self), "") != (root := mount_point(environ)):
-            return self._mounted(environ, start_response, root)
+            return self._answer_mounted(environ, start_response, root)
         method = environ["REQUEST_METHOD"]
         leaf = self._static.get(environ["PATH_INFO"]) if "PATH_INFO" in environ else None
         route = leaf.get(method) if leaf is not None else None
@@ -99,13 +99,13 @@ class Wiverno(Router):
             try:
                 status, headers, body = answer(route.handler(request), environ)
             except Exception as error:  # noqa: BLE001  # whatever a handler raises becomes a page
-                status, headers, body = self._failed(request, error)
+                status, headers, body = self._answer_exception(request, error)
         else:
             request = Request(environ, {}, self.limits)
             try:
-                status, headers, body = self._searched(request, method)
+                status, headers, body = self._find_answer(request, method)
             except Exception as error:  # noqa: BLE001  # whatever a handler raises becomes a page
-                status, headers, body = self._failed(request, error)
+                status, headers, body = self._answer_exception(request, error)
         if method == "HEAD":
             close_body(body)
             body = []
@@ -114,8 +114,8 @@ class Wiverno(Router):
         start_response(status, headers)
         return body
 
-    def _mounted(self, environ: Environ, start_response: StartResponse, root: str) -> Iterable[bytes]:
-        """Answer one request while ``url_for`` knows where the application is mounted."""
+    def _answer_mounted(self, environ: Environ, start_response: StartResponse, root: str) -> Iterable[bytes]:
+        """Answer one request with the mount point set for ``url_for``."""
         mounts = {**MOUNTS.get(), id(self): root}
         token = MOUNTS.set(mounts)
         try:
@@ -127,9 +127,9 @@ class Wiverno(Router):
     def _store(self, route: Route) -> None:
         self._table.add(route)
 
-    def _searched(self, request: Request, method: str) -> Answer:
-        """Answer a request whose path is no plain route's: with parameters, with another method, or unknown."""
-        path = _decoded(request.environ.get("PATH_INFO") or "/")
+    def _find_answer(self, request: Request, method: str) -> Answer:
+        """Answer a request for a path with parameters, with another method, or without a route."""
+        path = _decode(request.environ.get("PATH_INFO") or "/")
         found = self._table.find(method, path)
         if isinstance(found, tuple):
             route, request.path_params = found
@@ -143,13 +143,13 @@ class Wiverno(Router):
             other = path[:-1] if path.endswith("/") else path + "/"
             if isinstance(self._table.find(method, other), tuple):
                 return answer(_slash_redirect(request, other), request.environ)
-        raise HTTPError(404, self._what_there_is(path) if self._shows_errors(request) else "")
+        raise HTTPError(404, self._list_routes(path) if self._shows_errors(request) else "")
 
     def _shows_errors(self, request: Request) -> bool:
         return bool(request.environ.get("wiverno.debug")) if self.debug is None else self.debug
 
-    def _what_there_is(self, path: str) -> str:
-        """Say in debug mode which routes there are, the most similar first."""
+    def _list_routes(self, path: str) -> str:
+        """Return a sentence that names the routes, the most similar first; for debug mode."""
         paths = list(dict.fromkeys(route.pattern.text for route in self.routes))
         if not paths:
             return f"No route answers {path}: the application has none."
@@ -157,16 +157,16 @@ class Wiverno(Router):
         shown = [*near, *(text for text in paths if text not in near)][:10]
         return f"No route answers {path}. There are {', '.join(shown)}{', …' if len(paths) > 10 else ''}"
 
-    def _failed(self, request: Request, error: Exception) -> Answer:
+    def _answer_exception(self, request: Request, error: Exception) -> Answer:
         """Answer a request during which ``error`` was raised."""
         problem = as_http_error(error)
-        what = f"{_printable(request.method)} {request.raw_path}"
+        what = f"{_escape_method(request.method)} {request.raw_path}"
         cause = problem or error
         if problem is None:
-            _let_through(request, error)
+            _raise_for_tests(request, error)
             logger.error("%s failed, request %s", what, request.id, exc_info=error)
             if self._shows_errors(request):
-                return answer(debug_page(error, request.environ), request.environ)
+                return answer(render_debug_page(error, request.environ), request.environ)
             problem = HTTPError(500)
         elif problem.status in _CLIENT_MISTAKES:
             message = problem.message if problem.message.isprintable() else repr(problem.message)
@@ -174,21 +174,21 @@ class Wiverno(Router):
         page = self._pages.get(problem.status)
         if page is not None:
             try:
-                return self._own_page(page, request, problem, cause)
+                return self._render_own_page(page, request, problem, cause)
             except Exception as second:  # a broken error page is a bug like any other
-                _let_through(request, second)
+                _raise_for_tests(request, second)
                 logger.error("the page for %d failed, request %s", problem.status, request.id, exc_info=second)
                 if self._shows_errors(request):
-                    return answer(debug_page(second, request.environ), request.environ)
+                    return answer(render_debug_page(second, request.environ), request.environ)
                 problem = HTTPError(500)
-        return answer(error_page(request, problem), request.environ)
+        return answer(render_error_page(request, problem), request.environ)
 
-    def _own_page(
+    def _render_own_page(
         self, page: Callable[[Request, Exception], Any], request: Request, problem: HTTPError, error: Exception
     ) -> Answer:
         result = page(request, error)
         status, headers, body = answer(result, request.environ)
-        # Only a tuple says 200 and means it.
+        # Only a tuple states 200; any other form leaves the status to the error.
         if type(result) is not tuple and status == "200 OK":
             status = status_line(problem.status)
         present = {name.lower() for name, _ in headers}
@@ -197,7 +197,7 @@ class Wiverno(Router):
 
 
 class _Closing:
-    """A body that closes its request's uploaded files when it is done."""
+    """A body that closes its request's uploaded files at its end."""
 
     def __init__(self, body: Iterable[bytes], request: Request) -> None:
         self._body = body
@@ -215,7 +215,7 @@ class _Closing:
 
 
 def _as_error_page(page: Callable[..., Any]) -> Callable[[Request, Exception], Any]:
-    """Return ``page`` as a function of request and error, whichever of the two it takes."""
+    """Return ``page`` as a function of request and error, also if it takes only the request."""
     try:
         inspect.signature(page).bind(None, None)
     except TypeError:
@@ -223,13 +223,13 @@ def _as_error_page(page: Callable[..., Any]) -> Callable[[Request, Exception], A
     return cast("Callable[[Request, Exception], Any]", page)
 
 
-def _let_through(request: Request, error: Exception) -> None:
-    """Raise a bug's exception for a test client that asks for it."""
+def _raise_for_tests(request: Request, error: Exception) -> None:
+    """Raise the exception if a test client wants it."""
     if request.environ.get("wiverno.raise_errors"):
         raise error
 
 
-def _decoded(path: str) -> str:
+def _decode(path: str) -> str:
     """Return PATH_INFO as text (PEP 3333, Unicode Issues)."""
     if path.isascii():
         return path
@@ -248,11 +248,11 @@ def _slash_redirect(request: Request, path: str) -> Response:
     return Response(f"See {location}\n", 308, {"Location": location}, "text/plain; charset=utf-8")
 
 
-# What reading a request raises: too little or too much. Nothing else says in the log why it was refused.
+# Raised while a request is read. Nothing else in the log says why the request was refused.
 _CLIENT_MISTAKES = frozenset({400, 413})
 
 _QUERY_SAFE = "!$&'()*+,;=:@/?-._~%"
 
 
-def _printable(method: str) -> str:
+def _escape_method(method: str) -> str:
     return method if method.isalpha() and method.isascii() else repr(method)

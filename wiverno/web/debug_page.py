@@ -1,8 +1,7 @@
-"""The debug page: what went wrong, where, in which request. It shows and cannot do anything.
+"""The debug page: the exception, its place and its request. It executes nothing.
 
-There is no console and no script: every text is escaped, and a Content-Security-Policy forbids the browser to run or
-load anything even if one were not. Local values stand there only when the address asks for them with
-``?__locals__=1``; secrets never do (``wiverno.redaction``).
+There is no console and no script. Every text is escaped, and a Content-Security-Policy forbids the browser to run or
+load anything. Local values are shown only with ``?__locals__=1`` in the address; secrets never (``wiverno.redaction``).
 """
 
 from __future__ import annotations
@@ -26,7 +25,9 @@ _HEADERS = {
 }
 
 
-def debug_page(error: BaseException, environ: Mapping[str, Any], *, title: str = "", advice: str = "") -> Response:
+def render_debug_page(
+    error: BaseException, environ: Mapping[str, Any], *, title: str = "", advice: str = ""
+) -> Response:
     """Return the page for an exception; plain text for a client that does not ask for HTML.
 
     Args:
@@ -57,7 +58,7 @@ def _learn_request(masker: Masker, request: Request) -> None:
 
 
 def _query(request: Request) -> list[tuple[str, str]]:
-    """Return the query's parameters however broken they are: this page must not fail over what it describes."""
+    """Return the query's parameters even if they are malformed: this page must not fail because of the request."""
     return parse_qsl(request.query_string, keep_blank_values=True, errors="replace")[:100]
 
 

@@ -1,7 +1,7 @@
-"""The pages shown for errors when the application brings none of its own.
+"""The built-in pages for errors, for applications that define none.
 
 Plain HTML without scripts or outside resources; a client that asks for JSON and not for HTML gets the same as JSON.
-Nothing of the request stands on them but its id, so there is nothing to escape and nothing to leak.
+They show nothing of the request but its id, so they cannot leak anything.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from wiverno.web.request import Request
 from wiverno.web.response import HTML, Response, dump_json
 
 
-def error_page(request: Request, error: HTTPError) -> Response:
+def render_error_page(request: Request, error: HTTPError) -> Response:
     """Return the answer to a request that went wrong.
 
     Args:

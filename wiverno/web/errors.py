@@ -1,7 +1,7 @@
-"""The one exception that means an HTTP answer.
+"""The exception that means an HTTP error response.
 
-Whatever goes wrong with a request because of the *client* is raised as an ``HTTPError`` carrying its status, wherever
-it is noticed: parsing a body, finding a route, or in a handler (``abort(404)``). Every other exception is a bug: 500.
+A mistake of the *client* is raised as an ``HTTPError`` with its status: while a body is parsed, while a route is
+searched, or in a handler (``abort(404)``). Every other exception is a bug: 500.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ class HTTPError(Exception):
 
     Attributes:
         status: The status code, 400 to 599.
-        message: One sentence for the client; it is shown, so it holds nothing secret.
+        message: One sentence for the client. It is shown, so it must not contain secrets.
         headers: Further header fields of the answer, such as ``Allow``.
     """
 
     def __init__(self, status: int, message: str = "", headers: Mapping[str, str] | None = None) -> None:
         if not 400 <= status <= 599:
-            raise ValueError(f"{status} is no error status (400–599)")
+            raise ValueError(f"{status} is not an error status (400–599)")
         self.status = int(status)
         self.message = message or describe(self.status)
         self.headers: dict[str, str] = dict(headers or {})
@@ -41,9 +41,9 @@ class MethodNotAllowed(HTTPError):
 
 
 def as_http_error(error: Exception) -> HTTPError | None:
-    """Return the answer that an exception means, None for one that is a bug.
+    """Return an exception as an ``HTTPError``, or None if it is a bug.
 
-    Werkzeug's own exceptions come from its streams and from what applications use of it directly.
+    Werkzeug's exceptions come from its streams and from applications that use Werkzeug directly.
     """
     if isinstance(error, HTTPError):
         return error
@@ -70,7 +70,7 @@ def reason(status: int) -> str:
 
 
 def describe(status: int) -> str:
-    """Return one plain sentence for a status, used where the one who raised it gave none."""
+    """Return one sentence for a status that was raised without a message."""
     return _SENTENCES.get(status, f"{reason(status)}.")
 
 

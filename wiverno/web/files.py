@@ -1,4 +1,4 @@
-"""Files as answers: ``send_file`` for one, ``StaticFiles`` for a folder that nothing leads out of.
+"""Files as responses: ``send_file`` for one file, ``StaticFiles`` for a folder that no path leaves.
 
 A file goes to the server as a file, through ``wsgi.file_wrapper``, so that the server can hand it to the operating
 system without reading it. For a server that does not stop at Content-Length, a part of a file is a ``FilePart``.
@@ -42,7 +42,7 @@ def send_file(
     max_age: int | None = None,
     conditional: bool = True,
 ) -> Response:
-    """Answer with a file, whole or in part, or say that the client's copy is still good.
+    """Answer with a file, whole or in part, or with 304 if the client's copy is current.
 
     Args:
         request: The request; its conditions and its Range are obeyed.
@@ -53,7 +53,7 @@ def send_file(
         conditional: Whether the request's conditions and Range count; without them the file is sent whole.
 
     Raises:
-        HTTPError: 404 when there is no such regular file, 412 or 416 as the request's fields demand.
+        HTTPError: 404 without such a regular file, 412 or 416 as the request's header fields require.
     """
     file, status = _open_regular(path)
     try:
@@ -88,12 +88,12 @@ def _answer(request: Request, file: IO[bytes], status: os.stat_result, headers: 
     return Response(file if is_safe else FilePart(file, stop - start), 206, headers)
 
 
-# Their file wrappers end at Content-Length, as PEP 3333 demands; wsgiref's, for one, sends on to the end of the file.
+# Their file wrappers end at Content-Length, as PEP 3333 requires; wsgiref's sends the rest of the file as well.
 _STRICT_SERVERS = frozenset({"wiverno", "waitress", "gunicorn"})
 
 
 def _stops_at_length(request: Request) -> bool:
-    """Whether the server can be handed a file of which only the beginning is to be sent."""
+    """Return whether the server sends only the first Content-Length bytes of a file."""
     module = getattr(request.environ.get("wsgi.file_wrapper"), "__module__", None) or ""
     return module.partition(".")[0] in _STRICT_SERVERS
 
@@ -129,12 +129,12 @@ def _open_regular(path: str | PathLike[str]) -> tuple[IO[bytes], os.stat_result]
 
 
 def type_of(path: str | PathLike[str]) -> str:
-    """Return the media type that a file's name stands for; text is taken to be UTF-8."""
+    """Return the media type of a file's name; text is declared as UTF-8."""
     name = PurePath(path).name.lower()
     kind = _TYPES.get(PurePath(name).suffix)
     if kind is None:
         guess, encoding = mimetypes.guess_type(name, strict=False)
-        # "x.tar.bz2" is not a tar to whoever gets it.
+        # The client of "x.tar.bz2" cannot read it as a tar.
         kind = guess if guess and not encoding else "application/octet-stream"
     return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
 
@@ -158,7 +158,7 @@ class FilePart:
         self._file.close()
 
 
-# Names that mean a device on Windows, with any ending; refused everywhere, so that a folder is served alike everywhere.
+# Names of devices on Windows, with any ending. They are refused on every system, so that all serve the same files.
 _DEVICES = frozenset({"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"}) | {
     f"{device}{number}" for device in ("COM", "LPT") for number in "0123456789¹²³"
 }
@@ -166,10 +166,10 @@ _UNSAFE = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a path segment from a client is simply the name of a file or folder, on any system."""
+    """Return whether a path segment from a client is a plain name of a file or folder on every system."""
     if not name or name in (".", "..") or name[-1] in ". " or _UNSAFE.search(name):
         return False
-    # Hidden files are not published by accident (.git, .env); RFC 8615's folder is meant to be.
+    # Hidden files (.git, .env) are not published by accident; the folder of RFC 8615 is public.
     if name[0] == "." and name != ".well-known":
         return False
     return name.partition(".")[0].rstrip(" ").upper() not in _DEVICES
@@ -187,13 +187,13 @@ class StaticFiles:
         index: The file that answers for a folder, like ``"index.html"``; None for no such file.
 
     Raises:
-        NotADirectoryError: ``folder`` is none.
+        NotADirectoryError: ``folder`` is not a folder.
     """
 
     def __init__(self, folder: str | PathLike[str], *, max_age: int | None = None, index: str | None = None) -> None:
         self.root = os.path.realpath(folder)
         if not Path(self.root).is_dir():
-            raise NotADirectoryError(f"{os.fspath(folder)!r} is no folder to serve files from")
+            raise NotADirectoryError(f"{os.fspath(folder)!r} is not a folder to serve files from")
         self.max_age = max_age
         self.index = index
 

@@ -1,8 +1,8 @@
-"""Bodies and queries into values, within limits: nothing a client sends may cost more than it was allowed.
+"""Parse bodies and queries into values, within limits of memory and time.
 
 Werkzeug's multipart parser and multi-dictionaries do the work; what is here are the limits, the strictness (bad UTF-8
 and bad JSON are the client's mistake, not an empty answer) and the seam where Werkzeug's exceptions become
-``HTTPError``: 400 for what cannot be read, 413 for what is too much.
+``HTTPError``: 400 if it cannot be parsed, 413 if it exceeds a limit.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def parse_json(data: bytes, limits: Limits) -> Any:
     """Read a JSON document (RFC 8259).
 
     Raises:
-        HTTPError: 400 for what is no JSON in UTF-8, or deeper than ``json_depth``; 413 for more than ``json_keys``.
+        HTTPError: 400 for anything but JSON in UTF-8, or deeper than ``json_depth``; 413 for more than ``json_keys``.
     """
     try:
         # RFC 8259 §8.1 lets a parser ignore a byte order mark; json.loads alone refuses it only for str.
@@ -85,7 +85,7 @@ def parse_json(data: bytes, limits: Limits) -> Any:
 
 
 def _refuse_constant(name: str) -> float:
-    # RFC 8259 §6: NaN and Infinity are no JSON, though Python's parser takes them.
+    # RFC 8259 §6: NaN and Infinity are not JSON, although Python's parser accepts them.
     raise ValueError(name)
 
 
@@ -93,8 +93,8 @@ _JSON_MARKS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\Z)|[\[{]|[\]}]|:', re.DOTALL)
 
 
 def _require_bounded(text: str, limits: Limits) -> None:
-    """Refuse depth and number of members before the parser builds anything, in one linear look."""
-    # Most documents are cleared by counting characters; only a suspect one is looked through.
+    """Check depth and number of members before the parser builds anything, in one linear pass."""
+    # Counting characters accepts most documents; only the others are scanned.
     if text.count("[") + text.count("{") <= limits.json_depth and text.count(":") <= limits.json_keys:
         return
     depth = keys = 0
@@ -126,7 +126,7 @@ def parse_urlencoded(data: bytes, limits: Limits) -> Form:
 
 
 def parse_multipart(stream: IO[bytes], options: Mapping[str, str], limits: Limits) -> tuple[Form, Files]:
-    """Read a ``multipart/form-data`` body (RFC 7578) as a stream; a file that grows goes to a temporary file.
+    """Read a ``multipart/form-data`` body (RFC 7578) as a stream; large files go to temporary files.
 
     Args:
         stream: The body.
@@ -134,7 +134,7 @@ def parse_multipart(stream: IO[bytes], options: Mapping[str, str], limits: Limit
         limits: What the form may hold.
 
     Raises:
-        HTTPError: 400 for a body that is no multipart form, 413 for one past the limits.
+        HTTPError: 400 for a body that is not a multipart form, 413 above the limits.
     """
     try:
         boundary = options.get("boundary", "").encode("ascii")
@@ -157,7 +157,7 @@ def parse_multipart(stream: IO[bytes], options: Mapping[str, str], limits: Limit
 
 
 def _as_client_error(error: Exception, limits: Limits) -> HTTPError:
-    """Say in HTTP's words what Werkzeug's decoder found."""
+    """Return an exception of Werkzeug's decoder as an ``HTTPError``."""
     if isinstance(error, HTTPError):
         return error
     if isinstance(error, RequestEntityTooLarge):
@@ -168,7 +168,7 @@ def _as_client_error(error: Exception, limits: Limits) -> HTTPError:
 
 
 class _MultipartReader:
-    """Collects the decoder's events; fields count against one common number of bytes."""
+    """Collects the decoder's events; all fields together have one limit of bytes."""
 
     def __init__(self, boundary: bytes, limits: Limits) -> None:
         # The decoder's own memory limit bounds what it holds undecided, a preamble or a part's header.
@@ -182,7 +182,7 @@ class _MultipartReader:
         self.files: list[tuple[str, FileStorage]] = []
 
     def feed(self, data: bytes | None) -> None:
-        """Take the next bytes; None is the end of the body."""
+        """Parse the next bytes; None marks the end of the body."""
         self._decoder.receive_data(data)
         event = self._decoder.next_event()
         while not isinstance(event, NeedData | Epilogue):
@@ -193,7 +193,7 @@ class _MultipartReader:
             event = self._decoder.next_event()
 
     def discard(self) -> None:
-        """Close every temporary file; the form is not going to be used."""
+        """Close every temporary file of a form that is not used."""
         if self._file is not None:
             self._file.close()
         for _, storage in self.files:

@@ -1,8 +1,8 @@
 """Where an application is mounted during a request, so that ``url_for`` returns addresses that lead back to it.
 
-A server's ``url_prefix`` or a middleware that mounts applications tells it with SCRIPT_NAME (PEP 3333). Only a request
-that has one pays for this; all others leave the variable alone. The value holds for the code that runs during the
-request: the handler, its templates, its error pages and the generator of a streamed body, not for threads it starts.
+A server's ``url_prefix`` or a middleware that mounts applications sets SCRIPT_NAME (PEP 3333). Only a request that has
+one costs time here. The value is valid for the code that runs during the request: the handler, its templates, its error
+pages and the generator of a streamed body, but not for threads that it starts.
 """
 
 from __future__ import annotations

@@ -27,11 +27,11 @@ class PatternError(ValueError):
 
 
 class Converter:
-    """How one parameter's text becomes a value and back; subclass it for an own kind.
+    """Converts one parameter's text into a value and back; subclass it for another kind.
 
     Attributes:
-        regex: What the text looks like; used where a segment holds several parameters.
-        rank: Converters with a lower rank are tried first where several fit.
+        regex: A pattern of the text; used if a segment has several parameters.
+        rank: If several converters match, those with a lower rank are tried first.
         spans_segments: The parameter takes the rest of the path, slashes included.
     """
 
@@ -51,7 +51,7 @@ class Converter:
         """Return the text that ``parse`` reads back.
 
         Raises:
-            ValueError: ``value`` cannot stand in this place.
+            ValueError: ``value`` does not fit.
         """
         return str(value)
 
@@ -69,7 +69,7 @@ class IntConverter(Converter):
     rank: ClassVar[int] = 10
 
     def parse(self, text: str) -> int:
-        """Read a whole number; ValueError if the text is none."""
+        """Read a whole number; ValueError for other text."""
         digits = text[1:] if text[:1] == "-" else text
         # int() alone takes "+1", "1_000", " 1" and other scripts' digits.
         if not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
@@ -77,7 +77,7 @@ class IntConverter(Converter):
         return int(text)
 
     def format(self, value: Any) -> str:
-        """Write a whole number; ValueError if ``value`` is none."""
+        """Write a whole number; ValueError for other values."""
         return str(self.parse(str(int(value))))
 
 
@@ -89,13 +89,13 @@ class FloatConverter(Converter):
     _number = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?", re.ASCII)
 
     def parse(self, text: str) -> float:
-        """Read a decimal number; ValueError if the text is none."""
+        """Read a decimal number; ValueError for other text."""
         if self._number.fullmatch(text) is None:
             raise ValueError(text)
         return float(text)
 
     def format(self, value: Any) -> str:
-        """Write a decimal number without exponent; ValueError if ``value`` is none."""
+        """Write a decimal number without exponent; ValueError for other values."""
         text = format(float(value), "f").rstrip("0").rstrip(".")
         self.parse(text)
         return text
@@ -109,13 +109,13 @@ class UUIDConverter(Converter):
     _canonical = re.compile(regex)
 
     def parse(self, text: str) -> uuid.UUID:
-        """Read a UUID; ValueError if the text is none."""
+        """Read a UUID; ValueError for other text."""
         if self._canonical.fullmatch(text) is None:
             raise ValueError(text)
         return uuid.UUID(text)
 
     def format(self, value: Any) -> str:
-        """Write a UUID in its canonical form; ValueError if ``value`` is none."""
+        """Write a UUID in its canonical form; ValueError for other values."""
         return str(value if isinstance(value, uuid.UUID) else self.parse(str(value)))
 
 
@@ -146,7 +146,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """What stands between two slashes: ``literals[0] parameter literals[1] parameter … literals[-1]``."""
+    """The text between two slashes: ``literals[0] parameter literals[1] parameter … literals[-1]``."""
 
     literals: tuple[str, ...]
     parameters: tuple[Parameter, ...]
@@ -221,13 +221,13 @@ def parse_pattern(text: str, converters: Mapping[str, Converter] = CONVERTERS) -
     """Take a route path apart.
 
     Raises:
-        PatternError: the text is no route path; the message says where it went wrong.
+        PatternError: the text is not a route path; the message says why.
     """
     if not text.startswith("/"):
         raise PatternError(f"{text!r}: a route starts with a slash, like {'/' + text!r}")
     if any(ord(character) < 33 or ord(character) == 127 or character in "?#" for character in text):
         raise PatternError(f"{text!r}: a route holds no spaces, control characters, '?' or '#'")
-    return _checked(Pattern(text, tuple(_parse_segment(text, part, converters) for part in text[1:].split("/"))))
+    return _check_pattern(Pattern(text, tuple(_parse_segment(text, part, converters) for part in text[1:].split("/"))))
 
 
 def join(prefix: Pattern | None, pattern: Pattern) -> Pattern:
@@ -238,14 +238,14 @@ def join(prefix: Pattern | None, pattern: Pattern) -> Pattern:
     """
     if prefix is None:
         return pattern
-    return _checked(Pattern(prefix.text + pattern.text, prefix.segments + pattern.segments))
+    return _check_pattern(Pattern(prefix.text + pattern.text, prefix.segments + pattern.segments))
 
 
-def _checked(pattern: Pattern) -> Pattern:
+def _check_pattern(pattern: Pattern) -> Pattern:
     names = [parameter.name for parameter in pattern.parameters]
     for name in names:
         if names.count(name) > 1:
-            raise PatternError(f"{pattern.text!r}: the parameter {name!r} stands there twice")
+            raise PatternError(f"{pattern.text!r}: the parameter {name!r} occurs twice")
     if sum(segment.spans_segments for segment in pattern.segments) > 1:
         raise PatternError(f"{pattern.text!r}: only one parameter may span slashes")
     return pattern

@@ -1,8 +1,8 @@
-"""Conditional and range requests (RFC 9110 §13, §14): what a client that already has something gets.
+"""Conditional and range requests (RFC 9110 §13, §14).
 
-Pure decisions about header texts; who owns the file is ``files``. Werkzeug reads entity tags and dates. Range is read
-here, because several ranges need an answer that cannot be used against the server: they are joined into one where they
-touch, the whole file is sent where they do not, and an unreasonable number is refused.
+Pure decisions about header fields; ``files`` opens the file. Werkzeug parses entity tags and dates. Range is parsed
+here, because many ranges can be used to attack a server: adjacent ranges are joined into one, the whole file is sent if
+they are not adjacent, and more than ``MOST_RANGES`` are refused.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_RANGES = 16
 
 
 class Verdict(Enum):
-    """What the preconditions of a request say."""
+    """The result of a request's preconditions."""
 
     SEND = "send"
     NOT_MODIFIED = "not modified"
@@ -31,7 +31,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """Which version of something this is.
+    """The version of a resource.
 
     Attributes:
         etag: A strong entity tag, without its quotes.
@@ -95,7 +95,7 @@ _ONE_RANGE = re.compile(r"[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.ASCII)
 
 
 def parse_range(text: str, size: int) -> tuple[int, int] | None:
-    """Return (start, stop) for a Range field on something of ``size`` bytes, or None where it is to be ignored.
+    """Return (start, stop) for a Range field on something of ``size`` bytes, or None if it must be ignored.
 
     Raises:
         HTTPError: 416 as ``wanted_part``.

@@ -1,9 +1,9 @@
 """The request as a handler sees it: a lazy view of the environ.
 
-Making a ``Request`` costs three stores. Everything else is read from the environ when it is asked for, and what is
-expensive to read (headers, query, cookies, bodies) is kept after the first time. A body or query that cannot be read
-is the client's mistake and raises ``HTTPError`` with 400 or 413; it is never an empty dictionary. A name that is
-missing from the query, the form, its files, the cookies, the header fields or the JSON raises 400 as well (``values``).
+Making a ``Request`` costs three stores. Everything else is read from the environ when a handler uses it; header fields,
+query, cookies and bodies are parsed once and cached. A body or query that cannot be parsed is the client's mistake and
+raises ``HTTPError`` with 400 or 413; it is never an empty dictionary. A name that is missing from the query, the form,
+its files, the cookies, the header fields or the JSON raises 400 as well (``values``).
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _DEFAULT_LIMITS = Limits()
 _NO_PARAMETERS: Mapping[str, Any] = {}
 
 
-class _kept(Generic[_T]):  # noqa: N801  # used as a decorator, like property
-    """A property computed once a request and kept in its ``_cache``."""
+class _cached(Generic[_T]):  # noqa: N801  # used as a decorator, like property
+    """A property computed once per request and kept in its ``_cache``."""
 
     def __init__(self, compute: Callable[[Any], _T]) -> None:
         self._compute = compute
@@ -60,7 +60,7 @@ class Request:
     Attributes:
         environ: The WSGI environ (PEP 3333).
         path_params: The values of the route's parameters, already converted.
-        limits: What reading the body and the query may cost.
+        limits: How much of the body and the query may be read.
     """
 
     __slots__ = ("_cache", "environ", "limits", "path_params")
@@ -76,7 +76,7 @@ class Request:
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.raw_path}>"
 
-    # What was asked for.
+    # The target.
 
     @property
     def method(self) -> str:
@@ -93,7 +93,7 @@ class Request:
     def root_path(self) -> str:
         """Where the application is mounted, percent-encoded and without a slash at the end; empty at the top.
 
-        ``url_for`` puts it in front by itself during a request.
+        During a request ``url_for`` adds it.
         """
         return mount_point(self.environ)
 
@@ -104,10 +104,10 @@ class Request:
 
     @property
     def query_string(self) -> str:
-        """What stands after the question mark, as sent."""
+        """The text after the question mark, as sent."""
         return cast("str", self.environ.get("QUERY_STRING", ""))
 
-    @_kept
+    @_cached
     def query_params(self) -> Query:
         """The query string's parameters; ``["name"]`` is the first value, ``getlist("name")`` all of them.
 
@@ -126,11 +126,11 @@ class Request:
         query = self.query_string
         return f"{self.scheme}://{self.host}{self.raw_path}" + (f"?{quote(query, safe=_QUERY_SAFE)}" if query else "")
 
-    # Who asked, and how.
+    # The client and its connection.
 
     @property
     def scheme(self) -> str:
-        """``"http"`` or ``"https"``, as the server or a trusted proxy tells it."""
+        """``"http"`` or ``"https"``, as the server or a trusted proxy reports it."""
         return cast("str", self.environ.get("wsgi.url_scheme", "http"))
 
     @property
@@ -140,7 +140,7 @@ class Request:
 
     @property
     def host(self) -> str:
-        """The host asked for, with the port unless it is the scheme's own; ``"localhost:8000"``."""
+        """The requested host, with the port unless it is the scheme's default; ``"localhost:8000"``."""
         named = self.environ.get("HTTP_HOST")
         if named:
             return cast("str", named)
@@ -150,17 +150,17 @@ class Request:
 
     @property
     def client_ip(self) -> str | None:
-        """The client's address as the server settled it; proxies' headers count only where the server trusts them."""
+        """The client's address as the server determined it; only trusted proxies' header fields count."""
         return self.environ.get("REMOTE_ADDR") or None
 
-    @_kept
+    @_cached
     def headers(self) -> Fields:
         """The header fields, case-insensitive; reading them copies nothing."""
         return Fields(self.environ)
 
-    @_kept
+    @_cached
     def cookies(self) -> Cookies:
-        """The cookies; malformed ones are left out, and bytes that are no UTF-8 become U+FFFD.
+        """The cookies; malformed ones are left out, and bytes that are not UTF-8 become U+FFFD.
 
         They are not the client's mistake: another application on the same host may have set them.
         """
@@ -171,9 +171,9 @@ class Request:
             readable = text.encode("latin-1").decode("utf-8", "replace")
             return Cookies(parse_cookie(readable.encode().decode("latin-1")))
 
-    @_kept
+    @_cached
     def id(self) -> str:
-        """The request's name in the log and on error pages: ``X-Request-ID`` if that is harmless, else random."""
+        """The request's id in the log and on error pages: ``X-Request-ID`` if it is harmless, else random."""
         given = self.environ.get("HTTP_X_REQUEST_ID", "")
         return given if _HARMLESS_ID.fullmatch(given) else secrets.token_hex(8)
 
@@ -181,7 +181,7 @@ class Request:
 
     @property
     def content_type(self) -> str:
-        """The media type without parameters, lower case; empty when there is none."""
+        """The media type without parameters, lower case; empty without one."""
         return self._media_type[0]
 
     @property
@@ -190,12 +190,12 @@ class Request:
         text = self.environ.get("CONTENT_LENGTH") or ""
         return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
-    @_kept
+    @_cached
     def _media_type(self) -> tuple[str, dict[str, str]]:
         kind, options = parse_options_header(self.environ.get("CONTENT_TYPE", ""))
         return kind.lower(), options
 
-    @_kept
+    @_cached
     def stream(self) -> IO[bytes]:
         """The body as a file that ends where the body ends; nothing is read ahead and nothing is kept."""
         return get_input_stream(self.environ)
@@ -215,7 +215,7 @@ class Request:
         except ClientDisconnected as error:
             raise HTTPError(400, "The body ends too early.") from error
 
-    @_kept
+    @_cached
     def body(self) -> bytes:
         """The whole body as bytes.
 
@@ -235,34 +235,34 @@ class Request:
             pieces.append(piece)
         return b"".join(pieces)
 
-    @_kept
+    @_cached
     def text(self) -> str:
         """The whole body as text in the charset it names, else UTF-8.
 
         Raises:
-            HTTPError: 400 for bytes that are no such text, 413 above ``limits.body_bytes``.
+            HTTPError: 400 for other bytes, 413 above ``limits.body_bytes``.
         """
         charset = self._media_type[1].get("charset", "utf-8")
         try:
             return self.body.decode(charset)
         except (LookupError, ValueError) as error:
-            raise HTTPError(400, f"The body is no text in {charset[:40]!r}.") from error
+            raise HTTPError(400, f"The body is not text in {charset[:40]!r}.") from error
 
-    @_kept
+    @_cached
     def json(self) -> Any:
         """The body as JSON, whatever its Content-Type says.
 
         Raises:
-            HTTPError: 400 for a body that is no JSON, 413 past the limits.
+            HTTPError: 400 for a body that is not JSON, 413 above the limits.
         """
         return parse_json(self.body, self.limits)
 
     @property
     def form(self) -> Form:
-        """The fields of a submitted form, without its files; empty when the body is no form.
+        """The fields of a submitted form, without its files; empty if the body is not a form.
 
         Raises:
-            HTTPError: 400 for a form that cannot be read, 413 past the limits.
+            HTTPError: 400 for a form that cannot be read, 413 above the limits.
         """
         return self._form_and_files[0]
 
@@ -273,11 +273,11 @@ class Request:
         A file name is the client's word: never open it as it stands.
 
         Raises:
-            HTTPError: 400 for a form that cannot be read, 413 past the limits.
+            HTTPError: 400 for a form that cannot be read, 413 above the limits.
         """
         return self._form_and_files[1]
 
-    @_kept
+    @_cached
     def _form_and_files(self) -> tuple[Form, Files]:
         kind, options = self._media_type
         if kind == "multipart/form-data":
@@ -295,7 +295,7 @@ class Request:
         """The body as its Content-Type says: JSON as a value, a form as its fields, anything else as bytes.
 
         Raises:
-            HTTPError: 400 for a body that is not what it claims to be, 413 past the limits.
+            HTTPError: 400 for a body that is not what it claims to be, 413 above the limits.
         """
         kind = self.content_type
         if kind == "application/json" or kind.endswith("+json"):
@@ -310,7 +310,7 @@ class Request:
         return self._cache is not None and "_form_and_files" in self._cache and bool(self.files)
 
     def close(self) -> None:
-        """Close the uploaded files; ``Wiverno`` does it when the response is done."""
+        """Close the uploaded files; ``Wiverno`` does it at the end of the response."""
         if self.has_files:
             for _, storages in self.files.lists():
                 for storage in storages:

@@ -130,7 +130,7 @@ def redirect(location: str, status: Status = 303) -> Response:
 
     code = int(status_line(status)[:3])
     if code not in (301, 302, 303, 307, 308):
-        raise ValueError(f"{code} is no redirect (301, 302, 303, 307, 308)")
+        raise ValueError(f"{code} is not a redirect (301, 302, 303, 307, 308)")
     target = quote(location, safe="!#$%&'()*+,/:;=?@[]~-._")
     return Response(f"See {target}\n", status, {"Location": target}, TEXT)
 
@@ -139,7 +139,7 @@ def status_line(status: Status) -> str:
     """Return ``"200 OK"`` for ``200``, ``HTTPStatus.OK`` or ``"200 OK"``.
 
     Raises:
-        ValueError: the status is no final one, or cannot stand in a status line.
+        ValueError: the status is not final, or not valid in a status line.
     """
     known = STATUS_LINES.get(status)
     if known is not None:
@@ -151,14 +151,14 @@ def status_line(status: Status) -> str:
             return status
         if len(status) == 3 and status.isascii() and status.isdigit():
             return status_line(int(status))
-    raise ValueError(f"{status!r} is no status; write 200, HTTPStatus.OK or '200 OK'")
+    raise ValueError(f"{status!r} is not a status; write 200, HTTPStatus.OK or '200 OK'")
 
 
 def header_pairs(headers: HeaderItems) -> list[tuple[str, str]]:
     """Return header fields as a list of exact ``str`` pairs.
 
     Raises:
-        TypeError: a name or value is no text.
+        TypeError: a name or value is not text.
         ValueError: a name or value holds a line break, which would start another field.
     """
     items = headers.items() if isinstance(headers, Mapping) else headers

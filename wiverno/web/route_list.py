@@ -11,7 +11,7 @@ from wiverno.web.router import Router
 
 @dataclass(frozen=True, slots=True)
 class RouteRow:
-    """One route as text; ``place`` is where its handler is written, ``file:line`` or empty."""
+    """One route as text; ``place`` is the ``file:line`` of its handler, or empty."""
 
     methods: str
     path: str
@@ -24,10 +24,10 @@ def routes_table(app: object) -> list[RouteRow]:
     """Return the routes of an application or router, sorted by path.
 
     Raises:
-        TypeError: ``app`` is no wiverno application; another framework's routes are not known here.
+        TypeError: ``app`` is not a wiverno application; wiverno does not know other frameworks' routes.
     """
     if not isinstance(app, Router):
-        raise TypeError(f"{type(app).__qualname__} is no wiverno application; only its own framework knows its routes")
+        raise TypeError(f"{type(app).__qualname__} is not a wiverno application; only its framework knows its routes")
     rows = [
         RouteRow(", ".join(route.methods), route.pattern.text, route.name, _name(route.handler), _place(route.handler))
         for route in app.routes
@@ -36,7 +36,7 @@ def routes_table(app: object) -> list[RouteRow]:
 
 
 def format_routes(rows: list[RouteRow]) -> str:
-    """Return the rows in aligned columns with a headline; one sentence when there is none."""
+    """Return the rows in aligned columns with a heading; one sentence without rows."""
     if not rows:
         return "The application has no routes."
     cells = [("METHODS", "PATH", "NAME", "HANDLER")]

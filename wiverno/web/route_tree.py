@@ -1,4 +1,4 @@
-"""Which route a path belongs to, at a cost that does not depend on how many routes there are.
+"""Find the route of a path, at a cost that does not depend on the number of routes.
 
 Paths without parameters stand in one dictionary, found in one step. The others form a tree with one level a segment;
 at each node literals are a dictionary, and parameters are grouped by the length of the literal text before and after
@@ -33,7 +33,7 @@ class Route:
 
     Attributes:
         pattern: Where it answers.
-        methods: What it answers, as registered; HEAD comes with GET by itself.
+        methods: The registered methods; GET includes HEAD.
         handler: What is called with the request.
         name: What ``url_for`` calls it.
         is_named: The name was given, not taken from the handler.
@@ -60,7 +60,7 @@ class RouteTable:
         self._root = _Node()
 
     def add(self, route: Route) -> None:
-        """Hang a route in its place.
+        """Add a route to the tree.
 
         Raises:
             PatternError: another route answers the same requests.
@@ -103,7 +103,7 @@ class RouteTable:
 def _require_free(leaf: Leaf, route: Route) -> None:
     for method in route.methods:
         other = leaf.get(method)
-        # A HEAD that only came with a GET makes room for a route of its own.
+        # An explicit route for HEAD replaces the HEAD that a GET includes.
         if other is not None and method in other.methods:
             raise PatternError(
                 f"{method} {route.pattern.text}: {_name_of(other.handler)} already answers this"
@@ -128,7 +128,7 @@ class _Node:
         self.spans: list[_Span] = []
 
     def leaf_for(self, segments: tuple[Segment, ...]) -> Leaf:
-        """Return the leaf below, growing the tree where it is missing."""
+        """Return the leaf below; missing nodes are added."""
         node = self
         for number, segment in enumerate(segments):
             if segment.is_literal:
@@ -175,7 +175,7 @@ class _Node:
     def search(
         self, parts: list[str], at: int, values: Values, method: str, allowed: set[str]
     ) -> tuple[Route, Values] | None:
-        """Return the best route below; what other methods the path has is added to ``allowed``.
+        """Return the best route below; other methods of the path are added to ``allowed``.
 
         Each node is seen at most once for a given number of segments, so the cost is bounded by the tree's part that
         fits the path.
@@ -215,7 +215,7 @@ class _Node:
 
 
 class _Edge:
-    """A segment with parameters: how its inner text is read, and the node behind it."""
+    """A segment with parameters: how its text is parsed, and the node below it."""
 
     __slots__ = ("_converters", "_regex", "child", "rank", "shape")
 
@@ -228,7 +228,7 @@ class _Edge:
             for literal, converter in zip(segment.literals[1:-1], converters[1:], strict=True):
                 pieces.append(re.escape(literal) + f"({converter.regex})")
             self._regex = re.compile("".join(pieces), re.ASCII | re.DOTALL)
-        # Several parameters say more than one.
+        # Several parameters are more specific than one.
         self.rank = (-len(converters), sum(converter.rank for converter in converters))
         self.shape = (converters, segment.literals)
         self.child = _Node()
@@ -248,7 +248,7 @@ class _Edge:
 
 
 class _Span:
-    """A parameter over several segments; what may follow it has a known length, so nothing is tried twice."""
+    """A parameter over several segments. The number of segments after it is known, so nothing is tried twice."""
 
     __slots__ = ("child", "converter", "rests")
 
@@ -258,7 +258,7 @@ class _Span:
         self.rests: list[int] = []
 
     def add_rest(self, rest: int) -> None:
-        """Note a number of segments that may follow; longer rests are more specific and are tried first."""
+        """Add a number of segments that may follow; longer rests are more specific and are tried first."""
         if rest not in self.rests:
             self.rests = sorted((*self.rests, rest), reverse=True)
 

@@ -1,7 +1,7 @@
 """Registering handlers: decorators, groups of routes under a prefix, names for ``url_for``.
 
-A ``Router`` only collects. Whatever is added to it, before or after it was included elsewhere, reaches every router
-that includes it; the application is the one that has a table to look paths up in.
+A ``Router`` only collects routes. A route that is added to it, before or after another router included it, reaches
+every router that includes it. The application has the table in which paths are looked up.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Router:
     Args:
         prefix: Put before every path of the group, like ``"/shop"``.
         name: Put before every name of the group, like ``"shop"`` for ``"shop.item"``.
-        converters: The group's own kinds of parameters, by name, beside the built-in ones.
+        converters: Further kinds of parameters for the group, by name.
     """
 
     _is_application = False
@@ -39,7 +39,7 @@ class Router:
     def __init__(
         self, prefix: str = "", *, name: str = "", converters: Mapping[str, Converter | type[Converter]] | None = None
     ) -> None:
-        self.prefix = _checked_prefix(prefix)
+        self.prefix = _check_prefix(prefix)
         self.name = name
         self.routes: list[Route] = []
         self._converters: dict[str, Converter] = dict(CONVERTERS)
@@ -49,12 +49,12 @@ class Router:
             self.add_converter(kind, converter)
 
     def add_converter(self, kind: str, converter: Converter | type[Converter]) -> None:
-        """Make ``{name:kind}`` known to the routes added from now on."""
+        """Define ``{name:kind}`` for the routes that are added later."""
         made = converter() if isinstance(converter, type) else converter
         if not isinstance(made, Converter):
             raise TypeError(f"{kind!r}: a converter is a Converter, not {type(made).__name__}")
         if not kind.isidentifier():
-            raise ValueError(f"{kind!r} is no name for a converter")
+            raise ValueError(f"{kind!r} is not a name for a converter")
         self._converters[kind] = made
 
     def add_route(
@@ -65,20 +65,20 @@ class Router:
         *,
         name: str | None = None,
     ) -> None:
-        """Let ``handler`` answer ``path``.
+        """Register ``handler`` for ``path``.
 
         Args:
             path: The pattern, like ``"/items/{id:int}"``.
             handler: A function of the request, or a ``BaseView`` class or object.
-            methods: What it answers; GET by default, for a view what its class defines.
-            name: What ``url_for`` calls it; the handler's own name by default.
+            methods: The methods that it answers; GET by default, for a view those that its class defines.
+            name: The name for ``url_for``; the handler's name by default.
 
         Raises:
             PatternError: the pattern is wrong, or another route answers the same requests.
-            TypeError: the handler cannot be one.
+            TypeError: the handler is not callable, or is a coroutine function.
         """
         call = as_handler(handler)
-        given = _checked_methods(methods, handler)
+        given = _check_methods(methods, handler)
         pattern = join(self._prefix_pattern(""), parse_pattern(path, self._converters))
         own_name: str = name or getattr(handler, "__name__", None) or type(handler).__name__
         full_name = self._name_below(own_name)
@@ -115,11 +115,11 @@ class Router:
         return self.route(path, ("DELETE",), name=name)
 
     def head(self, path: str, *, name: str | None = None) -> Callable[[_H], _H]:
-        """Decorate an own handler of HEAD; without one GET's answer is sent without its body."""
+        """Decorate the handler of HEAD; without one, the handler of GET answers and the body is dropped."""
         return self.route(path, ("HEAD",), name=name)
 
     def options(self, path: str, *, name: str | None = None) -> Callable[[_H], _H]:
-        """Decorate an own handler of OPTIONS; without one the answer is 204 with Allow."""
+        """Decorate the handler of OPTIONS; without one, the answer is 204 with Allow."""
         return self.route(path, ("OPTIONS",), name=name)
 
     def static(
@@ -147,8 +147,8 @@ class Router:
             self.add_route(base + "/", files, name=f"{name or 'static'}.index")
 
     def include_router(self, router: Router, prefix: str = "") -> None:
-        """Take in another router's routes below ``prefix``, now and whenever one is added to it."""
-        prefix = _checked_prefix(prefix)
+        """Include another router's routes below ``prefix``, also those that are added to it later."""
+        prefix = _check_prefix(prefix)
         if router is self or router in self._all_parents():
             raise ValueError("a router cannot include itself")
         for route in router.routes:
@@ -195,16 +195,16 @@ class Router:
             parent._accept(parent._below(route, prefix))
 
     def _store(self, route: Route) -> None:
-        """Refuse or note a route; an application puts it in its table."""
+        """Store a route; an application adds it to its table."""
 
     def _below(self, route: Route, prefix: str) -> Route:
-        """Return an included router's route as it stands in this one."""
+        """Return an included router's route with this router's prefix and name."""
         pattern = join(self._prefix_pattern(prefix), route.pattern)
         names = tuple(parameter.name for parameter in pattern.parameters)
         return replace(route, pattern=pattern, name=self._name_below(route.name), parameter_names=names)
 
     def _name_below(self, name: str) -> str:
-        """Return what an included router's name is called here."""
+        """Return an included router's name with this router's name in front."""
         return f"{self.name}.{name}" if self.name else name
 
     def _prefix_pattern(self, prefix: str) -> Pattern | None:
@@ -217,14 +217,14 @@ class Router:
 
 
 def as_handler(handler: object) -> Callable[[Request], Any]:
-    """Return what is called with the request.
+    """Return the callable that gets the request.
 
     Raises:
         TypeError: ``handler`` is not callable, or is a coroutine function.
     """
     if isinstance(handler, type):
         if not issubclass(handler, BaseView):
-            raise TypeError(f"{handler.__qualname__} is a class but no BaseView; register a function or a BaseView")
+            raise TypeError(f"{handler.__qualname__} is a class but not a BaseView; register a function or a BaseView")
         view = handler
 
         def make_and_call(request: Request) -> Any:
@@ -241,7 +241,7 @@ def as_handler(handler: object) -> Callable[[Request], Any]:
     return handler
 
 
-def _checked_methods(methods: Iterable[str] | None, handler: object) -> tuple[str, ...]:
+def _check_methods(methods: Iterable[str] | None, handler: object) -> tuple[str, ...]:
     if methods is None:
         view = handler if isinstance(handler, type) else type(handler)
         if issubclass(view, BaseView):
@@ -255,13 +255,13 @@ def _checked_methods(methods: Iterable[str] | None, handler: object) -> tuple[st
     given = tuple(dict.fromkeys(methods))
     for method in given:
         if not method.isascii() or not method.isalpha() or not method.isupper():
-            raise ValueError(f"{method!r} is no method; methods are written in capitals, like 'GET'")
+            raise ValueError(f"{method!r} is not a method; methods are written in capitals, like 'GET'")
     if not given:
         raise ValueError("a route needs at least one method")
     return given
 
 
-def _checked_prefix(prefix: str) -> str:
+def _check_prefix(prefix: str) -> str:
     if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
         raise PatternError(f"{prefix!r}: a prefix starts with a slash and does not end with one, like '/shop'")
     return prefix

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Templator:
     """Renders the templates of a folder.
 
-    Every value put into a template is escaped as HTML, whatever the template's file name; text that is HTML already is
-    marked in the template with ``|safe`` or in Python with ``markupsafe.Markup``.
+    Every value put into a template is escaped as HTML, whatever the template's file name; mark text that is
+    HTML already in the template with ``|safe`` or in Python with ``markupsafe.Markup``.
 
     Args:
         folder: Where the templates are; a relative path counts from the current directory.
@@ -28,7 +28,7 @@ class Templator:
         strict: An unknown name in a template is an error instead of an empty text.
 
     Attributes:
-        environment: The Jinja2 environment, for whatever else it can do.
+        environment: The Jinja2 environment, for its other features.
 
     Raises:
         ImportError: Jinja2 is not installed; the message says how to get it.

@@ -20,13 +20,13 @@ class TestClient(Client):
         raise_errors: Let an exception in a handler reach the test instead of becoming the 500 page.
     """
 
-    __test__ = False  # pytest would take it for a class of tests
+    __test__ = False  # pytest would collect it as a class of tests
 
     def __init__(self, app: Any, *, raise_errors: bool = True) -> None:
         super().__init__(app)
         self.raise_errors = raise_errors
 
     def run_wsgi_app(self, environ: dict[str, Any], buffered: bool = False) -> tuple[Iterable[bytes], str, Headers]:
-        """Call the application; Werkzeug's client comes through here for each request."""
+        """Call the application; Werkzeug's client calls it for each request."""
         environ["wiverno.raise_errors"] = self.raise_errors
         return super().run_wsgi_app(environ, buffered)

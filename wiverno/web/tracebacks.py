@@ -1,7 +1,7 @@
 """A traceback as plain data: exceptions in the order they happened, their frames, the source around each line.
 
-Everything is read here and bounded here: how many exceptions, frames, lines and local values there are and how long
-each may be. Nothing is escaped yet, and nothing is left of live objects afterwards.
+The number and the length of exceptions, frames, lines and local values are bounded here. Texts are not escaped yet. The
+result keeps no reference to live objects.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ class Failure:
 
 
 def read_failures(error: BaseException, masker: Masker, *, with_values: bool = False) -> list[Failure]:
-    """Read an exception and those it came from, first cause first.
+    """Read an exception and its causes, first cause first.
 
     Args:
-        error: The exception that ended it.
-        masker: Learns the secrets among all local values, so that no text gives them away.
+        error: The last exception.
+        masker: Learns the secrets among all local values, so that no text shows them.
         with_values: Whether frames get their local values.
     """
     chain = list(_chain(error))
@@ -80,7 +80,7 @@ def read_failures(error: BaseException, masker: Masker, *, with_values: bool = F
 
 
 def _chain(error: BaseException) -> Iterator[tuple[BaseException, str]]:
-    """Yield the exception and its causes, last first, each with the words that join it to the one before."""
+    """Yield the exception and its causes, last first, each with the sentence that links it to the one before."""
     current: BaseException | None = error
     seen: set[int] = set()
     while current is not None and id(current) not in seen and len(seen) < MOST_EXCEPTIONS:
@@ -106,7 +106,7 @@ def _failure(error: BaseException, link: str, masker: Masker, with_values: bool)
     calls = list(_walk(error.__traceback__))
     omitted = max(0, len(calls) - MOST_FRAMES)
     if omitted:
-        # A deep recursion: its beginning and its end say everything.
+        # A deep recursion: its beginning and its end are enough.
         calls = calls[: MOST_FRAMES // 4] + calls[-(MOST_FRAMES - MOST_FRAMES // 4) :]
     frames = [_frame(call, masker, with_values) for call in calls]
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
@@ -131,7 +131,7 @@ def _frame(call: TracebackType, masker: Masker, with_values: bool) -> Frame:
 
 
 def _place(file: str, line: int, masker: Masker) -> Frame:
-    """Return the place of a syntax error, which has no frame of its own."""
+    """Return the place of a syntax error, which has no frame."""
     return Frame(file, line, "", False, _source(file, line, masker))
 
 
@@ -192,5 +192,5 @@ def _values(values: Mapping[str, object], masker: Masker) -> tuple[tuple[str, st
 def _text(value: object, masker: Masker) -> str:
     try:
         return masker.text(_bounded.repr(value))[: 2 * LONGEST_VALUE]
-    except Exception as error:  # noqa: BLE001  # a broken __repr__ is no reason to lose the page
+    except Exception as error:  # noqa: BLE001  # the page must not fail because of a broken __repr__
         return f"<its repr() raised {type(error).__name__}>"

@@ -1,4 +1,4 @@
-"""What a request brought, by name. A name that is missing is the client's mistake: 400, and the answer says which.
+"""Values of a request by name. A missing name is the client's mistake: 400, and the response names it.
 
 The exception is a ``KeyError`` too, so ``except KeyError`` around ``request.form["title"]`` works as with any mapping;
 ``get``, ``in`` and ``getlist`` never raise it.
@@ -17,22 +17,22 @@ _LONGEST_NAME = 100
 
 
 class MissingValue(HTTPError, KeyError):
-    """A handler asked for something that the request does not have.
+    """A handler has read a value that the request does not have.
 
     Attributes:
-        name: What was asked for.
+        name: The missing name.
     """
 
     def __init__(self, what: str, name: object, note: str = "") -> None:
         self.name = name
         super().__init__(400, f"{what} {repr(name)[:_LONGEST_NAME]}{note}.")
 
-    # KeyError alone would show the sentence in quotes.
+    # KeyError would show the sentence in quotes.
     __str__ = Exception.__str__
 
 
 class _Values(ImmutableMultiDict[str, _V]):
-    """Values by name; ``note`` may say why there are none."""
+    """Values by name; ``note`` may say why it is empty."""
 
     _what: ClassVar[str]
     note = ""

@@ -81,7 +81,7 @@ def test_a_collector_that_fails_spoils_nothing_else(tmp_path: Path) -> None:
     with service(tmp_path, application=APPLICATION, settings=SETTINGS) as served:
         served.get("/break")
         assert "shop_open" not in samples(served)
-        served.child.wait_for("the application's metrics can't be collected(.*\n)+.*RuntimeError: on purpose")
+        served.child.wait_for("cannot collect the application's metrics(.*\n)+.*RuntimeError: on purpose")
 
 
 def test_without_the_setting_there_are_none(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_an_application_that_is_loaded_first(tmp_path: Path, name: str) -> None:
     if name == "program":
         done = run([str(tmp_path / "program.py")], cwd=tmp_path, env=environment)
         assert done.returncode == 1
-        assert "admin_metrics_application: the application has imported prometheus_client already" in done.stderr
+        assert "admin_metrics_application: the application imported prometheus_client too early" in done.stderr
         assert "set PROMETHEUS_MULTIPROC_DIR" in done.stderr
         environment["PROMETHEUS_MULTIPROC_DIR"] = str(tmp_path)
     command = [script("pserve"), "site.ini"] if name == "pserve" else [str(tmp_path / "program.py")]

@@ -128,7 +128,7 @@ def test_file_by_default(tmp_path: Path) -> None:
         (["run", "prod", "--prot", "1"], "No such option"),
         (["rnu"], "no such command 'rnu'; did you mean 'run'?"),
         (["routes"], "nothing to list"),
-        (["routes", "site_app:application"], "is no wiverno application"),
+        (["routes", "site_app:application"], "is not a wiverno application"),
     ],
 )
 def test_mistakes(arguments: list[str], message: str) -> None:

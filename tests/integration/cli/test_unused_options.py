@@ -18,7 +18,7 @@ MISTAKES = {
     "-w words": ("run shop:app -w src", "-w src: -w is the number of workers; what to watch is for wiverno run dev"),
     "-w twice": ("run shop:app -w 2 --workers 3", "-w and --workers say the same; leave one of them out"),
     "-w watch": ("run dev -w a --watch b", "-w and --watch say the same"),
-    "-w number": ("run dev -w 4", "4: there is no such folder to watch; wiverno run dev has one process"),
+    "-w number": ("run dev -w 4", "4: no such folder to watch; wiverno run dev has one process"),
     "threads": ("run shop:app --mode simple --threads 8", "threads: has no effect in mode simple"),
     "module": ("run shop:app -m other", "both shop:app and --app-module other name an application"),
     "name": ("run shop:app --app-name other", "both shop:app and --app-name other name an application"),

@@ -36,7 +36,7 @@ def test_a_loop_that_does_not_turn(tmp_path: Path) -> None:
         with RawClient(served.address) as client:
             client.send(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
             assert client.response()[0] == 200
-            words = b"requests are not served: no process's loop turns\n"
+            words = b"no process serves requests: every event loop has stopped\n"
             wait_until(lambda: served.admin("/healthz") == (503, words))
             assert served.admin("/readyz") == (503, words)
             (tmp_path / "go-on").touch()

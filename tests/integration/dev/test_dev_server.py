@@ -260,4 +260,4 @@ def test_a_busy_port_and_a_missing_module_are_said_at_once(project: Project) -> 
         ["-c", START, '{"watch_dirs": ["nowhere"], "port": 0}'], cwd=project.folder, env={"PYTHONPATH": str(ROOT)}
     ) as fourth:
         assert fourth.wait() == 1
-        assert "nowhere: there is no such folder to watch" in fourth.output
+        assert "nowhere: no such folder to watch" in fourth.output

@@ -97,7 +97,7 @@ def test_a_folder_that_comes_back(
     else:
         shutil.rmtree(folder)
     if how != "quickly":
-        wait_until(lambda: f"{folder} is gone; waiting until it is there again" in caplog.messages, what="the warning")
+        wait_until(lambda: f"{folder} was removed; waiting for it" in caplog.messages, what="the warning")
     folder.mkdir()
     wait_until(lambda: [folder] in seen, what="the folder in a burst")
     save(folder, "run.py")
@@ -203,7 +203,7 @@ def test_the_current_folder_is_made_again(tmp_path: Path) -> None:
         address = child.address()
         assert ask(address, "/") == "VERSION"
         shutil.rmtree(folder)
-        child.wait_for("shop is gone; waiting until it is there again")
+        child.wait_for("shop was removed; waiting for it")
         folder.mkdir()
         save(folder, "run.py", page.replace("VERSION", "two"))
         wait_until(lambda: ask(address, "/") == "two", PATIENCE * 2, what="the new folder's application")

@@ -46,5 +46,5 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a b", "1shop", "-x", "é", "x" * 65])
 def test_names(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match="is no name for a project"):
+    with pytest.raises(ValueError, match="is not a name for a project"):
         create_project(tmp_path / name)

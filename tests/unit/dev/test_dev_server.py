@@ -31,7 +31,7 @@ def test_what_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         DevServer("nowhere_at_all.wsgi").start()
     with pytest.raises(ImportTargetError, match="there is no module"):
         DevServer("./run.py").start()
-    with pytest.raises(NotADirectoryError, match="missing: there is no such folder to watch"):
+    with pytest.raises(NotADirectoryError, match="missing: no such folder to watch"):
         DevServer("json", watch_dirs=["missing"]).start()
 
 

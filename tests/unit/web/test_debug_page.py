@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.wsgi import Answer, call
 from wiverno.web.application import Wiverno
-from wiverno.web.debug_page import debug_page
+from wiverno.web.debug_page import render_debug_page
 from wiverno.web.request import Request
 
 HTML: dict[str, Any] = {"HTTP_ACCEPT": "text/html"}
@@ -158,7 +158,9 @@ def test_a_syntax_error_shows_its_line(tmp_path: Path) -> None:
     try:
         compile(file.read_text(), str(file), "exec")
     except SyntaxError as error:
-        text = answer_text(debug_page(error, {"REQUEST_METHOD": "GET", **HTML}, title="No start", advice="Save again."))
+        text = answer_text(
+            render_debug_page(error, {"REQUEST_METHOD": "GET", **HTML}, title="No start", advice="Save again.")
+        )
     assert f"{file}:2" in text
     assert "def f(:" in text
     assert "No start" in text

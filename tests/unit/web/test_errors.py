@@ -14,9 +14,9 @@ from wiverno.web.request import Request
 
 @pytest.mark.parametrize("status", [200, 399, 600, 0])
 def test_only_errors_are_errors(status: int) -> None:
-    with pytest.raises(ValueError, match=f"{status} is no error status"):
+    with pytest.raises(ValueError, match=f"{status} is not an error status"):
         HTTPError(status)
-    with pytest.raises(ValueError, match=f"{status} is no error status"):
+    with pytest.raises(ValueError, match=f"{status} is not an error status"):
         Wiverno().error_page(status)
 
 

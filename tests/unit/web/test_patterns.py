@@ -98,7 +98,7 @@ def test_build_refuses_what_would_not_come_back(pattern: str, values: dict[str, 
         ("/{1a}", "'{1a}' is not '{name}' or '{name:converter}'"),
         ("/{a:b:c}", "is not '{name}' or '{name:converter}'"),
         ("/{a:integer}", "no converter 'integer'; there are float, int, path, str, uuid"),
-        ("/{a}/{a}", "the parameter 'a' stands there twice"),
+        ("/{a}/{a}", "the parameter 'a' occurs twice"),
         ("/{a}{b}", "two parameters need some text between them"),
         ("/{a}-{b}-{c}-{d}", "more than 3 parameters between two slashes"),
         ("/x{p:path}", "a parameter that spans slashes stands alone between slashes"),
@@ -115,5 +115,5 @@ def test_wrong_patterns_say_why(text: str, message: str) -> None:
 def test_join_checks_the_whole() -> None:
     joined = join(parse_pattern("/shop/{a}"), parse_pattern("/{b}"))
     assert (joined.text, joined.build({"a": 1, "b": 2})) == ("/shop/{a}/{b}", "/shop/1/2")
-    with pytest.raises(PatternError, match="stands there twice"):
+    with pytest.raises(PatternError, match="occurs twice"):
         join(parse_pattern("/{a}"), parse_pattern("/{a}"))

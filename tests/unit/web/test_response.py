@@ -32,7 +32,7 @@ def test_status_lines(status: str | int, line: str) -> None:
 @pytest.mark.parametrize("status", [0, 99, 100, 199, 1000, -1, True, "", "OK", "20 OK", "2000 OK", "100 Continue",
                                     "200 OK\n", "200 \x00", "200 é", "٢٠٠ OK", "٢٠٠", None, 200.0 + 0.5])  # fmt: skip
 def test_statuses_that_cannot_be_sent(status: str | int) -> None:
-    with pytest.raises(ValueError, match="is no status"):
+    with pytest.raises(ValueError, match="is not a status"):
         status_line(status)
 
 
@@ -101,7 +101,7 @@ def test_redirects() -> None:
     assert (response.status, response.headers["Location"]) == ("303 See Other", "/a%20b?%C3%A9=1")
     assert redirect("/x", 308).status_code == 308
     assert "\r" not in redirect("/x\r\nSet-Cookie: a=b").headers["Location"]
-    with pytest.raises(ValueError, match="200 is no redirect"):
+    with pytest.raises(ValueError, match="200 is not a redirect"):
         redirect("/x", 200)
 
 

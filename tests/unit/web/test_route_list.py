@@ -42,7 +42,7 @@ def test_the_table() -> None:
 
 def test_no_routes_and_no_application() -> None:
     assert format_routes(routes_table(Wiverno())) == "The application has no routes."
-    with pytest.raises(TypeError, match="dict is no wiverno application"):
+    with pytest.raises(TypeError, match="dict is not a wiverno application"):
         routes_table({})
 
 

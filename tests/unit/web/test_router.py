@@ -106,7 +106,7 @@ def test_own_converters_travel_with_their_router() -> None:
         app.get("/{c:colour}")(lambda request: "")
     with pytest.raises(TypeError, match="a converter is a Converter, not str"):
         app.add_converter("x", "y")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="'a-b' is no name for a converter"):
+    with pytest.raises(ValueError, match="'a-b' is not a name for a converter"):
         app.add_converter("a-b", Colour)
 
 
@@ -152,12 +152,12 @@ class Empty(BaseView):
     ("arguments", "kind", "message"),
     [
         (("/x", "text"), TypeError, "a handler is a function of the request, not str"),
-        (("/x", NotAView), TypeError, "NotAView is a class but no BaseView"),
+        (("/x", NotAView), TypeError, "NotAView is a class but not a BaseView"),
         (("/x", coroutine), TypeError, "coroutine is 'async def'; this is a WSGI framework, write 'def'"),
         (("/x", Empty), TypeError, "Empty defines no method; write 'def get"),
         (("/x", print, "GET"), TypeError, r"methods is a list of methods, like \['GET'\]"),
-        (("/x", print, ["get"]), ValueError, "'get' is no method; methods are written in capitals"),
-        (("/x", print, ["GE T"]), ValueError, "'GE T' is no method"),
+        (("/x", print, ["get"]), ValueError, "'get' is not a method; methods are written in capitals"),
+        (("/x", print, ["GE T"]), ValueError, "'GE T' is not a method"),
         (("/x", print, []), ValueError, "a route needs at least one method"),
     ],
 )
@@ -200,5 +200,5 @@ def test_static_files_are_a_route(tmp_path: Path) -> None:
     assert (got.body, got.headers["cache-control"]) == (b"x", "public, max-age=60")
     assert call(app, path="/static/").body == b"home"
     assert app.url_for("static", path="a.css") == "/static/a.css"
-    with pytest.raises(NotADirectoryError, match="no folder to serve files from"):
+    with pytest.raises(NotADirectoryError, match="not a folder to serve files from"):
         app.static("/other", tmp_path / "missing")
