@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wiverno.config.errors import ConfigError, Origin, Problem
-from wiverno.config.formats.document import dotted
+from wiverno.config.formats.document import flatten
 from wiverno.config.formats.paste_loading import utf8_files
 from wiverno.config.loader import AppSpec, LoadedConfig
 from wiverno.importer import ImportTargetError, load_object
@@ -126,7 +126,7 @@ def create_with_paste(kind: str, spec: AppSpec, global_conf: Mapping[str, str]) 
         spec: the expression and the settings.
         global_conf: what PasteDeploy calls so.
     """
-    settings = dotted(spec.settings)
+    settings = flatten(spec.settings)
     if spec.use.startswith("call:"):
         factory = _import_target(AppSpec(spec.use.removeprefix("call:"), origin=spec.origin))
         _check_arguments(factory, AppSpec(spec.use, settings=settings, origin=spec.origin), (global_conf,))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from wiverno.applications import Application, load_configured_application
-from wiverno.config.formats.document import dotted
+from wiverno.config.formats.document import flatten
 from wiverno.config.formats.toml_file import TomlFile, read_toml
 from wiverno.config.loader import LoadedConfig, load, require_server
 from wiverno.config.logging_setup import set_up_logging
@@ -63,7 +63,7 @@ class TomlLoader:
     ) -> dict[str, Any]:
         """Return the settings of an application, with dotted names."""
         app = self._load(defaults, app_name=name or self._fragment("app")).app
-        return dotted(app.settings) if app else {}
+        return flatten(app.settings) if app else {}
 
     def get_wsgi_filter(self, name: str | None = None, defaults: Mapping[str, str] | None = None) -> NoReturn:
         """Refuse: middleware stands in [[middleware]] and has no name."""

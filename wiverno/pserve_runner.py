@@ -10,7 +10,7 @@ from contextlib import suppress
 from wiverno.applications import Application, create_with_paste, paste_globals
 from wiverno.config.environment import directory_name
 from wiverno.config.errors import ConfigError, Origin, Problem
-from wiverno.config.loader import AppSpec, LoadedConfig, activate, load_section, section_reader
+from wiverno.config.loader import AppSpec, LoadedConfig, activate, load_section, make_section_reader
 from wiverno.config.reloading import Rereading
 from wiverno.config.settings import Adjustments
 from wiverno.files import started_in
@@ -34,7 +34,7 @@ def section_runner(global_conf: Mapping[str, str], keys: Mapping[str, str], mode
     """
     prepare_streams()
     loaded = exit_on_config_error(lambda: load_section(global_conf, keys, mode=mode))
-    return _runner(loaded, section_reader(global_conf, keys, mode=mode) if loaded.adjustments.workers else None)
+    return _runner(loaded, make_section_reader(global_conf, keys, mode=mode) if loaded.adjustments.workers else None)
 
 
 def create_server_runner(

@@ -90,12 +90,12 @@ def serve_paste(app: Any, global_conf: Mapping[str, str] | None, **kw: str) -> i
     Raises:
         ConfigError: see `serve`; each mistake is named with its line.
     """
-    from wiverno.config.loader import activate, load_section, section_reader
+    from wiverno.config.loader import activate, load_section, make_section_reader
     from wiverno.config.reloading import Rereading
 
     loaded = load_section(global_conf or {}, kw)
     activate(loaded)
-    reader = section_reader(global_conf or {}, kw) if loaded.adjustments.workers else None
+    reader = make_section_reader(global_conf or {}, kw) if loaded.adjustments.workers else None
     again = Rereading(loaded, reader) if reader else None
     run_server(app, loaded.adjustments, (lambda: again().adjustments) if again else None)
     return 0

@@ -33,7 +33,7 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "host": HOSTS,
     "listen": st.lists(ADDRESSES, min_size=1, max_size=3),
     "unix_socket": PRINTABLE,
-    "unix_socket_perms": st.integers(0, 0o777).map(units.mode_text),
+    "unix_socket_perms": st.integers(0, 0o777).map(units.format_mode),
     "ident": PRINTABLE,
     "server_name": st.from_regex(r"\A[a-z0-9.-]{1,20}\Z"),
     "url_scheme": st.sampled_from(["http", "https", "x+y"]),
@@ -123,7 +123,7 @@ def test_settings_to_ini_and_back_and_through_toml(values: dict[str, Any]) -> No
     made = Adjustments(**values)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "a.ini")
-        file.write_text(paste_ini.written({"server": written(made)}, lambda *_: None), encoding="utf-8")
+        file.write_text(paste_ini.to_ini({"server": written(made)}, lambda *_: None), encoding="utf-8")
         assert load(file, environ={}).adjustments == made
         converted = convert(str(file))
         assert converted.notes == ()
@@ -146,12 +146,12 @@ def test_settings_through_the_environment_and_options(values: dict[str, Any]) ->
 
 @given(st.floats(0, LONGEST, allow_nan=False))
 def test_durations(seconds: float) -> None:
-    assert units.read_duration(units.duration_text(seconds)) == seconds
+    assert units.read_duration(units.format_duration(seconds)) == seconds
 
 
 @given(st.integers(0, 2**70))
 def test_sizes(size: int) -> None:
-    assert units.read_size(units.size_text(size)) == size
+    assert units.read_size(units.format_size(size)) == size
 
 
 @given(st.text())
@@ -182,12 +182,12 @@ VALUES = st.recursive(
 )
 
 
-def leaves(value: Any, path: tuple[str | int, ...] = ()) -> set[tuple[str | int, ...]]:
+def list_leaves(value: Any, path: tuple[str | int, ...] = ()) -> set[tuple[str | int, ...]]:
     """Return the paths of the values that are no tables: what a report can be about."""
     if isinstance(value, dict):
-        return set().union(*(leaves(inner, (*path, key)) for key, inner in value.items())) if value else set()
+        return set().union(*(list_leaves(inner, (*path, key)) for key, inner in value.items())) if value else set()
     if isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value):
-        return set().union(*(leaves(entry, (*path, number)) for number, entry in enumerate(value)))
+        return set().union(*(list_leaves(entry, (*path, number)) for number, entry in enumerate(value)))
     return {path}
 
 
@@ -200,7 +200,7 @@ def test_toml_keys_are_where_the_scanner_says(document: dict[str, Any], multilin
         text = text.replace("\n", "\r\n")
     parsed = tomllib.loads(text)
     places = toml_places(text)
-    assert leaves(parsed) <= set(places)
+    assert list_leaves(parsed) <= set(places)
     lines = text.replace("\r\n", "\n").split("\n")
     for path, place in places.items():
         value: Any = parsed

@@ -17,7 +17,7 @@ from typing import Any, Final
 import click
 import waitress.adjustments
 
-from wiverno.cli.options import given
+from wiverno.cli.options import collect_options
 from wiverno.cli.serve import serve
 from wiverno.config.loader import load_section
 from wiverno.config.settings import Adjustments, TcpAddress
@@ -163,7 +163,7 @@ def _their_options(arguments: list[str]) -> dict[str, Any]:
 
 def _our_options(arguments: list[str]) -> dict[str, object]:
     context = serve.make_context("serve", [*arguments, "shop:app"])
-    return given(context.params)
+    return collect_options(context.params)
 
 
 def outcome(make: Callable[[str, Any], str], name: str, settings: Any) -> str:

@@ -21,9 +21,9 @@ def main(program: str = "wiverno") -> None:
         sys.stdout.write(overview(program))
         return
     if os.getpid() == 1 and sys.argv[1:2] in (["run"], ["serve"]):
-        from wiverno.cli.process_one import stay_behind
+        from wiverno.cli.process_one import fork_server
 
-        stay_behind()
+        fork_server()
     from wiverno.cli.group import group
     from wiverno.workers.process_exit import watch_unserved
 

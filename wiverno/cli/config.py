@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from wiverno.cli.exit import MISTAKE, end, report_config_errors, require_file, warn
-from wiverno.cli.options import SettingsCommand, given, with_settings
+from wiverno.cli.options import SettingsCommand, collect_options, with_settings
 from wiverno.config.errors import ConfigError, Problem, say_report
 from wiverno.config.loader import LoadedConfig, load
 
@@ -25,14 +25,14 @@ TABLES = (
 )
 
 
-def tables(command: F) -> F:
+def with_table_options(command: F) -> F:
     """Give a command the options that choose a file's tables."""
     for option in reversed(TABLES):
         command = option(command)
     return command
 
 
-def formats(*names: str) -> Callable[[F], F]:
+def with_format_option(*names: str) -> Callable[[F], F]:
     """Give a command the option --format."""
     return click.option(
         "--format", "form", type=click.Choice(names), default=names[0], show_default=True, help="How it is written"
@@ -48,14 +48,14 @@ def config() -> None:
 @FILE
 @CONFIG
 @click.option("--app", "with_app", is_flag=True, help="Import the application and its middleware too")
-@formats("text", "json")
+@with_format_option("text", "json")
 @report_config_errors()
 def check(file: tuple[str, ...], form: str, with_app: bool, **kw: Any) -> None:
     """Report every mistake of every section, without starting; status 2 if there is one."""
     from wiverno.config.check import check as find
 
     name, variables = _split(file, kw)
-    findings = find(name, options=given(kw), variables=variables)
+    findings = find(name, options=collect_options(kw), variables=variables)
     require_file(findings.file is not None, variables=variables)
     problems = list(findings.problems)
     if with_app and findings.loaded is not None:
@@ -91,9 +91,9 @@ def _app_problems(loaded: LoadedConfig, variables: Mapping[str, str]) -> list[Pr
 
 @config.command(cls=SettingsCommand)
 @FILE
-@tables
+@with_table_options
 @click.option("--all", "everything", is_flag=True, help="Defaults too")
-@formats("text", "json", "toml")
+@with_format_option("text", "json", "toml")
 @REVEAL
 @report_config_errors()
 def show(file: tuple[str, ...], form: str, everything: bool, reveal: bool, **kw: Any) -> None:
@@ -102,11 +102,11 @@ def show(file: tuple[str, ...], form: str, everything: bool, reveal: bool, **kw:
 
     loaded = _loaded(file, kw)
     if form == "json":
-        click.echo(json.dumps(export.as_data(loaded, reveal, everything=everything), indent=2, default=str))
+        click.echo(json.dumps(export.to_data(loaded, reveal, everything=everything), indent=2, default=str))
     elif form == "toml":
-        _write(export.as_toml(loaded, reveal, everything=everything), None, force=False)
+        _write(export.to_toml(loaded, reveal, everything=everything), None, force=False)
     else:
-        click.echo(export.as_text(loaded, reveal, everything=everything))
+        click.echo(export.to_text(loaded, reveal, everything=everything))
 
 
 def _complete_setting(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -118,8 +118,8 @@ def _complete_setting(ctx: click.Context, param: click.Parameter, incomplete: st
 @config.command(cls=SettingsCommand)
 @click.argument("key", metavar="KEY", shell_complete=_complete_setting)
 @FILE
-@tables
-@formats("text", "json")
+@with_table_options
+@with_format_option("text", "json")
 @REVEAL
 @report_config_errors()
 def explain(key: str, file: tuple[str, ...], form: str, reveal: bool, **kw: Any) -> None:
@@ -195,7 +195,9 @@ def _split(words: tuple[str, ...], kw: Mapping[str, Any]) -> tuple[str | None, d
 
 def _loaded(words: tuple[str, ...], kw: Mapping[str, Any]) -> LoadedConfig:
     name, variables = _split(words, kw)
-    loaded = load(name, options=given(kw), server_name=kw["section"], app_name=kw["app_name"], variables=variables)
+    loaded = load(
+        name, options=collect_options(kw), server_name=kw["section"], app_name=kw["app_name"], variables=variables
+    )
     require_file(bool(loaded.files) or name == "-", section=kw["section"], variables=variables)
     warn(loaded.warnings)
     return loaded

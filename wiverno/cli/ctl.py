@@ -21,7 +21,7 @@ PATIENCE: Final = 300.0  # seconds that a reload may take: applications may be s
 Command = Callable[..., None]
 
 
-def _places(command: Command) -> Command:
+def with_place_options(command: Command) -> Command:
     """Give a command the options that say where the service is; they may stand before or after its name."""
     for option in (
         click.option("--admin", metavar="ADDRESS", help="The admin address itself, in place of the file's"),
@@ -34,10 +34,10 @@ def _places(command: Command) -> Command:
     return command
 
 
-def asking(command: Command) -> Command:
+def with_client(command: Command) -> Command:
     """Hand a command the client of the service that its options, or the group's, name."""
 
-    @_places
+    @with_place_options
     @click.pass_context
     @report_config_errors()
     @functools.wraps(command)
@@ -66,7 +66,7 @@ def asking(command: Command) -> Command:
 
 
 @click.group()
-@_places
+@with_place_options
 @click.pass_context
 def ctl(ctx: click.Context, /, **places: str | None) -> None:
     """Show the status of a running server; reload or stop it."""
@@ -75,10 +75,10 @@ def ctl(ctx: click.Context, /, **places: str | None) -> None:
 
 @ctl.command()
 @click.option("--json", "as_json", is_flag=True, help="Everything, as JSON")
-@asking
+@with_client
 def status(client: AdminClient, as_json: bool) -> None:
     """Tell how the service is; status 1 if it is not ready."""
-    found = _asked(client.status)
+    found = _ask(client.status)
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
@@ -90,25 +90,25 @@ def status(client: AdminClient, as_json: bool) -> None:
 @ctl.command()
 @click.option("--more", is_flag=True, help="Start one more")
 @click.option("--fewer", is_flag=True, help="End one")
-@asking
+@with_client
 def workers(client: AdminClient, more: bool, fewer: bool) -> None:
     """List the processes that serve, or have more or fewer of them."""
     if more or fewer:
         _act(client, "more" if more else "fewer")
         return
-    _table(_asked(client.status)["workers"])
+    _table(_ask(client.status)["workers"])
 
 
 @ctl.command()
 @click.option("--wait/--no-wait", default=True, help="Wait until the new workers serve [default wait]")
-@asking
+@with_client
 def reload(client: AdminClient, wait: bool) -> None:
     """Change to the configuration and the code as they are now; status 1 and the reason if they do not work."""
-    before = _asked(client.status)["reloads"]
+    before = _ask(client.status)["reloads"]
     _act(client, "reload", quiet=wait)
     deadline = time.monotonic() + PATIENCE
     while wait:
-        now = _asked(client.status)["reloads"]
+        now = _ask(client.status)["reloads"]
         if now["failed"] > before["failed"]:
             end(f"reload failed, still running the previous configuration:\n{now['last_failure']}", FAILURE)
         if now["succeeded"] > before["succeeded"]:
@@ -120,20 +120,20 @@ def reload(client: AdminClient, wait: bool) -> None:
 
 
 @ctl.command()
-@asking
+@with_client
 def stop(client: AdminClient) -> None:
     """Let requests under way finish and end the service."""
     _act(client, "stop")
 
 
 @ctl.command()
-@asking
+@with_client
 def reopen(client: AdminClient) -> None:
     """Open log files anew, after they were moved away."""
     _act(client, "reopen")
 
 
-def _asked(question: Callable[[], Any]) -> Any:
+def _ask(question: Callable[[], Any]) -> Any:
     try:
         return question()
     except NoAnswerError as error:
@@ -141,7 +141,7 @@ def _asked(question: Callable[[], Any]) -> Any:
 
 
 def _act(client: AdminClient, action: str, *, quiet: bool = False) -> None:
-    begun, words = _asked(lambda: client.ask(action))
+    begun, words = _ask(lambda: client.ask(action))
     if not begun:
         end(words, FAILURE)
     if not quiet:

@@ -5,7 +5,7 @@ from typing import Any
 
 from wiverno.addresses import is_loopback
 from wiverno.cli.exit import FAILURE, MISTAKE, end, require_file, warn, warn_of_replaced
-from wiverno.cli.options import given
+from wiverno.cli.options import collect_options
 from wiverno.config.loader import LoadedConfig, load
 from wiverno.config.settings import SETTINGS, FdAddress, TcpAddress
 from wiverno.dev.dev_server import DevServer
@@ -26,7 +26,7 @@ def develop(
         kw: the command's options.
         variables: for `${…}` in the file.
     """
-    settings = given(kw)
+    settings = collect_options(kw)
     if others := [SETTINGS[name].option for name in settings if name not in USED]:
         end(f"wiverno run dev takes no {others[0]}; it is for wiverno run and wiverno run prod", MISTAKE)
     if kw["check"]:

@@ -85,7 +85,7 @@ def with_settings(
     )
 
 
-def given(values: Mapping[str, Any]) -> dict[str, object]:
+def collect_options(values: Mapping[str, Any]) -> dict[str, object]:
     """Return the settings among a command's parameters that were given, as the loader takes them: text."""
     found: dict[str, object] = {}
     for name, value in values.items():

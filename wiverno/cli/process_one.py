@@ -20,7 +20,7 @@ _NOT_HANDED_ON: Final = frozenset(
 ) | {"SIGTTOU"}
 
 
-def stay_behind() -> None:
+def fork_server() -> None:
     """Return in a child; this process stays, and ends with the child's status."""
     waited: set[int] = {number for number in signal.valid_signals() if _name(number) not in _NOT_HANDED_ON}
     # SIGTTOU: a background process that takes the terminal's foreground for itself would be stopped.

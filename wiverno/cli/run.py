@@ -8,8 +8,8 @@ import click
 
 from wiverno.applications import load_application, load_configured_application
 from wiverno.cli.exit import FAILURE, MISTAKE, end, report_config_errors, require_file, warn, warn_of_replaced
-from wiverno.cli.options import SettingsCommand, given, with_settings
-from wiverno.config.environment import chosen_file, environment, follow_directory
+from wiverno.cli.options import SettingsCommand, collect_options, with_settings
+from wiverno.config.environment import choose_file, environment, follow_directory
 from wiverno.config.errors import Origin
 from wiverno.config.loader import AppSpec, LoadedConfig, activate, load
 from wiverno.config.logging_setup import set_up_logging
@@ -62,7 +62,7 @@ NAME=VALUE is a variable for ${NAME} in the file, as on pserve's command line.
 def run(words: tuple[str, ...], **kw: Any) -> None:
     """Serve an application until Ctrl-C."""
     command, target, variables = _parse_arguments(words)
-    _settle_w(command, kw)
+    _resolve_w(command, kw)
     named = _application_from_options(command, target, kw)
     sys.path.insert(0, follow_directory(sys.path))
     if command == "dev":
@@ -74,13 +74,13 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
 
     def read(file: str | None) -> LoadedConfig:
         return load(
-            file, options=given(kw), server_name=kw["section"], variables=variables,
+            file, options=collect_options(kw), server_name=kw["section"], variables=variables,
             app_name="main" if named or command else kw["app_name"] or "main",
             mode="simple" if command == "prod" else None,
         )  # fmt: skip
 
     # The file of the start is that of every reload, also where it was found by default and is gone then.
-    file, _ = chosen_file(kw["config_file"], environment())
+    file, _ = choose_file(kw["config_file"], environment())
     loaded = read(kw["config_file"])
     warn(loaded.warnings)
     if named is None and command == "prod" and loaded.app is None:
@@ -137,7 +137,7 @@ def _parse_arguments(words: tuple[str, ...]) -> tuple[str | None, str | None, di
     return command, (targets[0] if targets else None), variables
 
 
-def _settle_w(command: str | None, kw: dict[str, Any]) -> None:
+def _resolve_w(command: str | None, kw: dict[str, Any]) -> None:
     """Let -w mean workers, as gunicorn's users type it, or with dev what to watch."""
     short = kw.pop("short_w")
     if short is None:

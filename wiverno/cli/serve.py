@@ -13,8 +13,8 @@ import click
 
 from wiverno.applications import load_application
 from wiverno.cli.exit import FAILURE, end, report_config_errors, warn
-from wiverno.cli.options import SettingsCommand, given, with_settings
-from wiverno.config.environment import follow_directory, with_descriptors
+from wiverno.cli.options import SettingsCommand, collect_options, with_settings
+from wiverno.config.environment import follow_directory, replace_socket_names
 from wiverno.config.errors import ConfigError, Origin, Problem
 from wiverno.config.loader import AppSpec, LoadedConfig, activate
 from wiverno.config.settings import SETTINGS, Adjustments
@@ -46,7 +46,7 @@ def serve(target: str | None, app: str | None, call: bool, **kw: Any) -> None:
     name = target or app
     if name is None or (target and app):
         end("specify one application: wiverno serve [OPTIONS] MODULE:OBJECT", FAILURE)
-    adjustments = _adjusted(_addressed(given(kw)))
+    adjustments = _make_adjustments(_resolve_addresses(collect_options(kw)))
     sys.path.append(follow_directory(sys.path))
     enable_default_logging()
     loaded = LoadedConfig(adjustments)
@@ -54,33 +54,33 @@ def serve(target: str | None, app: str | None, call: bool, **kw: Any) -> None:
     start(Plan(adjustments, lambda: load_application(AppSpec(name, call, {}, Origin("keyword"))), name=name))
 
 
-def _addressed(settings: dict[str, object]) -> dict[str, object]:
+def _resolve_addresses(settings: dict[str, object]) -> dict[str, object]:
     """Return the settings with systemd's names resolved, and a Unix socket beside --listen as one more address.
 
     A file may not say both: there `listen = unix:/path 127.0.0.1:80` says it in one place.
     """
     if "listen" not in settings:
         return settings
-    found = {**settings, "listen": with_descriptors(settings["listen"])}
+    found = {**settings, "listen": replace_socket_names(settings["listen"])}
     path = found.get("unix_socket")
     if path and isinstance(found["listen"], list):
         found["listen"] = [f"unix:{found.pop('unix_socket')}", *found["listen"]]
     return found
 
 
-def _adjusted(settings: dict[str, object]) -> Adjustments:
+def _make_adjustments(settings: dict[str, object]) -> Adjustments:
     """Return the settings that the options give; problems name the option."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             adjustments = Adjustments.from_keywords(**settings)
         except ConfigError as error:
-            raise ConfigError(map(_of_option, error.problems)) from None
+            raise ConfigError(map(_name_option, error.problems)) from None
     warn(str(warning.message) for warning in caught)
     return adjustments
 
 
-def _of_option(problem: Problem) -> Problem:
+def _name_option(problem: Problem) -> Problem:
     setting = SETTINGS.get(problem.key)
     return dataclasses.replace(problem, origin=Origin("option", text=setting.option)) if setting else problem
 

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wiverno.config import merge
-from wiverno.config.environment import Environment, chosen_file, environment
-from wiverno.config.environment import options as option_layer
+from wiverno.config.environment import Environment, choose_file, environment, read_options
 from wiverno.config.errors import BadValue, ConfigError, Problem
-from wiverno.config.formats.document import Expander, Layer, taken_server
+from wiverno.config.formats.document import Expander, Layer, read_run_mode
 from wiverno.config.formats.ini_file import IniFile
 from wiverno.config.formats.toml_file import TomlFile
-from wiverno.config.loader import LoadedConfig, assemble, expander_of, load, missing_server, open_file
+from wiverno.config.loader import LoadedConfig, assemble, find_missing_server, load, make_expander, open_file
 from wiverno.config.settings import SETTINGS
 
 
@@ -43,8 +42,8 @@ def check(
 ) -> Findings:
     """Return all problems and warnings; the arguments are those of `loader.load`. It raises no ConfigError."""
     env = environment(environ)
-    name, named_by = chosen_file(file, env)
-    given = option_layer(options)
+    name, named_by = choose_file(file, env)
+    given = read_options(options)
     try:
         if name is None:
             loaded = load(None, environ=env.variables, options=options, variables=variables)
@@ -55,22 +54,22 @@ def check(
     problems: dict[str, Problem] = {}
     warnings: dict[str, None] = dict.fromkeys(env.warnings)
     main: LoadedConfig | None = None
-    for server, app in _sections(source):
-        expander = expander_of(source, name, variables, env, [])
+    for server, app in _list_sections(source):
+        expander = make_expander(source, name, variables, env, [])
         found, loaded_one = _check_section(source, server, app, expander, [given, env.layer], env)
         problems |= {problem.headline(): problem for problem in found}
         if loaded_one is not None:
-            warnings |= dict.fromkeys((*loaded_one.warnings, *_refused_by_run(loaded_one, server)))
+            warnings |= dict.fromkeys((*loaded_one.warnings, *_warn_of_other_server(loaded_one, server)))
             main = loaded_one if server == "main" and main is None else main
-    if missing := missing_server(source, "main"):
+    if missing := find_missing_server(source, "main"):
         warnings[f"{missing.headline()}; {missing.hint}"] = None
     if isinstance(source, IniFile):
-        warnings |= dict.fromkeys((*_inline_comments(source), *_unreadable_for_pserve(source)))
+        warnings |= dict.fromkeys((*_warn_of_inline_comments(source), *_warn_of_encoding(source)))
     everything = ConfigError(problems.values()).problems
     return Findings(everything, tuple(warnings), None if everything else main, name)
 
 
-def _sections(source: TomlFile | IniFile) -> list[tuple[str, str]]:
+def _list_sections(source: TomlFile | IniFile) -> list[tuple[str, str]]:
     """Return the pairs of server and application to look at, so that each is looked at once."""
     servers = dict.fromkeys(("main", *source.names("server")))
     apps = dict.fromkeys(("main", *source.names("app")))
@@ -99,11 +98,11 @@ def _check_section(
     except ConfigError as error:
         found += error.problems
     if loaded is None or loaded.is_own_server:
-        found += _shadowed(merge.merge_layers([*above, *stack], []), expander)
+        found += _find_shadowed(merge.merge_layers([*above, *stack], []), expander)
     return found, loaded
 
 
-def _shadowed(merged: merge.Merged, expander: Expander) -> list[Problem]:
+def _find_shadowed(merged: merge.Merged, expander: Expander) -> list[Problem]:
     """Return what is wrong with values that are not in force now."""
     found: list[Problem] = []
     for name, chain in merged.chains.items():
@@ -111,7 +110,7 @@ def _shadowed(merged: merge.Merged, expander: Expander) -> list[Problem]:
             if merged.winners.get(name) is entry:
                 continue
             before = len(expander.problems)
-            value = merge.expanded(entry, expander)
+            value = merge.expand_entry(entry, expander)
             if len(expander.problems) > before:
                 found += expander.problems[before:]
                 continue
@@ -124,14 +123,14 @@ def _shadowed(merged: merge.Merged, expander: Expander) -> list[Problem]:
     return found
 
 
-def _refused_by_run(loaded: LoadedConfig, server: str) -> list[str]:
+def _warn_of_other_server(loaded: LoadedConfig, server: str) -> list[str]:
     use = loaded.server_use or ""
-    if loaded.is_own_server or taken_server(use) is not None:
+    if loaded.is_own_server or read_run_mode(use) is not None:
         return []
     return [f"[server:{server}] is for another server ({use}): wiverno run refuses it, pserve hands it over"]
 
 
-def _unreadable_for_pserve(source: IniFile) -> list[str]:
+def _warn_of_encoding(source: IniFile) -> list[str]:
     """Return what pserve cannot read in a file that wiverno reads: it takes the locale's encoding, and no mark."""
     if not source.files:
         return []
@@ -143,7 +142,7 @@ def _unreadable_for_pserve(source: IniFile) -> list[str]:
     return []
 
 
-def _inline_comments(source: IniFile) -> list[str]:
+def _warn_of_inline_comments(source: IniFile) -> list[str]:
     """Return the values of servers' sections that hold what was probably meant as a comment."""
     ignored: list[Problem] = []
     return [

@@ -12,10 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wiverno.config.errors import Origin, nearest
+from wiverno.config.errors import Origin, find_nearest
 from wiverno.config.fields.units import read_words
 from wiverno.config.formats.document import Layer
-from wiverno.config.formats.text import from_system
+from wiverno.config.formats.text import decode_system_text
 from wiverno.config.settings import ALIASES, SETTINGS
 
 PREFIX = "WIVERNO_"
@@ -64,20 +64,20 @@ def environment(environ: Mapping[str, str] | None = None) -> Environment:
         name = variable.removeprefix(PREFIX).lower()
         entry = SETTINGS.get(ALIASES.get(name, name))
         if entry is None or entry.code_only or not variable.isupper():
-            warnings.append(_unknown(variable))
+            warnings.append(_warn_of_unknown(variable))
         elif "://" in value:
             reason = "it looks like a Kubernetes service link (set enableServiceLinks: false)"
             warnings.append(f"{variable}={value} was ignored: {reason}")
         else:
-            layer[name] = (from_system(value), Origin("environment", text=variable))
+            layer[name] = (decode_system_text(value), Origin("environment", text=variable))
     file, app = variables.get(FILE_VARIABLE) or None, variables.get(APP_VARIABLE) or None
     return Environment(layer, variables, file, app, tuple(warnings))
 
 
-def _unknown(variable: str) -> str:
+def _warn_of_unknown(variable: str) -> str:
     names = [entry.variable for entry in SETTINGS.values() if not entry.code_only]
     names += [PREFIX + alias.upper() for alias in ALIASES] + [FILE_VARIABLE, APP_VARIABLE]
-    found = nearest(variable.removeprefix(PREFIX), [name.removeprefix(PREFIX).lower() for name in names])
+    found = find_nearest(variable.removeprefix(PREFIX), [name.removeprefix(PREFIX).lower() for name in names])
     hint = f"; did you mean {PREFIX}{found.upper()}?" if found else ""
     return f"{variable} is no setting of wiverno and was ignored{hint}"
 
@@ -131,7 +131,7 @@ def follow_directory(paths: list[str]) -> str:
     return name
 
 
-def inherited(variables: Mapping[str, str], process: int) -> dict[str, list[int]]:
+def find_inherited_sockets(variables: Mapping[str, str], process: int) -> dict[str, list[int]]:
     """Return the descriptors of the sockets that systemd handed over, by name; several sockets may share one.
 
     sd_listen_fds(3): LISTEN_FDS of them, from number 3, named by LISTEN_FDNAMES between colons, and meant only for the
@@ -148,7 +148,7 @@ def inherited(variables: Mapping[str, str], process: int) -> dict[str, list[int]
     return found
 
 
-def with_descriptors(listen: object, variables: Mapping[str, str] | None = None) -> object:
+def replace_socket_names(listen: object, variables: Mapping[str, str] | None = None) -> object:
     """Return a value of `listen` with systemd's names of sockets replaced by their descriptors' numbers.
 
     A name that is not there stays, so that a configuration can be checked where systemd has not started it; listening
@@ -164,7 +164,7 @@ def with_descriptors(listen: object, variables: Mapping[str, str] | None = None)
         words = listen
     else:
         return listen
-    sockets = inherited(os.environ if variables is None else variables, os.getpid())
+    sockets = find_inherited_sockets(os.environ if variables is None else variables, os.getpid())
     result: list[object] = []
     for word in words:
         name = word[3:] if isinstance(word, str) and word.startswith("fd:") else ""
@@ -172,20 +172,23 @@ def with_descriptors(listen: object, variables: Mapping[str, str] | None = None)
     return result
 
 
-def options(given: Mapping[str, object] | None) -> Layer:
+def read_options(given: Mapping[str, object] | None) -> Layer:
     """Return the settings given on the command line; None as a value is an option that was not used."""
     return {
-        name: (from_system(value) if isinstance(value, str) else value, Origin("option", text=_option(name)))
+        name: (
+            decode_system_text(value) if isinstance(value, str) else value,
+            Origin("option", text=_option_name(name)),
+        )
         for name, value in (given or {}).items()
         if value is not None
     }
 
 
-def _option(name: str) -> str:
+def _option_name(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def chosen_file(file: str | Path | None, env: Environment) -> tuple[str | None, Origin]:
+def choose_file(file: str | Path | None, env: Environment) -> tuple[str | None, Origin]:
     """Return the file to read and who named it: the caller, WIVERNO_CONFIG, or ./wiverno.toml if it is there."""
     if file is not None:
         return str(file), Origin("option", text="--config")

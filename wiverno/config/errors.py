@@ -99,7 +99,7 @@ class Problem:
         parts = [] if self.origin.kind in ("keyword", "default") else [str(self.origin)]
         if self.key:
             parts.append(self.key)
-        given = "" if self._given() is None else f" (got {self._given()})"
+        given = "" if self._value_text() is None else f" (got {self._value_text()})"
         return ": ".join([*parts, self.message]) + given
 
     def lines(self) -> list[str]:
@@ -118,9 +118,9 @@ class Problem:
             result.append(f"{margin} | {mark} {self.hint or ''}".rstrip())
         return result
 
-    def _given(self) -> str | None:
+    def _value_text(self) -> str | None:
         value = self.value if self.part is None else self.part
-        return None if value is None or self.secret else shown(value)
+        return None if value is None or self.secret else quote_value(value)
 
     def _line(self) -> str:
         """Return the line with tabs made one column wide and secrets hidden."""
@@ -148,7 +148,7 @@ class Problem:
         return {
             "message": self.message,
             "key": self.key or None,
-            "value": self._given(),
+            "value": self._value_text(),
             "hint": self.hint,
             "kind": origin.kind,
             "file": origin.file,
@@ -165,7 +165,7 @@ class ConfigError(ValueError):
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems: tuple[Problem, ...] = tuple(sorted(problems, key=_place))
+        self.problems: tuple[Problem, ...] = tuple(sorted(problems, key=_sort_key))
         super().__init__(render(self.problems))
 
     @property
@@ -199,13 +199,13 @@ def say_report(problems: Sequence[Problem], warnings: Sequence[str] = ()) -> Non
         say(text)
 
 
-def shown(value: object) -> str:
+def quote_value(value: object) -> str:
     """Return a value for a message, shortened so that one mistake cannot fill the screen."""
     text = repr(value)
     return text if len(text) <= 80 else text[:76] + "…" + text[-1]
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
+def find_nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that a typing mistake most probably meant, or None."""
     found = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
     return found[0] if found else None
@@ -213,10 +213,10 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Return `did you mean "port"?` for a name near to a known one, or None."""
-    found = nearest(name, known)
+    found = find_nearest(name, known)
     return f'did you mean "{found}"?' if found else None
 
 
-def _place(problem: Problem) -> tuple[int, str, int, int, str]:
+def _sort_key(problem: Problem) -> tuple[int, str, int, int, str]:
     origin = problem.origin
     return (_REPORT_ORDER[origin.kind], origin.file or "", origin.line or 0, origin.column or 0, problem.key)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from wiverno.addresses import is_ip_address, is_loopback
-from wiverno.config.fields.units import size_text
+from wiverno.config.fields.units import format_size
 from wiverno.config.settings import Adjustments, TcpAddress
 
 SMALLEST_WORKER: Final = 32 * 2**20  # bytes; Python, the server and a small framework's application
@@ -50,8 +50,8 @@ def find_risks(settings: Adjustments) -> list[str]:
     each = settings.max_rss or SMALLEST_WORKER
     if memory is not None and settings.workers * each > memory:
         found.append(
-            f"workers = {settings.workers} processes of {size_text(each)} (max_rss, or what a small application takes) "
-            f"need more than the {size_text(memory)} of memory that there is; lower workers or max_rss"
+            f"workers = {settings.workers} processes of {format_size(each)} (max_rss, or what a small application "
+            f"takes) need more than the {format_size(memory)} of memory that there is; lower workers or max_rss"
         )
     limit = _descriptor_limit()
     if limit is not None and settings.connection_limit >= limit - 16:

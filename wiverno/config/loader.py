@@ -14,8 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from wiverno.config import lint, merge
-from wiverno.config.environment import APP_VARIABLE, Environment, chosen_file, environment, with_descriptors
-from wiverno.config.environment import options as option_layer
+from wiverno.config.environment import (
+    APP_VARIABLE,
+    Environment,
+    choose_file,
+    environment,
+    read_options,
+    replace_socket_names,
+)
 from wiverno.config.errors import DEFAULT, ConfigError, Origin, Problem
 from wiverno.config.formats.document import (
     AppSpec,
@@ -23,18 +29,18 @@ from wiverno.config.formats.document import (
     Expander,
     Layer,
     LoggingIni,
-    own_server,
-    refused_server,
-    taken_server,
+    other_server_problem,
+    read_run_mode,
+    read_server_mode,
 )
 from wiverno.config.formats.ini_file import IniFile
 from wiverno.config.formats.interpolation import Lookup
-from wiverno.config.formats.paste_section import find_section, read_section, section_of
-from wiverno.config.formats.text import from_system, read_standard_input, read_text
+from wiverno.config.formats.paste_section import find_section, find_section_name, read_section
+from wiverno.config.formats.text import decode_system_text, read_standard_input, read_text
 from wiverno.config.formats.toml_file import TomlFile, read_toml
 from wiverno.config.settings import SETTINGS, Adjustments
 
-__all__ = ["AppSpec", "Chain", "LoadedConfig", "activate", "active", "load", "load_section", "section_reader"]
+__all__ = ["AppSpec", "Chain", "LoadedConfig", "activate", "active", "load", "load_section", "make_section_reader"]
 
 Chain = tuple[tuple[object, Origin], ...]
 
@@ -116,23 +122,23 @@ def load(
     """
     env = environment(environ)
     problems: list[Problem] = []
-    name, named_by = chosen_file(file, env)
+    name, named_by = choose_file(file, env)
     contents = Contents()
-    expander = Expander(finder({}, variables, env), Path(), problems)
+    expander = Expander(make_lookup({}, variables, env), Path(), problems)
     if name is not None:
         source = open_file(name, named_by, variables or {})
-        expander = expander_of(source, name, variables, env, problems)
+        expander = make_expander(source, name, variables, env, problems)
         contents = source.contents(server_name, app_name, expander)
-        if not hand_over and (missing := missing_server(source, server_name)):
+        if not hand_over and (missing := find_missing_server(source, server_name)):
             problems.append(missing)
     if mode is not None:
-        below = _defaults_of(mode, [option_layer(options), env.layer, *contents.layers])
+        below = _make_default_layer(mode, [read_options(options), env.layer, *contents.layers])
         contents = replace(contents, layers=(*contents.layers, below))
     path = Path(name) if name is not None and name != "-" else None
-    return assemble(contents, [option_layer(options), env.layer], env, expander, path, hand_over=hand_over)
+    return assemble(contents, [read_options(options), env.layer], env, expander, path, hand_over=hand_over)
 
 
-def missing_server(source: TomlFile | IniFile, name: str) -> Problem | None:
+def find_missing_server(source: TomlFile | IniFile, name: str) -> Problem | None:
     """Return the problem of a file that has servers' sections, but not the main one, which is asked for."""
     names = source.names("server")
     if name != "main" or name in names or not names:
@@ -149,11 +155,11 @@ def require_server(source: TomlFile | IniFile, name: str) -> None:
     Raises:
         ConfigError: it is not there, but others are.
     """
-    if missing := missing_server(source, name):
+    if missing := find_missing_server(source, name):
         raise ConfigError([missing])
 
 
-def _defaults_of(mode: str, above: Iterable[Layer]) -> Layer:
+def _make_default_layer(mode: str, above: Iterable[Layer]) -> Layer:
     """Return the lowest layer for a start in `mode`: RunServer's other defaults stay where threads are asked for."""
     given = {name for layer in above for name in layer}
     if mode != "simple" or "threads" not in given or "mode" in given:
@@ -187,20 +193,20 @@ def _looks_like_ini(text: str) -> bool:
     return any(":" in header and '"' not in header and "'" not in header for header in headers)
 
 
-def finder(names: Mapping[str, str], variables: Mapping[str, str] | None, env: Environment) -> Lookup:
+def make_lookup(names: Mapping[str, str], variables: Mapping[str, str] | None, env: Environment) -> Lookup:
     """Return what finds a name for `${…}`: in pserve's arguments, the file's own names, the environment."""
     arguments = variables or {}
 
     def lookup(name: str) -> str | None:
         for place in (arguments, names, env.variables):
             if name in place:
-                return from_system(place[name])
+                return decode_system_text(place[name])
         return None
 
     return lookup
 
 
-def expander_of(
+def make_expander(
     source: TomlFile | IniFile,
     name: str,
     variables: Mapping[str, str] | None,
@@ -211,7 +217,7 @@ def expander_of(
     directory = Path() if name == "-" else Path(name).parent
     here = {"here": str(directory.absolute()), "__file__": str(Path(name).absolute())}
     names = source.variables_in_reach if isinstance(source, IniFile) else here
-    return Expander(finder(names, variables, env), directory, problems)
+    return Expander(make_lookup(names, variables, env), directory, problems)
 
 
 def assemble(
@@ -226,10 +232,10 @@ def assemble(
     problems = expander.problems
     stack, use = merge.take_use(contents.layers)
     use_text = None if use is None else expander.text(str(use[0]), "use", use[1])
-    own = "" if use_text is None else own_server(use_text) if hand_over else taken_server(use_text)
+    own = "" if use_text is None else read_server_mode(use_text) if hand_over else read_run_mode(use_text)
     settings: dict[str, Any] = {}
     if own is None and use is not None and not hand_over:
-        problems.append(refused_server(str(use_text), use[1]))
+        problems.append(other_server_problem(str(use_text), use[1]))
         stack = []
     elif own is None:
         # Another server's section: its keys are that server's business.
@@ -242,7 +248,7 @@ def assemble(
     elif own and use is not None:
         stack = [*stack, {"mode": (own, use[1])}]
     merged = merge.merge_layers([*above, *stack], problems)
-    adjustments, chains = _checked(merged, expander, env)
+    adjustments, chains = _validate(merged, expander, env)
     if problems or adjustments is None:
         raise ConfigError(problems)
     app = contents.app
@@ -268,14 +274,16 @@ def assemble(
     return loaded if env.app is None else loaded.with_app(env.app, Origin("environment", text=APP_VARIABLE))
 
 
-def _checked(merged: merge.Merged, expander: Expander, env: Environment) -> tuple[Adjustments | None, dict[str, Chain]]:
+def _validate(
+    merged: merge.Merged, expander: Expander, env: Environment
+) -> tuple[Adjustments | None, dict[str, Chain]]:
     """Return the settings made of the winners, or None after noting what is wrong, and each setting's chain."""
     problems, values = expander.problems, dict[str, Any]()
     for name, entry in merged.winners.items():
         before = len(problems)
-        value = merge.expanded(entry, expander)
+        value = merge.expand_entry(entry, expander)
         if len(problems) == before:
-            values[name] = with_descriptors(value, env.variables) if name == "listen" else value
+            values[name] = replace_socket_names(value, env.variables) if name == "listen" else value
     adjustments = None
     try:
         adjustments = Adjustments(**values)
@@ -318,11 +326,11 @@ def load_section(
     env = environment(environ)
     known = dict(global_conf or {})
     problems: list[Problem] = []
-    name = _from_here(known.get("__file__"))
+    name = _shorten_path(known.get("__file__"))
     layer, traps = find_section(name, settings, known)
     below: list[Layer] = [{"mode": (mode, DEFAULT)}] if mode else []
     directory = Path(name).parent if name else Path()
-    expander = Expander(finder({}, known, env), directory, problems)
+    expander = Expander(make_lookup({}, known, env), directory, problems)
     path = Path(name) if name else None
     texts: dict[str, str] = {}
     if name:
@@ -332,7 +340,7 @@ def load_section(
     return assemble(contents, [env.layer], env, expander, path)
 
 
-def section_reader(
+def make_section_reader(
     global_conf: Mapping[str, str] | None, settings: Mapping[str, object], *, mode: str | None = None
 ) -> Callable[[], LoadedConfig] | None:
     """Return what loads the same section from the file as it is then; None if it can't be told which section it is.
@@ -343,8 +351,8 @@ def section_reader(
         mode: as for `load_section`.
     """
     known = dict(global_conf or {})
-    name = _from_here(known.get("__file__"))
-    place = section_of(name, settings, known)
+    name = _shorten_path(known.get("__file__"))
+    place = find_section_name(name, settings, known)
     if name is None or place is None:
         return None
 
@@ -354,7 +362,7 @@ def section_reader(
     return read
 
 
-def _from_here(file: str | None) -> str | None:
+def _shorten_path(file: str | None) -> str | None:
     """Return a file's path from the working directory, as a person would have typed it, if it is below."""
     if file is None or not Path(file).is_relative_to(Path.cwd()):
         return file

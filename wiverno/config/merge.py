@@ -54,7 +54,7 @@ def merge_layers(stack: Sequence[Layer], problems: list[Problem]) -> Merged:
         for spelled, (raw, origin) in layer.items():
             name = ALIASES.get(spelled, spelled)
             if name not in SETTINGS or SETTINGS[name].code_only:
-                problems.append(_unknown(spelled, name, origin))
+                problems.append(_unknown_problem(spelled, name, origin))
             elif name in entries:
                 other = entries[name]
                 message = f"is the same setting as {other.spelled} in {other.origin}"
@@ -63,22 +63,22 @@ def merge_layers(stack: Sequence[Layer], problems: list[Problem]) -> Merged:
                 entries[name] = Entry(spelled, raw, origin)
                 chains.setdefault(name, []).append(entries[name])
         given.append(entries)
-    replaced = _replaced_addresses(given)
+    replaced = _find_replaced_addresses(given)
     winners = {name: chain[0] for name, chain in chains.items() if name not in replaced}
-    kept = _other_half(given, winners, replaced)
+    kept = _complete_address(given, winners, replaced)
     if kept is not None:
         winners[kept.spelled] = kept
         chains.setdefault(kept.spelled, []).insert(0, kept)
     return Merged({name: tuple(chain) for name, chain in chains.items()}, winners, replaced)
 
 
-def _unknown(spelled: str, name: str, origin: Origin) -> Problem:
+def _unknown_problem(spelled: str, name: str, origin: Origin) -> Problem:
     if name not in SETTINGS:
         return unknown_setting(spelled, origin)
     return Problem("can only be given in code", origin, spelled, about="key", hint=SETTINGS[name].meaning)
 
 
-def _replaced_addresses(given: Sequence[Mapping[str, Entry]]) -> dict[str, str]:
+def _find_replaced_addresses(given: Sequence[Mapping[str, Entry]]) -> dict[str, str]:
     """Return the address settings of lower layers that a higher layer's put out of force, each with what did it."""
     winning: tuple[str, ...] | None = None
     by = ""
@@ -96,7 +96,7 @@ def _replaced_addresses(given: Sequence[Mapping[str, Entry]]) -> dict[str, str]:
     return replaced
 
 
-def _other_half(
+def _complete_address(
     given: Sequence[Mapping[str, Entry]], winners: Mapping[str, Entry], replaced: Mapping[str, str]
 ) -> Entry | None:
     """Return the host of a lower listen where only a port is given above it; for a host above, the port.
@@ -125,7 +125,7 @@ def _other_half(
     return None
 
 
-def expanded(entry: Entry, expander: Expander) -> Any:
+def expand_entry(entry: Entry, expander: Expander) -> Any:
     """Return an entry's value with `${…}` put in, which files and Paste's sections may contain, but nothing typed."""
     if entry.origin.kind in ("option", "environment"):
         return entry.raw

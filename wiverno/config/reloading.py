@@ -35,25 +35,25 @@ class Rereading:
             ConfigError: it has mistakes, or has lost what the last one had.
         """
         fresh = self._read()
-        if problems := losses(self._last, fresh):
+        if problems := find_losses(self._last, fresh):
             raise ConfigError(problems)
         self._last = fresh
         return fresh
 
 
-def losses(before: LoadedConfig, now: LoadedConfig) -> list[Problem]:
+def find_losses(before: LoadedConfig, now: LoadedConfig) -> list[Problem]:
     """Return what a configuration has lost that only a file in the middle of being replaced loses."""
-    problems = [problem for name, text in before.texts.items() if (problem := _lost_text(name, text, now))]
+    problems = [problem for name, text in before.texts.items() if (problem := _find_lost_text(name, text, now))]
     if before.has_server and not now.has_server:
         problems.append(Problem("has no server's section any more, only a restart takes the defaults", _file(now)))
-    elif (address := _written_address(before)) and not _written_address(now):
+    elif (address := _find_address(before)) and not _find_address(now):
         name, origin = address
         message = f"is gone (it was in {origin}), and a reload does not fall back to the default address"
         problems.append(Problem(message, _file(now), name))
     return problems
 
 
-def _lost_text(name: str, before: str, now: LoadedConfig) -> Problem | None:
+def _find_lost_text(name: str, before: str, now: LoadedConfig) -> Problem | None:
     """Return the problem of a file that had a text and is empty now, or ends in the middle of a line."""
     text = now.texts.get(name)
     if text is None or not before.strip():
@@ -66,7 +66,7 @@ def _lost_text(name: str, before: str, now: LoadedConfig) -> Problem | None:
     return Problem("ends in the middle of a line: is it being written?", Origin("file", name)) if is_cut else None
 
 
-def _written_address(loaded: LoadedConfig) -> tuple[str, Origin] | None:
+def _find_address(loaded: LoadedConfig) -> tuple[str, Origin] | None:
     """Return the setting that says where the server listens and its place, None if all is left to the defaults."""
     for name in _ADDRESS:
         origin = loaded.origins[name][0][1] if name in loaded.origins else Origin("default")

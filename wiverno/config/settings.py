@@ -29,7 +29,7 @@ from wiverno.config.operations import OperationsSettings
 __all__ = ["ALIASES", "SETTINGS", "Address", "Adjustments", "ConfigError", "FdAddress", "TcpAddress", "UnixAddress"]
 
 
-def _trusted_by_default(values: Mapping[str, Any]) -> frozenset[str]:
+def _default_trusted_headers(values: Mapping[str, Any]) -> frozenset[str]:
     """Return the headers that waitress trusts when only trusted_proxy is set; a deprecation names it."""
     alone = values.get("trusted_proxy") is not None and not values.get("proxy_protocol")
     return frozenset(("x-forwarded-proto",)) if alone else frozenset()
@@ -44,7 +44,7 @@ class Adjustments(OperationsSettings):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    # `mode` stands first: deproblems of the settings below depend on it.
+    # `mode` stands first: defaults of the settings below depend on it.
     mode: Annotated[str, types.choice("threaded", "simple")] = setting(
         "threaded",
         "How the application runs: on a thread pool, or one request at a time in the event loop (RunServer).",
@@ -184,7 +184,7 @@ class Adjustments(OperationsSettings):
         frozenset(),
         "Headers that a trusted proxy sets: forwarded, or any of the x-forwarded ones.",
         "Proxy",
-        otherwise=_trusted_by_default,
+        otherwise=_default_trusted_headers,
     )
     clear_untrusted_proxy_headers: Annotated[bool, types.boolean()] = setting(
         True, "Remove proxy headers that are not trusted from the environ.", "Proxy"
@@ -226,12 +226,12 @@ class Adjustments(OperationsSettings):
     )
 
     def __init__(self, **values: Any) -> None:
-        given, problems = _canonical(values)
+        given, problems = _resolve_aliases(values)
         problems += validation.find_conflicts(given)
         try:
             super().__init__(**given)
         except ValidationError as error:
-            problems += _problems_of(error, values)
+            problems += _convert_errors(error, values)
         else:
             problems += validation.find_contradictions(
                 dict(self), self.model_fields_set, self.addresses, self.admin_address
@@ -252,7 +252,7 @@ class Adjustments(OperationsSettings):
         Raises:
             ConfigError: see the class.
         """
-        made = cls(**{name: _plain(name, value) for name, value in values.items()})
+        made = cls(**{name: _normalise_keyword(name, value) for name, value in values.items()})
         for text in made.deprecations():
             warnings.warn(text, DeprecationWarning, stacklevel=3)
         return made
@@ -298,7 +298,7 @@ def unknown_setting(name: str, origin: Origin) -> Problem:
     return Problem("unknown setting", origin, name, hint=did_you_mean(name, [*SETTINGS, *ALIASES]), about="key")
 
 
-def _plain(name: str, value: Any) -> Any:
+def _normalise_keyword(name: str, value: Any) -> Any:
     """Return a keyword's value in the form that its setting's type accepts, if it means the same."""
     entry = SETTINGS.get(ALIASES.get(name, name))
     if entry is not None and entry.type.is_flag and type(value) is int and value in (0, 1):
@@ -308,7 +308,7 @@ def _plain(name: str, value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
-def _canonical(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+def _resolve_aliases(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
     """Return the values by their settings' names, without unset ones, and the problems of the names."""
     given: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -323,7 +323,7 @@ def _canonical(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]
     return given, problems
 
 
-def _problems_of(error: ValidationError, values: Mapping[str, Any]) -> list[Problem]:
+def _convert_errors(error: ValidationError, values: Mapping[str, Any]) -> list[Problem]:
     """Return pydantic's errors as problems, each with the name and the value as they were given."""
     found = []
     for item in error.errors():

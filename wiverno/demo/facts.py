@@ -68,7 +68,7 @@ def setting_rows() -> list[SettingRow] | None:
     if loaded is None:
         return None
     rows = [
-        SettingRow(row.name, row.value_text, _origin(row), SETTINGS[row.name].meaning, row.is_default)
+        SettingRow(row.name, row.format_value, _origin(row), SETTINGS[row.name].meaning, row.is_default)
         for row in describe(loaded)
         if row.name in SETTINGS
     ]

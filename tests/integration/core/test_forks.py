@@ -534,11 +534,11 @@ def test_inherited_socket() -> None:
 
 PROCESS_ONE = """
 import ctypes, os, signal, subprocess, sys, time
-from wiverno.cli.process_one import stay_behind
+from wiverno.cli.process_one import fork_server
 
 assert ctypes.CDLL(None, use_errno=True).prctl(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER: as process 1
 first = os.getpid()
-stay_behind()
+fork_server()
 assert os.getpid() != first and os.getppid() == first and os.getpgid(0) == os.getpid()
 
 def wait_until(condition):

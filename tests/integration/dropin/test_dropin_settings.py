@@ -12,7 +12,7 @@ from tests.support import waitress_matrix
 from tests.support.dropin import hello
 from tests.support.processes import run, script
 from wiverno import create_server
-from wiverno.cli.options import given
+from wiverno.cli.options import collect_options
 from wiverno.cli.serve import serve
 from wiverno.config.errors import ConfigError
 from wiverno.config.loader import load_section
@@ -122,7 +122,7 @@ def test_option(name: str) -> None:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        assert getattr(Adjustments.from_keywords(**given(context.params)), name) == TABLE[name][4]
+        assert getattr(Adjustments.from_keywords(**collect_options(context.params)), name) == TABLE[name][4]
 
 
 def test_what_means_the_same_in_python(tmp_path: Path) -> None:

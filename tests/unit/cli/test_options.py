@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from wiverno.cli.group import group
-from wiverno.cli.options import SettingOption, SettingsCommand, given, with_settings
+from wiverno.cli.options import SettingOption, SettingsCommand, collect_options, with_settings
 from wiverno.cli.run import run
 from wiverno.cli.serve import serve
 from wiverno.config.settings import SETTINGS
@@ -54,7 +54,7 @@ def collected(*arguments: str) -> dict[str, object]:
 
     @click.command(cls=SettingsCommand)
     def command(**kw: object) -> None:
-        found.update(given(kw))
+        found.update(collect_options(kw))
 
     with_settings(command)
     result = CliRunner().invoke(command, arguments)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wiverno.config.convert import paste_ini
-from wiverno.config.convert.gunicorn import Translated, bound, from_gunicorn, from_paste_server, is_hook
+from wiverno.config.convert.gunicorn import Translated, from_gunicorn, from_paste_server, is_hook, merge_bind
 from wiverno.config.convert.gunicorn_file import first_words, read_gunicorn_file
-from wiverno.config.errors import BadValue, ConfigError, Origin, Problem, shown
-from wiverno.config.formats.document import own_server, taken_server
+from wiverno.config.errors import BadValue, ConfigError, Origin, Problem, quote_value
+from wiverno.config.formats.document import read_run_mode, read_server_mode
 from wiverno.config.formats.ini_file import IniFile
 from wiverno.config.formats.interpolation import escape, is_expandable
 from wiverno.config.formats.toml_file import TomlFile
@@ -54,21 +54,21 @@ def convert(name: str, to: str | None = None) -> Converted:
     notes = _Notes()
     if name.endswith(".py"):
         document = _gunicorn_document(name, notes)
-        return Converted(_written(document, to or "toml", notes), tuple(notes.found))
+        return Converted(_to_text(document, to or "toml", notes), tuple(notes.found))
     source = open_file(name, Origin("option", text="FILE"), {})
     if isinstance(source, IniFile):
         document, target = _ini_document(source, notes), to or "toml"
     else:
         document, target = _toml_document(source, notes), to or "ini"
-    return Converted(_written(document, target, notes), tuple(notes.found))
+    return Converted(_to_text(document, target, notes), tuple(notes.found))
 
 
-def _written(document: Mapping[str, Any], target: str, notes: _Notes) -> str:
+def _to_text(document: Mapping[str, Any], target: str, notes: _Notes) -> str:
     """Return a document, in the shape of a TOML configuration, as text."""
     import tomli_w
 
     if target == "ini":
-        return paste_ini.written(document, notes.add)
+        return paste_ini.to_ini(document, notes.add)
     return tomli_w.dumps(document, multiline_strings=False)
 
 
@@ -85,7 +85,7 @@ def _toml_document(source: TomlFile, notes: _Notes) -> dict[str, Any]:
     for table in source.names("server").values():
         places = {key: (value, source.origin(table, key)) for key, value in document[table].items()}
         use = document[table].get("use")
-        is_foreign = isinstance(use, str) and taken_server(use) is None
+        is_foreign = isinstance(use, str) and read_run_mode(use) is None
         document[table] = _from_server(places, notes) if is_foreign else _server_table(places, notes)
     return document
 
@@ -123,14 +123,14 @@ def _server_table(found: Mapping[str, tuple[object, Origin]], notes: _Notes) -> 
 def _ini_document(source: IniFile, notes: _Notes) -> dict[str, Any]:
     """Return an INI file in the shape of a TOML configuration."""
     problems: list[Problem] = []
-    document: dict[str, Any] = paste_ini.applications(source, notes.add)
+    document: dict[str, Any] = paste_ini.read_applications(source, notes.add)
     for name in source.names("server"):
         layers, _ = source.chain(name, problems, raw=True)
         merged: dict[str, tuple[object, Origin]] = {}
         for layer in reversed(layers):
             merged |= layer
         # To another server `${…}` was ordinary text.
-        is_ours = own_server(str(merged.get("use", ("wiverno",))[0])) is not None
+        is_ours = read_server_mode(str(merged.get("use", ("wiverno",))[0])) is not None
         expanded = {
             key: (paste_ini.expandable(source, str(value), is_server=is_ours), origin)
             for key, (value, origin) in merged.items()
@@ -139,7 +139,7 @@ def _ini_document(source: IniFile, notes: _Notes) -> dict[str, Any]:
         document["server" if name == "main" else f"server:{name}"] = table
     if problems:
         raise ConfigError(problems)
-    document |= paste_ini.other_sections(source, notes.add)
+    document |= paste_ini.read_other_sections(source, notes.add)
     return document
 
 
@@ -148,13 +148,13 @@ def _from_server(found: Mapping[str, tuple[object, Origin]], notes: _Notes) -> d
     use, origin = found.get("use", ("", Origin("default")))
     text = str(use)
     rest = {key: entry for key, entry in found.items() if key != "use"}
-    mode = taken_server(text) if text else ""
+    mode = read_run_mode(text) if text else ""
     if mode is not None:
         return ({"mode": mode} if mode else {}) | _server_table(rest, notes)
     values = {key: value for key, (value, _) in rest.items()}
     if "gunicorn" in text.lower():
         places = {"bind": next((rest[key] for key in ("host", "port") if key in rest), ("", origin)), **rest}
-        return _with_address(_apply(from_gunicorn(bound(values)), places, notes), "listen", notes, origin)
+        return _with_address(_apply(from_gunicorn(merge_bind(values)), places, notes), "listen", notes, origin)
     notes.add(f"{text}: wiverno serves in its place", origin, "use")
     return _with_address(_apply(from_paste_server(values), rest, notes), "host", notes, origin)
 
@@ -164,7 +164,9 @@ def _with_address(table: dict[str, Any], name: str, notes: _Notes, origin: Origi
     if name in table:
         return table
     value: object = ["127.0.0.1:8000"] if name == "listen" else "127.0.0.1"
-    notes.add(f"no address is carried over, so the other server's default is written: {shown(value)}", origin, name)
+    notes.add(
+        f"no address is carried over, so the other server's default is written: {quote_value(value)}", origin, name
+    )
     return {name: value} | table
 
 
@@ -179,7 +181,7 @@ def _apply(translated: Translated, places: Mapping[str, tuple[object, Origin]], 
         except ConfigError as error:
             for problem in error.problems:
                 hint = f"; {problem.hint}" if problem.hint else ""
-                notes.add(f"{shown(value)} is no value of {name}: {problem.message}{hint}", places[key][1], key)
+                notes.add(f"{quote_value(value)} is no value of {name}: {problem.message}{hint}", places[key][1], key)
     return table
 
 
@@ -193,7 +195,7 @@ def _gunicorn_document(name: str, notes: _Notes) -> dict[str, Any]:
     for stream, text in found.printed:
         message = f"printed on standard {stream}, which is no part of the configuration: {first_words(text)}"
         notes.add(message, Origin("file", name))
-    values: dict[str, object] = {key: _literal(value) for key, (value, _) in found.values.items()}
+    values: dict[str, object] = {key: _escape_text(value) for key, (value, _) in found.values.items()}
     places: dict[str, tuple[object, Origin]] = {**found.values, **found.others}
     for key, (kind, origin) in found.others.items():
         if is_hook(key):
@@ -208,8 +210,8 @@ def _gunicorn_document(name: str, notes: _Notes) -> dict[str, Any]:
     return document
 
 
-def _literal(value: object) -> object:
+def _escape_text(value: object) -> object:
     """Return a value of a program for TOML, where `${…}` would mean a variable."""
     if isinstance(value, str):
         return escape(value)
-    return [_literal(item) for item in value] if isinstance(value, list) else value
+    return [_escape_text(item) for item in value] if isinstance(value, list) else value

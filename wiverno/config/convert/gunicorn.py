@@ -133,7 +133,7 @@ def from_gunicorn(values: Mapping[str, object]) -> Translated:
         if given is None:
             continue  # gunicorn's "not set"
         name, note = _NAMES.get(key, ("", ""))
-        value, special = _special(key, given)
+        value, special = _convert_special(key, given)
         note = special or note
         if name in SETTINGS:
             if value is not None:
@@ -146,8 +146,8 @@ def from_gunicorn(values: Mapping[str, object]) -> Translated:
             result.notes.append((key, "wiverno calls no hooks"))
         elif key != "threads":
             result.notes.append((key, _DROPPED.get(key, "wiverno has no such setting")))
-    _threads(values, result)
-    _trust(result)
+    _convert_threads(values, result)
+    _convert_trust(result)
     return result
 
 
@@ -156,14 +156,14 @@ def is_hook(key: str) -> bool:
     return key in _HOOKS
 
 
-def _special(key: str, value: object) -> tuple[object, str]:
+def _convert_special(key: str, value: object) -> tuple[object, str]:
     """Return a value of gunicorn's that means something else here, and the note about it."""
     text = str(value).strip()
     number = int(text) if text.isdigit() and not isinstance(value, bool) else None
     return _SPECIAL.get((key, number), (value, "")) if number is not None else (value, "")
 
 
-def bound(values: Mapping[str, object]) -> dict[str, object]:
+def merge_bind(values: Mapping[str, object]) -> dict[str, object]:
     """Return the keys of gunicorn's section in a PasteDeploy file with host and port as bind, as gunicorn has it."""
     found = {key: value for key, value in values.items() if key not in ("host", "port")}
     host, port = values.get("host"), values.get("port")
@@ -183,7 +183,7 @@ def from_paste_server(values: Mapping[str, object]) -> Translated:
     return result
 
 
-def _threads(values: Mapping[str, object], result: Translated) -> None:
+def _convert_threads(values: Mapping[str, object], result: Translated) -> None:
     """Carry threads: each of gunicorn's workers has one unless it says otherwise, here it has four."""
     if "threads" in values:
         try:
@@ -192,7 +192,7 @@ def _threads(values: Mapping[str, object], result: Translated) -> None:
             result.notes.append(("threads", "is no number"))
 
 
-def _trust(result: Translated) -> None:
+def _convert_trust(result: Translated) -> None:
     """Name the headers that gunicorn believes of a proxy, which wiverno wants named."""
     if "trusted_proxy" not in result.settings:
         return
@@ -222,7 +222,7 @@ def _peers(value: object) -> object:
     return words[0] if len(words) == 1 else words
 
 
-def _level(value: object) -> object:
+def _convert_level(value: object) -> object:
     """Return a log level by our name; gunicorn takes any other word for info."""
     word = str(value).lower()
     return {"warn": "warning", "fatal": "critical"}.get(word, word)
@@ -231,7 +231,7 @@ def _level(value: object) -> object:
 _VALUES: Mapping[str, Callable[[object], object]] = {
     "bind": _addresses,
     "forwarded_allow_ips": _peers,
-    "loglevel": _level,
+    "loglevel": _convert_level,
     "user": str,
     "group": str,
 }

@@ -38,17 +38,17 @@ def execute(path: str, names: list[str]) -> dict[str, Any]:
         loader.exec_module(module)
     except SystemExit as error:
         found["exit"] = str(error.code)
-        found["line"] = line_of(error, path)
+        found["line"] = find_line(error, path)
     except BaseException as error:  # noqa: BLE001 - the file is a program; whatever it raises is its own mistake
         found["raised"] = f"{type(error).__name__}: {error}"
-        found["line"] = line_of(error, path)
+        found["line"] = find_line(error, path)
     for name in names:
         if name in vars(module):
-            sort_in(name, vars(module)[name], found)
+            store_value(name, vars(module)[name], found)
     return found
 
 
-def line_of(error: BaseException, path: str) -> int:
+def find_line(error: BaseException, path: str) -> int:
     """Return the last line of the file that the exception came through; of a syntax error its own."""
     if isinstance(error, SyntaxError) and error.filename == path:
         return error.lineno or 0
@@ -56,7 +56,7 @@ def line_of(error: BaseException, path: str) -> int:
     return (lines or [0])[-1] or 0
 
 
-def sort_in(name: str, value: object, found: dict[str, Any]) -> None:
+def store_value(name: str, value: object, found: dict[str, Any]) -> None:
     """Put a value where it belongs: JSON has no functions, classes and objects."""
     try:
         found["values"][name] = json.loads(json.dumps(value))

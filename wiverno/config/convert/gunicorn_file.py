@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from wiverno.config.convert.gunicorn import GUNICORN
-from wiverno.config.errors import ConfigError, Origin, Problem, shown
+from wiverno.config.errors import ConfigError, Origin, Problem, quote_value
 from wiverno.config.formats.text import BadTextError, decode, template_hint
 
 TIMEOUT: Final = 60.0  # seconds that the file may take
@@ -51,8 +51,8 @@ def read_gunicorn_file(name: str) -> GunicornFile:
         printed = tuple((words, _text(file)) for words, file in (("output", out), ("error", err)))
         found = _result(result, name, done.returncode, printed)
     _refuse_unfinished(found, name, lines)
-    values = {key: (value, _assignment(name, lines, key)) for key, value in found["values"].items()}
-    others = {key: (kind, _assignment(name, lines, key)) for key, kind in found["others"].items()}
+    values = {key: (value, _find_assignment(name, lines, key)) for key, value in found["values"].items()}
+    others = {key: (kind, _find_assignment(name, lines, key)) for key, kind in found["others"].items()}
     return GunicornFile(values, others, tuple((words, text) for words, text in printed if text))
 
 
@@ -99,7 +99,7 @@ def _refuse_unfinished(found: Mapping[str, Any], name: str, lines: list[str]) ->
     raise ConfigError([Problem(f"cannot be run: {reason}", origin, hint=hint)])
 
 
-def _assignment(name: str, lines: list[str], key: str) -> Origin:
+def _find_assignment(name: str, lines: list[str], key: str) -> Origin:
     """Return the place of the last line that assigns or defines a name."""
     for number in range(len(lines), 0, -1):
         line = lines[number - 1]
@@ -112,4 +112,4 @@ def _assignment(name: str, lines: list[str], key: str) -> Origin:
 def first_words(text: str) -> str:
     """Return what was printed, for a note of one line."""
     lines = text.splitlines()
-    return shown(lines[0]) + (f" and {len(lines) - 1} more line(s)" if len(lines) > 1 else "")
+    return quote_value(lines[0]) + (f" and {len(lines) - 1} more line(s)" if len(lines) > 1 else "")

@@ -19,7 +19,7 @@ _NOWHERE = Origin("default")
 _STREAMS = {"sys.stdout": "ext://sys.stdout", "sys.stderr": "ext://sys.stderr"}
 
 
-def read(source: IniFile, note: Note, expandable: Callable[[str], str]) -> dict[str, Any]:
+def to_dict_config(source: IniFile, note: Note, expandable: Callable[[str], str]) -> dict[str, Any]:
     """Return the sections [loggers], [handlers], [formatters] and theirs as a table for dictConfig.
 
     Args:
@@ -106,7 +106,7 @@ def _arguments(text: str) -> Any:
     return ast.literal_eval(Streams().visit(tree).body)
 
 
-def written(table: Mapping[str, Any], note: Note) -> list[tuple[str, dict[str, str]]]:
+def to_sections(table: Mapping[str, Any], note: Note) -> list[tuple[str, dict[str, str]]]:
     """Return a table for dictConfig as sections for fileConfig."""
     for key in ("filters", "incremental"):
         if key in table:

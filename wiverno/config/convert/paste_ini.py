@@ -13,7 +13,7 @@ from typing import Any
 from wiverno.config.convert import logging_ini
 from wiverno.config.errors import Origin, Problem
 from wiverno.config.formats.ini_file import APP_SECTIONS, PSERVE_LISTS, IniFile
-from wiverno.config.formats.interpolation import escape, is_expandable, unescaped
+from wiverno.config.formats.interpolation import escape, is_expandable, unescape
 from wiverno.config.settings import SETTINGS
 
 Note = Callable[[str, Origin, str], None]
@@ -23,7 +23,7 @@ _SCHEMES = ("egg:", "call:", "config:")
 _NOWHERE = Origin("default")
 
 
-def applications(source: IniFile, note: Note) -> dict[str, Any]:
+def read_applications(source: IniFile, note: Note) -> dict[str, Any]:
     """Return the applications and middleware of an INI file: [app:…], and [pipeline:…] with its filters."""
     document: dict[str, Any] = {}
     for name, section in source.names("app").items():
@@ -108,7 +108,7 @@ def _reference(source: IniFile, name: str, keep: Callable[[str], str]) -> str:
     return keep(default) if "}" in default or "${" in default else f"${{{name}:-{default}}}"
 
 
-def other_sections(source: IniFile, note: Note) -> dict[str, Any]:
+def read_other_sections(source: IniFile, note: Note) -> dict[str, Any]:
     """Return [pserve] and logging; sections of other tools get a note, and so does [DEFAULT]."""
     problems: list[Problem] = []
     document: dict[str, Any] = {}
@@ -123,7 +123,7 @@ def other_sections(source: IniFile, note: Note) -> dict[str, Any]:
     for key in source.default_names:
         note("is global configuration for Paste's factories, which TOML has not", source.origin("DEFAULT", key), key)
     if source.parser.has_section("loggers"):
-        document["logging"] = logging_ini.read(source, note, lambda value: expandable(source, value))
+        document["logging"] = logging_ini.to_dict_config(source, note, lambda value: expandable(source, value))
     return document
 
 
@@ -133,7 +133,7 @@ def _pserve(source: IniFile, problems: list[Problem]) -> dict[str, Any]:
     return {key: value.split() if key in PSERVE_LISTS else value for key, value in found.items()}
 
 
-def written(document: Mapping[str, Any], note: Note) -> str:
+def to_ini(document: Mapping[str, Any], note: Note) -> str:
     """Return a document in the shape of a TOML configuration as INI text."""
     sections: list[tuple[str, dict[str, str]]] = []
     middleware = document.get("middleware", [])
@@ -146,7 +146,7 @@ def written(document: Mapping[str, Any], note: Note) -> str:
         elif key == "pserve":
             sections.append((key, {name: _words(value) for name, value in table.items()}))
         elif key == "logging":
-            sections += logging_ini.written(table, note)
+            sections += logging_ini.to_sections(table, note)
         elif key != "middleware":
             note("belongs to another tool and was left out", _NOWHERE, key)
     return "\n".join(_section_text(name, keys) for name, keys in sections)
@@ -183,7 +183,7 @@ def _app_sections(
         if not str(entry["use"]).lower().startswith(_SCHEMES):
             note(f'"{entry["use"]}" is no Paste filter (egg: or call:) and was left out', _NOWHERE, "middleware")
             continue
-        keys = {"use": str(entry["use"])} | _texts(entry.get("settings", {}), note, f"middleware.{number}")
+        keys = {"use": str(entry["use"])} | _to_texts(entry.get("settings", {}), note, f"middleware.{number}")
         filters.append((f"filter:filter{number}", keys))
     keys = _app_keys(table, note)
     if not filters:
@@ -198,17 +198,17 @@ def _app_keys(table: Mapping[str, Any], note: Note) -> dict[str, str]:
         keys = {"use": use}
     else:
         keys = {"use": "egg:wiverno", "app": use} | ({"factory": "true"} if table.get("factory") else {})
-    return keys | _texts(table.get("settings", {}), note, "app.settings")
+    return keys | _to_texts(table.get("settings", {}), note, "app.settings")
 
 
-def _texts(settings: Mapping[str, Any], note: Note, label: str, before: str = "") -> dict[str, str]:
+def _to_texts(settings: Mapping[str, Any], note: Note, label: str, before: str = "") -> dict[str, str]:
     """Return settings as INI texts: nested tables with dotted names, everything that was no text with a note."""
     keys: dict[str, str] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            keys |= _texts(value, note, label, f"{before}{name}.")
+            keys |= _to_texts(value, note, label, f"{before}{name}.")
             continue
-        literal = unescaped(value) if isinstance(value, str) else None
+        literal = unescape(value) if isinstance(value, str) else None
         if isinstance(value, str) and literal is not None:
             keys[before + name] = literal.replace("%", "%%")
             continue

@@ -22,7 +22,7 @@ def paths() -> ValueType:
     return list_of("a list of paths such as /healthz or /static/*", item, metavar="PATH", examples=("/static/*",))
 
 
-def _checked(value_type: ValueType, check: Callable[[Any], None], **changed: Any) -> ValueType:
+def _restrict(value_type: ValueType, check: Callable[[Any], None], **changed: Any) -> ValueType:
     """Return a type that refuses some values more."""
 
     def from_text(raw: str) -> Any:
@@ -46,7 +46,7 @@ def long_duration(least: float) -> ValueType:
         if 0 < seconds < least:
             raise BadValue(f"must be at least {least:g} seconds, or 0 for no limit")
 
-    return _checked(value_type, check, accepts=f"{value_type.accepts}; at least {least:g}s")
+    return _restrict(value_type, check, accepts=f"{value_type.accepts}; at least {least:g}s")
 
 
 def address() -> ValueType:
@@ -58,7 +58,7 @@ def address() -> ValueType:
 
     accepts = "host:port, [v6]:port or unix:/path"
     examples = ("127.0.0.1:9090", "unix:/run/wiverno-admin.sock")
-    return _checked(optional_text(accepts, examples=examples), check, metavar="ADDRESS")
+    return _restrict(optional_text(accepts, examples=examples), check, metavar="ADDRESS")
 
 
 def optional_mode() -> ValueType:

@@ -122,7 +122,7 @@ def path_prefix() -> ValueType:
     return ValueType(accepts, read, reject_native(accepts), examples=("/app",))
 
 
-def _bounded(number: int, least: int, most: int | None) -> int:
+def _check_bounds(number: int, least: int, most: int | None) -> int:
     if number < least:
         raise BadValue(f"must be at least {least}")
     if most is not None and number > most:
@@ -141,8 +141,8 @@ def integer(least: int = 0, most: int | None = None, *, examples: tuple[str, ...
     bounds = {"minimum": least} | ({} if most is None else {"maximum": most})
     return ValueType(
         f"a whole number from {least} {'upwards' if most is None else f'to {most}'}",
-        lambda raw: _bounded(units.read_whole(raw), least, most),
-        lambda raw: _bounded(_integer(raw, "expected a whole number"), least, most),
+        lambda raw: _check_bounds(units.read_integer(raw), least, most),
+        lambda raw: _check_bounds(_integer(raw, "expected a whole number"), least, most),
         native=int,
         schema={"anyOf": [{"type": "integer", **bounds}, {"type": "string", "pattern": r"^\s*[0-9]+\s*$"}]},
         metavar="NUMBER",
@@ -153,7 +153,7 @@ def integer(least: int = 0, most: int | None = None, *, examples: tuple[str, ...
 def duration(zero: str = "no limit") -> ValueType:
     """Return the type of a length of time in seconds; `zero` says what 0 means, "" where it is an ordinary length."""
 
-    def bounded(seconds: float) -> float:
+    def check_bounds(seconds: float) -> float:
         if not 0 <= seconds <= LONGEST:
             raise BadValue("must be at least 0" if seconds < 0 else "must be at most a hundred years")
         return float(seconds)
@@ -161,14 +161,14 @@ def duration(zero: str = "no limit") -> ValueType:
     def strict(raw: object) -> float:
         if not isinstance(raw, int | float) or isinstance(raw, bool) or not math.isfinite(raw):
             raise BadValue('expected a duration: seconds, or text such as "30s" or "1m30s"')
-        return bounded(raw)
+        return check_bounds(raw)
 
     return ValueType(
         "a duration: seconds, or 500ms, 30s, 1m30s, 2h, 1d" + (f"; 0 is {zero}" if zero else ""),
-        lambda raw: bounded(units.read_duration(raw)),
+        lambda raw: check_bounds(units.read_duration(raw)),
         strict,
-        text=units.duration_text,
-        native=units.duration_text,
+        text=units.format_duration,
+        native=units.format_duration,
         schema={"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": units.DURATION_PATTERN}]},
         metavar="DURATION",
         unit="seconds",
@@ -181,10 +181,10 @@ def size(least: int = 0) -> ValueType:
     most = 2**62
     return ValueType(
         "a size: bytes, or kB MB GB (powers of 1000), KiB MiB GiB (powers of 1024)",
-        lambda raw: _bounded(units.read_size(raw), least, most),
-        lambda raw: _bounded(_integer(raw, 'expected a size: bytes, or text such as "10MiB"'), least, most),
-        text=units.size_text,
-        native=lambda value: value if units.size_text(value).isdigit() else units.size_text(value),
+        lambda raw: _check_bounds(units.read_size(raw), least, most),
+        lambda raw: _check_bounds(_integer(raw, 'expected a size: bytes, or text such as "10MiB"'), least, most),
+        text=units.format_size,
+        native=lambda value: value if units.format_size(value).isdigit() else units.format_size(value),
         schema={"anyOf": [{"type": "integer", "minimum": least}, {"type": "string", "pattern": units.SIZE_PATTERN}]},
         metavar="SIZE",
         unit="bytes",
@@ -247,8 +247,8 @@ def file_mode() -> ValueType:
         'a file mode in octal: text "660", or 0o660 in TOML',
         units.read_mode,
         strict,
-        text=units.mode_text,
-        native=units.mode_text,
+        text=units.format_mode,
+        native=units.format_mode,
         schema={"anyOf": [{"type": "string", "pattern": units.MODE_PATTERN}, integer]},
         metavar="OCTAL",
         examples=("660", "600"),
@@ -281,7 +281,7 @@ def list_of(
         item_schema: JSON Schema of an item.
     """
 
-    def blamed(entry: Any) -> Any:
+    def read_item(entry: Any) -> Any:
         try:
             return item(entry)
         except BadValue as error:
@@ -293,7 +293,7 @@ def list_of(
         for entry in raw:
             if not isinstance(entry, native_items):
                 raise BadValue("expected text in the list", part=entry)
-        return collect(blamed(entry.strip() if isinstance(entry, str) else entry) for entry in raw)
+        return collect(read_item(entry.strip() if isinstance(entry, str) else entry) for entry in raw)
 
     def words(value: Iterable[Any]) -> list[str]:
         spelled = [str(entry) for entry in value]
@@ -302,7 +302,7 @@ def list_of(
     array = {"type": "array", "items": dict(item_schema or {"type": "string"})}
     return ValueType(
         accepts,
-        lambda raw: collect(blamed(word) for word in units.read_words(raw)),
+        lambda raw: collect(read_item(word) for word in units.read_words(raw)),
         strict,
         text=lambda value: " ".join(words(value)),
         native=words,

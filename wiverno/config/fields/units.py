@@ -76,7 +76,7 @@ def read_boolean(text: str) -> bool:
     raise BadValue("expected true or false (also yes/no, on/off, 1/0)")
 
 
-def read_whole(text: str) -> int:
+def read_integer(text: str) -> int:
     """Return the whole number in decimal digits; underscores, which int() lets pass, are refused."""
     if not re.fullmatch(r"[+-]?[0-9]{1,20}", text.strip()):
         raise BadValue("expected a whole number")
@@ -101,7 +101,7 @@ def read_duration(text: str) -> float:
     return float(total)
 
 
-def duration_text(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return the shortest usual spelling of seconds; `read_duration` gives the same number back."""
     exact = Decimal(repr(seconds))
     if exact == exact.to_integral_value() and exact < Decimal(10) ** 12:
@@ -133,7 +133,7 @@ def read_size(text: str) -> int:
     return int(size)
 
 
-def size_text(size: int) -> str:
+def format_size(size: int) -> str:
     """Return bytes in the largest binary unit that divides them; `read_size` gives the same number back."""
     for unit, factor in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if size and size % factor == 0:
@@ -148,7 +148,7 @@ def read_mode(text: str) -> int:
     return int(text.strip().lower().removeprefix("0o"), 8)
 
 
-def mode_text(mode: int) -> str:
+def format_mode(mode: int) -> str:
     """Return a file mode as octal digits."""
     return f"{mode:03o}"
 

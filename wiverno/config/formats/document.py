@@ -71,7 +71,7 @@ class Contents:
     warnings: tuple[str, ...] = ()
 
 
-def own_server(use: str) -> str | None:
+def read_server_mode(use: str) -> str | None:
     """Return the mode that `use` of a server's section asks for, "" for no wish, None if it is another server's."""
     match = _OUR_SERVER.fullmatch(use.strip())
     if match is None:
@@ -79,12 +79,12 @@ def own_server(use: str) -> str | None:
     return {"simple": "simple", "threaded": "threaded"}.get((match[1] or match[2] or "").lower(), "")
 
 
-def taken_server(use: str) -> str | None:
+def read_run_mode(use: str) -> str | None:
     """Return the same for `wiverno run`, which takes waitress's section too: to serve it with waitress is no wish."""
-    return "" if _WAITRESS.fullmatch(use.strip()) else own_server(use)
+    return "" if _WAITRESS.fullmatch(use.strip()) else read_server_mode(use)
 
 
-def refused_server(use: str, origin: Origin) -> Problem:
+def other_server_problem(use: str, origin: Origin) -> Problem:
     """Return the problem of a section for a server that wiverno is not: its keys must not be lost in silence."""
     if use.strip().lower().startswith(("egg:wiverno", "wiverno")):
         message = "there is no such server of wiverno"
@@ -122,12 +122,12 @@ class Expander:
         return value
 
 
-def dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return nested tables as one, with dotted names, as Paste's factories get them."""
     flat: dict[str, Any] = {}
     for name, value in table.items():
         if isinstance(value, Mapping):
-            flat |= dotted(value, f"{prefix}{name}.")
+            flat |= flatten(value, f"{prefix}{name}.")
         else:
             flat[prefix + name] = value
     return flat

@@ -21,9 +21,9 @@ def is_for_another_program(sections: Iterable[str]) -> bool:
     return not any(section.partition(":")[0].strip() in KNOWN_SECTIONS for section in sections)
 
 
-def strange_file(name: str, text: str, sections: Iterable[str]) -> Problem:
+def foreign_file_problem(name: str, text: str, sections: Iterable[str]) -> Problem:
     """Return the problem of a file that is for another program."""
-    if (uwsgi := uwsgi_file(name, text)) is not None:
+    if (uwsgi := find_uwsgi_problem(name, text)) is not None:
         return uwsgi
     found = ", ".join(f"[{section}]" for section in sections) or "[DEFAULT] alone"
     return Problem(f"has no section for wiverno (there: {found})", Origin("file", name), hint=_WANTED)
@@ -32,7 +32,7 @@ def strange_file(name: str, text: str, sections: Iterable[str]) -> Problem:
 _WANTED = "a server's settings stand in [server:main], the application in [app:main]"
 
 
-def uwsgi_file(name: str, text: str) -> Problem | None:
+def find_uwsgi_problem(name: str, text: str) -> Problem | None:
     """Return the problem of a configuration for uWSGI, in INI, YAML or XML, with what it sets; None if it is none."""
     lines = text.split("\n")
     start = next((number for number, line in enumerate(lines) if _UWSGI_HEADER.match(line)), None)

@@ -15,7 +15,7 @@ from typing import Any
 
 from wiverno.config.errors import ConfigError, Origin, Problem, did_you_mean
 from wiverno.config.formats.document import AppSpec, Contents, Expander, LoggingIni
-from wiverno.config.formats.foreign_ini import is_for_another_program, strange_file, uwsgi_file
+from wiverno.config.formats.foreign_ini import find_uwsgi_problem, foreign_file_problem, is_for_another_program
 from wiverno.config.formats.locations import Place, ini_places
 from wiverno.config.formats.text import read_text, template_hint
 from wiverno.config.settings import ALIASES, SETTINGS
@@ -47,14 +47,14 @@ class IniFile:
         try:
             self.parser.read_string(text, name)
         except configparser.Error as error:
-            stranger = uwsgi_file(name, text) if is_for_another_program(self.parser.sections()) else None
+            stranger = find_uwsgi_problem(name, text) if is_for_another_program(self.parser.sections()) else None
             raise ConfigError([stranger] if stranger else self._syntax_problems(error)) from None
         # As pserve has it: [DEFAULT] wins over its arguments in %(…)s. For ${…} the arguments win.
         defaults: dict[str, str] = dict(configparser.ConfigParser.defaults(self.parser))
         self.default_names = [key for key in defaults if key not in place]
         sections = self.parser.sections()
         if (sections or self.default_names) and is_for_another_program(sections):
-            raise ConfigError([strange_file(name, text, sections)])
+            raise ConfigError([foreign_file_problem(name, text, sections)])
         self.parser.read_dict({"DEFAULT": {key: value for key, value in variables.items() if key not in defaults}})
 
     def _place(self) -> dict[str, str]:

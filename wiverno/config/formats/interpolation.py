@@ -57,7 +57,7 @@ def escape(text: str) -> str:
     return text.replace("$", "$$") if _MARK.search(text) else text
 
 
-def unescaped(text: str) -> str | None:
+def unescape(text: str) -> str | None:
     """Return the text that a value without variables stands for; None if it has `${…}`."""
     parts = text.split("$$")
     return None if any("${" in part for part in parts) else "$".join(parts)

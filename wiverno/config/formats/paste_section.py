@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wiverno.config.errors import ConfigError, Origin, Problem
-from wiverno.config.formats.document import Layer, own_server
+from wiverno.config.formats.document import Layer, read_server_mode
 from wiverno.config.formats.ini_file import IniFile, trap_warning
 from wiverno.config.formats.text import read_text
 from wiverno.config.settings import ALIASES, SETTINGS
@@ -28,7 +28,7 @@ def find_section(file: str | None, settings: Mapping[str, object], known: Mappin
         return {name: (value, bare) for name, value in settings.items()}, []
     ignored: list[Problem] = []
     sections = {name: source.section(name, ignored) for name in source.names("server").values()}
-    whole = [found for found in sections.values() if _holds(found, settings)]
+    whole = [found for found in sections.values() if _contains(found, settings)]
     if len(whole) == 1:
         sections = {name: found for name, found in sections.items() if found is whole[0]}
     layer = {}
@@ -47,7 +47,7 @@ def find_section(file: str | None, settings: Mapping[str, object], known: Mappin
     return layer, traps
 
 
-def section_of(
+def find_section_name(
     file: str | None, settings: Mapping[str, object], known: Mapping[str, str]
 ) -> tuple[str, dict[str, str]] | None:
     """Return the name of the section that holds these keys, and the arguments beside [DEFAULT]; None if none does."""
@@ -63,7 +63,7 @@ def section_of(
     for name in source.names("server").values():
         section = source.section(name, [])
         use = section.get("use", ("", None))[0]
-        if _holds(section, settings) and not (use and own_server(use) is None):
+        if _contains(section, settings) and not (use and read_server_mode(use) is None):
             found.append((sum(not _is_for_paste(key) for key in section), name))
     # What PasteDeploy has dropped is missing among the settings, so the section with the fewest others is meant.
     return (min(found)[1], arguments) if found else None
@@ -81,7 +81,7 @@ def read_section(file: str, section: str, arguments: Mapping[str, str]) -> tuple
         raise ConfigError([Problem(f"there is no [{section}] any more", Origin("file", file))])
     found = source.section(section, problems)
     use, origin = found.get("use", ("", Origin("file", file)))
-    if use and own_server(use) is None:
+    if use and read_server_mode(use) is None:
         problems.append(Problem("is another server, which only a restart can begin", origin, "use", use))
     if problems:
         raise ConfigError(problems)
@@ -98,7 +98,7 @@ def _is_for_paste(key: str) -> bool:
     return key == "use" or key.startswith("paste.")
 
 
-def _holds(section: Mapping[str, tuple[str, Origin]], settings: Mapping[str, object]) -> bool:
+def _contains(section: Mapping[str, tuple[str, Origin]], settings: Mapping[str, object]) -> bool:
     return all(key in section and section[key][0] == value for key, value in settings.items())
 
 

@@ -13,7 +13,7 @@ import re
 import sys
 from pathlib import Path
 
-from wiverno.config.errors import ConfigError, Origin, Problem, nearest
+from wiverno.config.errors import ConfigError, Origin, Problem, find_nearest
 
 ACCEPTED = "save it as UTF-8, with or without a byte order mark"
 
@@ -55,7 +55,7 @@ def decode(data: bytes, name: str) -> str:
     Raises:
         BadTextError: the bytes are no UTF-8, or NUL is among them.
     """
-    encoding = _other_encoding(data)
+    encoding = _detect_encoding(data)
     if encoding is not None:
         raise BadTextError(Problem(f"is {encoding} text, not UTF-8", Origin("file", name), hint=ACCEPTED))
     data = data.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -71,7 +71,7 @@ def decode(data: bytes, name: str) -> str:
     return text
 
 
-def _other_encoding(data: bytes) -> str | None:
+def _detect_encoding(data: bytes) -> str | None:
     """Return the name of an encoding of two or four bytes a character, by its mark or by its NUL bytes."""
     for mark, encoding in _MARKS:
         if data.startswith(mark):
@@ -112,7 +112,7 @@ def read_text(name: str, source: Origin | None = None, key: str = "extends") -> 
         raise ConfigError([error.problem]) from None
     except (OSError, ValueError) as error:
         message = (getattr(error, "strerror", None) or str(error) or "cannot be read").lower()
-        hint = _neighbour(Path(name))
+        hint = _hint_at_neighbour(Path(name))
     if source is None or source.kind != "file":
         raise ConfigError([Problem(message, Origin("file", name), hint=hint)])
     raise ConfigError([Problem(f"{name}: {message}", source, key, hint=hint)])
@@ -136,7 +136,7 @@ def read_standard_input(name: str) -> str:
         raise ConfigError([Problem((error.strerror or "cannot be read").lower(), Origin("file", name))]) from None
 
 
-def from_system(text: str) -> str:
+def decode_system_text(text: str) -> str:
     """Return a variable's or an argument's text as UTF-8 even where the locale is ASCII.
 
     There Python keeps each byte above 127 as a lone surrogate. What is no UTF-8 stays as it is.
@@ -155,7 +155,7 @@ def template_hint(text: str) -> str | None:
     return f"{found.group()} … looks like a template: fill it in first" if found else None
 
 
-def _neighbour(path: Path) -> str | None:
+def _hint_at_neighbour(path: Path) -> str | None:
     """Return a hint at a file beside the missing one whose name is near."""
     try:
         if path.exists() or not path.parent.is_dir():
@@ -163,5 +163,5 @@ def _neighbour(path: Path) -> str | None:
         stems = {entry.stem: entry for entry in path.parent.iterdir() if entry.suffix in (".toml", ".ini")}
     except (OSError, ValueError):
         return None
-    found = nearest(path.stem, stems)
+    found = find_nearest(path.stem, stems)
     return f'did you mean "{stems[found]}"?' if found else None

@@ -17,7 +17,7 @@ from typing import Any
 
 from wiverno.config.errors import ConfigError, Origin, Problem, did_you_mean
 from wiverno.config.formats.document import AppSpec, Contents, Expander
-from wiverno.config.formats.foreign_ini import uwsgi_file
+from wiverno.config.formats.foreign_ini import find_uwsgi_problem
 from wiverno.config.formats.locations import Place, toml_places
 from wiverno.config.formats.text import read_text, template_hint
 from wiverno.config.settings import ALIASES, SETTINGS
@@ -45,7 +45,7 @@ class TomlDocument:
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise ConfigError([uwsgi_file(name, text) or self._syntax_problem(str(error))]) from None
+            raise ConfigError([find_uwsgi_problem(name, text) or self._syntax_problem(str(error))]) from None
 
     @cached_property
     def places(self) -> dict[tuple[str | int, ...], Place]:
@@ -109,7 +109,7 @@ class TomlFile:
         self.files = files
         self.data: dict[str, Any] = {}
         for document in reversed(documents):
-            self.data = _merged(self.data, document.data)
+            self.data = _merge(self.data, document.data)
         self.data.pop("extends", None)
 
     def origin(self, *path: str | int) -> Origin:
@@ -130,8 +130,8 @@ class TomlFile:
             files=self.files,
             texts={document.name: document.text for document in self.documents},
             has_server=server_name in servers,
-            layers=self.server_layers(self._wanted("server", server_name, servers, problems)),
-            app=self._app(self._wanted("app", app_name, apps, problems), expander),
+            layers=self.server_layers(self._find_key("server", server_name, servers, problems)),
+            app=self._app(self._find_key("app", app_name, apps, problems), expander),
             middleware=self._middleware(expander),
             logging=None if logging is None else self._logging(logging, expander),
             pserve=expander.tree(self._table("pserve", problems) or {}, ("pserve",), self.origin),
@@ -144,7 +144,7 @@ class TomlFile:
         prefix = kind + ":"
         return names | {key.removeprefix(prefix).strip(): key for key in self.data if key.startswith(prefix)}
 
-    def _wanted(self, kind: str, name: str, names: Mapping[str, str], problems: list[Problem]) -> str | None:
+    def _find_key(self, kind: str, name: str, names: Mapping[str, str], problems: list[Problem]) -> str | None:
         """Return the key of the table asked for; that there is no main one is all right."""
         if name not in names and name != "main":
             there = ", ".join(sorted(names)) or "none"
@@ -205,7 +205,7 @@ class TomlFile:
             return None
         origin = self.origin(*path, "use")
         expanded = expander.tree(settings, (*path, "settings"), self.origin)
-        places = {".".join(inner): self.origin(*path, "settings", *inner) for inner in leaves(settings)}
+        places = {".".join(inner): self.origin(*path, "settings", *inner) for inner in list_leaves(settings)}
         return AppSpec(expander.text(use, f"{label}.use", origin), factory is True, expanded, origin, settings, places)
 
     def _logging(self, table: Mapping[str, Any], expander: Expander) -> dict[str, Any]:
@@ -263,19 +263,19 @@ def read_toml(name: str, text: str | None = None, *, on_disk: bool = True) -> To
         name = str(path.parent / base)
 
 
-def leaves(table: Mapping[str, Any]) -> list[tuple[str, ...]]:
+def list_leaves(table: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Return the paths of all values in a table that are no tables themselves."""
     found: list[tuple[str, ...]] = []
     for key, value in table.items():
-        inner = leaves(value) if isinstance(value, dict) else [()]
+        inner = list_leaves(value) if isinstance(value, dict) else [()]
         found += [(key, *path) for path in inner]
     return found
 
 
-def _merged(base: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(base: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any]:
     """Return base and child together: tables merge key by key, arrays and values of the child replace."""
     result = dict(base)
     for key, value in child.items():
         below = result.get(key)
-        result[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+        result[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return result

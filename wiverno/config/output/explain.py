@@ -28,7 +28,7 @@ class Row:
     """
 
     name: str
-    value_text: str
+    format_value: str
     origin_text: str
     overridden: tuple[tuple[str, str], ...] = ()
     is_default: bool = False
@@ -43,7 +43,7 @@ class Row:
             comment = f"{self.replaced_by} replaces {overridden}"
         else:
             comment = self.origin_text + (f"; overrides {overridden}" if overridden else "")
-        return f"{self.name} = {self.value_text}   # {comment}"
+        return f"{self.name} = {self.format_value}   # {comment}"
 
     def to_dict(self) -> dict[str, object]:
         """Return the row for machines."""
@@ -51,7 +51,7 @@ class Row:
         return {
             "name": self.name,
             "value": self.value,
-            "text": self.value_text,
+            "text": self.format_value,
             "origin": self.origin_text,
             "overridden": overridden,
             "replaced_by": self.replaced_by or None,
@@ -66,20 +66,20 @@ def describe(loaded: LoadedConfig, reveal: bool = False, *, everything: bool = T
         reveal: show secrets and the values behind `${…}`.
         everything: also settings that no source sets.
     """
-    rows = [_row(loaded, entry, reveal) for entry in SETTINGS.values() if not entry.code_only and not entry.inert]
+    rows = [_make_row(loaded, entry, reveal) for entry in SETTINGS.values() if not entry.code_only and not entry.inert]
     rows = [row for row in rows if everything or not row.is_default or row.overridden or row.replaced_by]
-    for label, spec in _specs(loaded):
+    for label, spec in _list_specs(loaded):
         rows += _spec_rows(label, spec, reveal)
     return rows
 
 
-def _row(loaded: LoadedConfig, entry: Setting, reveal: bool) -> Row:
+def _make_row(loaded: LoadedConfig, entry: Setting, reveal: bool) -> Row:
     (raw, origin), *lower_values = loaded.origins[entry.name]
     # The effective value, not the raw one: a default can follow from other settings (trusted_proxy_headers).
     value = getattr(loaded.adjustments, entry.name)
     as_written = _is_shown_as_written(raw, origin) and not reveal
-    text = value_text(entry, raw if as_written else value, reveal)
-    overridden = tuple((value_text(entry, lower, reveal), str(place)) for lower, place in lower_values)
+    text = format_value(entry, raw if as_written else value, reveal)
+    overridden = tuple((format_value(entry, lower, reveal), str(place)) for lower, place in lower_values)
     data: object = value
     if entry.secret and not reveal:
         data = MASK
@@ -96,70 +96,70 @@ def _is_shown_as_written(raw: object, origin: Origin) -> bool:
     return origin.kind == "file" and any(is_expandable(part) for part in parts)
 
 
-def value_text(entry: Setting, value: object, reveal: bool = False) -> str:
+def format_value(entry: Setting, value: object, reveal: bool = False) -> str:
     """Return a value of a setting, normalised or as written, spelled as in TOML."""
     if entry.secret and not reveal:
         return MASK
     try:
-        return toml_text(entry.type.native(value if not isinstance(value, str) else entry.type.read(value)))
+        return format_toml(entry.type.native(value if not isinstance(value, str) else entry.type.read(value)))
     except (ValueError, TypeError, AttributeError):
         # As it was written: with ${…}, or a value that its setting does not accept.
-        return toml_text(value)
+        return format_toml(value)
 
 
-def toml_text(value: object) -> str:
+def format_toml(value: object) -> str:
     """Return one value as TOML writes it, in one line."""
     import tomli_w
 
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(toml_text(item) for item in value) + "]"
+        return "[" + ", ".join(format_toml(item) for item in value) + "]"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_key_text(key)} = {toml_text(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{_format_key(key)} = {format_toml(item)}" for key, item in value.items()) + "}"
     if value is None:
         return '""'
     return tomli_w.dumps({"v": value}).removeprefix("v = ").rstrip("\n")
 
 
-def _key_text(key: str) -> str:
+def _format_key(key: str) -> str:
     import tomli_w
 
     return tomli_w.dumps({key: 0}).removesuffix(" = 0\n")
 
 
-def _specs(loaded: LoadedConfig) -> list[tuple[str, AppSpec]]:
+def _list_specs(loaded: LoadedConfig) -> list[tuple[str, AppSpec]]:
     named = [("app", loaded.app)] if loaded.app is not None else []
     return [*named, *((f"middleware[{number}]", spec) for number, spec in enumerate(loaded.middleware))]
 
 
 def _spec_rows(label: str, spec: AppSpec, reveal: bool) -> list[Row]:
-    rows = [Row(f"{label}.use", toml_text(spec.use), str(spec.origin), group="Application", value=spec.use)]
+    rows = [Row(f"{label}.use", format_toml(spec.use), str(spec.origin), group="Application", value=spec.use)]
     if spec.factory:
         rows.append(Row(f"{label}.factory", "true", str(spec.origin), group="Application", value=True))
     shown = spec.settings if reveal or not spec.raw_settings else spec.raw_settings
-    for name, value in _leaves(shown):
+    for name, value in _list_leaves(shown):
         hidden = is_secret_setting(name, value) and not reveal
         origin = str(spec.places.get(name, spec.origin))
-        text, data = (MASK, MASK) if hidden else (toml_text(value), value)
+        text, data = (MASK, MASK) if hidden else (format_toml(value), value)
         rows.append(Row(f"{label}.settings.{name}", text, origin, group="Application", value=data))
     return rows
 
 
-def _leaves(table: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
+def _list_leaves(table: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for key, value in table.items():
         if isinstance(value, Mapping):
-            found += _leaves(value, f"{before}{key}.")
+            found += _list_leaves(value, f"{before}{key}.")
         else:
             found.append((before + key, value))
     return found
 
 
-def as_text(loaded: LoadedConfig, reveal: bool = False, *, everything: bool = False) -> str:
+def to_text(loaded: LoadedConfig, reveal: bool = False, *, everything: bool = False) -> str:
     """Return the configuration as aligned lines under their groups."""
     return "\n".join(row.line() for row in describe(loaded, reveal, everything=everything))
 
 
-def as_data(loaded: LoadedConfig, reveal: bool = False, *, everything: bool = False) -> dict[str, object]:
+def to_data(loaded: LoadedConfig, reveal: bool = False, *, everything: bool = False) -> dict[str, object]:
     """Return the configuration for machines (`--format json`)."""
     return {
         "files": [str(path) for path in loaded.files],
@@ -169,7 +169,7 @@ def as_data(loaded: LoadedConfig, reveal: bool = False, *, everything: bool = Fa
     }
 
 
-def as_toml(loaded: LoadedConfig, reveal: bool = False, *, everything: bool = False) -> str:
+def to_toml(loaded: LoadedConfig, reveal: bool = False, *, everything: bool = False) -> str:
     """Return the configuration as one TOML file that stands alone, each value's origin behind it.
 
     With masked values it is for reading only: the mask is no value.
@@ -178,14 +178,14 @@ def as_toml(loaded: LoadedConfig, reveal: bool = False, *, everything: bool = Fa
     lines = ["[server]"]
     for row in rows:
         if row.group != "Application" or row.name in SETTINGS:
-            value = row.value_text
+            value = row.format_value
             if isinstance(row.value, str):
                 # A value that was not written as ${…} must not be taken for one when the text is read as a file.
                 plain = row.value == getattr(loaded.adjustments, row.name) and row.value is not MASK
-                value = toml_text(escape(row.value) if plain else row.value)
+                value = format_toml(escape(row.value) if plain else row.value)
             # An explicit default could contradict another setting, so defaults are comments.
             lines.append(("# " if row.is_default else "") + f"{row.name} = {value}   # {row.origin_text}")
-    for label, spec in _specs(loaded):
+    for label, spec in _list_specs(loaded):
         lines += ["", "[app]" if label == "app" else "[[middleware]]"]
         lines += _spec_lines(label, spec, reveal)
     return "\n".join(lines) + "\n"
@@ -196,8 +196,8 @@ def _spec_lines(label: str, spec: AppSpec, reveal: bool) -> list[str]:
     for row in _spec_rows(label, spec, reveal):
         head, _, rest = row.name.removeprefix(f"{label}.").partition(".")
         # A value that is shown expanded must not be expanded again when the text is read as a file.
-        value = toml_text(escape(row.value) if reveal and isinstance(row.value, str) else row.value)
-        dotted = f"{head}.{'.'.join(_key_text(part) for part in rest.split('.'))}" if rest else head
+        value = format_toml(escape(row.value) if reveal and isinstance(row.value, str) else row.value)
+        dotted = f"{head}.{'.'.join(_format_key(part) for part in rest.split('.'))}" if rest else head
         result.append(f"{dotted} = {value}   # {row.origin_text}")
     return result
 
@@ -219,7 +219,7 @@ class Explanation:
         facts = [("accepts", value_type.accepts), ("unit", value_type.unit), ("default", entry.default_text)]
         facts += [("also", ", ".join(entry.aliases))]
         lines += [f"  {name:9} {text}" for name, text in facts if text]
-        lines += ["", f"  value     {row.value_text}   ({row.origin_text})"]
+        lines += ["", f"  value     {row.format_value}   ({row.origin_text})"]
         if row.replaced_by:
             lines.append(f"  replaced  by {row.replaced_by}")
         lines += [f"  overrides {value}   ({origin})" for value, origin in row.overridden]
@@ -230,19 +230,19 @@ class Explanation:
     def examples(self) -> list[tuple[str, str]]:
         """Return how each source sets it, as (source, what to write)."""
         entry = self.entry
-        value = example_of(entry)
+        value = choose_example(entry)
         if entry.code_only:
             return [("code", f"serve(app, {entry.name}=…)")]
         option = f"{entry.option} {value}"
         if entry.type.is_flag:
             option = entry.option if value == "true" else "--no-" + entry.option.removeprefix("--")
-        native = toml_text(entry.type.native(entry.type.read(value)))
+        native = format_toml(entry.type.native(entry.type.read(value)))
         return [
             ("option", option),
             ("environment", f"{entry.variable}={value}"),
             ("TOML", f"[server] {entry.name} = {native}"),
             ("INI", f"[server:main] {entry.name} = {value}"),
-            ("code", f"serve(app, {entry.name}={_python_text(native)})"),
+            ("code", f"serve(app, {entry.name}={_format_python(native)})"),
         ]
 
     def to_dict(self) -> dict[str, object]:
@@ -268,10 +268,10 @@ def explain(loaded: LoadedConfig, name: str, reveal: bool = False) -> Explanatio
     key = ALIASES.get(plain, plain)
     if key not in SETTINGS:
         raise ConfigError([unknown_setting(plain, Origin("keyword", text=name))])
-    return Explanation(SETTINGS[key], _row(loaded, SETTINGS[key], reveal))
+    return Explanation(SETTINGS[key], _make_row(loaded, SETTINGS[key], reveal))
 
 
-def example_of(entry: Setting) -> str:
+def choose_example(entry: Setting) -> str:
     """Return a value worth showing as an example, as text: one that is not the default, where there is one."""
     default = entry.type.text(entry.default)
     if entry.type.unit and entry.default:
@@ -281,5 +281,5 @@ def example_of(entry: Setting) -> str:
     return next((text for text in entry.type.examples if text != default), default)
 
 
-def _python_text(native: str) -> str:
+def _format_python(native: str) -> str:
     return {"true": "True", "false": "False"}.get(native, native)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wiverno.config.fields.field import Setting
-from wiverno.config.output.explain import example_of, toml_text
+from wiverno.config.output.explain import choose_example, format_toml
 from wiverno.config.output.schema import schema_text
 from wiverno.config.settings import SETTINGS
 
@@ -71,7 +71,7 @@ def _section(entry: Setting) -> str:
     if entry.secret:
         lines.append("- secret: shown nowhere unless asked for")
     if not entry.code_only:
-        native = toml_text(entry.type.native(entry.type.read(example_of(entry))))
+        native = format_toml(entry.type.native(entry.type.read(choose_example(entry))))
         lines.append(f"- `{entry.option}`, `{entry.variable}`; for example `{entry.name} = {native}`")
     return "\n".join([*lines, ""])
 

@@ -6,7 +6,7 @@ The comments list every group of settings with its defaults, so the file can be 
 from __future__ import annotations
 
 from wiverno.config.fields.field import Setting
-from wiverno.config.output.explain import toml_text
+from wiverno.config.output.explain import format_toml
 from wiverno.config.settings import SETTINGS
 
 _TOML_HEAD = """\
@@ -117,7 +117,7 @@ def _defaults(ini: bool) -> str:
 
 
 def _line(entry: Setting, ini: bool) -> str:
-    value = entry.type.text(entry.default) if ini else toml_text(entry.type.native(entry.default))
+    value = entry.type.text(entry.default) if ini else format_toml(entry.type.native(entry.default))
     if ini:
         # INI has no comments behind a value: the meaning goes above.
         return f"# {entry.meaning}\n# {entry.name} = {value}"

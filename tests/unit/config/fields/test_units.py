@@ -48,7 +48,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
     [(0, "0s"), (0.5, "500ms"), (90.0, "1m30s"), (86400, "1d"), (1.25, "1.25"), (0.0005, "0.0005")],
 )
 def test_durations_are_written_shortly(seconds: float, text: str) -> None:
-    assert units.duration_text(seconds) == text
+    assert units.format_duration(seconds) == text
     assert units.read_duration(text) == seconds
 
 
@@ -84,7 +84,7 @@ def test_what_is_no_size_is_refused_with_the_reason(text: str, reason: str) -> N
 
 @pytest.mark.parametrize(("size", "text"), [(0, "0"), (100, "100"), (1024, "1KiB"), (2**30, "1GiB"), (1500, "1500")])
 def test_sizes_are_written_in_the_largest_unit(size: int, text: str) -> None:
-    assert units.size_text(size) == text
+    assert units.format_size(size) == text
 
 
 @pytest.mark.parametrize("text", ["660", "0660", "0o660", "0O660", " 660 "])
@@ -101,7 +101,7 @@ def test_what_is_no_mode_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["8_080", "8080.0", "", "eighty", "٣"])
 def test_what_int_would_let_pass_is_no_number(text: str) -> None:
     with pytest.raises(BadValue, match="expected a whole number"):
-        units.read_whole(text)
+        units.read_integer(text)
 
 
 @pytest.mark.parametrize(

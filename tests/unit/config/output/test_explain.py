@@ -13,7 +13,7 @@ from wiverno.config.check import check
 from wiverno.config.errors import ConfigError
 from wiverno.config.loader import LoadedConfig, load
 from wiverno.config.output import reference_page as page
-from wiverno.config.output.explain import as_data, as_text, as_toml, describe, explain, value_text
+from wiverno.config.output.explain import describe, explain, format_value, to_data, to_text, to_toml
 from wiverno.config.output.schema import schema, schema_text
 from wiverno.config.output.template import template
 from wiverno.config.settings import SETTINGS
@@ -52,7 +52,7 @@ LISTEN = '["127.0.0.1:${PORT:-8000}"] from base.toml:3'
 
 
 def test_show_gives_values_origins_and_what_they_override(found: LoadedConfig) -> None:
-    assert as_text(found).splitlines() == [
+    assert to_text(found).splitlines() == [
         'host = "127.0.0.1"   # base.toml:3',
         "port = 9123   # environment variable WIVERNO_PORT",
         f"listen = []   # port (environment variable WIVERNO_PORT) replaces {LISTEN}",
@@ -75,17 +75,17 @@ def test_everything_can_be_shown(found: LoadedConfig) -> None:
 
 def test_secrets_are_shown_only_when_asked_for(found: LoadedConfig) -> None:
     for everything in (False, True):
-        hidden = as_text(found, everything=everything) + as_toml(found, everything=everything)
-        hidden += json.dumps(as_data(found, everything=everything))
+        hidden = to_text(found, everything=everything) + to_toml(found, everything=everything)
+        hidden += json.dumps(to_data(found, everything=everything))
         assert "hunter" not in hidden
-    shown = as_text(found, reveal=True)
+    shown = to_text(found, reveal=True)
     assert all(f"hunter{number}" in shown for number in (2, 3, 4))
     assert 'ident = "me"' in shown
 
 
 def test_what_is_shown_as_toml_loads_to_the_same(found: LoadedConfig) -> None:
     for everything in (False, True):
-        Path("copy.toml").write_text(as_toml(found, reveal=True, everything=everything))
+        Path("copy.toml").write_text(to_toml(found, reveal=True, everything=everything))
         copy = load("copy.toml", environ={})
         assert copy.adjustments == found.adjustments
         assert copy.app is not None
@@ -95,7 +95,7 @@ def test_what_is_shown_as_toml_loads_to_the_same(found: LoadedConfig) -> None:
 
 
 def test_machines_get_values_in_seconds_and_bytes(found: LoadedConfig) -> None:
-    data = as_data(found, everything=True)
+    data = to_data(found, everything=True)
     assert isinstance(data["settings"], list)
     rows = {row["name"]: row for row in data["settings"]}
     assert rows["channel_timeout"]["value"] == 120.0
@@ -154,8 +154,8 @@ def test_an_unknown_setting_cannot_be_explained(found: LoadedConfig) -> None:
 def test_a_secret_setting_is_masked(found: LoadedConfig) -> None:
     """No setting of today's is secret; the one to come must be masked everywhere."""
     entry = dataclasses.replace(SETTINGS["ident"], secret=True)
-    assert value_text(entry, "x") == "***"
-    assert value_text(entry, "x", reveal=True) == '"x"'
+    assert format_value(entry, "x") == "***"
+    assert format_value(entry, "x", reveal=True) == '"x"'
 
 
 def test_generated_files_are_in_step() -> None:
@@ -215,4 +215,4 @@ def test_a_loser_that_is_no_value_at_all_is_shown_as_written(tmp_path: Path) -> 
 def test_another_servers_configuration_names_it(tmp_path: Path) -> None:
     file = tmp_path / "a.toml"
     file.write_text('[server]\nuse = "egg:waitress#main"\n')
-    assert as_data(load(file, environ={}, hand_over=True))["server"] == "egg:waitress#main"
+    assert to_data(load(file, environ={}, hand_over=True))["server"] == "egg:waitress#main"
