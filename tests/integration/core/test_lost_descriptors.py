@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -72,19 +73,38 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("victim", "reuse", "threads", "poller"), CASES)
-def test_the_server_ends_when_its_own_descriptors_are_gone(victim: str, reuse: str, threads: str, poller: str) -> None:
-    """Poller, wake-up, listening socket or all at once, their numbers free or taken by something else."""
-    with Child(["-c", PROGRAM, victim, reuse, threads, poller]) as child:
+AT_ONCE = 6  # each case mostly waits for the check that comes once a second
+
+
+def end_of(case: tuple[str, str, str, str]) -> tuple[int, str]:
+    """Close the descriptors of a server, and return its exit status and output."""
+    with Child(["-c", PROGRAM, *case]) as child:
         address = child.address()
         with RawClient(address) as idle, RawClient(address) as client:
             idle.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             assert idle.response()[2] == b"ok"
             client.send(b"GET /close HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert child.wait() == 1
-        assert "the server ends, because it can serve no more requests:" in child.output
-        assert "was closed by something else in this process" in child.output
-        assert "ServerFailedError" in child.output
+            return child.wait(), child.output
+
+
+@pytest.fixture(scope="module")
+def ends() -> Iterator[dict[tuple[str, ...], Future[tuple[int, str]]]]:
+    """Run all cases, some at a time."""
+    with ThreadPoolExecutor(AT_ONCE) as executor:
+        yield {case: executor.submit(end_of, case) for case in CASES}
+        executor.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("case", CASES, ids="-".join)
+def test_the_server_ends_when_its_own_descriptors_are_gone(
+    ends: dict[tuple[str, ...], Future[tuple[int, str]]], case: tuple[str, ...]
+) -> None:
+    """Poller, wake-up, listening socket or all at once, their numbers free or taken by something else."""
+    status, output = ends[case].result(PATIENCE * 6)
+    assert status == 1
+    assert "the server ends, because it can serve no more requests:" in output
+    assert "was closed by something else in this process" in output
+    assert "ServerFailedError" in output
 
 
 DAEMONISE = """
