@@ -5,11 +5,12 @@ imported when that command is asked for. The configuration loader alone reads th
 variable. The only exits of the program are in this room.
 """
 
+import errno
 import os
 import sys
 
 from wiverno.cli.commands import overview
-from wiverno.standard_streams import prepare_streams
+from wiverno.standard_streams import prepare_streams, say_error
 
 FAILURE = 1
 
@@ -18,7 +19,7 @@ def main(program: str = "wiverno") -> None:
     """Run the program with the words of its command line."""
     prepare_streams()
     if sys.argv[1:] == ["--help"]:
-        sys.stdout.write(overview(program))
+        _print_overview(program)
         return
     if os.getpid() == 1 and sys.argv[1:2] in (["run"], ["serve"]):
         from wiverno.cli.process_one import fork_server
@@ -33,6 +34,22 @@ def main(program: str = "wiverno") -> None:
     except SystemExit as error:
         status = error.code or 0
         raise
+    except OSError as error:
+        from wiverno.cli.exit import end_if_unprinted
+
+        end_if_unprinted(error)
+        raise
     finally:
         # What the application has started while it was imported would keep a command alive that only looked, or failed.
         watch_unserved(status if isinstance(status, int) else FAILURE)
+
+
+def _print_overview(program: str) -> None:
+    try:
+        sys.stdout.write(overview(program))
+        sys.stdout.flush()
+    except OSError as error:
+        sys.stdout = None  # Python would flush it again, and print a traceback
+        if error.errno != errno.EPIPE:
+            say_error(f"standard output: {error.strerror}")
+        sys.exit(FAILURE)

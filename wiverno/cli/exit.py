@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn, ParamSpec, TypeVar
 
+import click
+
 from wiverno.config.environment import directory_name
 from wiverno.config.errors import ConfigError, say_report
 from wiverno.config.loader import LoadedConfig
@@ -52,6 +54,15 @@ def end(message: str, status: int) -> NoReturn:
     """Print one line and end the program."""
     say_error(message)
     sys.exit(status)
+
+
+def end_if_unprinted(error: OSError) -> None:
+    """End the program with one line if it is standard output that could not be written; a closed pipe is click's."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is not None and trace.tb_frame.f_code is click.echo.__code__:
+        end(f"standard output: {error.strerror}", FAILURE)
 
 
 def require_file(is_read: bool, *, section: str | None = None, variables: Mapping[str, str] | None = None) -> None:

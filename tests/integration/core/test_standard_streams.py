@@ -240,3 +240,23 @@ def test_commands_that_fail(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     for redirection in ("<&- >&- 2>&-", ">/dev/full 2>/dev/full"):
         unheard = run(["bash", "-c", f'exec "$0" "$@" {redirection}', *command], cwd=tmp_path)
         assert unheard.returncode == heard.returncode
+
+
+@pytest.mark.parametrize("arguments", [
+    ("--help",), ("run", "--help"), ("config", "show"), ("run", "shop:app", "--check"),
+], ids=" ".join)  # fmt: skip
+def test_commands_that_print(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """A reader that has ended is no error to tell of, a full disk is one line; both are status 1."""
+    (tmp_path / "shop.py").write_text("def app(environ, start_response): ...\n")
+    command = [script("wiverno"), *arguments]
+    heard = run(command, cwd=tmp_path)
+    assert (heard.returncode, bool(heard.stdout)) == (0, True)
+    full = run(["bash", "-c", 'exec "$0" "$@" >/dev/full', *command], cwd=tmp_path)
+    assert (full.returncode, full.stderr) == (1, "error: standard output: No space left on device\n")
+    with pipes() as (reader, writer):
+        os.close(reader)
+        closed = subprocess.run(
+            command, cwd=tmp_path, env=environment(), stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.PIPE,
+            timeout=PATIENCE, check=False,
+        )  # fmt: skip
+    assert (closed.returncode, closed.stderr) == (1, b"")
