@@ -69,6 +69,19 @@ class Http1Gateway(Gateway):
         self.sent = length
         return KEEP
 
+    def _send_piece(self, piece: bytes) -> bool:
+        """Send a piece of the body; after the head, one of usual size leaves as one chunk."""
+        size = len(piece)
+        if not self._chunked or not self.has_sent_head or self._is_broken or not 0 < size <= MAX_JOINED:
+            return _send_piece(self, piece)
+        try:
+            has_room = self.sink.write(b"%x\r\n%b\r\n" % (size, piece))
+        except BaseException:
+            self._is_broken = True
+            raise
+        self.sent += size
+        return has_room
+
     def _frame(self, piece: bytes, pieces: list[bytes]) -> None:
         if self._chunked:
             pieces += (chunk_prefix(len(piece)), piece, b"\r\n")
@@ -133,6 +146,7 @@ class RecordingHttp1Gateway(Recording, Http1Gateway):
 
 
 _send_whole: Final = Gateway._send_whole
+_send_piece: Final = Gateway._send_piece
 
 
 def new_gateway(connection: Any, context: ServerContext, *, trusted: bool) -> Http1Gateway:
