@@ -18,6 +18,7 @@ from tests.support.sockets import RawClient
 from tests.support.turns import Turns
 from tests.support.waiting import wait_until
 from wiverno.config import loader
+from wiverno.core.http1 import states
 
 PROCESSES = 4
 """Side by side when the whole suite runs, on two processors and more."""
@@ -38,6 +39,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have hypothesis look for new examples only in runs of minutes; processes that share a run take turns."""
+    states.is_checked = True
     # Begun in a shell's background, or with nohup: children would inherit what is ignored.
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:

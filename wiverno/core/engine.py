@@ -100,10 +100,10 @@ class Engine:
         self._context = new_context(application, adjustments, is_threaded=bool(threads), recorder=recorder)
         self._context = replace(self._context, tls=tls)
         if recorder is not None:
-            self.loop.on_pause = recorder.flush
+            self.loop.before_wait = recorder.flush
         self._accept_backoff = AcceptBackoff(self.loop, self.leaders, self._limit.acceptors)
         self.loop.on_connection_closed = self._limit.check
-        self.loop.on_wait = None
+        self.loop.after_wait = None
         self._is_asked_to_stop = self._is_forced = False
         self._is_draining = False
         self._drain_at: float | None = None
@@ -130,7 +130,7 @@ class Engine:
             self._recorder = RequestRecorder(None)
         self._recorder.count_into(counters)
         self._context = replace(self._context, recorder=self._recorder)
-        self.loop.on_pause = self._pause
+        self.loop.before_wait = self._pause
 
     # ---------------------------------------------------------------- running
 
@@ -203,7 +203,7 @@ class Engine:
             self._limit.acceptors.append(acceptor)
             loop.handlers[acceptor.fd] = acceptor
             loop.poller.register(acceptor.fd, READ)
-        loop.on_wait = self._look_after_stop
+        loop.after_wait = self._look_after_stop
         if self._context.tls is not None:
             from wiverno.core.net.certificates import watch_certificates
 
@@ -262,7 +262,7 @@ class Engine:
         if number in REFRESH_SIGNALS:
             self.refresh()
             if number.name == "SIGHUP":
-                self.loop.ask(self._say_what_stays)
+                self.loop.call_soon_threadsafe(self._say_what_stays)
         else:
             self.stop(force=self.is_stopping)
 
@@ -272,7 +272,7 @@ class Engine:
 
     def refresh(self) -> None:
         """Have the leader open log files and certificates anew; from any thread and from signal handlers."""
-        self.loop.ask(self._refresh)
+        self.loop.call_soon_threadsafe(self._refresh)
 
     def _refresh(self) -> None:
         if self._context.tls is not None:

@@ -144,7 +144,7 @@ class Supervisor:
             requests = self._signal_requests()
 
             def handle(number: int, frame: FrameType | None) -> None:
-                self._engine.loop.ask(lambda: self._act(requests[number]))
+                self._engine.loop.call_soon_threadsafe(lambda: self._act(requests[number]))
 
             stack.enter_context(handle_signals(requests, handle))
             announce()
@@ -212,7 +212,7 @@ class Supervisor:
             "fewer": (lambda: self.scale(-1), f"{max(wanted - 1, 1)} workers wanted"),
         }[action]
         # Not now: the response to this request is sent first.
-        self._engine.loop.ask(lambda: self._act(request))
+        self._engine.loop.call_soon_threadsafe(lambda: self._act(request))
         return words
 
     def reload(self) -> None:
@@ -281,7 +281,7 @@ class Supervisor:
         )
 
     def _on_report(self, worker: WorkerProcess, words: Mapping[str, Any]) -> None:
-        self._engine.loop.ask(self._reconcile)
+        self._engine.loop.call_soon_threadsafe(self._reconcile)
 
     def _reconcile(self) -> None:
         """Reconcile the running workers with the wanted state."""

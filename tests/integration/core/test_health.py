@@ -22,7 +22,7 @@ def app(environ, start_response):
         frame = sys._getframe()
         while not hasattr(frame.f_locals.get("self"), "_loop"):
             frame = frame.f_back
-        frame.f_locals["self"]._loop.ask(hold)
+        frame.f_locals["self"]._loop.call_soon_threadsafe(hold)
     start_response("200 OK", [("Content-Length", "2")])
     return [b"ok"]
 """

@@ -13,6 +13,7 @@ from typing import Any, Final
 from wiverno.core.accept.idle_eviction import LOG_INTERVAL, RETRY, IdleEvictor
 from wiverno.core.accept.protocols import ALPN_HTTP2, PrefaceReader, may_begin_with_preface, new_connection
 from wiverno.core.context import ServerContext
+from wiverno.core.loop.connection_log import is_followed, log_event
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.handlers import Client
 from wiverno.core.loop.poller import NOTHING, READ, is_readable
@@ -64,6 +65,7 @@ class Acceptor:
         self._next_log = 0.0
         self.burst = BURST
         self.should_defer: Callable[[], bool] | None = None
+        self._is_followed = is_followed()
 
     def ready(self, events: int) -> None:
         """Accept what waits, up to a burst."""
@@ -109,6 +111,8 @@ class Acceptor:
             host, port = peer[0], str(peer[1])
         variables["REMOTE_ADDR"] = variables["REMOTE_HOST"] = host
         variables["REMOTE_PORT"] = port
+        if self._is_followed:
+            log_event(sock.fileno(), "accepted from %s:%s on %s", host, port, self._listener)
         is_secure = self.context.tls is not None and not self._listener.is_unix
         begin = self._secure if is_secure else self._begin
         if not self.context.proxy_protocol:
@@ -138,6 +142,8 @@ class Acceptor:
 
         def on_secured(secure: Any, facts: Environ) -> None:
             variables.update(facts)
+            if self._is_followed:
+                log_event(secure.fileno(), "TLS handshake done: %s %s", facts["SSL_PROTOCOL"], facts["SSL_CIPHER"])
             self._begin(secure, variables, host, b"", protocol=secure.alpn)
 
         def answer_plain(beginning: bytes) -> bytes:
@@ -155,8 +161,9 @@ class Acceptor:
 
         def begin(is_http2: bool, received: bytes) -> None:
             connection = new_connection(
-                sock, variables, self.context, self._loop, trusted=trusted, is_http2=is_http2, received=received
-            )
+                sock, variables, self.context, self._loop, trusted=trusted, is_http2=is_http2, received=received,
+                is_followed=self._is_followed,
+            )  # fmt: skip
             # The request has often arrived with the connection: look before asking the poller.
             self._enter(connection, 0 if received else READ)
 

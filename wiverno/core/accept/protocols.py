@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from wiverno.core.context import ServerContext
 from wiverno.core.http1.connection import Connection
+from wiverno.core.http1.followed import FollowedConnection
+from wiverno.core.loop.connection_log import log_event
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.handlers import HEAD_AGE, UNFINISHED_RANK, Client, Eviction
 from wiverno.core.loop.poller import READ, is_readable
@@ -33,13 +35,20 @@ def new_connection(
     trusted: bool,
     is_http2: bool = False,
     received: bytes = b"",
+    is_followed: bool = False,
 ) -> Client:
-    """Return a connection of the protocol that the client speaks; arguments as for `Connection`."""
+    """Return a connection of the protocol that the client speaks; arguments as for `Connection`.
+
+    If the connection `is_followed`, the debug log tells what happens to it.
+    """
     if is_http2:
+        if is_followed:
+            log_event(sock.fileno(), "speaks HTTP/2")
         from wiverno.core.http2.connection import Http2Connection  # HPACK is loaded where HTTP/2 is spoken
 
         return Http2Connection(sock, variables, context, loop, trusted=trusted, received=received)
-    return Connection(sock, variables, context, loop, trusted=trusted, received=received)
+    connection = FollowedConnection if is_followed else Connection
+    return connection(sock, variables, context, loop, trusted=trusted, received=received)
 
 
 def may_begin_with_preface(context: ServerContext, *, trusted: bool, is_unix: bool) -> bool:
@@ -107,7 +116,7 @@ class PrefaceReader:
             self._is_registered = False
 
     def deadline(self) -> float:
-        """Return when the first bytes must have come."""
+        """Return when the first bytes must have arrived."""
         return self._deadline
 
     def expire(self) -> None:
@@ -115,15 +124,15 @@ class PrefaceReader:
         self.close()
 
     def eviction(self) -> Eviction:
-        """Return when it may be closed for another client."""
+        """Return when it may be evicted."""
         return Eviction(UNFINISHED_RANK, self.since, self.since + HEAD_AGE)
 
     def has_input(self) -> bool:
-        """Tell whether the client has sent something that has not been looked at yet."""
+        """Tell whether the client has sent something that has not been read yet."""
         return is_readable(self.fd)
 
     def evict(self) -> None:
-        """Close for another client's sake."""
+        """Close to admit another client."""
         self.close()
 
     def begin_drain(self) -> None:

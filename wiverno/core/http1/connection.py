@@ -1,4 +1,4 @@
-"""One client: socket ↔ request head, body and output; keep-alive and deadlines.
+"""One HTTP/1.1 connection: request heads and bodies in, responses out, keep-alive, deadlines.
 
 A connection belongs to one thread at a time: to the leader, or, from `hand_off` until `finish_response`, to the
 thread that runs its request. Two things are shared meanwhile: `pending`, output that did not leave at once and that
@@ -9,12 +9,12 @@ the leader sends while the thread produces more, and what the poller is armed fo
       ├── body announced ──→ BODY ────┤ whole body
       ↓                               ↓
     (request runs; RUNNING once another thread leads)
-      ├── all sent ──→ IDLE, or HEAD if more was received, or closed
+      ├── all sent ──→ IDLE, or HEAD if more was received, or CLOSED
       ├── output waits ──→ SENDING ──→ the same
-      ├── no thread to wait in ──→ WAITING ──→ the request goes on
-      └── refused ──→ closed; a `Lingering` takes its place until the client has seen the answer
+      ├── no thread to wait in ──→ WAITING ──→ the request continues
+      └── error response ──→ CLOSED, with a lingering close
 
-What a request may cost is bounded in every phase by a limit in bytes and a deadline.
+The legal moves are in states.py. In every state the cost of a client is bounded by a limit in bytes and a deadline.
 """
 
 import socket
@@ -22,13 +22,15 @@ import time
 
 from wiverno.core.context import ServerContext
 from wiverno.core.http1.gateway import new_gateway
-from wiverno.core.http1.output import BODY, CLOSED, HEAD, IDLE, PHASES, RUNNING, SENDING, WAITING, WOULD_BLOCK, Output
+from wiverno.core.http1.output import Output
 from wiverno.core.http1.request_body import RequestBody
+from wiverno.core.http1.states import BODY, CLOSED, HEAD, IDLE, PARTS, RUNNING, SENDING, WAITING
 from wiverno.core.http1.timeouts import deadline_for, eviction_of
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.handlers import Eviction
 from wiverno.core.loop.poller import READ
 from wiverno.core.net.buffers import Pending
+from wiverno.core.net.transport import UNREGISTERED, WOULD_BLOCK
 from wiverno.core.threads.exchange import NO_ENVIRON
 from wiverno.http.buffer import HeadBuffer
 from wiverno.http.errors import ProtocolError
@@ -62,7 +64,7 @@ class Connection(Output):
 
         Args:
             sock: closed by `close`.
-            variables: the listener's and the peer's variables; becomes this connection's own.
+            variables: the listener's and the peer's variables; belongs to this connection from here on.
             context: application and limits.
             loop: the loop that it registers with when it first has to wait.
             trusted: whether the peer is a trusted proxy.
@@ -71,7 +73,7 @@ class Connection(Output):
         super().__init__(sock, context, loop)
         self.tick = 0
         self._recv = sock.recv
-        self._partial: HeadBuffer | None = None  # received, but not part of a request yet
+        self._partial: HeadBuffer | None = None  # received, but not yet part of a request
         self._body: RequestBody | None = None
         self.environ = NO_ENVIRON  # of the request that is being received or is complete
         self._started = loop.now
@@ -92,12 +94,12 @@ class Connection(Output):
         try:
             data = self._recv(self._context.recv_bytes)
         except WOULD_BLOCK:
-            if self._armed < 0:
+            if self.transport.armed == UNREGISTERED:
                 self.rearm()
             return None
         except OSError as error:
             self._report(error)
-            self.close()
+            self.close("socket error")
             return None
         # The first bytes of a head are nearly always all of it.
         end = data.find(b"\r\n\r\n")
@@ -146,7 +148,7 @@ class Connection(Output):
     def _received_part(self, data: bytes) -> "Connection | None":
         """Take bytes that are not a whole head, or the end of the stream."""
         if not data:
-            self.close()
+            self.close("by the client")
             return None
         if self._partial is None:
             self._partial = HeadBuffer(data)
@@ -157,11 +159,11 @@ class Connection(Output):
         return self._parse_partial()
 
     def _begin_head(self) -> None:
-        self.state = HEAD
+        self._move(HEAD)
         self.since = self._started = self._loop.now
 
     def _parse_partial(self) -> "Connection | None":
-        """Go on with what has been received, if it is a whole head."""
+        """Parse what has been received if it is a whole head."""
         partial = self._partial
         assert partial is not None
         try:
@@ -171,19 +173,19 @@ class Connection(Output):
             return None
         if block is None:
             self._loop.watch(self, self.deadline())
-            if self._armed != READ:  # new, or it was silent or sending during the request before
+            if self.transport.armed != READ:  # new, or it was silent or sending during the request before
                 self.rearm()
             return None
         if partial:
             self.needs_finish = True
         else:
             self._partial = None
-        self.state = IDLE
+        self._move(IDLE)
         self.since = self._loop.now
         return self._parse(block)
 
     def _ready_otherwise(self, events: int) -> "Connection | None":
-        """Take an event in any phase but IDLE."""
+        """Take an event in any state but IDLE."""
         state = self.state
         if state == HEAD:
             return self._parse_partial()
@@ -204,22 +206,22 @@ class Connection(Output):
         context = self._context
         body = self._body = RequestBody(length, limit=context.max_body, overflow=context.inbuf_overflow)
         self.needs_finish = True
-        self.state = BODY
+        self._move(BODY)
         self.since = self._started = self._loop.now
         partial, self._partial = self._partial, None
         if waits:
-            # RFC 9110 §10.1.1 would let it be left out if a part of the body is here; waitress's clients wait for it.
+            # RFC 9110 §10.1.1 allows to omit it if a part of the body is here; waitress's clients wait for it.
             try:
                 self.write(CONTINUE, True)
             except ClientDisconnected:
-                self.close()
+                self.close("the client is gone")
                 return None
         if partial:
             body.take(partial.take_all())
             if body.is_complete:
                 return self._end_body()
         self._loop.watch(self, self.deadline())
-        if self._armed != READ:
+        if self.transport.armed != READ:
             self.rearm()
         return None
 
@@ -228,18 +230,18 @@ class Connection(Output):
         assert body is not None
         try:
             if not body.receive_burst(self.sock, self._loop.scratch):
-                self.close()  # RFC 9112 §8: an incomplete request is not acted on
+                self.close("by the client")  # RFC 9112 §8: an incomplete request is not acted on
             elif body.is_complete:
                 return self._end_body()
             else:
                 self.since = self._loop.now
-                if self._decrypted is not None:
+                if self.transport.decrypted is not None:
                     self.rearm()
         except ProtocolError as error:
             self.answer(error.status, error.message)
         except OSError as error:
             self._report(error)
-            self.close()
+            self.close("socket error")
         return None
 
     def _end_body(self) -> "Connection | None":
@@ -248,14 +250,14 @@ class Connection(Output):
         if body.rest:
             self._partial = HeadBuffer(body.rest)
         describe_body(self.environ, body.received, body.finish())
-        self.state = IDLE
+        self._move(IDLE)
         self.since = self._loop.now
         return self
 
     # ---------------------------------------------------------------- sending what waits (leader)
 
     def _flushed(self, pending: Pending) -> None:
-        """Go on after the client has taken what waited, or has gone."""
+        """Continue after the client has taken what waited, or has gone."""
         is_broken = pending.is_broken
         self.since = self._loop.now
         with self._loop.arming:
@@ -266,7 +268,7 @@ class Connection(Output):
                 self._rearm(quiet=is_broken)
                 return
         if is_broken:
-            self.close()
+            self.close("the client is gone")
         elif state == SENDING:
             self._proceed(keep=self._outcome == KEEP)
         elif state == WAITING:
@@ -275,7 +277,7 @@ class Connection(Output):
     # ---------------------------------------------------------------- after a request (owner)
 
     def finish_response(self, outcome: int) -> None:
-        """Go on after a response: `outcome` is the gateway's."""
+        """Continue after a response; `outcome` is the gateway's."""
         body, self._body = self._body, None
         if outcome != SUSPENDED and body is not None:
             body.close()
@@ -289,34 +291,33 @@ class Connection(Output):
                 outcome = BROKEN
             self._outcome = outcome
             if outcome == SUSPENDED or (pending is not None and not pending.is_broken):
-                self.state = WAITING if outcome == SUSPENDED else SENDING
+                self._move(WAITING if outcome == SUSPENDED else SENDING)
                 self._rearm()
                 return
             was_running = self.state == RUNNING
-        self._proceed(keep=outcome == KEEP, posted=was_running)
+        self._proceed(keep=outcome == KEEP, is_leading=not was_running)
 
-    def _proceed(self, *, keep: bool, posted: bool = False) -> None:
-        """Close, or wait for the next request; `posted`: the calling thread does not lead."""
+    def _proceed(self, *, keep: bool, is_leading: bool = True) -> None:
+        """Close, or wait for the next request; `is_leading`: whether the calling thread leads."""
         if not keep:
-            # A reset because of what has not been read would take the response along.
+            # A reset because of unread input would destroy the response on its way.
             self._must_linger = self._must_linger or bool(self._partial)
-            self.close()
+            self.close("after the response")
             return
-        self.since = time.monotonic()  # the loop's own clock stands still while the leader waits or runs a request
-        if self._partial:
-            self._started = self.since
-            self.needs_finish = True
-            self.state = HEAD  # from here on it is the leader's
-            if posted:
-                self._loop.post(self.fd)
-            else:
-                self._loop.ready.append((self.fd, 0))
-            return
-        self.needs_finish = False
+        # The loop's own clock stands still while the leader waits or runs a request.
+        self.since = self._started = time.monotonic()
+        self.needs_finish = has_more = bool(self._partial)
         with self._loop.arming:
-            if self.state != CLOSED:
-                self.state = IDLE
+            if self.state == CLOSED:
+                return
+            self._move(HEAD if has_more else IDLE)  # from here on it is the leader's
+            if not has_more:
                 self._rearm()
+                return
+        if is_leading:
+            self._loop.ready.append((self.fd, 0))
+        else:
+            self._loop.resume(self.fd)
 
     # ---------------------------------------------------------------- ends
 
@@ -328,7 +329,7 @@ class Connection(Output):
         try:
             self.write(response, True)
         except ClientDisconnected:
-            self.close()
+            self.close("the client is gone")
             return
         self._must_linger = True  # the client may still be sending
         self.finish_response(CLOSE)
@@ -340,10 +341,11 @@ class Connection(Output):
         if body is not None:
             body.close()
 
-    def close(self) -> None:
-        """Close the socket and give back what the connection holds; harmless when done before (owner)."""
+    def close(self, reason: str = "by the server") -> None:
+        """Close the socket and release everything; harmless when done before (owner). `reason` is for the debug log."""
         with self._loop.arming:
-            state, self.state = self.state, CLOSED
+            state = self.state
+            self._move(CLOSED)
         if state == CLOSED:
             return
         if state == WAITING:
@@ -352,19 +354,19 @@ class Connection(Output):
         self._loop.forget(self)
         self.drop_output()
         is_cut = self.gateway.is_open_ended and (self._outcome != CLOSE or self.pending is not None)
-        self._close_socket(is_cut=is_cut)
-        self.base.clear()  # an application may have kept callables, which keep this object
+        self.transport.close(is_cut=is_cut, lingers=self._must_linger)
+        self.base.clear()  # the application may have kept callables, which refer to this object
 
     def drain(self, before: float = float("inf")) -> None:
-        """Close if nothing has been under way since `before`, in monotonic seconds; what runs or is sent goes on."""
+        """Close if no request has been in progress since `before`, in monotonic seconds."""
         if self.state in (IDLE, HEAD) and self.since <= before and not self.has_input():
-            self.close()
+            self.close("the server drains")
 
     def begin_drain(self) -> None:
         """Make the response in progress the last one; its head says so if it has not been sent."""
         self.gateway.keep_alive = False
 
-    # ---------------------------------------------------------------- deadlines, room for others (leader)
+    # ---------------------------------------------------------------- deadlines, eviction (leader)
 
     def _received(self) -> int:
         body = self._body
@@ -372,29 +374,27 @@ class Connection(Output):
 
     def deadline(self) -> float:
         """Return when this connection expires, in monotonic seconds."""
-        received = self._received()
-        return deadline_for(
-            self._context, self.state, self._loop.now, self.since, self._started, received, self.pending
-        )
+        context, now, received = self._context, self._loop.now, self._received()
+        return deadline_for(context, self.state, now, self.since, self._started, received, self.pending)
 
     def eviction(self) -> Eviction | None:
-        """Return when it may be closed for another client; None while it holds its place."""
+        """Return when it may be evicted; None if it may not."""
         return eviction_of(self._context, self.state, self.since, self._started, self._received())
 
     def evict(self) -> None:
-        """Close for another client's sake; one in the middle of a request is told so if it can be told at once."""
+        """Close to admit another client; a client that has begun a request gets a 408 if it can be sent at once."""
         if self.state in (HEAD, BODY) and self.pending is None:
-            text = f"other clients wait, and the request's {PHASES[self.state]} did not come in time"
+            text = f"timed out waiting for the request {PARTS[self.state]}: other clients are waiting"
             known = self.environ or describe_buffered(self.base, self._partial)
-            self._send_at_once(self._context.error_response(408, text, known, self.gateway.minor))
-        self.close()
+            self.transport.send_at_once(self._context.error_response(408, text, known, self.gateway.minor))
+        self.close("evicted")
 
     def expire(self) -> None:
         """Act on the deadline."""
         state = self.state
         if state in (HEAD, BODY):
-            self.answer(408, f"the request's {PHASES[state]} did not come in time")
+            self.answer(408, f"timed out waiting for the request {PARTS[state]}")
         elif state == RUNNING:
             self.drop_output()
         else:
-            self.close()
+            self.close("timed out")

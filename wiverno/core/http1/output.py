@@ -1,45 +1,28 @@
-"""A client's socket on its way out: the sink that a gateway writes to, and what the poller is armed for.
+"""The output of an HTTP/1.1 connection: the sink that a gateway writes to, and what the connection waits for.
 
 Bytes leave with the call that brings them as long as the client takes them. What does not leave waits in `pending`,
-which the leader sends while the producing thread goes on; above the high-water mark the producer waits, in a server
-with one thread it is asked to suspend. Who may do what when is told in connection.py, which completes this class.
+which the leader sends while the producing thread continues. Above the high-water mark the producer waits; in a server
+with one thread it is asked to suspend. connection.py adds the input to this class, and says which thread may do what.
 """
 
-import contextlib
-import select
 import socket
 import threading
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Final
+from typing import Any
 
 from wiverno.core.context import ServerContext
+from wiverno.core.http1 import states
+from wiverno.core.http1.states import CLOSED, IDLE, NAMES, RUNNING, WAITING
 from wiverno.core.loop.event_loop import Loop
-from wiverno.core.loop.poller import NOTHING, READ, WRITE, is_readable
+from wiverno.core.loop.poller import NOTHING, READ, WRITE
 from wiverno.core.net.buffers import FileSegment, Pending
-from wiverno.core.net.closing import close_client, close_copy, reset_client
-from wiverno.core.net.lingering_close import Lingering
+from wiverno.core.net.transport import WOULD_BLOCK, Transport
 from wiverno.foreign_code import guarded_logger
 from wiverno.wsgi.file_wrapper import FileWrapper
 from wiverno.wsgi.sink import ClientDisconnected
 
 logger = guarded_logger("wiverno")
-
-# Phases of a connection. IDLE is 0, so that the hot path asks one question.
-IDLE: Final = 0
-HEAD: Final = 1
-BODY: Final = 2
-RUNNING: Final = 3
-SENDING: Final = 4
-WAITING: Final = 5
-CLOSED: Final = 6
-PHASES: Final = ("idle", "head", "body", "running", "sending", "waiting", "closed")
-
-UNREGISTERED: Final = -1
-
-# What a socket that is not blocking says when it would have to.
-WOULD_BLOCK: Final = (BlockingIOError, InterruptedError)
 
 
 class Output:
@@ -48,42 +31,38 @@ class Output:
     Attributes:
         sock: the client's socket, not blocking.
         fd: its descriptor.
-        state: what the connection is doing.
+        transport: the same socket in the loop.
+        state: what the connection is doing; changed by `_move`.
         lock: one thread at a time is in the application's write().
         pending: output that waits; None as long as everything leaves at once.
         since: when something was received or sent last, monotonic seconds.
-        unsettled: `finish_response` has something to do after the response even if the connection is kept.
+        needs_finish: `finish_response` has something to do after the response even if the connection is kept.
     """
 
     __slots__ = (
-        "_armed",
-        "_context",
-        "_decrypted",
-        "_loop",
-        "_must_linger",
-        "fd",
-        "lock",
-        "needs_finish",
-        "pending",
-        "since",
-        "sock",
-        "state",
+        "_context", "_loop", "_must_linger", "fd", "lock", "needs_finish", "pending", "since", "sock", "state",
+        "transport",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, context: ServerContext, loop: Loop) -> None:
         """Take over a connected socket that the poller does not know yet."""
         self.sock = sock
-        self.fd = sock.fileno()
+        self.transport = Transport(sock, loop)
+        self.fd = self.transport.fd
         self.state = IDLE
         self.pending: Pending | None = None
         self.lock: AbstractContextManager[object, Any] = threading.RLock()
-        self.needs_finish = True  # to be registered
-        self._armed = UNREGISTERED
+        self.needs_finish = True  # the poller does not know the socket yet
         self._context = context
         self._loop = loop
-        self._decrypted: Callable[[], int] | None = getattr(sock, "pending", None)
         self._must_linger = False
         self.since = loop.now
+
+    def _move(self, state: int) -> None:
+        """Change the state: the only place that does."""
+        if states.is_checked:
+            states.check_move(self.state, state)
+        self.state = state
 
     def write(self, data: bytes, last: bool = False) -> bool:
         """Send or keep `data`; False asks the gateway to suspend the iteration (one-threaded servers only)."""
@@ -138,7 +117,7 @@ class Output:
             raise
 
     def _keep(self, pieces: "list[bytes | memoryview]", *, last: bool) -> bool:
-        """Keep bytes for later, and hold the producer up if too many wait; not after the last ones: nothing follows."""
+        """Keep bytes for later, and let the producer wait if there are too many; not after the last ones."""
         self._keep_segments(pieces)
         pending = self.pending
         context = self._context
@@ -151,7 +130,7 @@ class Output:
         return True
 
     def _wait_for_reader(self, full: Pending) -> None:
-        """Hold the producing thread up until the client has taken half of what waits; another one stands in for it."""
+        """Block the producing thread until the client has taken half of what waits; another thread compensates."""
         mark = self._context.high_water // 2
         thread_pool = self._loop.thread_pool
         assert thread_pool is not None  # a server of one thread never waits
@@ -159,7 +138,7 @@ class Output:
         try:
             pending: Pending | None = full
             while pending is not None and pending.size > mark:
-                # The lead has been given away by then, or is about to be: somebody else sends meanwhile.
+                # By then another thread leads, or is about to: that one sends.
                 pending.wait_below(mark)
                 if pending.is_broken:
                     raise ClientDisconnected
@@ -196,6 +175,7 @@ class Output:
             self._rearm()
 
     def _rearm(self, *, quiet: bool = False) -> None:
+        """Do the same with the loop's `arming` lock held; `quiet`: output that waits can't be sent any more."""
         if self.state == CLOSED:
             return
         if self.pending is not None and not quiet:
@@ -204,20 +184,10 @@ class Output:
             interest = NOTHING
         else:
             interest = READ
-        if interest == READ and self._decrypted is not None and self._decrypted():
-            self._loop.post(self.fd)  # TLS holds bytes that no poller tells of
-        if interest == self._armed:
-            return
-        if self._armed == UNREGISTERED:
-            self._loop.poller.register(self.fd, interest or READ)
-            if not interest:
-                self._loop.poller.arm(self.fd, NOTHING)
-        else:
-            self._loop.poller.arm(self.fd, interest)
-        self._armed = interest
+        self.transport.arm(interest)
 
     def drop_output(self) -> None:
-        """Give up on a client that takes nothing while its request still runs."""
+        """Abort the output to a client that takes nothing while its request still runs."""
         pending = self.pending
         if pending is not None:
             with pending.lock:
@@ -245,71 +215,39 @@ class Output:
             return self.state == WAITING and pending.size <= self._context.outbuf_overflow // 2
 
     def hand_off(self) -> None:
-        """The request goes on in a thread that does not lead: its socket is no business of the leader's now."""
+        """Give the request to another thread: the leader must not touch the socket until `finish_response`."""
         with self._loop.arming:
             self.hand_off_locked()
 
     def hand_off_locked(self) -> None:
         """Do the same with the loop's `arming` lock held by the caller."""
-        self.state = RUNNING
+        self._move(RUNNING)
         self._rearm()
 
     def is_handed_off(self) -> bool:
         """Tell whether the request runs in a thread that does not lead."""
         return self.state == RUNNING
 
-    def _close_socket(self, *, is_cut: bool) -> None:
-        """Close; `is_cut`: a client that only sees the end would take what it has for the whole response."""
-        if self._must_linger and not is_cut:
-            try:
-                Lingering(self.sock, self._loop, is_registered=self._armed != UNREGISTERED)
-            except OSError:
-                pass
-            else:
-                return
-        if self._armed != UNREGISTERED:
-            self._loop.poller.unregister(self.fd)
-        if is_cut:
-            reset_client(self.sock)
-        else:
-            close_client(self.sock)
-
     def _report(self, error: OSError) -> None:
-        """Log a broken connection, unless that is what clients do every day."""
+        """Log a broken connection, unless the client has merely closed or reset it."""
         if self._context.log_socket_errors and not isinstance(error, ConnectionError):
             logger.warning("Socket error: %s", error)
 
-    def _send_at_once(self, response: bytes) -> None:
-        """Send a response if the client takes it at once."""
-        with contextlib.suppress(OSError):
-            self.sock.send(response)
-
     def has_input(self) -> bool:
-        """Tell whether something was sent that has not been read yet."""
-        return is_readable(self.fd) or bool(self._decrypted is not None and self._decrypted())
+        """Tell whether the client has sent something that has not been read yet."""
+        return self.transport.has_input()
 
     def abandon(self) -> None:
         """Close this process's copy of the socket after a fork; what the application writes then fails."""
-        self.state = CLOSED
+        self._move(CLOSED)
         self.pending = None
-        close_copy(self.sock)
+        self.transport.abandon()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} fd={self.fd} {PHASES[self.state]} armed={self._armed}>"
+        return f"<{type(self).__name__} fd={self.fd} {NAMES[self.state]} armed={self.transport.armed}>"
 
     def is_disconnected(self) -> bool:
         """Tell the application whether the client is gone: environ["wiverno.client_disconnected"]."""
         if self.state == CLOSED or (self.pending is not None and self.pending.is_broken):
             return True
-        if hasattr(select, "POLLRDHUP"):
-            poll = select.poll()
-            with contextlib.suppress(OSError, ValueError):
-                poll.register(self.fd, select.POLLRDHUP)
-                return bool(poll.poll(0))
-            return True
-        try:
-            return self.sock.recv(1, socket.MSG_PEEK) == b""
-        except WOULD_BLOCK:
-            return False
-        except OSError:
-            return True
+        return self.transport.is_disconnected()

@@ -8,7 +8,7 @@ bounded by nothing here: only the application knows how long it takes.
 from typing import Final
 
 from wiverno.core.context import ServerContext
-from wiverno.core.http1.output import BODY, HEAD, IDLE, RUNNING
+from wiverno.core.http1.states import BODY, HEAD, IDLE, RUNNING
 from wiverno.core.loop.handlers import BODY_AGE, HEAD_AGE, IDLE_AGE, IDLE_RANK, UNFINISHED_RANK, Eviction
 from wiverno.core.net.buffers import Pending
 

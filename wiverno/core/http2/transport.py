@@ -103,11 +103,11 @@ class Http2Transport:
 
     def flush_soon(self) -> None:
         """Have the leader flush; called with or without any lock."""
-        self._loop.post(self.fd)
+        self._loop.resume(self.fd)
 
     def call_soon(self, call: Callable[[], None]) -> None:
         """Have the leader call something without the lock."""
-        self._loop.ask(call)
+        self._loop.call_soon_threadsafe(call)
 
     def report(self, error: OSError) -> None:
         """Log a broken connection, unless that is what clients do every day."""

@@ -1,7 +1,8 @@
-"""What the leading thread works with: who is ready, who is connected, when whom to ask about deadlines.
+"""The event loop that the leader works with: events, connections, deadlines, callbacks.
 
-One thread leads at a time (crew.py says which); `wait`, `ready`, `deadlines.add` and everything that a handler does in
-its `ready` method are the leader's. Other threads may call `post`, `forget`, the poller's `arm`, and take `arming`.
+One thread leads at a time (threads/leader.py). `wait` and everything that a handler does in its `ready` method belong
+to the leader. Other threads may call `resume`, `call_soon_threadsafe`, `watch`, `forget` and the poller's `arm`, and
+may take `arming`.
 """
 
 import threading
@@ -17,8 +18,8 @@ from wiverno.foreign_code import guarded_logger
 
 logger = guarded_logger("wiverno")
 
-SCRATCH_SIZE = 262144  # bytes of the buffer through which bodies pass on their way to a file
-MAX_ERRANDS = 64  # that wait for a leader which does not come round
+SCRATCH_SIZE = 262144  # bytes of the buffer through which request bodies pass on their way to a file
+MAX_CALLBACKS = 64  # that wait for a leader which makes no progress
 MAX_WAIT = 3600.0  # seconds; epoll's timeout is an int of milliseconds
 
 
@@ -33,26 +34,29 @@ class BlockingThreads(Protocol):
 
 
 class Loop:
-    """The tables and the clock of the engine.
+    """The tables and the clock of one engine.
 
     Attributes:
-        handlers: descriptor → whoever takes its events.
-        connections: the clients, in whatever stage; a part of the handlers.
-        errands: what somebody else has asked the leader to do after the next wait.
-        ready: (descriptor, events) still to be handled, oldest first; events 0 means: go on with what was received.
+        handlers: descriptor → the object that handles its events.
+        connections: the clients in all stages; a part of the handlers.
+        callbacks: what other threads and signal handlers have asked the leader to call.
+        resumed: descriptors of connections that other threads have given back.
+        ready: (descriptor, events) still to be handled, oldest first; events 0: continue with what was received.
         now: monotonic seconds, as of the last wait.
-        persist: whether connections may be kept alive; False while draining.
-        arming: guards what a connection is armed for, where a leader and a producing thread meet.
+        keep_alive: whether connections may be kept alive; False while draining.
+        arming: guards what a connection is armed for, and its state, where a leader and a producing thread meet.
         wake_at: monotonic seconds at which `wait` returns in any case.
-        on_pause: called before each wait; writes what was noted meanwhile.
-        on_wait: called after each wait; looks after stopping.
-        on_room: called after each wait while the limit of connections is reached.
-        roster: the threads that run requests; None if the leader is the only one.
+        before_wait: called before each wait; writes records and gauges.
+        after_wait: called after each wait; begins and ends draining.
+        limit_reached: the limit of connections is reached: `on_connection_closed` is called after each wait.
+        thread_pool: the threads that run requests; None if the leader is the only one.
     """
 
     __slots__ = (
         "_scratch",
+        "after_wait",
         "arming",
+        "before_wait",
         "callbacks",
         "connections",
         "deadlines",
@@ -61,11 +65,9 @@ class Loop:
         "limit_reached",
         "now",
         "on_connection_closed",
-        "on_pause",
-        "on_wait",
         "poller",
-        "posted",
         "ready",
+        "resumed",
         "thread_pool",
         "wake_at",
     )  # fmt: skip
@@ -78,30 +80,30 @@ class Loop:
         self.now = time.monotonic()
         self.keep_alive = True
         self.arming = threading.Lock()
-        self.posted: deque[int] = deque()
+        self.resumed: deque[int] = deque()
         self.callbacks: deque[Callable[[], None]] = deque()
         self.connections: set[Client] = set()
         self.limit_reached = False
         self.wake_at = float("inf")
-        self.on_pause: Callable[[], None] | None = None
-        self.on_wait: Callable[[], None] | None = None
+        self.before_wait: Callable[[], None] | None = None
+        self.after_wait: Callable[[], None] | None = None
         self.on_connection_closed: Callable[[], None] | None = None
         self.thread_pool: BlockingThreads | None = None
         self._scratch: memoryview | None = None
 
     @property
     def scratch(self) -> memoryview:
-        """A buffer for the leader's short use."""
+        """A buffer that the leader uses within one call."""
         if self._scratch is None:
             self._scratch = memoryview(bytearray(SCRATCH_SIZE))
         return self._scratch
 
     def wait(self) -> None:
-        """Wait for events and put them into `ready`; deal with deadlines that have passed."""
-        if self.on_pause is not None:
-            self.on_pause()
+        """Wait for events and put them into `ready`; act on deadlines that have passed."""
+        if self.before_wait is not None:
+            self.before_wait()
         deadlines = self.deadlines
-        if self.posted or self.callbacks:
+        if self.resumed or self.callbacks:
             timeout = 0.0
         else:
             soonest = min(deadlines.soonest, self.wake_at)
@@ -109,23 +111,23 @@ class Loop:
         self.ready.extend(self.poller.wait(timeout))
         before, self.now = self.now, time.monotonic()
         now = self.now
-        while self.posted:
-            self.ready.append((self.posted.popleft(), 0))
+        while self.resumed:
+            self.ready.append((self.resumed.popleft(), 0))
         if deadlines.soonest <= now:
             self._expire(before, now)
         if self.limit_reached and self.on_connection_closed is not None:
             self.on_connection_closed()
-        if self.on_wait is not None:
-            self.on_wait()
+        if self.after_wait is not None:
+            self.after_wait()
         while self.callbacks:
-            errand = self.callbacks.popleft()
+            callback = self.callbacks.popleft()
             try:
-                errand()
+                callback()
             except Exception:
-                logger.exception("Error in the engine, in an errand")
+                logger.exception("internal error in a callback")
 
     def _expire(self, before: float, now: float) -> None:
-        """Deal with deadlines that have passed since the wait `before`, or even earlier."""
+        """Act on deadlines that have passed since the wait `before`, or even earlier."""
         have_events: set[Expiring | None] = {self.handlers.get(fd) for fd, _ in self.ready}
         for item in self.deadlines.due(now):
             try:
@@ -140,9 +142,9 @@ class Loop:
                 logger.exception("internal error at a deadline")  # one connection must not end the leader
 
     def abandon(self) -> None:
-        """Close this process's copies after a fork; whoever uses the tables in the child finds them empty."""
+        """Close this process's copies after a fork, and empty the tables."""
         connections = list(self.connections)
-        for table in (self.connections, self.handlers, self.ready, self.posted, self.callbacks):
+        for table in (self.connections, self.handlers, self.ready, self.resumed, self.callbacks):
             table.clear()
         self.arming = threading.Lock()  # another thread may have held the old one
         for connection in connections:
@@ -154,33 +156,33 @@ class Loop:
         if when < 1e15:
             self.deadlines.add(item, when)
 
-    def post(self, fd: int) -> None:
-        """Have the leader go on with a connection that a thread has finished with; from any thread."""
-        self.posted.append(fd)
+    def resume(self, fd: int) -> None:
+        """Have the leader continue with a connection that another thread gives back; from any thread."""
+        self.resumed.append(fd)
         self.poller.wake()
 
     def has_event(self, fd: int) -> bool:
-        """Tell whether something of a descriptor waits to be handled (leader)."""
-        return fd in self.posted or any(fd == other for other, _ in self.ready)
+        """Tell whether an event of a descriptor waits to be handled (leader)."""
+        return fd in self.resumed or any(fd == other for other, _ in self.ready)
 
-    def ask(self, errand: Callable[[], None]) -> None:
-        """Have the leader call something soon; from any thread and from signal handlers."""
-        self.callbacks.append(errand)
+    def call_soon_threadsafe(self, callback: Callable[[], None]) -> None:
+        """Have the leader call a function after its wait, which this ends; from any thread and from signal handlers."""
+        self.callbacks.append(callback)
         self.poller.wake()
 
     def turns(self, within: float) -> bool:
-        """Tell whether the leader comes round within so many seconds; from any other thread."""
-        if len(self.callbacks) > MAX_ERRANDS:
-            return False  # asked again and again, it has not come round for long
+        """Tell whether the leader makes a turn within so many seconds; from any other thread."""
+        if len(self.callbacks) > MAX_CALLBACKS:
+            return False  # earlier questions are still unanswered
         has_turned = threading.Event()
-        self.ask(has_turned.set)
+        self.call_soon_threadsafe(has_turned.set)
         return has_turned.wait(within)
 
     def forget(self, handler: Handler) -> None:
-        """Take a handler out of all tables before its descriptor is closed; from the thread that owns it."""
+        """Remove a handler from all tables before its descriptor is closed; from the thread that owns it."""
         if self.handlers.get(handler.fd) is handler:
             del self.handlers[handler.fd]
         self.deadlines.discard(handler)
         self.connections.discard(handler)
         if self.limit_reached or not self.keep_alive:
-            self.poller.wake()  # what is looked after after each wait may depend on this one
+            self.poller.wake()  # the limit, or the end of draining, may depend on this one

@@ -15,6 +15,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
+from wiverno.core.loop.connection_log import log_event
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.handlers import HANDSHAKE_GRACE, UNFINISHED_RANK, Eviction
 from wiverno.core.loop.poller import READ, WRITE, is_readable
@@ -22,9 +23,6 @@ from wiverno.core.net.certificates import Certificates
 from wiverno.core.net.closing import close_client, close_copy
 from wiverno.core.net.lingering_close import Lingering
 from wiverno.core.net.peer_name import distinguished_name
-from wiverno.foreign_code import guarded_logger
-
-logger = guarded_logger("wiverno")
 
 RECORD: Final = 16384  # bytes: the largest TLS record (RFC 8446 §5.1)
 HANDSHAKE_RECORD: Final = 22  # first byte of a client that speaks TLS (RFC 8446 §5.1)
@@ -168,7 +166,7 @@ class Handshake:
             self._arm(WRITE)
         except (OSError, ValueError) as error:
             # Scanners do this all day: DEBUG is enough.
-            logger.debug("TLS handshake failed: %s", error)
+            log_event(self.fd, "TLS handshake failed: %s", error)
             self.close()
         else:
             self._leave_loop()

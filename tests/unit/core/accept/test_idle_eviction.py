@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.rig import Rig, rig
 from wiverno.core.accept.idle_eviction import LEAST, LOG_INTERVAL, RETRY, SHARE, IdleEvictor
-from wiverno.core.http1.output import BODY, HEAD, SENDING
+from wiverno.core.http1.states import BODY, HEAD, SENDING
 from wiverno.core.loop.handlers import BODY_AGE, HANDSHAKE_GRACE, HEAD_AGE, IDLE_AGE, LINGER_AGE
 from wiverno.core.net.lingering_close import Lingering
 from wiverno.core.net.proxy_protocol import PreambleReader

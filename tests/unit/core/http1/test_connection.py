@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.rig import POLLERS, Rig, rig
-from wiverno.core.http1.output import BODY, CLOSED, HEAD, IDLE
+from wiverno.core.http1.states import BODY, CLOSED, HEAD, IDLE
 
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"

@@ -12,7 +12,7 @@ import pytest
 from tests.support.rig import POLLERS, PairClient, Rig, rig
 from tests.support.waiting import PATIENCE, wait_until
 from wiverno.core.http1.connection import Connection
-from wiverno.core.http1.output import BODY, CLOSED, IDLE, SENDING, WAITING
+from wiverno.core.http1.states import BODY, CLOSED, IDLE, SENDING, WAITING
 from wiverno.wsgi.file_wrapper import FileWrapper
 
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"

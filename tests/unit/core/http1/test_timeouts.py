@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.rig import service_for
-from wiverno.core.http1.output import BODY, HEAD, IDLE, RUNNING, SENDING, WAITING
+from wiverno.core.http1.states import BODY, HEAD, IDLE, RUNNING, SENDING, WAITING
 from wiverno.core.http1.timeouts import FOREVER, deadline_for
 from wiverno.core.net.buffers import Pending
 

@@ -1,4 +1,4 @@
-"""The loop's tables and clock: waiting, posts, errands, deadlines."""
+"""The loop's tables and clock: waiting, resumed connections, callbacks, deadlines."""
 
 import math
 import socket
@@ -41,9 +41,9 @@ def loop(request: pytest.FixtureRequest) -> Iterator[Loop]:
     made.poller.close()
 
 
-def test_a_post_from_another_thread_ends_a_wait(loop: Loop) -> None:
-    """What is posted comes as an event without bits, at once."""
-    thread = threading.Thread(target=loop.post, args=(7,))
+def test_resume_from_another_thread_ends_a_wait(loop: Loop) -> None:
+    """A resumed connection gets an event without bits, at once."""
+    thread = threading.Thread(target=loop.resume, args=(7,))
     started = time.monotonic()
     thread.start()
     loop.wait()
@@ -55,10 +55,10 @@ def test_a_post_from_another_thread_ends_a_wait(loop: Loop) -> None:
     assert started <= loop.now <= time.monotonic()
 
 
-def test_an_errand_is_done_once(loop: Loop) -> None:
-    """Whoever asks need not be the leader; the leader does it after its wait."""
+def test_a_callback_is_called_once(loop: Loop) -> None:
+    """Any thread may ask; the leader calls it after its wait."""
     done: list[int] = []
-    loop.ask(lambda: done.append(threading.get_ident()))
+    loop.call_soon_threadsafe(lambda: done.append(threading.get_ident()))
     loop.wait()
     loop.wake_at = time.monotonic()
     loop.wait()

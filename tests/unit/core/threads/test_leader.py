@@ -52,7 +52,7 @@ class Working:
     def connect(self) -> PairClient:
         """Connect while the crew runs: the leader is told by a post."""
         connection, client = self.rig.connect()
-        self.rig.loop.post(connection.fd)
+        self.rig.loop.resume(connection.fd)
         return client
 
     def hold(self, count: int) -> list[PairClient]:
