@@ -156,7 +156,7 @@ def main() -> int:
         tell("servers: " + ", ".join(servers))
         return 0
     if (os.cpu_count() or 1) < 2:
-        print("a second CPU is needed: one for the server, one for wrk", file=sys.stderr)
+        print("a second CPU is needed: one for the server, one for the client", file=sys.stderr)
         return 1
     with _only_run():
         return _run(options, found, loads, servers)

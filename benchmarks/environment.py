@@ -22,8 +22,14 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "wiverno-benchmarks.json"
 REQUIREMENTS = HERE / "requirements.txt"
 RUN = HERE / ".run"
+OWN = f"{ROOT}[http2]"
 
 # Debian package → a file that shows it is there.
+CLIENTS = (
+    ("wrk", "wrk", "https://github.com/wg/wrk"),
+    ("h2load", "nghttp2-client", "https://nghttp2.org"),
+    ("curl", "curl", "https://curl.se"),
+)  # command, Debian package, where it is from
 LIBEV_HEADERS = ("/usr/include/ev.h", "/usr/local/include/ev.h", "/opt/homebrew/include/ev.h")
 
 
@@ -58,9 +64,9 @@ def prepare() -> Environment:
     """Make or refresh the environment; quick when nothing changed.
 
     Raises:
-        NotReady: wrk is missing, or the environment itself cannot be made.
+        NotReady: a load generator is missing, or the environment itself cannot be made.
     """
-    _need_wrk()
+    _need_clients()
     digest = _digest()
     if STAMP.exists() and PYTHON.exists():
         stamp = json.loads(STAMP.read_text())
@@ -70,7 +76,7 @@ def prepare() -> Environment:
         print("making benchmarks/.venv …", flush=True)
         venv.create(VENV, with_pip=True)
     missing = _install_peers()
-    failure = _pip("--constraint", str(ROOT / "constraints.txt"), "--editable", str(ROOT))
+    failure = _pip("--constraint", str(ROOT / "constraints.txt"), "--editable", OWN)
     if failure:
         missing["wiverno"] = failure
     STAMP.write_text(json.dumps({"digest": digest, "missing": missing}))
@@ -83,7 +89,7 @@ def installed() -> Environment:
 
 
 def _digest() -> str:
-    parts = (REQUIREMENTS.read_bytes(), (ROOT / "pyproject.toml").read_bytes(), sys.version.encode())
+    parts = (REQUIREMENTS.read_bytes(), (ROOT / "pyproject.toml").read_bytes(), OWN.encode(), sys.version.encode())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
@@ -119,11 +125,12 @@ def _pip(*what: str) -> str | None:
     return errors[0].strip()
 
 
-def _need_wrk() -> None:
-    if shutil.which("wrk") is None:
-        _apt_install("wrk")
-    if shutil.which("wrk") is None:
-        raise NotReady("wrk is missing: apt-get install wrk (https://github.com/wg/wrk)")
+def _need_clients() -> None:
+    for command, package, home in CLIENTS:
+        if shutil.which(command) is None:
+            _apt_install(package)
+        if shutil.which(command) is None:
+            raise NotReady(f"{command} is missing: apt-get install {package} ({home})")
 
 
 def _apt_install(package: str) -> None:

@@ -25,6 +25,7 @@ class Wanted:
     access_log: str | None
     certfile: str | None
     keyfile: str | None
+    is_http2: bool
 
 
 def waitress(wanted: Wanted) -> None:
@@ -69,6 +70,8 @@ def wiverno(wanted: Wanted) -> None:
     """This project's threaded server."""
     named = {"access_log": wanted.access_log, "certfile": wanted.certfile, "keyfile": wanted.keyfile}
     extra: dict[str, Any] = {name: value for name, value in named.items() if value}
+    if wanted.is_http2:
+        extra["http2"] = True
     importlib.import_module("wiverno.serving").serve(
         wanted.application,
         host=HOST,
@@ -99,6 +102,7 @@ def main() -> None:
     parser.add_argument("--access-log")
     parser.add_argument("--certfile")
     parser.add_argument("--keyfile")
+    parser.add_argument("--http2", action="store_true")
     arguments = parser.parse_args()
     module, _, attribute = arguments.application.partition(":")
     application = getattr(importlib.import_module(module), attribute)
@@ -110,6 +114,7 @@ def main() -> None:
         arguments.access_log,
         arguments.certfile,
         arguments.keyfile,
+        arguments.http2,
     )
     SERVERS[arguments.server](wanted)
 

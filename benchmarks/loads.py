@@ -5,7 +5,7 @@ without the log, for the frameworks an application under one and the same server
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from benchmarks.apps import GREETING, MEBIBYTE
 from benchmarks.framework_apps import FRAMEWORKS
@@ -74,6 +74,7 @@ class Load:
         answer_length: bytes of the answer where it is not spelled out.
         is_closing: whether every request asks for `Connection: close`.
         is_secure: whether the connections speak TLS.
+        streams: concurrent HTTP/2 streams of each connection, driven by h2load; 0 for HTTP/1.1 and wrk.
         kind: how it is measured.
         thoroughness: so many times the rounds; more than 1 for a quotient close to its bound, which noise would hide.
     """
@@ -90,6 +91,7 @@ class Load:
     answer_length: int = 0
     is_closing: bool = False
     is_secure: bool = False
+    streams: int = 0
     kind: Literal["rate", "idle"] = "rate"
     thoroughness: int = 1
 
@@ -184,6 +186,29 @@ def all_loads(framework_server: str = "wiverno-16", extra: tuple[str, ...] = ())
             answer=b"%d\n" % len(MEBIBYTE),
         ),
         *_special_loads(framework_server),
+        *_http2_loads(),
+    )
+
+
+def _http2_loads() -> tuple[Load, ...]:
+    """HTTP/2 over TLS, driven by h2load: every server of the table that speaks it."""
+    names = ("wiverno-http2", "granian-http2", "gunicorn-http2", "hypercorn-http2")
+
+    def load(name: str, title: str, meaning: str, application: str, streams: int, **more: Any) -> Load:
+        contenders = tuple(Contender(server, server, f"benchmarks.apps:{application}") for server in names)
+        common = {"connections": 16, "streams": streams, "is_secure": True}
+        return Load(name, title, meaning, contenders, **common, **more)
+
+    browser = "16 connections × 16 streams, 12 fields of a browser, 1,000 paths in turn; the cookie alone is constant."
+    length = len(MEBIBYTE)
+    down: dict[str, Any] = {"answer": None, "answer_length": length}
+    up: dict[str, Any] = {"sends": length, "answer": b"%d\n" % length}
+    return (
+        load("h2-1", "HTTP/2: hello, 1 stream", "16 connections × 1 stream, over TLS.", "hello", 1),
+        load("h2-16", "HTTP/2: hello, 16 streams", "16 connections × 16 streams, over TLS.", "hello", 16),
+        load("h2-browser", "HTTP/2: a browser's request", browser, "hello", 16),
+        load("h2-download", "HTTP/2: 1 MiB down", "16 connections × 1 stream, over TLS.", "download", 1, **down),
+        load("h2-upload", "HTTP/2: 1 MiB up", "16 connections × 1 stream, over TLS.", "upload", 1, **up),
     )
 
 

@@ -11,18 +11,19 @@ from benchmarks.servers import Server
 from benchmarks.statistics_of_rounds import median_of, median_seconds, spread_of
 from benchmarks.targets import TARGETS
 
-OWN = ("runserver", "wiverno-4", "wiverno-16")
+OWN = ("runserver", "wiverno-4", "wiverno-16", "wiverno-http2")
 QUIET = 0.1  # CPUs
 
 INTRODUCTION = """\
 # Results
 
-Made by `make bench`. Each server runs in one process pinned to one CPU, wrk is pinned to another; every measurement
-starts a fresh server; the rounds are interleaved (round 1 of every server, then round 2, …) and the median is shown.
+Made by `make bench`. Each server runs in one process pinned to one CPU, the client is pinned to another; every
+measurement starts a fresh server; the rounds are interleaved (round 1 of every server, then round 2, …) and the median
+is shown.
 Each server is configured for its best: no access log, limits raised where a load needs it (`benchmarks/servers.py`,
 `benchmarks/launch.py`). **The ratios are the result; the absolute figures belong to the machine below.**
-"Per CPU-second" is what one second of the server's CPU time answers. Where wrk used all of its CPU, wrk was the limit
-and the server could do more. "At once" is rate × mean latency: the
+"Per CPU-second" is what one second of the server's CPU time answers. Where the client (wrk, or h2load for HTTP/2) used
+all of its CPU, it was the limit and the server could do more. "At once" is rate × mean latency: the
 connections really served at a time; less than the load's connections means that some starved or were re-opened.
 A server that answers wrongly or loses requests gets no figure, and the run ends with an error.
 """
@@ -110,7 +111,7 @@ def title_of(load: Load, name: str, servers: dict[str, Server]) -> str:
 
 def _rate_table(load: Load, outcomes: dict[str, Outcome], servers: dict[str, Server]) -> str:
     bases = [name for name in OWN if name in outcomes] or [next(iter(outcomes))]
-    is_bytes = load.name in ("download", "upload")
+    is_bytes = load.name.removeprefix("h2-") in ("download", "upload")
     header = [
         "",
         "requests/s",
@@ -119,7 +120,7 @@ def _rate_table(load: Load, outcomes: dict[str, Outcome], servers: dict[str, Ser
         "p99 ms",
         "server CPU",
         "per CPU-second",
-        "wrk CPU",
+        "client CPU",
         "at once",
     ]
     header += [f"{name} ÷ it" for name in bases]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import wrk
+from benchmarks import h2load, wrk
 from benchmarks.environment import PYTHON
 from benchmarks.loads import IDLE_CONNECTIONS, Contender, Load
 from benchmarks.processes import (
@@ -23,6 +23,7 @@ from benchmarks.processes import (
     reaped_seconds,
 )
 from benchmarks.servers import Server, Start, child_variables
+from benchmarks.summary import Summary
 
 WARM_UP_SECONDS = 1
 IDLE_OPEN_SECONDS = 90.0
@@ -37,10 +38,10 @@ class Sample:
         p50, p99, worst, mean: latency in milliseconds.
         bytes_per_second: received by the client.
         server_cpu: share of its CPU that the server used; near 1 means that the server was the bottleneck.
-        client_cpu: share of its CPU that wrk used; near 1 means that the client was the bottleneck.
+        client_cpu: share of its CPU that the load generator used; near 1 means that it was the bottleneck.
         foreign_cpu: CPUs used by processes that have no part in the measurement.
         served_at_once: connections that were really served at a time (rate × mean latency); starving ones are missing.
-        errors: wrk's counters that are not zero.
+        errors: the load generator's counters that are not zero.
         idle_rate: requests a second beside the idle connections.
         bytes_per_idle: memory of the server for each idle connection, in bytes.
         idle_open: idle connections that the server had kept at the end.
@@ -109,6 +110,7 @@ def measure_once(load: Load, contender: Contender, server: Server, plan: Plan) -
         connections=load.connections + (IDLE_CONNECTIONS if load.kind == "idle" else 0),
         is_closing=load.is_closing,
         is_secure=load.is_secure,
+        is_http2=bool(load.streams),
         access_log=plan.workspace / "access.log" if contender.is_logging else None,
         workspace=plan.workspace,
     )
@@ -116,8 +118,11 @@ def measure_once(load: Load, contender: Contender, server: Server, plan: Plan) -
         _raise_descriptor_limit(start.connections + 500)
     command = server.command(start)
     with Child(command, cpu=SERVER_CPU, log=log, directory=plan.workspace, variables=child_variables()) as child:
-        wrk.wait_until_right(child, load, port)
-        wrk.run(load, port, WARM_UP_SECONDS, plan.workspace / "wrk.log", contender.arguments)
+        if load.streams:
+            h2load.wait_until_right(child, load, port, plan.workspace)
+        else:
+            wrk.wait_until_right(child, load, port)
+        _run_client(load, contender, port, WARM_UP_SECONDS, plan)
         sample = _pressed(child, load, contender, port, plan)
         if load.kind == "idle":
             sample = _with_idle(child, load, contender, port, plan, sample)
@@ -126,9 +131,15 @@ def measure_once(load: Load, contender: Contender, server: Server, plan: Plan) -
     return sample
 
 
+def _run_client(load: Load, contender: Contender, port: int, seconds: int, plan: Plan) -> Summary:
+    if load.streams:
+        return h2load.run(load, port, seconds, plan.workspace / "h2load.log")
+    return wrk.run(load, port, seconds, plan.workspace / "wrk.log", contender.arguments)
+
+
 def _pressed(child: Child, load: Load, contender: Contender, port: int, plan: Plan) -> Sample:
     server_before, reaped_before, machine_before = child.cpu_seconds(), reaped_seconds(), MachineClock.read()
-    summary = wrk.run(load, port, plan.seconds, plan.workspace / "wrk.log", contender.arguments)
+    summary = _run_client(load, contender, port, plan.seconds, plan)
     machine = MachineClock.read()
     elapsed = machine.now - machine_before.now
     used = child.cpu_seconds() - server_before
@@ -211,7 +222,7 @@ def _count(errors: dict[str, int]) -> str:
 
 def _in_words(sample: Sample) -> str:
     text = f"{sample.rate:>10,.0f}/s  p99 {sample.p99:8.2f} ms"
-    text += f"  CPU: server {sample.server_cpu:4.0%}, wrk {sample.client_cpu:4.0%}"
+    text += f"  CPU: server {sample.server_cpu:4.0%}, client {sample.client_cpu:4.0%}"
     if sample.foreign_cpu > 0.1:
         text += f"  disturbed by {sample.foreign_cpu:.0%}"
     if sample.idle_rate is not None and sample.bytes_per_idle is not None:

@@ -28,6 +28,7 @@ class Start:
         connections: how many it will have to hold at a time.
         is_closing: whether each connection carries one request only.
         is_secure: whether to speak TLS, with CERTIFICATE and KEY.
+        is_http2: whether to offer HTTP/2 (ALPN).
         access_log: the file to log to, or None for no log.
         workspace: a directory for what the start needs.
     """
@@ -37,6 +38,7 @@ class Start:
     connections: int
     is_closing: bool
     is_secure: bool
+    is_http2: bool
     access_log: Path | None
     workspace: Path
 
@@ -78,6 +80,8 @@ def _launched(kind: str, threads: int, start: Start) -> list[str]:
         command += ["--access-log", str(start.access_log)]
     if start.is_secure:
         command += ["--certfile", CERTIFICATE, "--keyfile", KEY]
+    if start.is_http2:
+        command += ["--http2"]
     return command
 
 
@@ -88,12 +92,27 @@ def _gunicorn(options: list[str], start: Start) -> list[str]:
         command += ["--keep-alive", "120"]  # the default of 2 seconds closes idle connections before they are measured
     if start.is_secure:
         command += ["--certfile", CERTIFICATE, "--keyfile", KEY]
+    if start.is_http2:
+        command += ["--http-protocols", "h2,h1"]
     return [*command, start.application]
+
+
+def _hypercorn(start: Start) -> list[str]:
+    command = [str(BIN / "hypercorn"), "--bind", start.address, "--workers", "1", "--backlog", "1024"]
+    return [*command, "--certfile", CERTIFICATE, "--keyfile", KEY, "--log-level", "error", f"wsgi:{start.application}"]
 
 
 def _granian(threads: int, start: Start) -> list[str]:
     command = [str(BIN / "granian"), "--interface", "wsgi", "--host", HOST, "--port", str(start.port), "--workers", "1"]
-    command += ["--blocking-threads", str(threads), "--http", "1", "--no-ws", "--log-level", "error"]
+    command += [
+        "--blocking-threads",
+        str(threads),
+        "--http",
+        "2" if start.is_http2 else "1",
+        "--no-ws",
+        "--log-level",
+        "error",
+    ]
     if start.connections > 1000:
         command += ["--backpressure", str(start.connection_limit), "--http1-header-read-timeout", "60000"]
     if start.is_secure:
@@ -137,6 +156,15 @@ SERVERS: tuple[Server, ...] = (
     Server("granian-16", "granian", "granian, 16 blocking threads", partial(_granian, 16)),
     Server("cheroot", "cheroot", "cheroot, 16 threads", partial(_launched, "cheroot", MANY_THREADS)),
     Server("uwsgi", "uWSGI", "uWSGI, a thread a connection", _uwsgi),
+    Server("wiverno-http2", "wiverno", "wiverno, 16 threads", partial(_launched, "wiverno", 16)),
+    Server("granian-http2", "granian", "granian, 16 blocking threads", partial(_granian, 16)),
+    Server(
+        "gunicorn-http2",
+        "gunicorn",
+        "gunicorn gthread, 16 threads",
+        partial(_gunicorn, ["--worker-class", "gthread", "--threads", str(MANY_THREADS)]),
+    ),
+    Server("hypercorn-http2", "Hypercorn", "hypercorn", _hypercorn),
     Server("bjoern", "bjoern", "bjoern", partial(_launched, "bjoern", 1)),
 )
 

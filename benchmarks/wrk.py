@@ -7,29 +7,16 @@ import socket
 import ssl
 import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.environment import HERE
 from benchmarks.loads import Load
 from benchmarks.processes import CLIENT_CPU, Child
 from benchmarks.servers import CERTIFICATES, HOST
+from benchmarks.summary import Summary
 
 SCRIPTS = HERE / "lua"
 START_SECONDS = 240.0  # Falcon compiles 10,000 routes on the first request, which takes it half a minute or more
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What wrk counted; latencies in milliseconds, `errors` only those that happened."""
-
-    rate: float
-    bytes_per_second: float
-    mean: float
-    p50: float
-    p99: float
-    worst: float
-    errors: dict[str, int]
 
 
 def run(load: Load, port: int, seconds: int, log: Path, arguments: tuple[str, ...] = ()) -> Summary:
