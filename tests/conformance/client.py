@@ -109,7 +109,7 @@ class Client:
         self.scheme = "https" if tls else "http"
         self.socket = socket.create_connection(address, timeout=10)
         if tls:
-            context = ssl.create_default_context()
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without loading the system's certificates
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
             context.set_alpn_protocols(["h2"])
