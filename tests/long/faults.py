@@ -81,7 +81,7 @@ CASES = {
     "stop reading much": Case(
         "stop reading much", "40 clients that ask for 50 MiB, more than is buffered, and do not read"
     ),
-    "reset": Case("reset", "50 clients that reset the connection in every phase", "resets"),
+    "reset": Case("reset", "50 clients that reset the connection in every state", "resets"),
     "storm": Case("storm", "50 clients that connect and hang up at full speed", "hang-ups"),
     "descriptors": Case("idle", "1,000 idle connections, 256 descriptors", limits={"NOFILE": 256}),
     "memory": Case(

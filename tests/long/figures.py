@@ -41,9 +41,9 @@ def cell(seen: Notice, unit: str = "") -> str:
 
 INTRODUCTION = """\
 Each fault lasts while an ordinary client asks on a new connection every 10 ms, for {seconds:.0f} seconds; a request not
-answered within {wait:.0f} seconds is lost. Those who do harm are a process of their own and go on as fast as the server
-lets them: "/s" says how often they could. The last figure is the growth of the server's memory. Every server has one
-process and 16 threads.
+answered within {wait:.0f} seconds is lost. The clients that cause the fault run in a separate process and repeat it as
+fast as the server allows; "/s" is how often. The last figure is the growth of the server's memory. Every server has one process
+and 16 threads.
 """
 
 
@@ -83,7 +83,7 @@ def ticking(seen: Clockwork) -> str:
 
 SOAKING = """\
 {minutes:.3g} minutes with workers (the others: {peers:.3g}) of {keepers} clients on kept connections without a pause,
-{comers} on a new connection each time, and 50 that reset theirs in every phase; GET, POST and chunked requests, one in
+{comers} on a new connection each time, and 50 that reset theirs in every state; GET, POST and chunked requests, one in
 33 of them 50 ms long. Servers with workers are reloaded every {every:.0f} seconds; a single process has nothing to
 reload. Memory (MiB), descriptors and threads of all processes: the medians of the second tenth of the time and of the
 last.

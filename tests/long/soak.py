@@ -62,7 +62,7 @@ class Sample:
 
 
 class Soak:
-    """Clients that keep their connections, some that do not, and 50 that reset theirs in every phase."""
+    """Clients that keep their connections, some that do not, and 50 that reset theirs in every state."""
 
     def __init__(self, name: str, running: Subject) -> None:
         self.name = name

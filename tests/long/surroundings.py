@@ -91,13 +91,13 @@ class Running:
             return None
 
     def aftermath(self) -> Outcome:
-        """Say how it goes on: it serves, it has ended, or it stays and answers no one."""
+        """Say how it goes on: it serves, it has ended, or it runs, but answers no request."""
         for _ in range(3):
             if self.ask() == b"hello":
-                return Outcome("serves on", True)
+                return Outcome("keeps serving", True)
             if (status := self.status(1.0)) is not None:
                 return Outcome(f"ends with status {status}", status != 0)
-        return Outcome("stays and answers no one", False)
+        return Outcome("runs, but answers no request", False)
 
 
 @contextmanager
@@ -133,7 +133,7 @@ def log_filter(server: str) -> Outcome:
         if not seen.is_good:
             return seen
         made.child.send(signal.SIGTERM)
-        return seen if made.status(END) is not None else Outcome("serves on, ignores SIGTERM", False)
+        return seen if made.status(END) is not None else Outcome("keeps serving, ignores SIGTERM", False)
 
 
 def descriptors(server: str) -> Outcome:
@@ -167,7 +167,7 @@ def returning_child(server: str) -> Outcome:
 def terminated_child(server: str) -> Outcome:
     with serving(server) as made:
         body = made.ask("/terminate", wait=10.0)
-        return Outcome("ends", True) if body == b"-15" else Outcome("lives on", False)
+        return Outcome("ends", True) if body == b"-15" else Outcome("keeps running", False)
 
 
 def vanished_file(server: str) -> Outcome:
@@ -179,7 +179,7 @@ def vanished_file(server: str) -> Outcome:
         made.child.send(signal.SIGHUP)
         time.sleep(2.0)  # what comes of it may come late
         seen = made.aftermath()
-        return Outcome(seen.text, seen.text == "serves on")
+        return Outcome(seen.text, seen.text == "keeps serving")
 
 
 def failed_import(server: str) -> Outcome:
@@ -239,7 +239,7 @@ def kept_write(server: str) -> Outcome:
             client.send(b"GET /use HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             seen = client.rest()
         if b"another user" in seen:
-            return Outcome("its bytes stand in the later response", False)
+            return Outcome("its bytes are in the later response", False)
         return Outcome("refused" if b"whole" in seen else "no answer to the later request", b"whole" in seen)
 
 

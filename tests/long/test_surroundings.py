@@ -1,4 +1,4 @@
-"""What real programs and operators do to the process around wiverno: it serves on, or ends and says so."""
+"""What real programs and operators do to the process around wiverno: it keeps serving, or ends and says so."""
 
 import pytest
 

@@ -33,14 +33,8 @@ QUOTATIONS: Final = (
 """Text of others that is quoted word for word: waitress, and names of the system."""
 
 NOT_DONE: Final = {
-    "docs/deployment.md",
     "docs/migrating-from-gunicorn.md",
     "docs/migrating-from-waitress.md",
-    "docs/production.md",
-    "docs/reliability.md",
-    "docs/security.md",
-    "docs/serving.md",
-    "docs/start.md",
     "wiverno/cli/__init__.py",
     "wiverno/cli/ctl.py",
     "wiverno/cli/process_one.py",
