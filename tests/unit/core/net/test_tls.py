@@ -1,0 +1,232 @@
+"""TLS handshakes and sockets between two ends of a socket pair, with the standard library as the client."""
+
+import shutil
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.waiting import PATIENCE
+from wiverno.config.settings import Adjustments
+from wiverno.core.loop.event_loop import Loop
+from wiverno.core.loop.poller import SelectorsPoller
+from wiverno.core.net.certificates import Certificates
+from wiverno.core.net.tls import RECORD, Handshake, TlsSocket
+
+DATA = Path(__file__).resolve().parents[3] / "data" / "tls"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    folder = tmp_path_factory.mktemp("tls")
+    for name in ("first.pem", "first.key"):
+        shutil.copy(DATA / name, folder)
+    return Certificates(
+        Adjustments.from_keywords(certfile=str(folder / "first.pem"), keyfile=str(folder / "first.key"))
+    )
+
+
+class Ends:
+    """A handshake in a loop, and its client, which the test has in its hand."""
+
+    def __init__(self, certificates: Certificates, timeout: float = 30.0) -> None:
+        ours, self.peer = socket.socketpair()
+        ours.setblocking(False)
+        self.peer.setblocking(False)
+        self.loop = Loop(SelectorsPoller())
+        self.secured: list[tuple[TlsSocket, dict[str, Any]]] = []
+        self.plain: list[bytes] = []
+        self.handshake = Handshake(
+            ours, self.loop, certificates, timeout, lambda sock, found: self.secured.append((sock, found)), self.answer
+        )
+        self.loop.handlers[self.handshake.fd] = self.handshake
+        self.loop.connections.add(self.handshake)
+        self.client: ssl.SSLSocket | None = None
+
+    def answer(self, received: bytes) -> bytes:
+        self.plain.append(received)
+        return b"HTTP/1.1 400 Bad Request\r\n\r\n"
+
+    def connect(self) -> ssl.SSLSocket:
+        """Shake hands: each end in turn until both are done."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        self.client = client = context.wrap_socket(self.peer, do_handshake_on_connect=False)
+        is_done = False
+        for _ in range(20):
+            try:
+                client.do_handshake()
+                is_done = True
+            except ssl.SSLWantReadError:
+                pass
+            if not self.secured:
+                self.handshake.ready(0)
+            if is_done and self.secured:
+                client.settimeout(PATIENCE)
+                return client
+        raise AssertionError("the handshake does not end")
+
+    def close(self) -> None:
+        self.handshake.close()
+        for handler in list(self.loop.handlers.values()):  # a lingering close
+            handler.expire()
+        for sock, _ in self.secured:
+            sock.close()
+        (self.client or self.peer).close()
+        self.loop.poller.close()
+
+
+@contextmanager
+def ends(certificates: Certificates, **more: Any) -> Iterator[Ends]:
+    made = Ends(certificates, **more)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_a_handshake_ends_with_a_socket_and_its_description(certificates: Certificates) -> None:
+    """It leaves the loop; the environ will say which version and cipher, and that there is no client certificate."""
+    with ends(certificates) as made:
+        made.connect()
+        ((sock, found),) = made.secured
+        assert isinstance(sock, TlsSocket)
+        assert (found["HTTPS"], found["SSL_CLIENT_VERIFY"]) == ("on", "NONE")
+        assert found["SSL_PROTOCOL"].startswith("TLSv1.")
+        assert found["SSL_CIPHER"]
+        assert made.handshake not in made.loop.connections
+        assert made.handshake.fd not in made.loop.handlers
+
+
+def test_what_a_client_sends_is_received_whole(certificates: Certificates) -> None:
+    """No decrypted bytes stay unseen after recv; recv_into takes no more than it may and leaves the rest pending."""
+    with ends(certificates) as made:
+        client = made.connect()
+        sock, _ = made.secured[0]
+        with pytest.raises(BlockingIOError):
+            sock.recv(10)
+        with pytest.raises(BlockingIOError):
+            sock.recv(10, socket.MSG_PEEK)
+        client.sendall(b"0123456789")
+        assert sock.recv(4) == b"0123456789"
+        client.sendall(b"0123456789")
+        buffer = bytearray(8)
+        assert sock.recv_into(memoryview(buffer), 3) == 3
+        assert sock.pending() == 7
+        assert sock.recv_into(memoryview(buffer)) == 7
+        with pytest.raises(BlockingIOError):
+            sock.recv_into(memoryview(buffer))
+
+
+@pytest.mark.parametrize("how", ["recv", "recv_into"])
+@pytest.mark.parametrize("is_announced", [True, False])
+def test_the_end_is_no_error(certificates: Certificates, how: str, is_announced: bool) -> None:
+    """A client may end with close_notify or, as many do, without."""
+    with ends(certificates) as made:
+        client = made.connect()
+        sock, _ = made.secured[0]
+        if is_announced:
+            client.setblocking(False)
+            with pytest.raises(ssl.SSLWantReadError):
+                client.unwrap()
+        client.shutdown(socket.SHUT_RDWR)
+        assert not (sock.recv(10) if how == "recv" else sock.recv_into(bytearray(10)))
+
+
+def test_large_data_is_sent_in_records_until_the_client_takes_no_more(certificates: Certificates) -> None:
+    """What could not be sent is offered again; every byte arrives once."""
+    with ends(certificates) as made:
+        client = made.connect()
+        sock, _ = made.secured[0]
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, (65536).to_bytes(4, "little"))
+        data = bytes(range(256)) * (64 * RECORD // 256)
+        sent = sock.send(data)
+        assert 0 < sent < len(data)
+        with pytest.raises(BlockingIOError):
+            sock.send(data[sent:])
+        received = b""
+        while len(received) < len(data):
+            received += client.recv(RECORD)
+            if sent < len(data):
+                try:
+                    sent += sock.send(data[sent:])
+                except BlockingIOError:
+                    continue
+        assert received == data
+
+
+def test_a_shutdown_tells_the_client_that_nothing_was_cut(certificates: Certificates) -> None:
+    with ends(certificates) as made:
+        client = made.connect()
+        sock, _ = made.secured[0]
+        assert sock.fileno() == made.handshake.fd
+        sock.send(b"all")
+        sock.shutdown(socket.SHUT_WR)
+        assert client.recv(10) == b"all"
+        assert client.recv(10) == b""  # an SSLEOFError without close_notify
+
+
+def test_a_client_that_speaks_plain_http_gets_a_response(certificates: Certificates) -> None:
+    with ends(certificates) as made:
+        made.peer.send(b"GET / HTTP/1.1\r\n\r\n")
+        made.handshake.ready(0)
+        assert made.plain == [b"GET / HTTP/1.1\r\n\r\n"]
+        assert made.peer.recv(100).startswith(b"HTTP/1.1 400 ")
+        assert not made.secured
+
+
+def hang_up(made: Ends) -> None:
+    made.peer.shutdown(socket.SHUT_WR)
+
+
+def send_garbage(made: Ends) -> None:
+    made.peer.send(b"\x16\x03\x01\x00\x05hello")
+
+
+@pytest.mark.parametrize("act", [hang_up, send_garbage])
+def test_a_client_that_does_not_shake_hands_is_closed(certificates: Certificates, act: Callable[[Ends], None]) -> None:
+    with ends(certificates) as made:
+        act(made)
+        made.handshake.ready(0)
+        made.peer.settimeout(PATIENCE)
+        while made.peer.recv(100):  # an alert
+            pass
+        assert made.handshake.fd not in made.loop.handlers
+
+
+@pytest.mark.parametrize(("timeout", "limit"), [(5.0, 5.0), (0.0, float("inf"))])
+def test_it_waits_for_its_client_up_to_a_deadline(certificates: Certificates, timeout: float, limit: float) -> None:
+    with ends(certificates, timeout=timeout) as made:
+        made.handshake.ready(0)
+        assert repr(made.handshake) == f"<Handshake fd={made.handshake.fd} armed=1>"
+        assert made.handshake.deadline() == pytest.approx(made.loop.now + limit, abs=1)
+        assert not made.handshake.has_input()
+        made.peer.send(b"\x16")
+        assert made.handshake.has_input()
+
+
+@pytest.mark.parametrize("how", ["expire", "evict", "drain"])
+def test_it_is_closed_before_a_request_has_begun(certificates: Certificates, how: str) -> None:
+    """By its deadline, for another client, and by a server that stops; begin_drain alone lets it go on."""
+    with ends(certificates) as made:
+        made.handshake.ready(0)
+        made.handshake.begin_drain()
+        assert made.handshake.eviction().since <= made.loop.now
+        getattr(made.handshake, how)()
+        made.peer.settimeout(PATIENCE)
+        assert made.peer.recv(10) == b""
+        assert not made.loop.connections
+
+
+def test_a_forked_child_closes_its_copy_alone(certificates: Certificates) -> None:
+    with ends(certificates) as made:
+        original = made.handshake.sock.dup()
+        made.handshake.abandon()
+        original.send(b"goes on")
+        assert made.peer.recv(10) == b"goes on"
+        original.close()
