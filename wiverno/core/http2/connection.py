@@ -78,25 +78,24 @@ class Http2Connection(Http2Transport):
         """Take an event; return an exchange whose request is complete, or None."""
         if events or self._received or not self.complete:
             self.now = self._loop.now
+            resumable: list[Stream] = []
             with self.lock:
                 if not self.is_closed and (events or self._received):
                     self._receive()
                 if not self.is_closed:
-                    resumable = self._pump()
-                    self.flush(batch=bool(self.complete))
-                else:
-                    resumable = []
+                    if self._waiting:
+                        resumable = self._pump()
+                    if not self.complete or self._armed == UNREGISTERED:
+                        self.flush(batch=False)
             for stream in resumable:
                 stream.resume()
-            self.after_exchange()
-        return self._next_exchange()
-
-    def _next_exchange(self) -> Stream | None:
+            if self._drain_since is not None:
+                self.after_exchange()
         complete = self.complete
         while complete:
             stream = complete.popleft()
             if complete:
-                self._loop.ready.append((self.fd, 0))  # go on with the next one, after other connections
+                self._loop.ready.append((self.fd, 0))  # continue with the next one, after other connections
             if stream.state == QUEUED:
                 stream.move(RUNNING)
                 return stream
@@ -128,7 +127,8 @@ class Http2Connection(Http2Transport):
                 return
             if len(data) < FULL_READ:
                 break
-        self._note_partial()
+        if self._partial_since is not None or self.protocol.is_mid_frame:
+            self._note_partial()
 
     def _note_partial(self) -> None:
         """Start or stop the clock of a frame, a field block or a preface that is incomplete (lock held)."""

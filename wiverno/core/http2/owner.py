@@ -26,6 +26,7 @@ class StreamOwner(Protocol[S_contra]):
         """Guards the connection; reentrant."""
 
     now: float
+    queued: int
     protocol: ServerProtocol
 
     @property
@@ -34,9 +35,6 @@ class StreamOwner(Protocol[S_contra]):
 
     def has_room(self) -> bool:
         """Tell whether streams may put more into the output."""
-
-    def note_queued(self, count: int) -> None:
-        """Count bytes that were put into the output."""
 
     def note_waiting(self, stream: S_contra) -> None:
         """Remember that a stream has output that waits."""
@@ -103,5 +101,5 @@ class StreamWindow:
         if not taken:
             raise BlockingIOError
         self._left -= taken
-        connection.note_queued(taken)
+        connection.queued += taken
         return taken

@@ -19,7 +19,7 @@ from wiverno.http2.errors import ErrorCode
 from wiverno.http2.sending import GONE
 from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.file_wrapper import FileWrapper
-from wiverno.wsgi.gateway import BROKEN
+from wiverno.wsgi.gateway import BROKEN, KEEP
 from wiverno.wsgi.gateway import SUSPENDED as IS_SUSPENDED
 from wiverno.wsgi.sink import ClientDisconnected
 
@@ -43,9 +43,8 @@ class Stream:
     """
 
     __slots__ = (
-        "_connection", "_is_complete", "_is_handed_off", "block", "body", "environ", "gateway", "has_free_gateway",
-        "lock", "needs_finish",
-        "pending", "since", "started", "state", "stream_id",
+        "_connection", "_has_ended", "_is_complete", "_is_handed_off", "block", "body", "environ", "gateway",
+        "has_free_gateway", "lock", "needs_finish", "pending", "since", "started", "state", "stream_id",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +52,7 @@ class Stream:
     ) -> None:
         self._connection = connection
         self._is_complete = False  # the gateway has given its last byte
+        self._has_ended = False  # and that has gone into the output with END_STREAM
         self.stream_id = stream_id
         self.environ = environ
         self.gateway = gateway
@@ -82,8 +82,18 @@ class Stream:
     hand_off_locked = hand_off
 
     def finish_response(self, outcome: int) -> None:
-        """Go on after the gateway; `outcome` is what it returned. CLOSE and KEEP mean the same: the stream ends."""
+        """Continue after the gateway; `outcome` is what it returned. CLOSE and KEEP mean the same: the stream ends."""
         connection = self._connection
+        if self._has_ended and self.body is None and outcome == KEEP:
+            # The usual response: all of it is in the output, and the stream has ended on the wire.
+            with connection.lock:
+                if self.state == CLOSED:
+                    connection.release(self)
+                else:
+                    connection.forget_stream(self)
+                    connection.flush(batch=not self._is_handed_off)
+            connection.after_exchange()
+            return
         if outcome != IS_SUSPENDED:
             self.close_body()
         with connection.lock:
@@ -118,7 +128,7 @@ class Stream:
                 content = b""
             self.block = block
             try:
-                self._send([content], last=True)
+                self._send([content])
             except ClientDisconnected:
                 pass
             self._is_complete = True
@@ -165,7 +175,22 @@ class Stream:
 
     def write(self, data: bytes, last: bool = False) -> bool:
         """Send or keep `data`; False asks the gateway to suspend the iteration (one-threaded servers only)."""
-        return self._write([data], last=last)
+        if not last or not self.block or self.pending is not None:
+            return self._write([data], last=last)
+        connection = self._connection
+        with connection.lock:
+            if self.state == CLOSED or not connection.has_room():
+                return self._write([data], last=last)
+            block, self.block = self.block, b""
+            taken = connection.protocol.output.respond(self.stream_id, block, data)
+            connection.queued += len(block) + taken
+            if taken == len(data):
+                self._has_ended = True
+            elif taken == GONE:
+                raise ClientDisconnected("the stream is gone")
+            else:
+                self._keep([memoryview(data)[taken:]])
+        return True
 
     def write_pieces(self, pieces: list[bytes], last: bool = False) -> bool:
         """Send or keep several pieces."""
@@ -205,7 +230,7 @@ class Stream:
         connection = self._connection
         with connection.lock:
             self._require_open()
-            self._send(pieces, last=last)
+            self._send(pieces)
             if not last:
                 connection.flush(batch=False)  # a piece leaves at once (PEP 3333, "Buffering and Streaming")
             pending = self.pending
@@ -221,26 +246,17 @@ class Stream:
         if self.state == CLOSED:
             raise ClientDisconnected("the client has reset the stream or closed the connection")
 
-    def _send(self, pieces: list[Any], *, last: bool) -> None:
+    def _send(self, pieces: list[Any]) -> None:
         """Put as much as the windows and the transport take into the output, keep the rest (lock held)."""
         output = self._connection.protocol.output
         self.since = time.monotonic() if self._is_handed_off else self._connection.now
         if self.pending is None and self._connection.has_room():
-            if self.block and last and len(pieces) == 1:
-                block, self.block = self.block, b""
-                taken = output.respond(self.stream_id, block, pieces[0])
-                if taken == GONE:
-                    raise ClientDisconnected("the stream is gone")
-                self._connection.note_queued(taken + len(block))
-                if taken < len(pieces[0]):
-                    self._keep([memoryview(pieces[0])[taken:]])
-                return
             self._send_block()
             while pieces:
                 taken = output.data(self.stream_id, pieces[0], ends=False)
                 if taken == GONE:
                     raise ClientDisconnected("the stream is gone")
-                self._connection.note_queued(taken)
+                self._connection.queued += taken
                 if taken < len(pieces[0]):
                     pieces[0] = memoryview(pieces[0])[taken:]
                     break

@@ -31,10 +31,11 @@ class Http2Transport:
         protocol: frames and streams as the wire has them.
         since: when something was received or sent last, monotonic seconds.
         now: the loop's clock at the last event.
+        queued: bytes in the output, as far as streams have put them there.
     """
 
     __slots__ = (
-        "__weakref__", "_armed", "_loop", "_queued", "_unsent", "context", "fd", "is_closed", "lock", "now", "protocol",
+        "__weakref__", "_armed", "_loop", "_unsent", "context", "fd", "is_closed", "lock", "now", "protocol", "queued",
         "since", "sock", "tick",
     )  # fmt: skip
 
@@ -51,7 +52,7 @@ class Http2Transport:
         self._loop = loop
         self._armed = UNREGISTERED
         self._unsent: memoryview | None = None
-        self._queued = 0  # bytes in the output, as far as streams have put them there
+        self.queued = 0
 
     @property
     def threads(self) -> BlockingThreads | None:
@@ -60,11 +61,7 @@ class Http2Transport:
 
     def has_room(self) -> bool:
         """Tell whether streams may put more into the output."""
-        return self._unsent is None and self._queued <= MAX_UNSENT
-
-    def note_queued(self, count: int) -> None:
-        """Count bytes that a stream has put into the output."""
-        self._queued += count
+        return self._unsent is None and self.queued <= MAX_UNSENT
 
     def send_output(self, *, wants_room: Callable[[], bool]) -> bool:
         """Send what the output holds (lock held); return False if the connection broke.
@@ -78,7 +75,7 @@ class Http2Transport:
             while unsent is not None or output:
                 if unsent is None:
                     unsent = memoryview(output.take())
-                    self._queued = 0
+                    self.queued = 0
                 sent = self.sock.send(unsent)
                 self.since = time.monotonic()
                 unsent = unsent[sent:] if sent < len(unsent) else None
