@@ -3,6 +3,7 @@
 The tests run in several processes side by side (pytest-xdist), for most of them wait more than they compute.
 """
 
+import compileall
 import os
 import signal
 import tempfile
@@ -13,6 +14,8 @@ from typing import Any
 import hypothesis
 import pytest
 
+import tests.support
+import wiverno
 from tests.support.leftovers import engine_threads
 from tests.support.sockets import RawClient
 from tests.support.turns import Turns
@@ -47,8 +50,16 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("always the same" if config.option.markexpr == "not long" else "new ones")
     if hasattr(config, "workerinput"):
         config.stash[_turns] = Turns(Path(config.workerinput["turns"]))
-    elif getattr(config.option, "numprocesses", None):
+        return
+    _compile_once()
+    if getattr(config.option, "numprocesses", None):
         config.stash[_folder] = tempfile.TemporaryDirectory(prefix="wiverno-test-turns-")
+
+
+def _compile_once() -> None:
+    """Write bytecode, even under PYTHONDONTWRITEBYTECODE: hundreds of children would compile the package again."""
+    for package in (wiverno, tests.support):
+        compileall.compile_dir(Path(str(package.__file__)).parent, quiet=2)
 
 
 @pytest.hookimpl(optionalhook=True)
