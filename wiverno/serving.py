@@ -124,7 +124,7 @@ def run_server(
     check_application(application)
     if worker := inherited_worker():
         enable_default_logging()
-        worker.work(application)
+        worker.run(application)
     plan = Plan(adjustments, lambda: application, reloads_code=False)
     configure = None
     if reread is not None:

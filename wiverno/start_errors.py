@@ -68,7 +68,7 @@ def load_named(name: str, load: Callable[[], Application]) -> Application:
         worker = inherited_worker()
         if isinstance(error, SystemExit):
             if worker:
-                worker.failed(text)
+                worker.report_failure(text)
             else:
                 say_error(text)
             raise SystemExit(FAILURE) from None
@@ -86,7 +86,7 @@ def exit_on_config_error(action: Callable[[], Result]) -> Result:
         return action()
     except ConfigError as error:
         if worker := inherited_worker():
-            worker.failed(str(error))
+            worker.report_failure(str(error))
         else:
             say_report(error.problems)
         raise SystemExit(MISTAKE) from None

@@ -1,1 +1,1 @@
-"""More than one process: a supervisor, its workers, and what a main process owes to its system."""
+"""Processes: the supervisor and its workers, the single process, pid file, admin listener, service manager."""

@@ -1,13 +1,13 @@
-"""A small process of root's beside a server of one process that has given root up.
+"""A small process that keeps root's rights beside a single-process server that has dropped them.
 
-Where root alone may write to a directory, the server itself could neither begin a new log after rotation nor remove its
-socket and pid file at the end. The keeper does these two things and nothing else: it opens the logs that it was told of
-before the server became another user, and removes the files that were made by then, if they are still the same.
+In a directory that only root may write to, the server itself could neither create a new log file after rotation nor
+remove its socket and pid file at the end. The keeper does these two things and nothing else: it opens the log files
+that were named before the server changed its user, and removes the files that existed then, if they are the same.
 
     server ── number of a log ──→ keeper        keeper ── descriptor ──→ server
     server ends, however it does ──→ the keeper removes the files and ends
 
-A supervisor stays root's and needs no keeper.
+A supervisor stays root and needs no keeper.
 """
 
 import errno
@@ -23,9 +23,9 @@ from typing import Final, NoReturn
 from wiverno.core import forks
 from wiverno.core.log_files import helped_by, open_log
 
-PATIENCE: Final = 2.0  # seconds that the keeper gets to answer
-MOST_LOGS: Final = 255  # a log's number is one byte
-MOST_DESCRIPTORS: Final = 65536  # where the system has no limit
+ANSWER_TIMEOUT: Final = 2.0  # seconds that the keeper gets to answer
+MAX_LOGS: Final = 255  # a log's number is one byte
+MAX_DESCRIPTORS: Final = 65536  # where the system has no limit
 FAILED: Final = b"\0"
 OPENED: Final = b"\1"
 
@@ -34,21 +34,21 @@ _IGNORED: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2
 
 @dataclass(frozen=True, slots=True)
 class MadeFile:
-    """A file that this server made, by its name and its identity: device and inode."""
+    """A file that this server has created: its name and its identity, device and inode."""
 
     path: str
     identity: tuple[int, int]
 
     def remove(self) -> None:
-        """Remove it, unless another file has its name by now."""
+        """Remove it, unless another file has its name now."""
         with suppress(OSError):
             found = os.lstat(self.path)
             if (found.st_dev, found.st_ino) == self.identity:
                 Path(self.path).unlink()
 
 
-def made_file(path: str) -> MadeFile | None:
-    """Return a file as it is now, None if it is not there."""
+def identify(path: str) -> MadeFile | None:
+    """Return a file with its present identity, None if there is none."""
     try:
         found = os.lstat(path)
     except OSError:
@@ -57,24 +57,24 @@ def made_file(path: str) -> MadeFile | None:
 
 
 @contextmanager
-def kept(files: Sequence[MadeFile], logs: Sequence[str]) -> Iterator[None]:
-    """Have a keeper look after files and logs until the block ends; to be entered as root.
+def run_keeper(files: Sequence[MadeFile], logs: Sequence[str]) -> Iterator[None]:
+    """Run a keeper until the block ends; enter it as root.
 
     Raises:
         OSError: there is no room for another process.
     """
-    logs = list(dict.fromkeys(logs))[:MOST_LOGS]
+    logs = list(dict.fromkeys(logs))[:MAX_LOGS]
     ours, its = socket.socketpair()
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         with forks.own_fork():
             pid = os.fork()
         if not pid:
-            _keep(its.detach(), files, logs)
+            _run(its.detach(), files, logs)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     its.close()
-    ours.settimeout(PATIENCE)
+    ours.settimeout(ANSWER_TIMEOUT)
     _held.append(ours)
     try:
         with helped_by(lambda path: _ask(ours, logs, path)):
@@ -83,13 +83,13 @@ def kept(files: Sequence[MadeFile], logs: Sequence[str]) -> Iterator[None]:
         _held.clear()
         with suppress(OSError):
             ours.shutdown(socket.SHUT_WR)
-            ours.recv(1)  # its end, when the files are gone
+            ours.recv(1)  # the keeper ends when it has removed the files
         ours.close()
         with suppress(OSError):
             os.waitpid(pid, os.WNOHANG)
 
 
-# The server's end of the pair; a child of the application's that held a copy would keep the keeper alive.
+# The server's end of the pair. A child process of the application must not hold a copy: the keeper would not end.
 _held: list[socket.socket] = []
 
 
@@ -104,7 +104,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _ask(ours: socket.socket, logs: Sequence[str], path: str) -> int:
-    """Return the descriptor of a log that the keeper has opened."""
+    """Have the keeper open a log file; return the descriptor."""
     if path not in logs:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     ours.sendall(bytes([logs.index(path)]))
@@ -116,8 +116,8 @@ def _ask(ours: socket.socket, logs: Sequence[str], path: str) -> int:
     return found[0]
 
 
-def _keep(number: int, files: Sequence[MadeFile], logs: Sequence[str]) -> NoReturn:
-    """Be the keeper."""
+def _run(number: int, files: Sequence[MadeFile], logs: Sequence[str]) -> NoReturn:
+    """Be the keeper process."""
     try:
         for name in _IGNORED:
             if hasattr(signal, name):
@@ -125,7 +125,7 @@ def _keep(number: int, files: Sequence[MadeFile], logs: Sequence[str]) -> NoRetu
         signal.set_wakeup_fd(-1)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.closerange(3, number)
-        os.closerange(number + 1, max(os.sysconf("SC_OPEN_MAX"), MOST_DESCRIPTORS))
+        os.closerange(number + 1, max(os.sysconf("SC_OPEN_MAX"), MAX_DESCRIPTORS))
         with socket.socket(fileno=number) as its:
             while order := its.recv(1):
                 _open_one(its, logs[order[0]])

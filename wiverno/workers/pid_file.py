@@ -1,9 +1,9 @@
 """The pid file: the main process's id in a file that is locked as long as the server runs.
 
-The lock decides whether another server runs, not the id: ids are given again, after kill -9, after a reboot, in every
-container. The lock belongs to the open file, so the kernel takes it back when the process ends, however it ends;
-children close their copy at once. Where a file system has no locks, the process of that id must have existed when the
-file was written.
+The lock decides whether another server runs, not the id: ids are used again, after kill -9, after a reboot, in every
+container. The lock belongs to the open file, so the kernel releases it when the process ends, even after kill -9;
+children close their copy at once. If the file system has no locks, another server is assumed to run if a process with
+that id exists and is older than the file.
 """
 
 import errno
@@ -22,7 +22,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 MODE: Final = 0o644
-LONGEST: Final = 32  # bytes: a file with more is no pid file
+MAX_SIZE: Final = 32  # bytes: a larger file is no pid file
 ATTEMPTS: Final = 50  # times that the file may be replaced while it is opened
 CLOCK_SLACK: Final = 2.0  # seconds by which a file's time and a process's may differ
 
@@ -47,7 +47,7 @@ def pid_file(path: str | None, owner: tuple[int, int] | None = None) -> Iterator
 
     Args:
         path: None for no file.
-        owner: ids of the user and group that the file is to belong to, None for this process's.
+        owner: ids of the user and group that the file is given to, None for this process's.
 
     Raises:
         SetupError: another server that runs has its id there, or the file can't be written.
@@ -55,11 +55,11 @@ def pid_file(path: str | None, owner: tuple[int, int] | None = None) -> Iterator
     if path is None:
         yield
         return
-    # The directory as it is now, even if a symbolic link on the way to it is changed meanwhile.
+    # The directory as it is now: a symbolic link in the path may change before the file is removed.
     place = Path(absolute(path))
     file = place.parent.resolve() / place.name
     try:
-        fd = _taken(file, path, owner)
+        fd = _claim(file, path, owner)
     except SetupError:
         raise
     except OSError as error:
@@ -71,13 +71,13 @@ def pid_file(path: str | None, owner: tuple[int, int] | None = None) -> Iterator
     finally:
         if os.getpid() == process and fd in _held:
             _held.discard(fd)
-            _give_back(file, fd)
+            _release(file, fd)
 
 
-def _taken(file: Path, shown: str, owner: tuple[int, int] | None) -> int:
+def _claim(file: Path, shown: str, owner: tuple[int, int] | None) -> int:
     """Return the descriptor of the file, locked and with this process's id in it."""
     for _ in range(ATTEMPTS):
-        fd = _opened(file)
+        fd = _open(file)
         try:
             is_current = _lock(fd, file, shown)
             if is_current:
@@ -90,27 +90,27 @@ def _taken(file: Path, shown: str, owner: tuple[int, int] | None) -> int:
     raise SetupError(errno.EBUSY, f"the pid file {shown} is replaced again and again by another program")
 
 
-def _opened(file: Path) -> int:
+def _open(file: Path) -> int:
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         return os.open(file, flags, MODE)
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.EMLINK):
             raise
-        # In a directory that others may write to, a link could lead to a file of somebody else's.
+        # In a directory that others may write to, a link could lead to another user's file.
         file.unlink(missing_ok=True)
         return os.open(file, flags | os.O_EXCL, MODE)
 
 
 def _lock(fd: int, file: Path, shown: str) -> bool:
-    """Lock the file; False if its name stands for another file by now.
+    """Lock the file; return False if its name belongs to another file now.
 
     Raises:
         SetupError: another process has the lock, or it is no pid file.
     """
     state = os.fstat(fd)
-    text = os.read(fd, LONGEST + 1) if stat.S_ISREG(state.st_mode) else b"?"
-    if state.st_nlink > 1 or len(text) > LONGEST or not (text.strip() == b"" or text.strip().isdigit()):
+    text = os.read(fd, MAX_SIZE + 1) if stat.S_ISREG(state.st_mode) else b"?"
+    if state.st_nlink > 1 or len(text) > MAX_SIZE or not (text.strip() == b"" or text.strip().isdigit()):
         raise SetupError(errno.EEXIST, f"{shown} exists and is no pid file; it was left alone")
     other = int(text) if text.strip() else 0
     if fcntl is not None:
@@ -123,7 +123,7 @@ def _lock(fd: int, file: Path, shown: str) -> bool:
             # Some network file systems have no locks.
             if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
                 raise
-            if other and other != os.getpid() and _wrote(other, state.st_mtime):
+            if other and other != os.getpid() and _can_have_written(other, state.st_mtime):
                 raise SetupError(errno.EEXIST, f"process {other} runs and has its id in {shown}") from None
     try:
         now = os.lstat(file)
@@ -132,20 +132,20 @@ def _lock(fd: int, file: Path, shown: str) -> bool:
     return (now.st_dev, now.st_ino) == (state.st_dev, state.st_ino)
 
 
-def _wrote(pid: int, written: float) -> bool:
-    """Tell whether a process of that id exists that is old enough to have written a file at that time."""
+def _can_have_written(pid: int, written: float) -> bool:
+    """Tell whether a process with that id exists that is old enough to have written a file at that time."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except OSError:
-        pass  # it is another user's
-    began = _began(pid)
-    return began is None or began <= written + CLOCK_SLACK
+        pass  # the process of another user
+    start = _start_of(pid)
+    return start is None or start <= written + CLOCK_SLACK
 
 
-def _began(pid: int) -> float | None:
-    """Return when a process began, in seconds since 1970; None where the system does not tell (proc(5))."""
+def _start_of(pid: int) -> float | None:
+    """Return when a process started, in seconds since 1970; None if the system does not say (proc(5))."""
     try:
         # The name before the last parenthesis may hold anything; starttime is the 20th field after it.
         ticks = int(Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2].split()[19])
@@ -167,16 +167,16 @@ def _write(fd: int, owner: tuple[int, int] | None) -> None:
             os.fchown(fd, *owner)
 
 
-def _give_back(file: Path, fd: int) -> None:
-    """Remove the file, if it is still the one that was made; it stays locked until then."""
+def _release(file: Path, fd: int) -> None:
+    """Remove the file, if it is still the one that was created; it stays locked until then."""
     try:
         state, now = os.fstat(fd), os.lstat(file)
         if (now.st_dev, now.st_ino) == (state.st_dev, state.st_ino):
             try:
                 file.unlink()
             except OSError:
-                os.ftruncate(fd, 0)  # this user may not remove it, but nothing false stays in it
+                os.ftruncate(fd, 0)  # this user may not remove it; an empty file names no process
     except OSError:
-        pass  # it was removed or replaced, and what stands there now belongs to another server
+        pass  # it was removed or replaced; a file with that name belongs to another server
     finally:
         os.close(fd)

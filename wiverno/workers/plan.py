@@ -1,4 +1,4 @@
-"""What is to be served: settings, and how the application is loaded."""
+"""What a service serves: its settings, and how to load the application."""
 
 import logging
 import os
@@ -20,10 +20,10 @@ class LoadFailedError(Exception):
 
 
 class LoadStopped(SystemExit):
-    """A signal that ends the process came while the application was loaded; raised by the signal's handler."""
+    """A signal ended the process while it loaded the application; raised by the signal's handler."""
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     pass
 
 
@@ -41,14 +41,14 @@ class Plan:
         adjustments: the settings.
         application: makes or imports the application; `load` calls it.
         prepare: called in each worker before that: sets up logging.
-        is_renewable: calling `application` in a new process gives the code as it is on disk then.
-        program: run again for each worker, where `application` does not do that.
-        name: the application's, as it was asked for; "" if it is not known.
+        reloads_code: a new process that calls `application` loads the code that is on disk then.
+        program: the program that each worker runs again, if `application` does not load new code.
+        name: the application's, as the user wrote it; "" if it is not known.
     """
 
     adjustments: Adjustments
     application: Callable[[], Application]
-    prepare: Callable[[], None] = _nothing
+    prepare: Callable[[], None] = _do_nothing
     reloads_code: bool = True
     program: "Program | None" = None
     name: str = ""
@@ -59,7 +59,7 @@ class Plan:
         Raises:
             ConfigError: the configuration names no application.
             ImportTargetError: the same.
-            LoadFailedError: the application raised something, SystemExit included.
+            LoadFailedError: the application raised an exception, SystemExit included.
         """
         pid = os.getpid()
         try:
@@ -74,12 +74,12 @@ class Plan:
             raise LoadFailedError(f"the application{name} failed to load:\n{own_traceback(error)}") from error
 
 
-# A reload gives these no effect: they belong to the main process.
+# A reload does not change these: they belong to the main process.
 FIXED = ("workers", "admin_listen", "admin_public", "admin_metrics_application", "pid_file")
 
 
 def difference(old: Adjustments, new: Adjustments) -> list[str]:
-    """Return a line for each setting that has changed; secrets are not shown."""
+    """Return a line for each setting that has changed, without the values of secrets."""
     lines = []
     for name, setting in SETTINGS.items():
         before, after = getattr(old, name), getattr(new, name)
@@ -96,7 +96,7 @@ def difference(old: Adjustments, new: Adjustments) -> list[str]:
 
 
 def why_kept(plan: Plan) -> str:
-    """Return why new workers serve the application that is loaded already."""
+    """Return why new workers serve the application that the supervisor has loaded."""
     if plan.adjustments.preload:
         return "it was loaded before the workers (preload); a restart takes what is new"
     return "it was given to the server ready-made, so only a restart takes new code and settings"

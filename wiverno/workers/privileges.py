@@ -1,4 +1,4 @@
-"""Giving up root: the user and group that serve. Sockets, certificates and logs have been opened before."""
+"""Dropping root's privileges, after sockets, certificates and log files have been opened."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ __all__ = ["drop_privileges", "owner"]
 
 
 def drop_privileges(user: str | None, group: str | None) -> None:
-    """Become another user and group for good; nothing happens where both are None or already so.
+    """Become another user and group for good; do nothing if both are None or the present ones.
 
     Raises:
         OSError: there is no such user or group, or this process may not become it.

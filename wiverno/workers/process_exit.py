@@ -1,16 +1,16 @@
-"""The end of a process that is wiverno's: threads, executors and exit handlers of the application, with a limit.
+"""The end of a process of wiverno, with a limit for the application's threads, executors and exit handlers.
 
-Python waits for every thread that is no daemon, for the jobs of executors, and then calls the exit handlers (atexit).
-One thread that polls something for ever keeps a process alive that has drained and closed its sockets. So a watch runs
-beside the end. At the time when a stop must be over it says what holds the process, with the stacks, calls the exit
-handlers that have not been called, and ends the process with the status that it would have had.
+Python waits for every thread that is not a daemon, for the jobs of executors, and then calls the exit handlers
+(atexit). One thread that polls for ever keeps a process alive that has drained and closed its sockets. So a thread
+watches the end. When the time is over it logs what keeps the process alive, with the stacks, calls the exit handlers
+that have not been called, and ends the process with the status that it would have had.
 
     threads end in time      → exit handlers → the end
-    they do not, or a second → their names and stacks are logged → exit handlers, for HANDLERS seconds → the end
+    they do not, or a second → their names and stacks are logged → exit handlers, for 2 seconds → the end
     signal comes
     exit handlers hang       → all stacks on standard error → the end, with status 1
 
-A program that calls `serve()` goes on afterwards as it likes: nothing of this is for it.
+A program that calls `serve()` continues afterwards as it likes; its end is not watched.
 """
 
 import atexit
@@ -33,17 +33,19 @@ from wiverno.standard_streams import STDERR
 
 logger = guarded_logger("wiverno")
 
-HANDLERS: Final = 2.0  # seconds for exit handlers; a supervisor kills a worker 3 s after graceful_timeout
-LEAST: Final = 0.5  # seconds that threads get after a drain that took all of graceful_timeout
-UNSERVED: Final = 2.0  # seconds that threads get when nothing was served, as after a mistake in the configuration
+HANDLERS_TIMEOUT: Final = 2.0  # seconds for exit handlers; a supervisor kills a worker 3 s after graceful_timeout
+MIN_TIME: Final = 0.5  # seconds that threads get after a drain that took all of graceful_timeout
+UNSERVED_TIMEOUT: Final = (
+    2.0  # seconds that threads get when nothing was served, as after a mistake in the configuration
+)
 
 _watches: Final[list["EndWatch"]] = []  # one, as soon as the end is watched
 
 
 class EndWatch:
-    """Ends this process; starts a thread of its own.
+    """Ends this process in time, from a daemon thread.
 
-    Whoever takes `_handlers` calls the exit handlers: the main thread when all threads have ended, or the watch.
+    The thread that takes `_handlers` calls the exit handlers: the main thread when all threads have ended, or this one.
     """
 
     def __init__(self, by: float, status: int = 0) -> None:
@@ -85,16 +87,17 @@ class EndWatch:
                 signal.signal(signal.Signals[name], self.force)
 
     def claim_handlers(self) -> None:
-        """Take it on to call the exit handlers; if the watch does so already, wait for the end of the process."""
+        """Claim the exit handlers for the calling thread; if the watch has them, wait for the end of the process."""
         now = time.monotonic()
-        self._handlers_by = now + HANDLERS
+        self._handlers_by = now + HANDLERS_TIMEOUT
         try:
             self._handlers.pop()
         except IndexError:
             while True:
-                time.sleep(HANDLERS)  # the watch ends the process
+                time.sleep(HANDLERS_TIMEOUT)  # the watch ends the process
         if self._by != float("inf"):
-            _end_without_python(max(self._by - now, HANDLERS) + 2 * LEAST)  # the interpreter's own end may hang, too
+            # The interpreter's finalization may hang, too.
+            _end_without_python(max(self._by - now, HANDLERS_TIMEOUT) + 2 * MIN_TIME)
 
     def _before_handlers(self) -> None:
         if threading.current_thread() is not self._thread and not self._handlers_by:
@@ -105,23 +108,23 @@ class EndWatch:
     def _watch(self) -> None:
         self._begun.wait()
         if self._by:
-            by = max(self._by, time.monotonic() + LEAST)
+            by = max(self._by, time.monotonic() + MIN_TIME)
             limit = f"for up to {by - time.monotonic():.1f} s" if by != float("inf") else "without a limit"
             with suppress(Exception):
-                names, stacks = held_by()
+                names, stacks = find_blocking_threads()
                 if stacks:
                     logger.info("%s; the process waits for them %s", names, limit)
             self._forced.wait(None if by == float("inf") else max(by - time.monotonic(), 0.0))
         while not self._forced.is_set() and (left := self._handlers_by - time.monotonic()) > 0:
             self._forced.wait(left)
-        self._cut_off()
+        self._end_now()
 
-    def _cut_off(self) -> NoReturn:
+    def _end_now(self) -> NoReturn:
         try:
-            _end_without_python(HANDLERS + LEAST)  # this thread calls foreign code now
+            _end_without_python(HANDLERS_TIMEOUT + MIN_TIME)  # this thread calls foreign code now
             has_handlers = bool(self._handlers) and bool(self._handlers.pop())
             with suppress(Exception):  # threads have names of the application's
-                self._tell(has_handlers)
+                self._report(has_handlers)
             if has_handlers:
                 _call_handlers()
         except BaseException:  # noqa: BLE001 - nothing may keep the process from ending here
@@ -129,14 +132,14 @@ class EndWatch:
         finally:
             os._exit(self._status)
 
-    def _tell(self, has_handlers: bool) -> None:
-        why = "the end is forced" if self._forced.is_set() or not self._by else "the time for the end is over"
+    def _report(self, has_handlers: bool) -> None:
+        why = "the end was forced" if self._forced.is_set() or not self._by else "the time for the end is over"
         if not has_handlers:
             names, stacks = "an exit handler (atexit) has not returned", _stack(threading.main_thread())
         else:
-            names, stacks = held_by()
+            names, stacks = find_blocking_threads()
         if stacks:
-            logger.warning("%s, and the process has not ended: %s; it is cut off\n%s", why, names, stacks)
+            logger.warning("%s, and the process has not ended: %s; ending it\n%s", why, names, stacks)
 
 
 def _end_without_python(seconds: float) -> None:
@@ -145,8 +148,8 @@ def _end_without_python(seconds: float) -> None:
         faulthandler.dump_traceback_later(seconds, exit=True, file=STDERR)
 
 
-def held_by() -> tuple[str, str]:
-    """Return which threads Python waits for at the end, in words, and their stacks."""
+def find_blocking_threads() -> tuple[str, str]:
+    """Return the threads that Python waits for at the end, as a sentence, and their stacks."""
     threads = [
         thread for thread in threading.enumerate()
         if not thread.daemon and thread is not threading.main_thread() and thread.is_alive()
@@ -174,11 +177,11 @@ def _flush() -> None:
             stream.flush()
 
 
-# ---------------------------------------------------------------- whose end it is
+# ---------------------------------------------------------------- which process ends
 
 
 def watch_end(by: float, status: int = 0, *, at_exit: bool = False) -> None:
-    """Have this process, whose main thread is about to end, end in time; see `EndWatch`. Only the first call counts."""
+    """Limit the time that this process takes to end; see `EndWatch`. Only the first call counts."""
     if _watches:
         return
     watch = EndWatch(by, status)
@@ -189,35 +192,35 @@ def watch_end(by: float, status: int = 0, *, at_exit: bool = False) -> None:
 
 
 def watch_unserved(status: int) -> None:
-    """Do the same where nothing was served: a command that only looked, or a start that failed."""
+    """Do the same if nothing was served: after a command that only read, or a start that failed."""
     if any(not thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate()):
-        watch_end(time.monotonic() + UNSERVED, status)
+        watch_end(time.monotonic() + UNSERVED_TIMEOUT, status)
 
 
 @dataclass(slots=True)
 class End:
-    """When a process must have ended: monotonic seconds, None if nothing was served."""
+    """The time at which a process must have ended: monotonic seconds, None if nothing was served."""
 
     by: float | None = None
 
 
 @contextmanager
 def ends_with_pserve() -> Iterator[End]:
-    """Watch the end of pserve, which comes after the block, from the moment when its main thread has come to it.
+    """Watch the end of pserve, which follows the block, from the moment when its main thread ends.
 
-    Another program around a PasteDeploy server may go on, and is left alone.
+    Other programs that run a PasteDeploy server may continue, so their end is not watched.
     """
     end = End()
     try:
         yield end
     finally:
         if "pyramid.scripts.pserve" in sys.modules:
-            by = time.monotonic() + UNSERVED if end.by is None else end.by
+            by = time.monotonic() + UNSERVED_TIMEOUT if end.by is None else end.by
             watch_end(by, 1 if end.by is None else 0, at_exit=True)
 
 
 def end_process(status: int, by: float) -> NoReturn:
-    """End this process, which is a worker, as Python would: threads, exit handlers, streams."""
+    """End this worker process as Python would: threads, exit handlers, streams."""
     try:
         watch = EndWatch(by, status)
         watch.take_signals()
@@ -233,11 +236,11 @@ def end_process(status: int, by: float) -> NoReturn:
 
 
 def leave_to_parent() -> None:
-    """Leave to the supervisor, after the fork of a worker, what has to be done once.
+    """Leave to the supervisor, after the fork of a worker, what must be done once.
 
-    Exit handlers that were registered before the fork run in each worker, as everywhere: they send what an exporter
-    holds. But finalizers (weakref.finalize) remove temporary directories, and multiprocessing's handler ends and joins
-    processes: all these are the supervisor's.
+    Exit handlers that were registered before the fork run in each worker, as after every fork: they send what an
+    exporter holds. But finalizers (weakref.finalize) remove temporary directories, and multiprocessing's handler ends
+    and joins processes: these belong to the supervisor.
     """
     registry: Any = getattr(weakref.finalize, "_registry", {})
     for finalizer in list(registry):

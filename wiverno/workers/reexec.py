@@ -1,10 +1,10 @@
-"""Workers with new code for a program that has its application already when it asks for a server, as pserve does.
+"""Re-exec: workers with new code for a program that loads its application before it asks for a server, as pserve does.
 
-A fork of such a program has the code that the program has. So after a reload a worker is the program run again: with
-the same command, directory and environment, up to the point where it would serve. There it finds in the environment
-that a supervisor has started it, and goes on as one of its workers, with its sockets and settings.
+A fork of such a program has the code of the program. So after a reload a worker runs the program again, with the same
+command, directory and environment, up to the point where it would serve. There it finds in the environment that a
+supervisor has started it, and continues as one of its workers, with its sockets and settings.
 
-    supervisor ── fork ── Program.become() ── exec ──→ the program ── … ── hired() ── Hiring.work()
+    supervisor ── fork ── Program.exec_worker() ── exec ──→ the program ── … ── inherited_worker() ── ReexecWorker.run()
 """
 
 import mmap
@@ -33,8 +33,8 @@ from wiverno.wsgi.gateway import Application
 
 VARIABLE: Final = "WIVERNO__WORKER_FD"
 
-# What the supervisor may send while the program has no handlers yet; SIGTERM and SIGQUIT are to end it.
-_NOT_YET: Final = ("SIGINT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGUSR2")
+# What the supervisor may send while the program has no handlers yet; SIGTERM and SIGQUIT end it.
+_IGNORED_AT_FIRST: Final = ("SIGINT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGUSR2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +51,26 @@ class Program:
     directory: str
     environment: Mapping[str, str]
 
-    def exec_worker(self, inheritance: Inheritance, memory: int, place: slice) -> NoReturn:
+    def exec_worker(self, inheritance: Inheritance, memory: int, row: slice) -> NoReturn:
         """Run it in this process, which was just forked, with all signals blocked.
 
         Args:
             inheritance: what the worker gets.
             memory: descriptor of the memory that workers count in.
-            place: the worker's row there, in bytes.
+            row: the bytes of the worker's row there.
         """
         handover_fd = memory_file()
         sockets = [(one.socket.fileno(), one.host, one.port, one.is_unix) for one in inheritance.listeners]
-        words = (inheritance.plan.adjustments, sockets, memory, place, inheritance.report, inheritance.life)
+        words = (inheritance.plan.adjustments, sockets, memory, row, inheritance.report, inheritance.life)
         with os.fdopen(os.dup(handover_fd), "wb") as file:
             pickle.dump(words, file)
         for fd in (handover_fd, memory, inheritance.report, inheritance.life, *(number for number, *_ in sockets)):
             os.set_inheritable(fd, True)
-        # A signal that waits comes with the mask's end; the supervisor's handlers and closed descriptor are not for it.
+        # A pending signal is delivered when the mask is cleared: it must not reach the supervisor's handlers.
         signal.set_wakeup_fd(-1)
         for name in ("SIGTERM", "SIGQUIT"):
             signal.signal(signal.Signals[name], signal.SIG_DFL)
-        for name in _NOT_YET:
+        for name in _IGNORED_AT_FIRST:
             signal.signal(signal.Signals[name], signal.SIG_IGN)
         os.chdir(self.directory)
         variables = {**self.environment, VARIABLE: str(handover_fd)}
@@ -80,9 +80,9 @@ class Program:
 
 @cache
 def this_program() -> Program | None:
-    """Return how this program was started, None if it can't be run again: one that came as text, or an interactive one.
+    """Return how this program was started, None if it can't be run again: from standard input, or interactive.
 
-    The first call decides, so it has to come before the application may have changed the environment.
+    The first call decides, so make it before the application can change the environment.
     """
     main = sys.modules.get("__main__")
     if getattr(main, "__file__", None) is None or not sys.executable:
@@ -93,66 +93,66 @@ def this_program() -> Program | None:
 
 
 class ReexecWorker:
-    """What a program that a supervisor runs again has to do: load the application, and serve as a worker."""
+    """A worker in a program that a supervisor has run again: it loads the application, then serves."""
 
     def __init__(self, handover_fd: int) -> None:
-        """Read what the supervisor has written; nothing of it is for the application's own children."""
+        """Read what the supervisor has written; children of the application do not inherit the descriptors."""
         with os.fdopen(handover_fd, "rb") as file:
             file.seek(0)
-            adjustments, sockets, memory, place, self._report, life = pickle.load(file)
+            adjustments, sockets, memory, row, self._report, life = pickle.load(file)
         self._adjustments: Adjustments = adjustments
         listeners = [
             Listener(socket.socket(fileno=number), host, port, is_unix, is_listening=True)
             for number, host, port, is_unix in sockets
         ]
-        rows = memoryview(mmap.mmap(memory, 0))[place].cast("d")
+        rows = memoryview(mmap.mmap(memory, 0))[row].cast("d")
         os.close(memory)
         for fd in (self._report, life, *(one.socket.fileno() for one in listeners)):
             os.set_inheritable(fd, False)
-        self._rest = (listeners, Counters(rows), self._report, life)
+        self._inherited = (listeners, Counters(rows), self._report, life)
         forks.register(self)
 
     def abandon(self) -> None:
         """Close this process's copies, after the program has forked while it loads the application."""
-        for listener in self._rest[0]:
+        for listener in self._inherited[0]:
             listener.socket.close()
 
-    def failed(self, reason: str) -> None:
-        """Tell the supervisor why the application can't be loaded."""
+    def report_failure(self, reason: str) -> None:
+        """Report to the supervisor why the application can't be loaded."""
         report(self._report, failed=reason)
 
-    def work(self, application: Application) -> NoReturn:
+    def run(self, application: Application) -> NoReturn:
         """Serve as a worker; never returns."""
         forks.unregister(self)  # the worker registers
-        ignored_before(signal.Signals[name] for name in _NOT_YET)
+        ignored_before(signal.Signals[name] for name in _IGNORED_AT_FIRST)
         plan = Plan(self._adjustments, lambda: application, reloads_code=False)
-        run_worker(Inheritance(plan, application, *self._rest))
+        run_worker(Inheritance(plan, application, *self._inherited))
 
 
 @cache
 def inherited_worker() -> ReexecWorker | None:
-    """Return what to do if a supervisor has started this program, None if somebody else has.
+    """Return the worker if a supervisor has started this program, else None.
 
-    From the first call on, an exception that ends the program is told to the supervisor.
+    From the first call on, an exception that ends the program is reported to the supervisor.
     """
     handover_fd = take_variable(VARIABLE)
     if handover_fd is None:
         return None
-    hiring = ReexecWorker(int(handover_fd))
+    worker = ReexecWorker(int(handover_fd))
     earlier = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, Exception):
-            hiring.failed(own_traceback(error))
+            worker.report_failure(own_traceback(error))
         else:
             earlier(kind, error, trace)
 
     sys.excepthook = hook
-    return hiring
+    return worker
 
 
 def memory_file() -> int:
-    """Return the descriptor of a file without a name, in memory where the system has that."""
+    """Return the descriptor of a file without a name, in memory if the system can do that."""
     if hasattr(os, "memfd_create"):
         try:
             return os.memfd_create("wiverno")

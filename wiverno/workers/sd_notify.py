@@ -1,6 +1,6 @@
-"""Telling the service manager how things stand: sd_notify(3), a datagram to the socket that systemd names.
+"""Messages to the service manager: sd_notify(3), datagrams to the socket that systemd names.
 
-Nothing is sent where no manager asks. The protocol is one line a fact: READY=1, STATUS=text.
+Without a service manager nothing is sent. A message has one line for each fact: READY=1, STATUS=text.
 """
 
 import os
@@ -13,25 +13,25 @@ _PREFIX: Final = "\0"
 
 
 class Notifier:
-    """The way to the service manager; any thread may use it."""
+    """Sends messages to the service manager; any thread may use it."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         """Read NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID of the environment."""
         address = environ.get("NOTIFY_SOCKET", "")
-        # systemd.exec(5): @ stands for the NUL byte of an abstract socket.
+        # systemd.exec(5): @ means the NUL byte of an abstract socket.
         self._address = _PREFIX + address[1:] if address.startswith("@") else address
         self.watchdog = 0.0
-        """Seconds between two signs of life that the manager wants, 0 for none."""
+        """Seconds between two watchdog messages, 0 for none."""
         wanted, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
         if wanted.isdigit() and pid in ("", str(os.getpid())):
             self.watchdog = int(wanted) / 2_000_000  # half of the limit, as sd_watchdog_enabled(3) advises
 
     def __bool__(self) -> bool:
-        """Whether somebody listens."""
+        """Whether there is a service manager."""
         return bool(self._address)
 
     def send(self, **facts: str | int) -> None:
-        """Send facts: READY=1, STATUS="…"; a manager that is gone is no reason to fail."""
+        """Send facts: READY=1, STATUS="…"; errors are ignored."""
         if not self._address:
             return
         text = "\n".join(f"{name}={str(value).replace(chr(10), ' ')}" for name, value in facts.items())
@@ -42,17 +42,17 @@ class Notifier:
             pass
 
     def ready(self, status: str) -> None:
-        """Say that the service answers."""
+        """Report that the service is ready."""
         self.send(READY=1, STATUS=status)
 
     def reloading(self) -> None:
-        """Say that a reload has begun; `ready` says that it is over (Type=notify-reload)."""
+        """Report that a reload has begun; `ready` reports its end (Type=notify-reload)."""
         self.send(RELOADING=1, MONOTONIC_USEC=time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000)
 
     def stopping(self, status: str) -> None:
-        """Say that the service ends."""
+        """Report that the service ends."""
         self.send(STOPPING=1, STATUS=status)
 
-    def alive(self) -> None:
-        """Give a sign of life."""
+    def reset_watchdog(self) -> None:
+        """Reset the manager's watchdog."""
         self.send(WATCHDOG=1)

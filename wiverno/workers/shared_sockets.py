@@ -1,4 +1,4 @@
-"""The supervisor's listening sockets: bound once, kept over reloads as long as the configuration names them."""
+"""The supervisor's listening sockets: bound once, kept across reloads while the configuration names them."""
 
 import contextlib
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from wiverno.core.ownership import future_owner, give_socket
 
 
 class SharedSockets:
-    """Addresses and their listeners. The supervisor owns them; each worker has copies of its own."""
+    """Addresses and their listeners. The supervisor owns them; each worker has copies."""
 
     def __init__(self) -> None:
         self._open: dict[str, list[Listener]] = {}
@@ -19,30 +19,30 @@ class SharedSockets:
         """Return the listeners that the settings name, binding those that are new.
 
         Raises:
-            OSError: one can't be bound; those that were open stay so, nothing new does.
+            OSError: an address can't be bound; the listeners that were open stay open, new ones are closed.
         """
-        fresh: dict[str, list[Listener]] = {}
+        opened: dict[str, list[Listener]] = {}
         found: list[Listener] = []
         try:
             if settings.sockets:
                 if "sockets" not in self._open:
-                    fresh["sockets"] = [adopt(sock) for sock in settings.sockets]
-                found += (self._open | fresh)["sockets"]
+                    opened["sockets"] = [adopt(sock) for sock in settings.sockets]
+                found += (self._open | opened)["sockets"]
             for address in settings.addresses:
                 key = str(address)
                 if key not in self._open:
-                    fresh[key] = open_address(address, settings)
-                    for listener in fresh[key]:
+                    opened[key] = open_address(address, settings)
+                    for listener in opened[key]:
                         listener.listen(settings.backlog)
-                found += (self._open | fresh)[key]
+                found += (self._open | opened)[key]
         except OSError:
-            _close(listener for listeners in fresh.values() for listener in listeners)
+            _close(listener for listeners in opened.values() for listener in listeners)
             raise
-        self._open |= fresh
+        self._open |= opened
         return found
 
     def release(self, kept: Iterable[Listener]) -> None:
-        """Close this process's copies of all others, in a child after a fork."""
+        """Close this process's copies of all other listeners, in a child after a fork."""
         numbers = {listener.socket.fileno() for listener in kept}
         for listeners in self._open.values():
             for listener in listeners:
@@ -50,14 +50,14 @@ class SharedSockets:
                     listener.socket.close()
 
     def keep_only(self, wanted: Iterable[Listener]) -> None:
-        """Close what is not wanted any more."""
+        """Close all other listeners."""
         kept = {id(listener) for listener in wanted}
         for key, listeners in list(self._open.items()):
             if not any(id(listener) in kept for listener in listeners):
                 _close(self._open.pop(key))
 
     def adjust(self, settings: Adjustments) -> None:
-        """Give sockets that stay open the backlog and the permissions of new settings."""
+        """Apply the backlog and the permissions of new settings to the open sockets."""
         for listeners in self._open.values():
             for listener in listeners:
                 with contextlib.suppress(OSError):
@@ -80,7 +80,7 @@ def _close(listeners: Iterable[Listener]) -> None:
             listener.close()
 
 
-def copies(listeners: Iterable[Listener]) -> list[Listener]:
+def copy_listeners(listeners: Iterable[Listener]) -> list[Listener]:
     """Return listeners for a child process: the same sockets, whose files the parent removes."""
     return [
         Listener(listener.socket, listener.host, listener.port, listener.is_unix, is_listening=True)

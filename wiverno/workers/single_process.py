@@ -1,4 +1,4 @@
-"""One process without a supervisor: the served engine in the main thread, the admin listener in one beside it."""
+"""One process without a supervisor: it serves in the main thread, the admin listener runs in another thread."""
 
 import os
 import time
@@ -16,26 +16,26 @@ from wiverno.core.telemetry.counters import Counters
 from wiverno.core.telemetry.status import LEAVING, READY, STARTING, STOPPING, RefusedError, ServiceStatus, WorkerStatus
 from wiverno.files import absolute
 from wiverno.workers.admin_listener import Admin, admin_engine, run_beside
-from wiverno.workers.keeper import MadeFile, kept, made_file
+from wiverno.workers.keeper import MadeFile, identify, run_keeper
 from wiverno.workers.pid_file import pid_file
 from wiverno.workers.privileges import drop_privileges
 from wiverno.workers.sd_notify import Notifier
 
-PROBE: Final = 2.0  # seconds that the served loop gets to come round when health is asked for
+PROBE_TIMEOUT: Final = 2.0  # seconds that the event loop gets to turn when health is requested
 
 
 class SingleProcess:
-    """A server of one process, as the admin room sees it."""
+    """A server of one process, as the admin application sees it."""
 
     def __init__(self, server: BaseWSGIServer, *, notifier: Notifier, version: str) -> None:
-        """Observe `server`, which does not run yet."""
+        """Prepare `server`, which does not run yet, for the admin application and the service manager."""
         self._server = server
         self._notifier = notifier
         self._version = version
         self._counters = Counters()
         self._counters.set("pid", os.getpid())
         self._started = time.monotonic()
-        self._is_begun = self._is_leaving = False
+        self._was_ready = self._was_stopping = False
         server.engine.count(self._counters)
         server.engine.on_heartbeat = self._on_heartbeat
         server.engine.on_stop = self._on_stop
@@ -48,7 +48,7 @@ class SingleProcess:
         """
         settings = self._server.adj
         with ExitStack() as stack:
-            keeper = stack.enter_context(ExitStack())  # ends last: it removes what this process may not
+            keeper = stack.enter_context(ExitStack())  # ends last: it removes what this process may not remove
             stack.enter_context(pid_file(settings.pid_file, future_owner(settings)))
             if settings.admin_listen is not None:
                 engine = admin_engine(settings, admin)
@@ -57,25 +57,25 @@ class SingleProcess:
             if settings.umask is not None:
                 os.umask(settings.umask)
             if future_owner(settings) is not None:
-                keeper.enter_context(kept(_made_files(self._server.listeners, settings), log_paths(settings)))
+                keeper.enter_context(run_keeper(_made_files(self._server.listeners, settings), log_paths(settings)))
             drop_privileges(settings.user, settings.group)
             self._server.serve(announce)
-            self._on_stop()  # a stop that was forced at once
+            self._on_stop()  # for a stop that was forced at once
 
     def _on_stop(self) -> None:
-        if not self._is_leaving:
-            self._is_leaving = True
+        if not self._was_stopping:
+            self._was_stopping = True
             self._notifier.stopping("finishing the requests in progress")
 
     def _on_heartbeat(self) -> None:
-        if not self._is_begun:
-            self._is_begun = True
+        if not self._was_ready:
+            self._was_ready = True
             self._notifier.ready("serving")
         if self._notifier.watchdog:
-            self._notifier.alive()
+            self._notifier.reset_watchdog()
 
     def status(self) -> ServiceStatus:
-        """Return what is so now."""
+        """Return the service as /status shows it."""
         now = time.monotonic()
         counts = self._counters.read()
         is_stopping = self._server.engine.is_stopping
@@ -93,14 +93,14 @@ class SingleProcess:
         )
 
     def probe(self) -> bool:
-        """Have the served loop come round once; one thread alone may be held up in a request for a while."""
+        """Tell whether the event loop turns; with one thread a request may block it for a while."""
         [worker] = self.status().workers
         if worker.counts.gauges["threads"] <= 1:
             return worker.is_turning
-        return self._server.engine.loop.turns(PROBE)
+        return self._server.engine.loop.turns(PROBE_TIMEOUT)
 
     def ask(self, action: str) -> str:
-        """Do what one process can do."""
+        """Do what the admin listener asks for, if one process can do it."""
         engine = self._server.engine
         if action == "stop":
             engine.stop()
@@ -114,9 +114,9 @@ class SingleProcess:
 
 
 def _made_files(listeners: Iterable[Listener], settings: Adjustments) -> list[MadeFile]:
-    """Return the files that are to go at the end: sockets and the pid file."""
+    """Return the files that are removed at the end: sockets and the pid file."""
     address = settings.admin_address
     paths = [listener.path for listener in listeners if listener.path]
     paths += [absolute(address.path)] if isinstance(address, UnixAddress) else []
     paths += [absolute(settings.pid_file)] if settings.pid_file else []
-    return [made for path in paths if (made := made_file(os.path.realpath(path))) is not None]
+    return [made for path in paths if (made := identify(os.path.realpath(path))) is not None]

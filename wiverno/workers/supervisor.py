@@ -153,7 +153,7 @@ class Supervisor:
                 self._reconcile()
                 admin.sample()
                 if self._notifier.watchdog:
-                    self._notifier.alive()
+                    self._notifier.reset_watchdog()
 
             Repeating(engine.loop, EVERY_SECOND, sample, at_once=True)
             engine.run()

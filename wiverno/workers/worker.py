@@ -1,9 +1,9 @@
-"""The life of a worker: from the fork to the end of the process.
+"""A worker process, from the fork to its end.
 
-A worker has its own engine on the supervisor's sockets. It hears the supervisor through signals (TERM drains, a second
-TERM or QUIT ends at once, USR1 opens log files anew, USR2 prints all stacks) and through the life line: a pipe whose
-other end only the supervisor holds, so that its end is seen even after kill -9. It answers through another pipe, in
-lines of JSON, and through its counters.
+A worker has its own engine on the supervisor's sockets. The supervisor controls it by signals (TERM drains, a second
+TERM or QUIT ends at once, USR1 reopens the log files, USR2 prints all stacks) and by the life line: a pipe whose other
+end only the supervisor holds, so that a worker notices the supervisor's end even after kill -9. The worker reports
+through another pipe, in lines of JSON, and through its counters.
 """
 
 import importlib
@@ -51,16 +51,16 @@ MAX_REPORT: Final = 32768  # bytes of a report: less than a pipe holds, so that 
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
-    """What a worker gets from the supervisor.
+    """What a worker inherits from the supervisor.
 
     Attributes:
         plan: what to serve.
-        application: loaded already, or None to load it here.
+        application: the loaded application, or None to load it here.
         listeners: where to accept.
         counters: where to count.
         report: descriptor to write reports to.
         life: descriptor that ends with the supervisor.
-        certificates: read already, or None to read them here if the settings name any.
+        certificates: the supervisor's, or None to read them here if the settings name any.
     """
 
     plan: Plan
@@ -77,7 +77,7 @@ def _do_nothing(number: int, frame: FrameType | None) -> None:
 
 
 class LifeLine:
-    """Watches the supervisor's pipe; nothing ever comes through it but its end."""
+    """Watches the supervisor's pipe, which is never written to: only its end comes."""
 
     __slots__ = ("_loop", "_on_end", "fd", "tick")
 
@@ -90,13 +90,13 @@ class LifeLine:
         loop.poller.register(fd, READ)
 
     def ready(self, events: int) -> None:
-        """The supervisor is gone."""
+        """Act on the end of the supervisor."""
         self._loop.poller.unregister(self.fd)
         del self._loop.handlers[self.fd]
         self._on_end()
 
     def deadline(self) -> float:
-        """Return infinity: supervisors may live long."""
+        """Return infinity: the supervisor may run for any time."""
         return float("inf")
 
     def expire(self) -> None:
@@ -104,18 +104,18 @@ class LifeLine:
 
 
 class Worker:
-    """One process's service; everything runs in its main thread, except for the application."""
+    """The service of one worker process; everything but the application runs in the main thread."""
 
     def __init__(self, inheritance: Inheritance) -> None:
         self._inheritance = inheritance
         self._engine: Engine | None = None
-        self._is_ready = self._is_stopped = False
+        self._was_ready = self._is_stopped = False
         settings = inheritance.plan.adjustments
         jitter = random.randint(0, settings.max_requests_jitter) if settings.max_requests else 0
         self._limit = settings.max_requests + jitter
 
     def run(self) -> int:
-        """Serve until told to end; return the exit status."""
+        """Serve until a signal ends it; return the exit status."""
         self._take_signals()
         inherited = self._inheritance
         settings = inherited.plan.adjustments
@@ -124,7 +124,8 @@ class Worker:
                 os.umask(settings.umask)
             if inherited.application is None:
                 _enter_start_directory()
-            certificates = inherited.certificates or new_certificates(settings)  # before: the key may be root's alone
+            # Before the user changes: perhaps only root may read the key.
+            certificates = inherited.certificates or new_certificates(settings)
             prepare_for(future_owner(settings), inherited.plan.prepare)
             drop_privileges(settings.user, settings.group)
             set_log_level(settings)
@@ -141,7 +142,7 @@ class Worker:
         except (ConfigError, ImportTargetError, LoadFailedError, OSError) as error:
             self._report(failed=error_text(error))
             return FAILED_TO_LOAD
-        except Exception:  # noqa: BLE001 - a logging configuration runs code of others
+        except Exception:  # noqa: BLE001 - a logging configuration runs foreign code
             self._report(failed=traceback.format_exc())
             return FAILED_TO_LOAD
         LifeLine(inherited.life, engine.loop, self._on_orphaned)
@@ -155,12 +156,12 @@ class Worker:
         try:
             engine.run()
         except ServerFailedError:
-            return 1  # the reason is in the log
+            return 1  # the reason was logged
         return 0
 
     @property
     def stop_by(self) -> float:
-        """Monotonic seconds until which threads of the application may go on after `run`."""
+        """Monotonic seconds until which threads of the application may continue after `run`."""
         return self._engine.stop_by if self._engine is not None else 0.0
 
     def abandon(self) -> None:
@@ -192,13 +193,13 @@ class Worker:
             engine.take_signal(signal.Signals(number))
 
     def _on_orphaned(self) -> None:
-        logger.warning("worker %d: the supervisor is gone; finishing what is under way, then ending", os.getpid())
+        logger.warning("worker %d: the supervisor has ended; draining", os.getpid())
         assert self._engine is not None
         self._engine.stop()
 
     def _on_heartbeat(self) -> None:
-        if not self._is_ready:
-            self._is_ready = True
+        if not self._was_ready:
+            self._was_ready = True
             self._report(ready=True)
         counters = self._inheritance.counters
         if self._limit and counters.get("requests") >= self._limit:
@@ -213,20 +214,20 @@ def _enter_start_directory() -> None:
     """Enter the start directory by its name: a symbolic link in it may lead to another release than at the start."""
     start = start_directory()
     if start is not None:
-        with suppress(OSError):  # it was removed; what has been imported from elsewhere serves on
+        with suppress(OSError):  # it was removed; modules that were imported from elsewhere still work
             os.chdir(start)
-    importlib.invalidate_caches()  # directories of both releases may have the same times
+    importlib.invalidate_caches()  # the directories of both releases may have the same times
 
 
 def report(fd: int, **words: Any) -> None:
-    """Tell the supervisor something through its pipe: ready, retire_reason, failed."""
+    """Report to the supervisor through its pipe: ready, retire_reason, failed."""
     text = words.get("failed", "")
     if len(text) > MAX_REPORT // 4:
         words["failed"] = text[: MAX_REPORT // 16] + "\n[…]\n" + text[-MAX_REPORT // 8 :]
     try:
         os.write(fd, json.dumps(words).encode() + b"\n")
     except OSError:
-        pass  # the supervisor is gone
+        pass  # the supervisor has ended
 
 
 def run_worker(inheritance: Inheritance) -> NoReturn:

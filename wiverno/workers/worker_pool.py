@@ -16,7 +16,7 @@ from wiverno.workers.generation import Generation
 from wiverno.workers.process import WorkerProcess
 from wiverno.workers.reconcile import WorkerView
 from wiverno.workers.reexec import memory_file
-from wiverno.workers.shared_sockets import SharedSockets, copies
+from wiverno.workers.shared_sockets import SharedSockets, copy_listeners
 from wiverno.workers.worker import Inheritance, run_worker
 
 ROWS: Final = 1200  # processes that can be counted at a time: two generations of 512 workers, and workers that drain
@@ -59,7 +59,7 @@ class WorkerPool:
             self._abandon_pipes()
             engine.abandon()
             self._sockets.release(generation.listeners)
-            listeners = copies(generation.listeners)
+            listeners = copy_listeners(generation.listeners)
             inherited = Inheritance(
                 generation.plan, generation.application, listeners, counters, report, self._life,
                 generation.certificates,

@@ -77,7 +77,7 @@ elif __name__ == "__main__":
     ids=lambda command: " ".join(command[-2:]),
 )  # fmt: skip
 def test_a_signal_at_the_moment_of_the_announcement(tmp_path: Path, command: list[str]) -> None:
-    """Whoever has read that it serves may stop it: the line itself is the first sign that signals are taken."""
+    """A reader of the line that it serves may stop it: the line itself is the first sign that signals are taken."""
     (tmp_path / "impatient.py").write_text(IMPATIENT)
     with Child(command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}) as child:
         assert child.wait() == 0, child.output

@@ -13,7 +13,7 @@ from tests.support.workers import APPLICATION, ask, is_alive, reload, service, w
 
 
 def test_nothing_is_lost(tmp_path: Path) -> None:
-    """New code and a new setting come into force under load, several times, without one failed request."""
+    """New code and a new setting take effect under load, several times, without one failed request."""
     with service(tmp_path, settings="workers = 2\nthreads = 2") as served:
         first = wait_for_workers(served, 2)
         load = Load(served.address)
@@ -140,7 +140,7 @@ def test_a_stop_during_a_reload_ends_both(tmp_path: Path) -> None:
 
 
 def test_one_process_says_that_it_cannot(tmp_path: Path) -> None:
-    """Without a supervisor there is nobody to change over to; what to do about it is said."""
+    """A single process can't reload; the answer says what to do."""
     with service(tmp_path) as served:
         status, body = served.admin("/reload", "POST")
         assert (status, body) == (

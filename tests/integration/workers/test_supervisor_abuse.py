@@ -28,7 +28,7 @@ def children_of(pid: int) -> set[int]:
 
 
 def test_a_storm_of_reloads_loses_nothing(tmp_path: Path) -> None:
-    """Ten SIGHUPs while clients ask: the last one wins, nobody is left over, and no request fails."""
+    """Ten SIGHUPs while clients ask: the last one wins, no worker is left over, and no request fails."""
     with service(tmp_path, settings="workers = 2\nthreads = 2") as served:
         before = wait_for_workers(served, 2)
         load = Load(served.address)
@@ -45,7 +45,7 @@ def test_a_storm_of_reloads_loses_nothing(tmp_path: Path) -> None:
         assert served.child.stop() == 0
 
 
-def test_a_request_in_a_reload_that_is_given_up_is_finished(tmp_path: Path) -> None:
+def test_a_request_in_a_reload_that_fails_is_finished(tmp_path: Path) -> None:
     """A new worker that serves already when another one fails finishes what it has begun."""
     first = tmp_path / "first"  # made by whichever worker comes first
     second_fails = (
@@ -72,7 +72,7 @@ def test_a_request_in_a_reload_that_is_given_up_is_finished(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("stage", ["loading", "ready"])
-def test_kill_during_a_reload_leaves_nobody(tmp_path: Path, stage: str) -> None:
+def test_kill_during_a_reload_leaves_no_process(tmp_path: Path, stage: str) -> None:
     """Workers of both generations end; one that still loads the application does so when it has."""
     go = tmp_path / "go"
     with service(tmp_path, settings="workers = 2") as served:
@@ -153,7 +153,7 @@ def test_no_room_for_a_worker(tmp_path: Path) -> None:
 
 
 def test_an_application_that_writes_into_the_wrong_descriptor(tmp_path: Path) -> None:
-    """Garbage in a worker's pipe to the supervisor disturbs nobody."""
+    """Garbage in a worker's pipe to the supervisor is ignored."""
     noisy = APPLICATION + (
         "\ninner = app\ndef app(environ, start_response):\n"
         "    for fd in map(int, os.listdir('/proc/self/fd')):\n"
@@ -173,7 +173,7 @@ def test_an_application_that_writes_into_the_wrong_descriptor(tmp_path: Path) ->
 
 
 def test_a_link_in_the_way_of_the_pid_file(tmp_path: Path) -> None:
-    """In a directory that others may write to, the file is made under a name that nobody can foresee."""
+    """In a directory that others may write to, the file is made and the link is not followed."""
     precious = tmp_path / "precious"
     precious.write_text("kept")
     path = tmp_path / "wiverno.pid"

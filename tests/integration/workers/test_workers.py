@@ -91,7 +91,7 @@ def test_a_hung_worker_is_replaced_after_its_stacks_were_printed(tmp_path: Path)
 
 
 def test_max_requests(tmp_path: Path) -> None:
-    """A worker that has served enough leaves after another one has taken its place; no request is lost."""
+    """A worker with enough requests drains when its replacement is ready; no request is lost."""
     with service(tmp_path, settings="workers = 1\nmax_requests = 20\nmax_requests_jitter = 5") as served:
         [before] = wait_for_workers(served, 1)
         wait_until(lambda: served.get()[0] == 200 and served.pid() != before, PATIENCE * 2)
@@ -107,7 +107,7 @@ def test_max_rss(tmp_path: Path) -> None:
         served.child.wait_for("replaced .max_rss., draining")
 
 
-def test_more_and_fewer(tmp_path: Path) -> None:
+def test_scaling_up_and_down(tmp_path: Path) -> None:
     with service(tmp_path, settings="workers = 1") as served:
         wait_for_workers(served, 1)
         served.child.send(signal.SIGTTIN)
@@ -121,7 +121,7 @@ def test_more_and_fewer(tmp_path: Path) -> None:
 
 
 def test_orphans_end_by_themselves(tmp_path: Path) -> None:
-    """After kill -9 of the supervisor the workers finish what is under way and end."""
+    """After kill -9 of the supervisor the workers finish their requests and end."""
     with service(tmp_path, settings="workers = 2") as served:
         pids = wait_for_workers(served, 2)
         with RawClient(served.address) as client:
