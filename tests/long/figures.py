@@ -42,8 +42,8 @@ def cell(seen: Notice, unit: str = "") -> str:
 INTRODUCTION = """\
 Each fault lasts while an ordinary client asks on a new connection every 10 ms, for {seconds:.0f} seconds; a request not
 answered within {wait:.0f} seconds is lost. The clients that cause the fault run in a separate process and repeat it as
-fast as the server allows; "/s" is how often. The last figure is the growth of the server's memory. Every server has one process
-and 16 threads.
+fast as the server allows; "/s" is how often. The last figure is the growth of the server's memory. Every server has one
+process and 16 threads.
 """
 
 
