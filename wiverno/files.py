@@ -1,8 +1,8 @@
 """Files that the settings name: the directory that relative paths start from, and errors that name their file.
 
-A relative path means the directory in which the server was started, whatever directory the application changes to
-later. The doors (`wiverno run`, `serve()`, pserve) open a `started_in` block around everything that they do; what keeps
-a path for later (a log that is rotated, a certificate that is read again) keeps it as `absolute` returned it.
+A relative path means the directory in which the server was started, even if the application changes the
+current directory later. The entry points (`wiverno run`, `serve()`, pserve) run inside a `started_in` block; code that
+keeps a path for later (a rotated log, a certificate that is read again) keeps the result of `absolute`.
 """
 
 import errno
@@ -21,11 +21,11 @@ _start: ContextVar[str | None] = ContextVar("start_directory", default=None)
 
 
 class SetupError(OSError):
-    """Something other than a listening address can't be used; the text is complete and names it."""
+    """An error with something other than a listening address; the text is complete and names it."""
 
 
 def error_text(error: BaseException) -> str:
-    """Return the operating system's words, or whatever the exception says when they are missing."""
+    """Return the operating system's words, or the exception's text if there are none."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
@@ -57,7 +57,7 @@ def start_directory() -> str | None:
 
 
 def absolute(path: str) -> str:
-    """Return `path` from the root, however the current directory changes later.
+    """Return the absolute path, which stays valid when the current directory changes.
 
     Raises:
         SetupError: the path is relative and the current directory was removed.
@@ -96,10 +96,10 @@ def in_start_directory() -> Iterator[None]:
 
 
 def unix_path(path: str) -> str:
-    """Return how to spell the path of a Unix socket for the operating system.
+    """Return the path of a Unix socket in a form that the operating system accepts.
 
     Raises:
-        OSError: it is longer than the system allows, or holds a NUL byte.
+        OSError: it is longer than the system allows, or contains a NUL byte.
     """
     if "\0" in path:
         # An abstract socket (unix(7)) has neither owner nor permissions: every local user could connect.

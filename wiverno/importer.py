@@ -1,9 +1,8 @@
 """Turn ``"module:attribute.path"`` into the object it names.
 
-The one idea here is whose mistake it was. A target that names nothing is the user's typing error and becomes an
-``ImportTargetError`` of one line that says what is there instead. An exception raised *inside* the module while it is
-imported is the application's own and passes through untouched, traceback and all. `own_traceback` shows such an
-exception without the lines of those who did the importing.
+Two kinds of mistakes are kept apart. A target that names nothing is a typing error and becomes an ``ImportTargetError``
+of one line that says what is there instead. An exception raised *inside* the imported module is the application's and
+passes through with its traceback. `own_traceback` shows such an exception without the frames of the import machinery.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from types import ModuleType
 
 
 class ImportTargetError(Exception):
-    """A target that names no object; ``str(error)`` is one line fit for a terminal."""
+    """A target that names no object; ``str(error)`` is one line for a terminal."""
 
 
 def load_object(target: str) -> object:
@@ -49,7 +48,7 @@ def load_object(target: str) -> object:
 
 
 def _require_spelling(target: str, module_name: str, attribute_path: str) -> None:
-    """Refuse what cannot name an object, before anything is imported."""
+    """Refuse a target that cannot name an object, before anything is imported."""
     if not attribute_path and ":" not in target and module_name.endswith(".py"):
         guess = module_name[:-3].replace("/", ".").strip(".")
         raise ImportTargetError(f"{target!r} is a file name; write the module and the object, like '{guess}:app'")
@@ -66,12 +65,12 @@ def _require_spelling(target: str, module_name: str, attribute_path: str) -> Non
 
 
 def _import_module(name: str, target: str) -> ModuleType:
-    """Import ``name``; only its own absence (or a parent package's) is the target's fault."""
+    """Import ``name``; only its own absence (or a parent package's) is a mistake in the target."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         missing = error.name or ""
-        # An import statement inside the module that fails names another module, which is the application's own bug.
+        # A failing import statement inside the module names another module: a bug of the application.
         if missing != name and not name.startswith(missing + "."):
             raise
         raise ImportTargetError(_missing_module(target, missing)) from error
@@ -117,7 +116,7 @@ def _is_defined_here(module: ModuleType, name: str) -> bool:
 
 
 def _is_plainly_missing(owner: object, attribute: str) -> bool:
-    """Tell an absent attribute from a property or ``__getattr__`` whose own code failed."""
+    """Return whether an attribute is absent, not a property or ``__getattr__`` whose code has failed."""
     try:
         inspect.getattr_static(owner, attribute)
     except AttributeError:
@@ -133,7 +132,7 @@ def _close(word: str, names: list[str]) -> str | None:
 def own_traceback(error: BaseException) -> str:
     """Return an exception with its traceback, from the application's first line on.
 
-    What stands above it are the server, PasteDeploy and the import machinery, which say nothing about the mistake.
+    The frames above it belong to the server, PasteDeploy and the import machinery.
     """
     shown = traceback.TracebackException.from_exception(error)
     waiting = [shown]

@@ -1,8 +1,7 @@
 """The command line.
 
-Whoever only looks (`wiverno --help`) waits for nothing to be imported, not even click; a command's module is
-imported when that command is asked for. The configuration loader alone reads the environment: click is told of no
-variable. The only exits of the program are in this room.
+`wiverno --help` imports nothing, not even click; a command's module is imported when the command is run. click reads no
+environment variables: only the configuration loader does. The only exits of the program are in this room.
 """
 
 import errno
@@ -16,7 +15,7 @@ FAILURE = 1
 
 
 def main(program: str = "wiverno") -> None:
-    """Run the program with the words of its command line."""
+    """Run the command that the command line names."""
     prepare_streams()
     if sys.argv[1:] == ["--help"]:
         _print_overview(program)
@@ -40,7 +39,7 @@ def main(program: str = "wiverno") -> None:
         end_if_unprinted(error)
         raise
     finally:
-        # What the application has started while it was imported would keep a command alive that only looked, or failed.
+        # Threads that the application has started on import would keep the process of a finished command alive.
         watch_unserved(status if isinstance(status, int) else FAILURE)
 
 

@@ -1,4 +1,4 @@
-"""`wiverno config`: look at a configuration without starting anything; `wiverno.config` knows what there is to say."""
+"""`wiverno config`: check, show, explain and convert a configuration without starting a server."""
 
 import json
 import sys
@@ -16,12 +16,12 @@ from wiverno.config.loader import LoadedConfig, load
 F = TypeVar("F", bound=Callable[..., Any])
 
 FILE = click.argument("file", required=False, metavar="[FILE] [NAME=VALUE]...", nargs=-1)
-REVEAL = click.option("--reveal", is_flag=True, help="Show secrets, and what ${...} stands for")
+REVEAL = click.option("--reveal", is_flag=True, help="Show secrets, and the values of ${...}")
 CONFIG = click.option("--config", "config_file", metavar="FILE", help="The file, in place of the argument")
 TABLES = (
     CONFIG,
-    click.option("--server-name", "section", metavar="NAME", default="main", help="Look at [server:NAME]"),
-    click.option("-a", "--app-name", metavar="NAME", default="main", help="Look at [app:NAME]"),
+    click.option("--server-name", "section", metavar="NAME", default="main", help="Use [server:NAME]"),
+    click.option("-a", "--app-name", metavar="NAME", default="main", help="Use [app:NAME]"),
 )
 
 
@@ -35,7 +35,7 @@ def with_table_options(command: F) -> F:
 def with_format_option(*names: str) -> Callable[[F], F]:
     """Give a command the option --format."""
     return click.option(
-        "--format", "form", type=click.Choice(names), default=names[0], show_default=True, help="How it is written"
+        "--format", "form", type=click.Choice(names), default=names[0], show_default=True, help="Output format"
     )
 
 
@@ -82,7 +82,7 @@ def _app_problems(loaded: LoadedConfig, variables: Mapping[str, str]) -> list[Pr
         return list(error.problems)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - whatever importing other people's code may raise, SystemExit too
+    except BaseException as error:  # noqa: BLE001 - an import may raise anything, SystemExit too
         origin = loaded.app.origin if loaded.app else None
         reason = f"importing it raised {type(error).__name__}: {error}"
         return [Problem(reason, origin, "app") if origin else Problem(reason, key="app")]
@@ -123,7 +123,7 @@ def _complete_setting(ctx: click.Context, param: click.Parameter, incomplete: st
 @REVEAL
 @report_config_errors()
 def explain(key: str, file: tuple[str, ...], form: str, reveal: bool, **kw: Any) -> None:
-    """Say everything about one setting: meaning, unit, default, and where its value comes from."""
+    """Explain one setting: meaning, unit, default, and where its value comes from."""
     from wiverno.config.output import explain as export
 
     found = export.explain(_loaded(file, kw), key, reveal)
@@ -140,7 +140,7 @@ def explain(key: str, file: tuple[str, ...], form: str, reveal: bool, **kw: Any)
 def convert(source: str, output: str | None, to: str | None, strict: bool, force: bool) -> None:
     """Write a configuration in the other format: INI or TOML, also waitress's and gunicorn's (gunicorn.conf.py).
 
-    What cannot be carried over is named on standard error, with its place and the reason.
+    Settings that cannot be converted are named on standard error, with their place and the reason.
     """
     from wiverno.config.convert.converter import convert as converted_from
 
@@ -184,7 +184,7 @@ def init(path: str | None, ini: bool, app: str) -> None:
 
 
 def _split(words: tuple[str, ...], kw: Mapping[str, Any]) -> tuple[str | None, dict[str, str]]:
-    """Tell the file from variables."""
+    """Separate the file from variables."""
     variables = dict(word.split("=", 1) for word in words if "=" in word)
     files = [kw["config_file"]] if kw["config_file"] is not None else []
     files += [word for word in words if "=" not in word]

@@ -1,4 +1,4 @@
-"""`wiverno ctl`: ask a running service how it is, or to do something, through its admin address.
+"""`wiverno ctl`: status of a running server, reload and stop, through its admin address.
 
 The address is the one in the configuration that the service was started with (`admin_listen`), or given by --admin.
 Exit status: 0 done, 1 refused or failed, 2 a mistake in the call or the configuration.
@@ -16,13 +16,13 @@ from wiverno.admin.client import AdminClient, NoAnswerError
 from wiverno.cli.exit import FAILURE, MISTAKE, end, report_config_errors
 from wiverno.config.loader import load
 
-PATIENCE: Final = 300.0  # seconds that a reload may take: applications may be slow to load
+RELOAD_TIMEOUT: Final = 300.0  # seconds that a reload may take: applications may be slow to load
 
 Command = Callable[..., None]
 
 
 def with_place_options(command: Command) -> Command:
-    """Give a command the options that say where the service is; they may stand before or after its name."""
+    """Give a command the options that say where the server is, before or after its name."""
     for option in (
         click.option("--admin", metavar="ADDRESS", help="The admin address itself, in place of the file's"),
         click.option("--server-name", "section", metavar="NAME", help="Use the file's table [server:NAME]"),
@@ -35,7 +35,7 @@ def with_place_options(command: Command) -> Command:
 
 
 def with_client(command: Command) -> Command:
-    """Hand a command the client of the service that its options, or the group's, name."""
+    """Pass a command the client of the server that its options, or the group's, name."""
 
     @with_place_options
     @click.pass_context
@@ -77,7 +77,7 @@ def ctl(ctx: click.Context, /, **places: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Everything, as JSON")
 @with_client
 def status(client: AdminClient, as_json: bool) -> None:
-    """Tell how the service is; status 1 if it is not ready."""
+    """Show the server's status; exit status 1 if it is not ready."""
     found = _ask(client.status)
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -88,11 +88,11 @@ def status(client: AdminClient, as_json: bool) -> None:
 
 
 @ctl.command()
-@click.option("--more", is_flag=True, help="Start one more")
-@click.option("--fewer", is_flag=True, help="End one")
+@click.option("--more", is_flag=True, help="Start one more worker")
+@click.option("--fewer", is_flag=True, help="Stop one worker")
 @with_client
 def workers(client: AdminClient, more: bool, fewer: bool) -> None:
-    """List the processes that serve, or have more or fewer of them."""
+    """List the workers, or start or stop one."""
     if more or fewer:
         _act(client, "more" if more else "fewer")
         return
@@ -103,10 +103,10 @@ def workers(client: AdminClient, more: bool, fewer: bool) -> None:
 @click.option("--wait/--no-wait", default=True, help="Wait until the new workers serve [default wait]")
 @with_client
 def reload(client: AdminClient, wait: bool) -> None:
-    """Change to the configuration and the code as they are now; status 1 and the reason if they do not work."""
+    """Reload configuration and code; exit status 1 and the reason if that fails."""
     before = _ask(client.status)["reloads"]
     _act(client, "reload", quiet=wait)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + RELOAD_TIMEOUT
     while wait:
         now = _ask(client.status)["reloads"]
         if now["failed"] > before["failed"]:
@@ -115,21 +115,24 @@ def reload(client: AdminClient, wait: bool) -> None:
             click.echo("reloaded: the new workers serve")
             return
         if time.monotonic() > deadline:
-            end(f"the reload is not over after {PATIENCE:g} s; wiverno ctl status tells how it goes", FAILURE)
+            end(
+                f"the reload has not finished after {RELOAD_TIMEOUT:g} s; wiverno ctl status shows its progress",
+                FAILURE,
+            )
         time.sleep(0.1)
 
 
 @ctl.command()
 @with_client
 def stop(client: AdminClient) -> None:
-    """Let requests under way finish and end the service."""
+    """Stop the server after requests in progress have finished."""
     _act(client, "stop")
 
 
 @ctl.command()
 @with_client
 def reopen(client: AdminClient) -> None:
-    """Open log files anew, after they were moved away."""
+    """Reopen log files after rotation."""
     _act(client, "reopen")
 
 
@@ -137,7 +140,7 @@ def _ask(question: Callable[[], Any]) -> Any:
     try:
         return question()
     except NoAnswerError as error:
-        end(f"{error}; is the service running, and was it started with this configuration?", FAILURE)
+        end(f"{error}; is the server running, and was it started with this configuration?", FAILURE)
 
 
 def _act(client: AdminClient, action: str, *, quiet: bool = False) -> None:

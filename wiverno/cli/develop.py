@@ -12,7 +12,7 @@ from wiverno.dev.dev_server import DevServer
 from wiverno.start_errors import explain_bind_error
 
 USED = ("host", "port", "listen", "threads")
-"""Settings that the development server has."""
+"""The settings that the development server uses."""
 
 
 def develop(
@@ -22,7 +22,7 @@ def develop(
 
     Args:
         named: module and attribute that the command line names.
-        default: what is served if neither the command line nor the configuration names anything.
+        default: the application if neither the command line nor the configuration names one.
         kw: the command's options.
         variables: for `${…}` in the file.
     """
@@ -75,14 +75,14 @@ def _is_given(loaded: LoadedConfig, name: str) -> bool:
 
 
 def _addresses(loaded: LoadedConfig) -> list[str]:
-    """Return what the configuration says with listen or unix_socket; nothing where host and port say it."""
+    """Return the addresses of listen or unix_socket; none if the configuration uses host and port."""
     if not _is_given(loaded, "listen") and not _is_given(loaded, "unix_socket"):
         return []
     return [str(address) for address in loaded.adjustments.addresses if not isinstance(address, FdAddress)]
 
 
 def _notes(loaded: LoadedConfig) -> Iterable[str]:
-    """Return what of the configuration the development server does not use, and who can reach it."""
+    """Return notes on settings that the development server does not use, and on who can reach it."""
     used = {*USED, "unix_socket", "mode"}
     unused = [name for name in SETTINGS if name not in used and _is_given(loaded, name)]
     unused += ["[logging]"] if loaded.logging or loaded.logging_ini else []
@@ -94,5 +94,5 @@ def _notes(loaded: LoadedConfig) -> Iterable[str]:
 
 
 def _items(text: str | None) -> list[str] | None:
-    """Return what stands between commas."""
+    """Return the items between commas."""
     return [item.strip() for item in text.split(",") if item.strip()] if text else None

@@ -1,7 +1,7 @@
-"""How a command ends when something is wrong: one report on standard error, an exit status, no traceback.
+"""How a command ends after an error: one report on standard error, an exit status, no traceback.
 
-Status 2 is a mistake in what was asked for (configuration, names, options), as click's own; 1 is what only showed
-when it was tried, such as a port that another program has. Exceptions of the application's own code keep their
+Status 2 is a mistake in the command or the configuration, as in click; 1 is an error that shows only when the command
+runs, such as a port that another program has. Exceptions of the application's own code keep their
 traceback.
 """
 
@@ -27,7 +27,7 @@ FAILURE = 1
 
 
 def report_config_errors(status: int = MISTAKE) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a command's configuration errors end it with their report and this status, and relative paths start here."""
+    """End a command with the report and this status after a configuration error; relative paths start here."""
 
     def around(command: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(command)
@@ -66,7 +66,7 @@ def end_if_unprinted(error: OSError) -> None:
 
 
 def require_file(is_read: bool, *, section: str | None = None, variables: Mapping[str, str] | None = None) -> None:
-    """End the program if no file is read, but a table of one or a variable for one is given."""
+    """End the program if a table or a variable of a file is given, but no file is read."""
     if is_read:
         return
     if section not in (None, "main"):
@@ -76,7 +76,7 @@ def require_file(is_read: bool, *, section: str | None = None, variables: Mappin
 
 
 def warn_of_replaced(loaded: LoadedConfig, name: str) -> None:
-    """Say which tables of the file do not count because the command line names the application."""
+    """Warn of the file's tables that are not used because the command line names the application."""
     tables = ["[app.settings]"] if loaded.app is not None and loaded.app.settings else []
     tables += ["[[middleware]]"] if loaded.middleware else []
     if tables:

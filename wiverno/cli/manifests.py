@@ -18,7 +18,7 @@ from wiverno.config.loader import LoadedConfig, load
 from wiverno.config.settings import Adjustments, FdAddress, TcpAddress, UnixAddress
 from wiverno.files import absolute, current_directory, start_directory
 
-MARGIN = 10  # seconds that a service manager waits longer than the server itself does
+MARGIN = 10  # seconds that a service manager waits longer than the server
 
 
 @click.command()
@@ -43,7 +43,7 @@ def service(kind: str, config_file: str | None, section: str, name: str) -> None
 
 
 def _stop_time(settings: Adjustments) -> int:
-    """Return the seconds after which a service manager may take the server for dead."""
+    """Return the seconds after which a service manager may kill the server."""
     return ceil(settings.drain_delay + settings.graceful_timeout) + MARGIN
 
 
@@ -69,7 +69,7 @@ def systemd(loaded: LoadedConfig, name: str) -> str:
     program = Path(absolute(sys.argv[0])) if sys.argv else Path("wiverno")
     command = shlex.join([str(program), *_command(loaded)])
     directory = start_directory()
-    # systemd need not say by which name it has entered the directory.
+    # systemd does not pass the name by which it entered the directory.
     named = f"Environment=PWD={directory}\n" if directory != current_directory() else ""
     reload = "ExecReload=/bin/kill -HUP $MAINPID\n" if settings.workers else ""
     sockets = ""
@@ -206,7 +206,7 @@ spec:
 
 
 def _upstreams(settings: Adjustments) -> list[str]:
-    """Return the server's addresses as a balancer on the same machine reaches them."""
+    """Return the server's addresses as a proxy on the same machine reaches them."""
     found = []
     for address in settings.addresses:
         if isinstance(address, UnixAddress):
@@ -256,7 +256,7 @@ def haproxy(loaded: LoadedConfig, name: str) -> str:
     ask = "    option httpchk GET /readyz\n" if admin is not None else ""
     secure = " ssl verify required ca-file @system-ca" if settings.certfile is not None else ""
     tail = " send-proxy-v2" if settings.proxy_protocol else ""
-    # A Unix socket speaks plain HTTP, whatever certfile says.
+    # A Unix socket speaks plain HTTP, with certfile too.
     servers = "".join(
         f"    server {name}{number} {address} {check}{secure}{tail}\n"
         if not address.startswith("unix:")

@@ -1,7 +1,7 @@
 """Options made from the settings model: one for each setting, with its meaning, unit, default and variable.
 
-An option only collects text. What it means is decided by the configuration loader together with the file and the
-environment, so every mistake of a start is reported at once and in one form.
+An option only collects text. The configuration loader reads it together with the file and the environment, so all
+mistakes of a start are reported at once and in one form.
 """
 
 import itertools
@@ -26,7 +26,7 @@ class SettingText(click.types.StringParamType):
         self.setting = setting
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Offer files where the setting is a path, else what the model gives as examples (a choice gives its words)."""
+        """Offer files where the setting is a path, else the examples of the setting's type."""
         if "path" in self.setting.type.accepts:
             return [CompletionItem(incomplete, type="file")]
         words = self.setting.type.examples
@@ -34,7 +34,7 @@ class SettingText(click.types.StringParamType):
 
 
 class SettingOption(click.Option):
-    """The option of one setting; `group` is the heading that it stands under in help."""
+    """The option of one setting; `group` is its heading in help."""
 
     def __init__(self, setting: Setting, names: Iterable[str], **kw: Any) -> None:
         self.group = setting.group
@@ -70,13 +70,13 @@ def option_for(setting: Setting, *, short: str | None = None, hidden: bool = Fal
 def with_settings(
     command: click.Command, *, short: Mapping[str, str] = SHORT, without: Iterable[str] = (), shows_inert: bool = False
 ) -> None:
-    """Give a command an option for every setting that a command line can give, after its own options.
+    """Give a command an option for every setting that a command line can set, after its own options.
 
     Args:
         command: the command.
         short: short forms by setting.
-        without: settings whose name this command needs for something else.
-        shows_inert: help shows the settings that are only accepted for waitress's sake, too.
+        without: settings whose name this command uses for another option.
+        shows_inert: help also shows the settings that do nothing.
     """
     command.params.extend(
         option_for(setting, short=short.get(name), hidden=setting.inert and not shows_inert)
@@ -86,7 +86,7 @@ def with_settings(
 
 
 def collect_options(values: Mapping[str, Any]) -> dict[str, object]:
-    """Return the settings among a command's parameters that were given, as the loader takes them: text."""
+    """Return the settings among a command's parameters that were given, as text for the loader."""
     found: dict[str, object] = {}
     for name, value in values.items():
         if name not in SETTINGS or value is None or value == ():
@@ -103,7 +103,7 @@ class SettingsCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one section for the command's own options and one for each group of settings."""
-        # Newer versions of click give arguments a row too; ours are described above, in the command's text.
+        # Newer versions of click give arguments a row too; this command's text describes them.
         own = [param for param in self.get_params(ctx) if isinstance(param, click.Option) and _group(param) is None]
         with formatter.section("Options"):
             formatter.write_dl([record for param in own if (record := param.get_help_record(ctx))])

@@ -1,10 +1,10 @@
-"""Process 1 of a container: it starts the server as its child, hands signals on, and reaps orphans.
+"""Process 1 of a container: it starts the server as its child, forwards signals, and reaps orphans.
 
-The kernel gives process 1 the children of every process that has ended, and they stay as zombies until it waits for
-them. The server can't do that beside the application: a wait for any child would take the exit status of a process that
-the application itself waits for, with subprocess or multiprocessing. So process 1 does nothing else, before anything is
-imported, as tini and docker --init do; and like these it has the server in a process group of its own, which is the
-terminal's foreground group, so that Ctrl-C comes once.
+The kernel makes process 1 the parent of orphans, and they stay as zombies until it waits for them. The server can't do
+that beside the application: a wait for any child would take the exit status of a process that the application itself
+waits for, with subprocess or multiprocessing. So process 1 does nothing else, before anything is imported, as tini and
+docker --init do. Like them it puts the server into a new process group, the terminal's foreground group, so that Ctrl-C
+arrives once.
 """
 
 import os
@@ -14,20 +14,20 @@ from typing import Final, NoReturn
 
 KILLED: Final = 128  # added to the number of the signal that ended the server, as shells do
 
-# A fault of this process itself, and what can't be caught.
+# Faults of this process, and signals that cannot be caught.
 _NOT_HANDED_ON: Final = frozenset(
     ("SIGKILL", "SIGSTOP", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGABRT", "SIGSYS", "SIGTTIN")
 ) | {"SIGTTOU"}
 
 
 def fork_server() -> None:
-    """Return in a child; this process stays, and ends with the child's status."""
+    """Fork: return in the child; the parent stays as process 1 and ends with the child's status."""
     waited: set[int] = {number for number in signal.valid_signals() if _name(number) not in _NOT_HANDED_ON}
-    # SIGTTOU: a background process that takes the terminal's foreground for itself would be stopped.
+    # SIGTTOU would stop a background process that takes the terminal's foreground.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, waited | {signal.SIGTTOU})
     child = os.fork()
     if child:
-        with suppress(OSError):  # the child does the same, and one of them is first
+        with suppress(OSError):  # the child does the same; either may be first
             os.setpgid(child, child)
         _serve(child, waited)
     with suppress(OSError):
@@ -51,7 +51,7 @@ def _serve(child: int, waited: set[int]) -> NoReturn:
 
 
 def _reap(child: int) -> int | None:
-    """Wait for all that have ended; return the status of the server if it is among them."""
+    """Reap all ended children; return the status of the server if it is among them."""
     found = None
     while True:
         try:

@@ -1,4 +1,4 @@
-"""`wiverno routes`: what a framework application answers, in the order of registration."""
+"""`wiverno routes`: the routes of a framework application, in the order of registration."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`wiverno run`: from a configuration, an application's name, or the framework's run.py to a server that answers."""
+"""`wiverno run`: serve an application from a configuration, by name, or the framework's run.py."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -52,10 +52,10 @@ NAME=VALUE is a variable for ${NAME} in the file, as on pserve's command line.
 ))  # fmt: skip
 @click.option("--factory", is_flag=True, help="The attribute is a function that makes the application")
 @click.option("--server-name", "section", metavar="NAME", default="main", help="Use the file's table [server:NAME]")
-@click.option("-w", "short_w", metavar="N", help="Processes that serve, as --workers; with dev the same as --watch")
+@click.option("-w", "short_w", metavar="N", help="Worker processes, as --workers; with dev the same as --watch")
 @click.option("--watch", metavar="DIRECTORIES", help="With dev: what to watch, separated by commas [default .]")
-@click.option("--ignore", metavar="PATTERNS", help='With dev: files that do not matter, such as "*.tmp,build/*"')
-@click.option("--allow-host", metavar="HOST", multiple=True, help="With dev: a host name to answer to; * is any")
+@click.option("--ignore", metavar="PATTERNS", help='With dev: files to ignore, such as "*.tmp,build/*"')
+@click.option("--allow-host", metavar="HOST", multiple=True, help="With dev: a further host name to answer; * is any")
 @click.option("--live", is_flag=True, help="With dev: pages reload themselves after a restart")
 @click.option("--check", is_flag=True, help="Load the configuration and the application, then end")
 @report_config_errors()
@@ -79,7 +79,7 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
             mode="simple" if command == "prod" else None,
         )  # fmt: skip
 
-    # The file of the start is that of every reload, also where it was found by default and is gone then.
+    # A reload reads the file of the start, even if that was found by default and is missing then.
     file, _ = choose_file(kw["config_file"], environment())
     loaded = read(kw["config_file"])
     warn(loaded.warnings)
@@ -95,9 +95,9 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
     _prepare(loaded)
 
     def plan(loaded: LoadedConfig) -> Plan:
-        made = lambda: load_application(spec) if spec else load_configured_application(loaded, variables)  # noqa: E731
+        load_app = lambda: load_application(spec) if spec else load_configured_application(loaded, variables)  # noqa: E731
         name = spec.use if spec else loaded.app.use if loaded.app else ""
-        return Plan(loaded.adjustments, made, lambda: _prepare(loaded), name=name)
+        return Plan(loaded.adjustments, load_app, lambda: _prepare(loaded), name=name)
 
     if kw["check"]:
         try:
@@ -106,19 +106,19 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
             end(str(error), FAILURE)
         click.echo(f"ok: {_summary(loaded, spec)}")
         return
-    again = Rereading(loaded, lambda: read(file))
-    start(plan(loaded), lambda: plan(again()))
+    read_again = Rereading(loaded, lambda: read(file))
+    start(plan(loaded), lambda: plan(read_again()))
 
 
 def _prepare(loaded: LoadedConfig) -> None:
-    """Do what has to be done in a process before the application is loaded."""
+    """Prepare a process for loading the application."""
     with in_start_directory():
         prepare_for(future_owner(loaded.adjustments), lambda: set_up_logging(loaded))
     activate(loaded)
 
 
 def start(plan: Plan, configure: Callable[[], Plan] | None = None) -> None:
-    """Serve until a signal ends it; what keeps the server from starting is told and ends the program with status 1."""
+    """Serve until a signal; an error that keeps the server from starting ends the program with status 1."""
     try:
         watch_end(run_plan(plan, configure))
     except OSError as error:
@@ -128,7 +128,7 @@ def start(plan: Plan, configure: Callable[[], Plan] | None = None) -> None:
 
 
 def _parse_arguments(words: tuple[str, ...]) -> tuple[str | None, str | None, dict[str, str]]:
-    """Tell apart the command dev or prod, the application, and variables."""
+    """Separate the command dev or prod, the application, and variables."""
     variables = dict(word.split("=", 1) for word in words if "=" in word)
     targets = [word for word in words if "=" not in word]
     command = targets.pop(0) if targets and targets[0] in ("dev", "prod") else None
@@ -138,7 +138,7 @@ def _parse_arguments(words: tuple[str, ...]) -> tuple[str | None, str | None, di
 
 
 def _resolve_w(command: str | None, kw: dict[str, Any]) -> None:
-    """Let -w mean workers, as gunicorn's users type it, or with dev what to watch."""
+    """Replace -w by --workers, as in gunicorn, or with dev by --watch."""
     short = kw.pop("short_w")
     if short is None:
         return
@@ -167,7 +167,7 @@ def _application_from_options(command: str | None, target: str | None, kw: Mappi
 
 
 def _refuse_unused(kw: Mapping[str, Any], named: tuple[str, str] | None) -> None:
-    """End with what to do if an option would mean nothing here."""
+    """End the program if an option has no effect here."""
     for option in ("watch", "ignore", "allow_host", "live"):
         if kw[option]:
             end(f"--{option.replace('_', '-')} is for wiverno run dev, which watches files; leave it out here", MISTAKE)

@@ -1,4 +1,4 @@
-"""`wiverno serve`: waitress-serve's options and exit statuses, for service units and Procfiles that come from there.
+"""`wiverno serve`: waitress-serve's options and exit statuses, for service units and Procfiles written for it.
 
 Like waitress-serve it reads neither a configuration file nor the environment, adds the working directory to the
 end of the import path, and ends with status 1 when anything is wrong.
@@ -26,7 +26,7 @@ class WaitressCommand(SettingsCommand):
     """A command whose wrong options end with status 1, as waitress-serve's do."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse as click does, with the other status."""
+        """Parse as click does; wrong options end with status 1."""
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
@@ -57,7 +57,7 @@ def serve(target: str | None, app: str | None, call: bool, **kw: Any) -> None:
 def _resolve_addresses(settings: dict[str, object]) -> dict[str, object]:
     """Return the settings with systemd's names resolved, and a Unix socket beside --listen as one more address.
 
-    A file may not say both: there `listen = unix:/path 127.0.0.1:80` says it in one place.
+    A file may not have both: it writes `listen = unix:/path 127.0.0.1:80`.
     """
     if "listen" not in settings:
         return settings

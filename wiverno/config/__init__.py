@@ -1,1 +1,1 @@
-"""Text and values become settings: sources are read, merged and validated once into one frozen `Adjustments`."""
+"""From files, environment and options to settings: read, merged and validated once, into one frozen `Adjustments`."""

@@ -1,7 +1,7 @@
-"""Every mistake of a configuration, without starting anything: all servers' sections, and the values that lose as well.
+"""Every mistake of a configuration, without starting anything: in all servers' sections and in overridden values too.
 
-A start reads one server's section and the values in force; what is wrong elsewhere would show at the next change of the
-environment. `check` looks at everything that a file says.
+A start reads one server's section and the values with the highest precedence; a mistake elsewhere would show only when
+the environment changes. `check` reads everything that a file says.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from wiverno.config.settings import SETTINGS
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a check has found. `loaded` is the main server's configuration, None if that cannot be used."""
+    """The result of a check. `loaded` is the main server's configuration, None if it cannot be used."""
 
     problems: tuple[Problem, ...]
     warnings: tuple[str, ...]
@@ -70,7 +70,7 @@ def check(
 
 
 def _list_sections(source: TomlFile | IniFile) -> list[tuple[str, str]]:
-    """Return the pairs of server and application to look at, so that each is looked at once."""
+    """Return pairs of server and application in which each stands at least once."""
     servers = dict.fromkeys(("main", *source.names("server")))
     apps = dict.fromkeys(("main", *source.names("app")))
     return [(server, "main") for server in servers] + [("main", app) for app in apps if app != "main"]
@@ -84,7 +84,7 @@ def _check_section(
     above: list[Layer],
     env: Environment,
 ) -> tuple[list[Problem], LoadedConfig | None]:
-    """Return what is wrong with one server's section, shadowed values included, and its configuration if usable."""
+    """Return the problems of one server's section, overridden values included, and its configuration if usable."""
     loaded, found = None, list[Problem]()
     try:
         contents = source.contents(server, app, expander)
@@ -103,7 +103,7 @@ def _check_section(
 
 
 def _find_shadowed(merged: merge.Merged, expander: Expander) -> list[Problem]:
-    """Return what is wrong with values that are not in force now."""
+    """Return the problems of overridden values."""
     found: list[Problem] = []
     for name, chain in merged.chains.items():
         for entry in chain:
@@ -131,7 +131,7 @@ def _warn_of_other_server(loaded: LoadedConfig, server: str) -> list[str]:
 
 
 def _warn_of_encoding(source: IniFile) -> list[str]:
-    """Return what pserve cannot read in a file that wiverno reads: it takes the locale's encoding, and no mark."""
+    """Return warnings of what pserve cannot read: it uses the locale's encoding and accepts no byte order mark."""
     if not source.files:
         return []
     if source.path.read_bytes().startswith(codecs.BOM_UTF8):
@@ -143,10 +143,10 @@ def _warn_of_encoding(source: IniFile) -> list[str]:
 
 
 def _warn_of_inline_comments(source: IniFile) -> list[str]:
-    """Return the values of servers' sections that hold what was probably meant as a comment."""
+    """Return warnings of values in servers' sections that contain what was probably meant as a comment."""
     ignored: list[Problem] = []
     return [
-        f"{origin}: {key} = {value}: INI files have no comments behind a value, so this is part of it"
+        f"{origin}: {key} = {value}: INI files have no comments after a value, so this is part of it"
         for section in source.names("server").values()
         for key, (value, origin) in source.section(section, ignored).items()
         if merge.has_inline_comment(value)

@@ -20,7 +20,7 @@ from wiverno.config.settings import ALIASES, SETTINGS
 
 PREFIX = "WIVERNO_"
 
-# Variables that are no setting: the file, and the application of `wiverno run`.
+# Variables that are not settings: the file, and the application of `wiverno run`.
 FILE_VARIABLE = "WIVERNO_CONFIG"
 APP_VARIABLE = "WIVERNO_APP"
 
@@ -29,15 +29,15 @@ DEFAULT_FILE = "wiverno.toml"
 # The first descriptor that systemd hands over (sd_listen_fds(3), SD_LISTEN_FDS_START).
 FIRST_DESCRIPTOR = 3
 
-# Kubernetes sets these in every pod for a service called "wiverno…" (enableServiceLinks); nobody wrote them.
+# Kubernetes sets these in every pod for a service called "wiverno…" (enableServiceLinks), not as settings.
 _SERVICE_LINK = re.compile(r"WIVERNO_(?:.+_)?(?:SERVICE_(?:HOST|PORT)(?:_.+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_.+)?)")
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What the environment says to wiverno.
+    """The part of the environment that concerns wiverno.
 
-    `variables` is the whole environment, for `${NAME}`; warnings are about names and values that were passed over.
+    `variables` is the whole environment, for `${NAME}`; `warnings` name variables that were ignored.
     """
 
     layer: Layer
@@ -48,10 +48,10 @@ class Environment:
 
 
 def environment(environ: Mapping[str, str] | None = None) -> Environment:
-    """Return the settings in the environment; None is the process's own.
+    """Read the settings in an environment; None is the process's environment.
 
-    An empty variable counts as unset. An unknown `WIVERNO_` name is a warning and no error, because a pod's neighbours
-    can put such names there. Names with two underscores after WIVERNO are wiverno's own, between its processes.
+    An empty variable counts as unset. An unknown `WIVERNO_` name is a warning, not an error, because other services in
+    a pod can add one. Names with two underscores after WIVERNO pass values between wiverno's processes.
     """
     variables = os.environ if environ is None else environ
     layer: dict[str, tuple[object, Origin]] = {}
@@ -95,8 +95,8 @@ def set_variable(name: str, value: str) -> None:
 def directory_name() -> str | None:
     """Return the current directory by the name that the shell has for it, None if it was removed.
 
-    The name may lead through a symbolic link (`current`), which a deployment turns to the next release: what is opened
-    by this name later is found in the release of that time.
+    The name may lead through a symbolic link (`current`), which a deployment points to the next release: a file that
+    is opened by this name later is the next release's.
     """
     try:
         here = Path.cwd()
@@ -110,9 +110,9 @@ def directory_name() -> str | None:
 
 
 def follow_directory(paths: list[str]) -> str:
-    """Give the entries of an import path that lie in the current directory the name that the shell has for it.
+    """Rewrite entries of an import path below the current directory to the name that the shell has for it.
 
-    A worker that starts after a deployment has turned a symbolic link so imports the next release's modules.
+    A worker that starts after a deployment has pointed a symbolic link elsewhere then imports the next release.
 
     Args:
         paths: sys.path; changed in place.
@@ -132,10 +132,10 @@ def follow_directory(paths: list[str]) -> str:
 
 
 def find_inherited_sockets(variables: Mapping[str, str], process: int) -> dict[str, list[int]]:
-    """Return the descriptors of the sockets that systemd handed over, by name; several sockets may share one.
+    """Return the descriptors of the sockets that systemd passed, by name; several sockets may share a name.
 
-    sd_listen_fds(3): LISTEN_FDS of them, from number 3, named by LISTEN_FDNAMES between colons, and meant only for the
-    process of LISTEN_PID, because children inherit the variables as well.
+    sd_listen_fds(3): LISTEN_FDS is their number, from descriptor 3; LISTEN_FDNAMES has their names, with colons;
+    LISTEN_PID is the process that they are for, because children inherit the variables.
     """
     count = variables.get("LISTEN_FDS", "")
     if variables.get("LISTEN_PID") != str(process) or not count.isdigit():
@@ -151,7 +151,7 @@ def find_inherited_sockets(variables: Mapping[str, str], process: int) -> dict[s
 def replace_socket_names(listen: object, variables: Mapping[str, str] | None = None) -> object:
     """Return a value of `listen` with systemd's names of sockets replaced by their descriptors' numbers.
 
-    A name that is not there stays, so that a configuration can be checked where systemd has not started it; listening
+    An unknown name stays, so that a configuration can be checked in a process that systemd has not started; listening
     on it is an error.
 
     Args:

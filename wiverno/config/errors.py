@@ -1,8 +1,8 @@
-"""What is wrong with a configuration, said completely and once.
+"""Mistakes in a configuration: one report of all of them.
 
-A reader of values raises `BadValue`, which knows nothing of files. Whoever knows where the value stands makes a
-`Problem` of it. `ConfigError` carries every problem found; its text is the report that a person reads: sorted, each
-with its place, the line it stands in, a caret, and a hint. The same problems leave as dictionaries for machines.
+A reader of values raises `BadValue`, which knows nothing of files. The caller, which knows the value's place, turns it
+into a `Problem`. `ConfigError` has every problem found; its text is the report for a person: sorted, each problem with
+its place, the line, a caret, and a hint. `Problem.to_dict` is the same for machines.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wiverno.standard_streams import is_terminal, label, say
 
 OriginKind = Literal["option", "environment", "file", "default", "keyword"]
 
-# Files come first in a report, in the order of their lines; what was typed by hand comes last, nearest to the prompt.
+# Files come first in a report, in the order of their lines; options come last, nearest to the prompt.
 _REPORT_ORDER: dict[str, int] = {"file": 0, "environment": 1, "option": 2, "keyword": 3, "default": 4}
 
 _INDEX = re.compile(r"(?:\.[0-9]+)+$")
@@ -29,8 +29,8 @@ class BadValue(ValueError):
 
     Args:
         message: what is accepted, as the rest of the sentence "port: …".
-        hint: what the writer probably wanted to write.
-        part: the item to blame, if the value is a list.
+        hint: what was probably meant.
+        part: the wrong item, if the value is a list.
     """
 
     def __init__(self, message: str, hint: str | None = None, part: object = None) -> None:
@@ -44,9 +44,9 @@ class BadValue(ValueError):
 class Origin:
     """Where a value was written.
 
-    `text` is what stands there: the line of a file, the name of a variable, an option or a keyword. `column` (from 1)
+    `text` is the text there: the line of a file, the name of a variable, an option or a keyword. `column` (from 1)
     and `width` frame the value in that line, `key_column` and `key_width` its key; 0 means not known. `items` has the
-    places of a list's items by their text, where they stand in several lines.
+    places of a list's items by their text, if the list has several lines.
     """
 
     kind: OriginKind
@@ -60,7 +60,7 @@ class Origin:
     items: tuple[tuple[str, Origin], ...] = field(default=(), compare=False, repr=False)
 
     def of_item(self, item: object) -> Origin:
-        """Return the place of an item of the list, or of the list where the item's own is not known."""
+        """Return the place of an item of the list, or of the list if the item's place is not known."""
         return next((origin for text, origin in self.items if text == str(item)), self)
 
     def __str__(self) -> str:
@@ -81,8 +81,8 @@ DEFAULT = Origin("default")
 class Problem:
     """One mistake and its place.
 
-    `value` is the value as written, or None where naming it would not help; `part` is the item to blame if that is a
-    list. `about` says which part of the line is to blame. A `secret` problem shows neither value nor line.
+    `value` is the value as written, or None if showing it would not help; `part` is the wrong item of a list. `about`
+    says which part of the line is wrong. A `secret` problem shows neither value nor line.
     """
 
     message: str
@@ -142,7 +142,7 @@ class Problem:
         return origin.column, max(origin.width, 1)
 
     def to_dict(self) -> dict[str, object]:
-        """Return the problem for machines (`--format json`): absent parts are None, never left out."""
+        """Return the problem for machines (`--format json`): absent parts are None."""
         origin = self.origin
         name = origin.text if origin.kind in ("environment", "option") else None
         return {
@@ -170,7 +170,7 @@ class ConfigError(ValueError):
 
     @property
     def reasons(self) -> str:
-        """The report without the words that fit a start only."""
+        """The report without the words that fit only the start of a server."""
         return "\n".join(line for problem in self.problems for line in problem.lines())
 
 
@@ -206,13 +206,13 @@ def quote_value(value: object) -> str:
 
 
 def find_nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that a typing mistake most probably meant, or None."""
+    """Return the known name that is most similar to a misspelt one, or None."""
     found = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
     return found[0] if found else None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """Return `did you mean "port"?` for a name near to a known one, or None."""
+    """Return `did you mean "port"?` for a name similar to a known one, or None."""
     found = find_nearest(name, known)
     return f'did you mean "{found}"?' if found else None
 

@@ -1,4 +1,4 @@
-"""Settings that are allowed and probably not wanted: one sentence each, with what to do about it."""
+"""Warnings of settings that are accepted but probably not wanted: one sentence each, with the remedy."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def find_risks(settings: Adjustments) -> list[str]:
     found = []
     if settings.trusted_proxy == "*" and public:
         found.append(
-            f"trusted_proxy = * believes the proxy headers of everybody who can reach {', '.join(public)}; "
+            f"trusted_proxy = * trusts the proxy headers of every client that can reach {', '.join(public)}; "
             "name the proxy's address, or listen on 127.0.0.1 or a Unix socket"
         )
     if any(network.prefixlen == 0 for network in settings.trusted_proxies) and public:
         found.append(
-            f"trusted_proxies believes the proxy headers of everybody who can reach {', '.join(public)}; "
+            f"trusted_proxies trusts the proxy headers of every client that can reach {', '.join(public)}; "
             "name the proxies' networks"
         )
     if (
@@ -39,7 +39,7 @@ def find_risks(settings: Adjustments) -> list[str]:
         )
     if settings.expose_tracebacks and public:
         found.append(
-            f"expose_tracebacks shows source lines to everybody who can reach {', '.join(public)}; turn it off there"
+            f"expose_tracebacks shows source lines to all who can reach {', '.join(public)}; turn it off there"
         )
     if settings.graceful_timeout == 0:
         found.append(
@@ -51,7 +51,7 @@ def find_risks(settings: Adjustments) -> list[str]:
     if memory is not None and settings.workers * each > memory:
         found.append(
             f"workers = {settings.workers} processes of {format_size(each)} (max_rss, or what a small application "
-            f"takes) need more than the {format_size(memory)} of memory that there is; lower workers or max_rss"
+            f"takes) need more than the {format_size(memory)} of memory available; lower workers or max_rss"
         )
     limit = _descriptor_limit()
     if limit is not None and settings.connection_limit >= limit - 16:
@@ -63,12 +63,12 @@ def find_risks(settings: Adjustments) -> list[str]:
 
 
 def _is_public(address: object) -> bool:
-    """Return whether other machines can reach an address; a name is taken for public unless it is localhost."""
+    """Return whether other machines can reach an address; every name but localhost counts as public."""
     return isinstance(address, TcpAddress) and not is_loopback(address.host)
 
 
 def _descriptor_limit() -> int | None:
-    """Return how many files this process may open, or None where there is no such limit to ask for."""
+    """Return how many files this process may open, or None if there is no limit."""
     try:
         import resource
     except ImportError:  # Windows
@@ -78,7 +78,7 @@ def _descriptor_limit() -> int | None:
 
 
 def _machine_memory() -> int | None:
-    """Return the bytes of memory that this process may use, or None where that is not known."""
+    """Return the bytes of memory that this process may use, or None if that is not known."""
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # Windows

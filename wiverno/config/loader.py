@@ -1,8 +1,8 @@
 """One configuration from all its sources: option > environment > file (child before base) > default.
 
-Every source gives a layer, name → (value as written, origin). The layers are stacked, `${…}` is put into what came from
-files, the winners are checked once by the model, and what the model finds wrong gets the place where it was written.
-Losers are kept, for those who ask where a value comes from.
+Every source is a layer, name → (value as written, origin). The layers are merged, `${…}` is expanded in values from
+files, the effective values are validated once by the model, and each of its problems gets the place of the value.
+Overridden values are kept for `wiverno config explain`.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ Chain = tuple[tuple[object, Origin], ...]
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """Everything that a start needs, merged and checked, with the origin of each value.
+    """Everything that a start needs, merged and validated, with the origin of each value.
 
-    `texts` has the files' texts by name as it was asked for; of a file in `${file:…}` only whether it is empty.
-    `origins` has each setting's values as written, the winner first and the default last. `replaced` tells which
-    setting of a higher source put an address of a lower one out of force. `server_use` is `use` of the server's section
-    as written; if that is another server (`is_own_server` is false), `server_settings` has what it gets, unchecked.
+    `texts` has the files' texts by name; of a file in `${file:…}` only whether it is empty. `origins` has each
+    setting's values as written, the effective one first and the default last. `replaced` has the setting of a higher
+    source that excludes an address of a lower one. `server_use` is `use` of the server's section as written; if that is
+    another server (`is_own_server` is false), `server_settings` has its settings, not validated.
     """
 
     adjustments: Adjustments
@@ -74,7 +74,7 @@ class LoadedConfig:
     is_own_server: bool = True
 
     def with_app(self, use: str, origin: Origin = DEFAULT) -> LoadedConfig:
-        """Return the configuration for another application: a TOML file's settings for it stay, `use` is replaced."""
+        """Return the configuration for another application: `use` is replaced, a TOML file's settings for it stay."""
         if self.app is None or self.app.use.startswith("config:"):
             return replace(self, app=AppSpec(use, origin=origin))
         return replace(self, app=replace(self.app, use=use, origin=origin))
@@ -109,13 +109,13 @@ def load(
     Args:
         file: TOML or INI file; "-" is standard input; None is WIVERNO_CONFIG, else ./wiverno.toml if it is there.
         environ: None is the process's environment.
-        options: settings given on the command line, as text or native values; None as a value is "not given".
+        options: settings given on the command line, as text or native values; None is an option that was not used.
         server_name: the server's section.
         app_name: the application's section.
         variables: pserve's `key=value` arguments, which `${…}` finds before the environment.
-        mode: "simple" where RunServer's defaults are to hold; whatever any source says wins.
-        hand_over: whether another server may serve, or no server is wanted. Without it a section for another server is
-            a mistake (waitress's is taken), and so are sections of servers of which none is asked for.
+        mode: "simple" for RunServer's defaults; every source overrides them.
+        hand_over: another server may serve, or no server is needed. Otherwise a section for another server is a mistake
+            (waitress's is accepted), and so is a file with servers' sections but not the requested one.
 
     Raises:
         ConfigError: with every mistake of every source.
@@ -139,7 +139,7 @@ def load(
 
 
 def find_missing_server(source: TomlFile | IniFile, name: str) -> Problem | None:
-    """Return the problem of a file that has servers' sections, but not the main one, which is asked for."""
+    """Return the problem of a file that has servers' sections, but not the requested main one."""
     names = source.names("server")
     if name != "main" or name in names or not names:
         return None
@@ -150,17 +150,17 @@ def find_missing_server(source: TomlFile | IniFile, name: str) -> Problem | None
 
 
 def require_server(source: TomlFile | IniFile, name: str) -> None:
-    """Do nothing if a server's section that is asked for may be read.
+    """Check that a file has the requested server's section.
 
     Raises:
-        ConfigError: it is not there, but others are.
+        ConfigError: it has other servers' sections only.
     """
     if missing := find_missing_server(source, name):
         raise ConfigError([missing])
 
 
 def _make_default_layer(mode: str, above: Iterable[Layer]) -> Layer:
-    """Return the lowest layer for a start in `mode`: RunServer's other defaults stay where threads are asked for."""
+    """Return the lowest layer for a start in `mode`; with `threads` given, RunServer's other defaults stay."""
     given = {name for layer in above for name in layer}
     if mode != "simple" or "threads" not in given or "mode" in given:
         return {"mode": (mode, DEFAULT)}
@@ -169,7 +169,7 @@ def _make_default_layer(mode: str, above: Iterable[Layer]) -> Layer:
 
 
 def open_file(name: str, named_by: Origin, variables: Mapping[str, str]) -> TomlFile | IniFile:
-    """Return a configuration file, read and parsed; its suffix tells the format, or else its text.
+    """Return a configuration file, read and parsed; its suffix decides the format, or else its text.
 
     Raises:
         ConfigError: it cannot be read or parsed.
@@ -194,7 +194,7 @@ def _looks_like_ini(text: str) -> bool:
 
 
 def make_lookup(names: Mapping[str, str], variables: Mapping[str, str] | None, env: Environment) -> Lookup:
-    """Return what finds a name for `${…}`: in pserve's arguments, the file's own names, the environment."""
+    """Return a function that looks a name up for `${…}`: pserve's arguments, the file's names, the environment."""
     arguments = variables or {}
 
     def lookup(name: str) -> str | None:
@@ -213,7 +213,7 @@ def make_expander(
     env: Environment,
     problems: list[Problem],
 ) -> Expander:
-    """Return what puts `${…}` into the values of a file, noting mistakes in `problems`."""
+    """Return the expander of `${…}` for the values of a file; it adds mistakes to `problems`."""
     directory = Path() if name == "-" else Path(name).parent
     here = {"here": str(directory.absolute()), "__file__": str(Path(name).absolute())}
     names = source.variables_in_reach if isinstance(source, IniFile) else here
@@ -227,7 +227,7 @@ def assemble(
     """Return the configuration made of a file's contents and the layers above it.
 
     Raises:
-        ConfigError: with every mistake, those that reading the file has found included.
+        ConfigError: with every mistake, those in the file's syntax included.
     """
     problems = expander.problems
     stack, use = merge.take_use(contents.layers)
@@ -238,7 +238,7 @@ def assemble(
         problems.append(other_server_problem(str(use_text), use[1]))
         stack = []
     elif own is None:
-        # Another server's section: its keys are that server's business.
+        # Another server's section: only that server knows its keys.
         settings = {
             name: expander.tree(value, (name,), lambda *_, place=origin: place)
             for layer in reversed(stack)
@@ -277,7 +277,7 @@ def assemble(
 def _validate(
     merged: merge.Merged, expander: Expander, env: Environment
 ) -> tuple[Adjustments | None, dict[str, Chain]]:
-    """Return the settings made of the winners, or None after noting what is wrong, and each setting's chain."""
+    """Return the settings, or None after adding problems, and the chain of each setting's values."""
     problems, values = expander.problems, dict[str, Any]()
     for name, entry in merged.winners.items():
         before = len(problems)
@@ -309,10 +309,10 @@ def load_section(
     environ: Mapping[str, str] | None = None,
     mode: str | None = None,
 ) -> LoadedConfig:
-    """Return the configuration of a server's section as PasteDeploy hands it over: nameless, everything as text.
+    """Return the configuration of a server's section as PasteDeploy passes it: without its name, all values as text.
 
-    The section is found again in `global_conf["__file__"]`, so that problems have lines. The environment stands above
-    it, as everywhere.
+    The section is looked up in `global_conf["__file__"]`, so that problems have lines. The environment overrides it, as
+    everywhere.
 
     Args:
         global_conf: PasteDeploy's: `__file__`, `here`, [DEFAULT] and pserve's arguments; `${…}` looks there first.
@@ -334,7 +334,7 @@ def load_section(
     path = Path(name) if name else None
     texts: dict[str, str] = {}
     if name:
-        with suppress(ConfigError):  # a file that PasteDeploy has read in its own way
+        with suppress(ConfigError):  # PasteDeploy could read it; here it has no text
             texts = {name: read_text(name)}
     contents = Contents(files=(path,) if path else (), texts=texts, layers=(layer, *below), warnings=tuple(traps))
     return assemble(contents, [env.layer], env, expander, path)
@@ -343,7 +343,7 @@ def load_section(
 def make_section_reader(
     global_conf: Mapping[str, str] | None, settings: Mapping[str, object], *, mode: str | None = None
 ) -> Callable[[], LoadedConfig] | None:
-    """Return what loads the same section from the file as it is then; None if it can't be told which section it is.
+    """Return a function that loads the same section again; None if the section cannot be identified.
 
     Args:
         global_conf: as for `load_section`.
@@ -363,7 +363,7 @@ def make_section_reader(
 
 
 def _shorten_path(file: str | None) -> str | None:
-    """Return a file's path from the working directory, as a person would have typed it, if it is below."""
+    """Return a file's path relative to the working directory if it is below."""
     if file is None or not Path(file).is_relative_to(Path.cwd()):
         return file
     return str(Path(file).relative_to(Path.cwd()))

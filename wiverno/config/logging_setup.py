@@ -1,7 +1,7 @@
-"""Logging set up as a configuration says it: dictConfig for TOML, fileConfig for INI, or plain lines on stderr.
+"""Set up logging as a configuration says: dictConfig for TOML, fileConfig for INI, or plain lines on stderr.
 
-The INI text is the one that was read when the configuration was loaded. So a worker that starts later needs no file
-and gets no other logging than its configuration has.
+The INI text is the one that the loader has read, so a worker that starts later does not read the file again and has the
+logging of its configuration.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from wiverno.config.loader import LoadedConfig
 
 
 def set_up_logging(loaded: LoadedConfig) -> None:
-    """Set logging up; without a word about it in the file, everything from INFO goes to stderr."""
+    """Set up logging; without logging in the file, messages from INFO on go to stderr."""
     if loaded.logging is not None:
         logging.config.dictConfig(dict(loaded.logging))
     elif loaded.logging_ini is not None:

@@ -1,7 +1,7 @@
-"""Layers stacked: who wins, who is put out of force, and where a finding about a value belongs.
+"""Merging of layers: which values are effective, which are overridden, and the place of a problem with a value.
 
-A setting of a higher layer hides the same setting below. Addresses hide one another across names: where a higher layer
-says host or port, a lower layer's listen is out of force, and the reverse, because only one of them can be meant.
+A setting of a higher layer overrides the same setting below. Addresses override one another across names: host or port
+in a higher layer overrides listen in a lower one, and the reverse, because only one of them can be meant.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PASTE_KEYS = ("use", "paste.server_factory", "paste.server_runner")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One value of one setting in one layer: the name as it was spelled there, the value as written, its place."""
+    """One value of one setting in one layer: the name as it is spelled there, the value as written, its place."""
 
     spelled: str
     raw: object
@@ -32,7 +32,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """All layers in one: `chains` has every entry of a setting, highest first; `winners` those in force."""
+    """All layers in one: `chains` has every entry of a setting, highest first; `winners` the effective ones."""
 
     chains: Mapping[str, tuple[Entry, ...]]
     winners: Mapping[str, Entry]
@@ -40,13 +40,13 @@ class Merged:
 
 
 def take_use(found: Sequence[Layer]) -> tuple[list[Layer], tuple[object, Origin] | None]:
-    """Return the layers without what names the server, and the nearest of that."""
+    """Return the layers without the keys that name the server, and the nearest of these."""
     named = next((layer[key] for layer in found for key in _PASTE_KEYS if key in layer), None)
     return [{name: entry for name, entry in layer.items() if name not in _PASTE_KEYS} for layer in found], named
 
 
 def merge_layers(stack: Sequence[Layer], problems: list[Problem]) -> Merged:
-    """Return the layers merged, highest first; unknown names and doubles become problems."""
+    """Return the layers merged, highest first; unknown and duplicate names become problems."""
     chains: dict[str, list[Entry]] = {}
     given: list[dict[str, Entry]] = []
     for layer in stack:
@@ -79,7 +79,7 @@ def _unknown_problem(spelled: str, name: str, origin: Origin) -> Problem:
 
 
 def _find_replaced_addresses(given: Sequence[Mapping[str, Entry]]) -> dict[str, str]:
-    """Return the address settings of lower layers that a higher layer's put out of force, each with what did it."""
+    """Return the address settings that a higher layer's address overrides, each with the setting that does so."""
     winning: tuple[str, ...] | None = None
     by = ""
     replaced: dict[str, str] = {}
@@ -87,7 +87,7 @@ def _find_replaced_addresses(given: Sequence[Mapping[str, Entry]]) -> dict[str, 
         used = [group for group in LISTENING if any(name in entries for name in group)]
         if winning is None:
             if used:
-                # More than one in the same layer contradict each other; the model's rules report that.
+                # Several in the same layer exclude one another; the model's rules report that.
                 winning = tuple(name for group in used for name in group)
                 first = next(name for name in winning if name in entries)
                 by = f"{entries[first].spelled} ({entries[first].origin})"
@@ -99,11 +99,10 @@ def _find_replaced_addresses(given: Sequence[Mapping[str, Entry]]) -> dict[str, 
 def _complete_address(
     given: Sequence[Mapping[str, Entry]], winners: Mapping[str, Entry], replaced: Mapping[str, str]
 ) -> Entry | None:
-    """Return the host of a lower listen where only a port is given above it; for a host above, the port.
+    """Return the host of a lower layer's listen if only a port overrides it; its port if only a host does.
 
-    A port alone so changes the port of a listen that has one address.
-
-    Without this `WIVERNO_PORT=9000` over `listen = ["127.0.0.1:8000"]` would open the server to the world.
+    So a port alone changes only the port of a listen with one address. Otherwise `WIVERNO_PORT=9000`
+    over `listen = ["127.0.0.1:8000"]` would open the server to the world.
     """
     if "listen" not in replaced or ("host" in winners) == ("port" in winners):
         return None
@@ -112,7 +111,7 @@ def _complete_address(
     missing = "port" if "host" in winners else "host"
     if len(words) != 1 or not isinstance(words[0], str):
         return None
-    # What stands in ${…} is not known yet; any digit is good enough to see which part it belongs to.
+    # The value of ${…} is not known yet; a digit in its place shows which part it belongs to.
     shape = _REFERENCE.sub("0", words[0])
     try:
         address = read_address(shape)
@@ -126,7 +125,7 @@ def _complete_address(
 
 
 def expand_entry(entry: Entry, expander: Expander) -> Any:
-    """Return an entry's value with `${…}` put in, which files and Paste's sections may contain, but nothing typed."""
+    """Return an entry's value with `${…}` expanded; options and the environment have no such references."""
     if entry.origin.kind in ("option", "environment"):
         return entry.raw
     items = entry.raw if isinstance(entry.raw, list) else []
@@ -139,33 +138,33 @@ def expand_entry(entry: Entry, expander: Expander) -> Any:
 
 
 def locate(problem: Problem, merged: Merged) -> Problem:
-    """Return a problem of the model with the place and the spelling of the value that it is about."""
+    """Return a problem of the model with the place and the spelling of its value."""
     entry = merged.winners.get(ALIASES.get(problem.key, problem.key))
     return problem if entry is None else locate_at(problem, entry)
 
 
 def locate_at(problem: Problem, entry: Entry) -> Problem:
-    """Return a problem with the place and the spelling of an entry, and with the hint that its file calls for."""
+    """Return a problem with the place and the spelling of an entry, and with a hint that fits the file's format."""
     value = None if problem.value is None else entry.raw
     hint = problem.hint or _ini_hint(entry)
-    # What came out of ${…} is not shown; what was written is.
+    # The value is shown as written, not as ${…} expands it.
     part = problem.part if problem.part is not None and str(problem.part) in str(entry.raw) else None
     origin = entry.origin if part is None else entry.origin.of_item(part)
     return replace(problem, key=entry.spelled, origin=origin, value=value, hint=hint, part=part)
 
 
 def _ini_hint(entry: Entry) -> str | None:
-    """Return the hint at an INI value that goes on with what was meant as a comment, or stands in quotes."""
+    """Return a hint if an INI value contains what was probably meant as a comment, or is quoted."""
     file, raw = entry.origin.file or "", entry.raw
     if not file.endswith(".ini") or not isinstance(raw, str):
         return None
     if has_inline_comment(raw):
-        return "INI files have no comments behind a value: put it on a line of its own"
+        return "INI files have no comments after a value: put it on another line"
     if len(raw) > 1 and raw[0] == raw[-1] and raw[0] in "\"'":
         return f"in INI files quotes belong to the value: write {raw[1:-1]}"
     return None
 
 
 def has_inline_comment(text: str) -> bool:
-    """Return whether an INI value contains what its writer probably takes for a comment."""
+    """Return whether an INI value contains what was probably meant as a comment."""
     return " ;" in text or " #" in text or "\t;" in text or "\t#" in text

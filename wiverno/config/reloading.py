@@ -1,8 +1,8 @@
-"""What a reload may not lose.
+"""Checks that a reload does not read half a configuration.
 
-A deployment that replaces files in place has a moment in which a file is gone, empty or cut off. Whoever reads it then
-must not take the defaults: they listen on every address, without certificates. So a reload reads the files that the
-start has read, and refuses a configuration that has lost one of them, a server's section, or the address.
+While a deployment replaces files in place, a file can be missing, empty or truncated for a moment. A reload at that
+moment must not fall back to the defaults: they listen on every address, without certificates. So a reload reads the
+files that the start has read, and refuses a configuration without one of them, the server's section, or the address.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _ADDRESS = ("listen", "unix_socket", "host", "port")
 
 
 class Rereading:
-    """Reads a configuration again for each reload, and compares it with the one before."""
+    """Reads a configuration again for each reload, and compares it with the previous one."""
 
     def __init__(self, first: LoadedConfig, read: Callable[[], LoadedConfig]) -> None:
         """Remember the configuration of the start.
@@ -32,7 +32,7 @@ class Rereading:
         """Return the configuration as it is now.
 
         Raises:
-            ConfigError: it has mistakes, or has lost what the last one had.
+            ConfigError: it has mistakes, or lacks something that the previous one had.
         """
         fresh = self._read()
         if problems := find_losses(self._last, fresh):
@@ -42,7 +42,7 @@ class Rereading:
 
 
 def find_losses(before: LoadedConfig, now: LoadedConfig) -> list[Problem]:
-    """Return what a configuration has lost that only a file in the middle of being replaced loses."""
+    """Return what a configuration lacks because a file is being replaced."""
     problems = [problem for name, text in before.texts.items() if (problem := _find_lost_text(name, text, now))]
     if before.has_server and not now.has_server:
         problems.append(Problem("has no server's section any more, only a restart takes the defaults", _file(now)))
@@ -54,7 +54,7 @@ def find_losses(before: LoadedConfig, now: LoadedConfig) -> list[Problem]:
 
 
 def _find_lost_text(name: str, before: str, now: LoadedConfig) -> Problem | None:
-    """Return the problem of a file that had a text and is empty now, or ends in the middle of a line."""
+    """Return the problem of a file that is empty now, or ends in the middle of a line."""
     text = now.texts.get(name)
     if text is None or not before.strip():
         return None
@@ -67,7 +67,7 @@ def _find_lost_text(name: str, before: str, now: LoadedConfig) -> Problem | None
 
 
 def _find_address(loaded: LoadedConfig) -> tuple[str, Origin] | None:
-    """Return the setting that says where the server listens and its place, None if all is left to the defaults."""
+    """Return the setting that says where the server listens and its place, None if it is the default."""
     for name in _ADDRESS:
         origin = loaded.origins[name][0][1] if name in loaded.origins else Origin("default")
         if origin.kind != "default":

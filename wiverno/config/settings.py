@@ -30,13 +30,13 @@ __all__ = ["ALIASES", "SETTINGS", "Address", "Adjustments", "ConfigError", "FdAd
 
 
 def _default_trusted_headers(values: Mapping[str, Any]) -> frozenset[str]:
-    """Return the headers that waitress trusts when only trusted_proxy is set; a deprecation names it."""
+    """Return the headers that waitress trusts if only trusted_proxy is set, which is deprecated."""
     alone = values.get("trusted_proxy") is not None and not values.get("proxy_protocol")
     return frozenset(("x-forwarded-proto",)) if alone else frozenset()
 
 
 class Adjustments(OperationsSettings):
-    """The settings of one server, checked, complete and frozen; those of operation stand in operations.py.
+    """The settings of one server, validated, complete and frozen; operations.py declares those of operation.
 
     Raises:
         ConfigError: values that are not accepted or contradict one another; all of them at once, as a ValueError.

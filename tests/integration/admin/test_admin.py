@@ -209,7 +209,7 @@ def test_ctl(tmp_path: Path) -> None:
         assert served.child.wait() == 0
         status, _, errors = ctl(served, "status")
         assert status == 1
-        assert "is the service running" in errors
+        assert "is the server running" in errors
 
 
 def test_ctl_of_one_process(tmp_path: Path) -> None:

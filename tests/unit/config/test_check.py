@@ -95,8 +95,8 @@ def test_traps_of_ini_files_are_warnings() -> None:
 @pytest.mark.parametrize(
     ("values", "warning"),
     [
-        ({"trusted_proxy": "*", "trusted_proxy_headers": "forwarded"}, "trusted_proxy = * believes"),
-        ({"trusted_proxies": "::/0", "trusted_proxy_headers": "forwarded"}, "trusted_proxies believes"),
+        ({"trusted_proxy": "*", "trusted_proxy_headers": "forwarded"}, "trusted_proxy = * trusts"),
+        ({"trusted_proxies": "::/0", "trusted_proxy_headers": "forwarded"}, "trusted_proxies trusts"),
         ({"trusted_proxy": "proxy.internal", "trusted_proxy_headers": "forwarded"}, "never matches"),
         ({"expose_tracebacks": True}, "expose_tracebacks shows"),
         ({"graceful_timeout": 0}, "graceful_timeout = 0 sets no deadline"),

@@ -1,7 +1,7 @@
-"""Configurations carried over: INI ↔ TOML, and from waitress's and gunicorn's.
+"""Conversion of configurations: INI ↔ TOML, and from waitress's and gunicorn's.
 
-Only what means the same afterwards is carried. Everything else is named in a note with its place and the reason, so
-that nobody has to compare the files. Comments are lost: neither format's reader keeps them.
+Only settings that mean the same afterwards are converted. A note names every other one with its place and the reason,
+so the files need not be compared. Comments are lost: neither format's reader keeps them.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def convert(name: str, to: str | None = None) -> Converted:
         to: "toml" or "ini"; None is the other of the two.
 
     Raises:
-        ConfigError: the file cannot be read or parsed, or has a value that is none.
+        ConfigError: the file cannot be read or parsed, or has a wrong value.
     """
     notes = _Notes()
     if name.endswith(".py"):
@@ -91,10 +91,10 @@ def _toml_document(source: TomlFile, notes: _Notes) -> dict[str, Any]:
 
 
 def _server_table(found: Mapping[str, tuple[object, Origin]], notes: _Notes) -> dict[str, Any]:
-    """Return a server's settings with their values in their best TOML spelling.
+    """Return a server's settings with their values as TOML writes them best.
 
     Raises:
-        ConfigError: a value is none of its setting's.
+        ConfigError: a value is invalid for its setting.
     """
     table: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -129,7 +129,7 @@ def _ini_document(source: IniFile, notes: _Notes) -> dict[str, Any]:
         merged: dict[str, tuple[object, Origin]] = {}
         for layer in reversed(layers):
             merged |= layer
-        # To another server `${…}` was ordinary text.
+        # For another server `${…}` was ordinary text.
         is_ours = read_server_mode(str(merged.get("use", ("wiverno",))[0])) is not None
         expanded = {
             key: (paste_ini.expandable(source, str(value), is_server=is_ours), origin)
@@ -171,7 +171,7 @@ def _with_address(table: dict[str, Any], name: str, notes: _Notes, origin: Origi
 
 
 def _apply(translated: Translated, places: Mapping[str, tuple[object, Origin]], notes: _Notes) -> dict[str, Any]:
-    """Return another server's settings; a value that is none here gets a note, and the others are carried."""
+    """Return another server's settings as wiverno's; each value that wiverno does not accept gets a note."""
     for key, message in translated.notes:
         notes.add(message, places[key][1], key)
     table: dict[str, Any] = {}
@@ -181,15 +181,17 @@ def _apply(translated: Translated, places: Mapping[str, tuple[object, Origin]], 
         except ConfigError as error:
             for problem in error.problems:
                 hint = f"; {problem.hint}" if problem.hint else ""
-                notes.add(f"{quote_value(value)} is no value of {name}: {problem.message}{hint}", places[key][1], key)
+                notes.add(
+                    f"{quote_value(value)} is not a value of {name}: {problem.message}{hint}", places[key][1], key
+                )
     return table
 
 
 def _gunicorn_document(name: str, notes: _Notes) -> dict[str, Any]:
-    """Return what a gunicorn.conf.py sets, in the shape of a TOML configuration.
+    """Return the settings of a gunicorn.conf.py in the shape of a TOML configuration.
 
     Raises:
-        ConfigError: the file cannot be read, or does not come to its end.
+        ConfigError: the file cannot be read, or its program does not reach its end.
     """
     found = read_gunicorn_file(name)
     for stream, text in found.printed:
@@ -211,7 +213,7 @@ def _gunicorn_document(name: str, notes: _Notes) -> dict[str, Any]:
 
 
 def _escape_text(value: object) -> object:
-    """Return a value of a program for TOML, where `${…}` would mean a variable."""
+    """Return a program's value for TOML, with `${…}` escaped."""
     if isinstance(value, str):
         return escape(value)
     return [_escape_text(item) for item in value] if isinstance(value, list) else value

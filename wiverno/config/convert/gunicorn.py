@@ -1,7 +1,7 @@
-"""What other servers' settings are called here, and which have no counterpart and why.
+"""Names of other servers' settings in wiverno, and the reason for each that has no counterpart.
 
-gunicorn's have a table each way; of servers in a PasteDeploy section those few names are known that mean the same in
-all of them. waitress needs no table: its names are wiverno's.
+gunicorn has a table for both; of servers in a PasteDeploy section only the names that mean the same in all of them are
+known. waitress needs no table: its names are wiverno's.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from wiverno.config.settings import SETTINGS
 
-# gunicorn's name → ours, with a note where it does not mean quite the same. What is no setting of ours (yet) is noted.
+# gunicorn's name → wiverno's, with a note if the meaning differs. A name that wiverno does not have gets a note.
 _NAMES: Mapping[str, tuple[str, str]] = {
     "bind": ("listen", ""),
     "backlog": ("backlog", ""),
@@ -107,7 +107,7 @@ _OTHERS = (
 
 GUNICORN = frozenset((*_NAMES, *_DROPPED, *_HOOKS, *_OTHERS, "threads", "wsgi_app"))
 
-# Values that mean something else there: (value here, note); None leaves the setting out.
+# Values with another meaning in gunicorn: (value here, note); None leaves the setting out.
 _SPECIAL: Mapping[tuple[str, object], tuple[object, str]] = {
     ("limit_request_line", 0): ("256KiB", "0 is no limit there; here max_request_header_size bounds the whole head"),
     ("limit_request_fields", 0): (32768, "0 is gunicorn's highest number, 32768"),
@@ -119,7 +119,7 @@ _SPECIAL: Mapping[tuple[str, object], tuple[object, str]] = {
 
 @dataclass
 class Translated:
-    """Another server's settings under our names, each with the name it came from; notes are (their name, reason)."""
+    """Another server's settings by wiverno's names, each with its original name; notes are (original name, reason)."""
 
     settings: dict[str, tuple[object, str]] = field(default_factory=dict)
     notes: list[tuple[str, str]] = field(default_factory=list)
@@ -127,7 +127,7 @@ class Translated:
 
 
 def from_gunicorn(values: Mapping[str, object]) -> Translated:
-    """Return gunicorn's settings translated; what has no counterpart gets a note."""
+    """Return gunicorn's settings translated; one without a counterpart gets a note."""
     result = Translated()
     for key, given in values.items():
         if given is None:
@@ -152,19 +152,19 @@ def from_gunicorn(values: Mapping[str, object]) -> Translated:
 
 
 def is_hook(key: str) -> bool:
-    """Return whether gunicorn calls what this name holds."""
+    """Return whether this name is one of gunicorn's hooks."""
     return key in _HOOKS
 
 
 def _convert_special(key: str, value: object) -> tuple[object, str]:
-    """Return a value of gunicorn's that means something else here, and the note about it."""
+    """Return the value for one with another meaning in gunicorn, and a note about it."""
     text = str(value).strip()
     number = int(text) if text.isdigit() and not isinstance(value, bool) else None
     return _SPECIAL.get((key, number), (value, "")) if number is not None else (value, "")
 
 
 def merge_bind(values: Mapping[str, object]) -> dict[str, object]:
-    """Return the keys of gunicorn's section in a PasteDeploy file with host and port as bind, as gunicorn has it."""
+    """Return the keys of gunicorn's section in a PasteDeploy file with host and port as bind."""
     found = {key: value for key, value in values.items() if key not in ("host", "port")}
     host, port = values.get("host"), values.get("port")
     if host:
@@ -173,7 +173,7 @@ def merge_bind(values: Mapping[str, object]) -> dict[str, object]:
 
 
 def from_paste_server(values: Mapping[str, object]) -> Translated:
-    """Return the settings of a server's section of PasteDeploy; what is not known to mean the same gets a note."""
+    """Return the settings of a server's section of PasteDeploy; each that may differ in meaning gets a note."""
     result = Translated()
     for key, value in values.items():
         if key in _PASTE_SERVERS:
@@ -184,7 +184,7 @@ def from_paste_server(values: Mapping[str, object]) -> Translated:
 
 
 def _convert_threads(values: Mapping[str, object], result: Translated) -> None:
-    """Carry threads: each of gunicorn's workers has one unless it says otherwise, here it has four."""
+    """Convert threads: a worker of gunicorn has one by default, a worker of wiverno four."""
     if "threads" in values:
         try:
             result.settings["threads"] = (max(int(str(values["threads"])), 1), "threads")
@@ -193,7 +193,7 @@ def _convert_threads(values: Mapping[str, object], result: Translated) -> None:
 
 
 def _convert_trust(result: Translated) -> None:
-    """Name the headers that gunicorn believes of a proxy, which wiverno wants named."""
+    """Name the headers of a proxy that gunicorn trusts: wiverno trusts only named ones."""
     if "trusted_proxy" not in result.settings:
         return
     value, key = result.settings["trusted_proxy"]
@@ -223,7 +223,7 @@ def _peers(value: object) -> object:
 
 
 def _convert_level(value: object) -> object:
-    """Return a log level by our name; gunicorn takes any other word for info."""
+    """Return a log level by wiverno's name; for gunicorn any other word is info."""
     word = str(value).lower()
     return {"warn": "warning", "fatal": "critical"}.get(word, word)
 

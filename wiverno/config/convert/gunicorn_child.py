@@ -1,4 +1,4 @@
-"""The program that runs a gunicorn.conf.py: a process of its own, because the file may print, exit, fork or raise.
+"""The program that runs a gunicorn.conf.py in a separate process, because the file may print, exit, fork or raise.
 
 It is run by its path, imports nothing of wiverno, and writes what the file has set into another file, as JSON:
 
@@ -17,7 +17,7 @@ from typing import Any
 
 
 def main() -> None:
-    """Run the file that the command line names, and write what it has set to the file named after it."""
+    """Run the file that the command line names, and write its settings to the second file named."""
     path, result, *names = sys.argv[1:]
     sys.argv = ["gunicorn"]
     sys.path.insert(0, str(Path.cwd()))
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def execute(path: str, names: list[str]) -> dict[str, Any]:
-    """Run a configuration as gunicorn does, and return what became of these names."""
+    """Run a configuration as gunicorn does, and return its settings."""
     loader = SourceFileLoader("__config__", path)
     spec = spec_from_loader("__config__", loader)
     assert spec is not None
@@ -39,7 +39,7 @@ def execute(path: str, names: list[str]) -> dict[str, Any]:
     except SystemExit as error:
         found["exit"] = str(error.code)
         found["line"] = find_line(error, path)
-    except BaseException as error:  # noqa: BLE001 - the file is a program; whatever it raises is its own mistake
+    except BaseException as error:  # noqa: BLE001 - the file is a program; its exceptions are its mistakes
         found["raised"] = f"{type(error).__name__}: {error}"
         found["line"] = find_line(error, path)
     for name in names:
@@ -57,7 +57,7 @@ def find_line(error: BaseException, path: str) -> int:
 
 
 def store_value(name: str, value: object, found: dict[str, Any]) -> None:
-    """Put a value where it belongs: JSON has no functions, classes and objects."""
+    """Store a value, or its type if JSON has no such value."""
     try:
         found["values"][name] = json.loads(json.dumps(value))
     except (TypeError, ValueError, RecursionError):

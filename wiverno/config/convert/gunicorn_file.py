@@ -1,6 +1,6 @@
-"""What a gunicorn.conf.py sets. The file is a program: it is run as gunicorn runs it, in a process of its own.
+"""The settings of a gunicorn.conf.py. The file is a program: it runs as under gunicorn, in a separate process.
 
-What it prints stays out of the conversion and is told, and so is what it raises, and that it ends the process.
+Its output does not get into the conversion. Output, exceptions and an end of the process are reported.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CHILD: Final = Path(__file__).with_name("gunicorn_child.py")
 
 @dataclass(frozen=True, slots=True)
 class GunicornFile:
-    """The settings of a gunicorn.conf.py with their places; `others` are values that are no text, number or list."""
+    """The settings of a gunicorn.conf.py with their places; `others` are values that are not text, number or list."""
 
     values: Mapping[str, tuple[object, Origin]]
     others: Mapping[str, tuple[str, Origin]]
@@ -32,7 +32,7 @@ class GunicornFile:
 
 
 def read_gunicorn_file(name: str) -> GunicornFile:
-    """Run a gunicorn.conf.py and return what it has set.
+    """Run a gunicorn.conf.py and return its settings.
 
     Raises:
         ConfigError: it cannot be read, raises, exits, or does not end.
@@ -73,7 +73,7 @@ def _text(file: Path) -> str:
 
 
 def _result(result: Path, name: str, status: int, printed: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-    """Return what the child has written; a file that ended the process leaves nothing."""
+    """Return what the child has written; nothing if the file has ended the process."""
     try:
         found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -85,7 +85,7 @@ def _result(result: Path, name: str, status: int, printed: tuple[tuple[str, str]
 
 
 def _refuse_unfinished(found: Mapping[str, Any], name: str, lines: list[str]) -> None:
-    """Raise if the file did not come to its end: what it has set until then is not what it means."""
+    """Raise if the program did not reach its end: its settings are incomplete then."""
     if found["exit"] is None and not found["raised"]:
         return
     number = found["line"]
@@ -110,6 +110,6 @@ def _find_assignment(name: str, lines: list[str], key: str) -> Origin:
 
 
 def first_words(text: str) -> str:
-    """Return what was printed, for a note of one line."""
+    """Return the beginning of the output, for a note of one line."""
     lines = text.splitlines()
     return quote_value(lines[0]) + (f" and {len(lines) - 1} more line(s)" if len(lines) > 1 else "")

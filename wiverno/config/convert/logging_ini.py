@@ -24,12 +24,12 @@ def to_dict_config(source: IniFile, note: Note, expandable: Callable[[str], str]
 
     Args:
         source: the file.
-        note: is told what cannot be carried.
+        note: gets what cannot be converted.
         expandable: turns a value of the file into one of TOML: `%(here)s` becomes a variable, `${…}` stays text.
     """
     table: dict[str, Any] = {}
     for name in _names(source, "formatters"):
-        # fileConfig replaces nothing in a formatter's section.
+        # fileConfig expands nothing in a formatter's section.
         keys = {key: escape(value) for key, value in _section(source, f"formatter_{name}").items()}
         table.setdefault("formatters", {})[name] = _formatter(keys)
     for name in _names(source, "handlers"):
@@ -53,7 +53,7 @@ def _names(source: IniFile, section: str) -> list[str]:
 
 
 def _section(source: IniFile, name: str) -> dict[str, str]:
-    """Return a section's own keys as written: formats are full of % that are no interpolation."""
+    """Return a section's own keys as written: the % in formats is not an interpolation."""
     keys = [key for section, key in source.places if section == name and key]
     return {key: source.parser.get(name, key, raw=True) or "" for key in keys}
 
@@ -87,7 +87,7 @@ def _class(name: str) -> Any:
 
 
 def _class_path(name: str) -> str:
-    """Return a class as dictConfig wants it; fileConfig looks into `logging` first."""
+    """Return a class's path for dictConfig; fileConfig looks into `logging` first."""
     head = name.partition(".")[0]
     return f"logging.{name}" if hasattr(logging, head) else name
 
@@ -97,7 +97,7 @@ def _arguments(text: str) -> Any:
     tree = ast.parse(text.strip(), mode="eval")
 
     class Streams(ast.NodeTransformer):
-        """Writes sys.stderr and sys.stdout as dictConfig does."""
+        """Replaces sys.stderr and sys.stdout by their names for dictConfig."""
 
         def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
             """Return a stream's name as text."""

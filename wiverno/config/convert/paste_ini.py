@@ -1,7 +1,7 @@
 """INI files of PasteDeploy in the shape of a TOML configuration, and back.
 
-The one difficulty is meaning: an INI application gets text, `%(name)s` and no `${…}`; a TOML one gets native values and
-`${…}`. What changes its meaning on the way is named to `note`.
+Their meanings differ: an INI application gets text, `%(name)s` and no `${…}`; a TOML one gets native values and `${…}`.
+`note` gets every setting whose meaning changes.
 """
 
 from __future__ import annotations
@@ -81,11 +81,11 @@ def _component(source: IniFile, section: str, note: Note) -> dict[str, Any]:
 def expandable(source: IniFile, value: str, *, is_server: bool = False) -> str:
     """Return a raw INI value for TOML: `%(name)s` becomes `${name:-default}`.
 
-    In a server's section `${…}` means the same in both; to an application's it would be new: there a `$` stays a `$`.
+    In a server's section `${…}` means the same in both; in an application's it would be new: there a `$` stays a `$`.
     """
     keep = str if is_server else escape
     parts: list[str] = []
-    # What stands between references belongs together for `escape`; of "%%" only one is left there.
+    # The text between references is escaped as a whole; "%%" is one percent sign in it.
     between, position = "", 0
     for match in _REFERENCE.finditer(value):
         between += value[position : match.start()]
@@ -95,7 +95,7 @@ def expandable(source: IniFile, value: str, *, is_server: bool = False) -> str:
             continue
         kept = keep(between)
         if (len(kept) - len(kept.rstrip("$"))) % 2:
-            kept += "$"  # the last one would make "$$" with that of the reference
+            kept += "$"  # else the last one and the reference would make "$$"
         parts += [kept, _reference(source, match[1], keep)]
         between = ""
     return "".join([*parts, keep(between + value[position:])])
@@ -202,7 +202,7 @@ def _app_keys(table: Mapping[str, Any], note: Note) -> dict[str, str]:
 
 
 def _to_texts(settings: Mapping[str, Any], note: Note, label: str, before: str = "") -> dict[str, str]:
-    """Return settings as INI texts: nested tables with dotted names, everything that was no text with a note."""
+    """Return settings as INI texts: nested tables with dotted names, every value that was not text with a note."""
     keys: dict[str, str] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping):
@@ -213,7 +213,7 @@ def _to_texts(settings: Mapping[str, Any], note: Note, label: str, before: str =
             keys[before + name] = literal.replace("%", "%%")
             continue
         if is_expandable(value):
-            note("the application gets ${…} as it is: Paste does not look at it", _NOWHERE, f"{label}.{before}{name}")
+            note("the application gets ${…} as it is: Paste does not expand it", _NOWHERE, f"{label}.{before}{name}")
         elif not isinstance(value, str):
             note("becomes text, as everything in INI", _NOWHERE, f"{label}.{before}{name}")
         keys[before + name] = _words(value).replace("%", "%%")

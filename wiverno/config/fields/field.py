@@ -1,6 +1,6 @@
-"""How a setting is declared, and what a declaration is as data.
+"""How a setting is declared, and the declaration as data.
 
-`setting()` stands in the model; `Setting` is what options, help, schema and documentation are made from.
+The model declares with `setting()`; options, help, schema and documentation are made from `Setting`.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def setting(
 
     Args:
         default: the normalised default.
-        meaning: what it steers, in one or two sentences.
-        group: the heading it stands under in help and documentation.
-        simple: the default in mode "simple", where it differs.
-        otherwise: gives the default from the settings above it, where it depends on them.
+        meaning: what it does, in one or two sentences.
+        group: its heading in help and documentation.
+        simple: the default in mode "simple", if it differs.
+        otherwise: computes the default from the settings above it, if it depends on them.
         aliases: other names accepted from every source.
-        secret: the value is shown nowhere unless asked for.
-        inert: accepted for waitress's sake; it does nothing and warns once.
+        secret: the value is shown only with --reveal.
+        inert: accepted for compatibility with waitress; it does nothing and warns once.
         code_only: no file, variable or option can give it.
     """
     about: dict[str, Any] = {
@@ -53,7 +53,7 @@ def setting(
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting as data: what options, help, schema and documentation are made from."""
+    """One setting as data, for options, help, schema and documentation."""
 
     name: str
     type: ValueType
@@ -78,7 +78,7 @@ class Setting:
 
     @property
     def default_text(self) -> str:
-        """The default in words; both where it differs by mode."""
+        """The default as text; both defaults if it depends on the mode."""
         text = self.type.text(self.default) or "none"
         return (
             text
@@ -88,7 +88,7 @@ class Setting:
 
 
 def describe(name: str, info: FieldInfo) -> Setting:
-    """Return the declaration that stands in a field of the model."""
+    """Return the declaration of a field of the model."""
     value_type = next(item for item in info.metadata if isinstance(item, ValueType))
     about = info.json_schema_extra
     assert isinstance(about, dict)

@@ -1,4 +1,4 @@
-"""The types of value that name places in the network: hosts, addresses to listen on, networks, sockets."""
+"""The types of value for the network: hosts, addresses to listen on, networks, sockets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def host() -> ValueType:
 
 
 def addresses() -> ValueType:
-    """Return the type of addresses to listen on, kept as spelled; `Adjustments.addresses` has them read."""
+    """Return the type of addresses to listen on, kept as written; `Adjustments.addresses` parses them."""
 
     def item(word: str) -> str:
         units.read_address(word)
@@ -56,7 +56,7 @@ def networks() -> ValueType:
 
 
 def sockets() -> ValueType:
-    """Return the type of bound stream sockets, known by their shape: this room does not touch the network."""
+    """Return the type of bound stream sockets, recognised by their attributes: this room does not import socket."""
 
     def lenient(raw: str) -> tuple[Any, ...]:
         if raw.strip():

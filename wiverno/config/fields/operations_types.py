@@ -12,7 +12,7 @@ from wiverno.config.fields.types import ValueType, duration, file_mode, list_of,
 
 
 def paths() -> ValueType:
-    """Return the type of a list of URL paths, of which the last may end in * for everything that begins so."""
+    """Return the type of a list of URL paths, which may end in * for every path that begins so."""
 
     def item(word: str) -> str:
         if not word.startswith("/") or "*" in word[:-1]:
@@ -23,7 +23,7 @@ def paths() -> ValueType:
 
 
 def _restrict(value_type: ValueType, check: Callable[[Any], None], **changed: Any) -> ValueType:
-    """Return a type that refuses some values more."""
+    """Return a type that refuses further values."""
 
     def from_text(raw: str) -> Any:
         value = value_type.from_text(raw)

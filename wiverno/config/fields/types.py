@@ -1,9 +1,9 @@
-"""The types of value a setting can have: what is accepted, how it is read, how it is written again.
+"""The types of value a setting can have: what is accepted, how text and values are read, how they are written.
 
-A type stands in a setting's annotation, so pydantic reads values through it, and the schema, the options' help and the
-settings page are told by it. The rule for reading is one: text is lenient, because INI files, the environment and the
-command line have nothing else; a native value (TOML, Python) must already be of the right type, so `port = true` is a
-mistake and not port 1. Reading what a type has written gives the same value back.
+A type stands in a setting's annotation: pydantic reads values with it, and the schema, the options' help and the
+settings page describe it. Text is read leniently, because INI files, the environment and the command line have only
+text; a native value (TOML, Python) must already be of the right type, so `port = true` is a mistake and not port 1.
+Reading what a type has written gives the same value.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from pydantic_core import CoreSchema, core_schema
 from wiverno.config.errors import BadValue, did_you_mean
 from wiverno.config.fields import units
 
-# One century in seconds: far above any use, and no clock or poll call overflows.
+# One century in seconds: longer than any use, and no clock or poll call overflows.
 LONGEST = 3_155_760_000
 
-# Decimal numbers that are valid octal modes by accident (400 is 0o620) and far more often a forgotten quote.
+# Decimal numbers that are valid octal modes by accident (400 is 0o620) and much more often lack quotes.
 _DOUBTFUL_MODES = frozenset((400, 440, 444, 500))
 
 
@@ -71,7 +71,7 @@ class ValueType:
 
 
 def reject_native(accepts: str) -> Callable[[object], Any]:
-    """Return the strict reader of a type that has no native form: it refuses everything."""
+    """Return the reader of native values for a type that has only text: it refuses everything."""
 
     def refuse(raw: object) -> Any:
         raise BadValue(f"expected {accepts}", "write it in quotes" if isinstance(raw, int | float) else None)
@@ -111,7 +111,7 @@ def header_value() -> ValueType:
 
 
 def path_prefix() -> ValueType:
-    """Return the type of a path prefix: one slash before it, none after it, "" for none, however it was written."""
+    """Return the type of a path prefix: stored with one slash before it and none after it; "" is no prefix."""
     accepts = "a path such as /app"
     required = text(accepts, r"[^\s?#]*")
 

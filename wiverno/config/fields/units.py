@@ -1,7 +1,7 @@
-"""Text ↔ value, one pair of functions a unit: durations, sizes, booleans, lists, file modes, listen addresses.
+"""Text ↔ value, one pair of functions per unit: durations, sizes, booleans, lists, file modes, listen addresses.
 
-Text is what INI files, the environment and the command line can say; it is read leniently, but nothing is guessed: what
-has two meanings is refused with both of them. A function raises `BadValue`, whose message says what is accepted.
+INI files, the environment and the command line have only text; it is read leniently, but nothing is guessed: ambiguous
+text is refused, with both meanings. A function raises `BadValue`, whose message says what is accepted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ipaddress import AddressValueError, IPv6Address
 from wiverno.addresses import join_host_port
 from wiverno.config.errors import BadValue
 
-# waitress's words for true, and their opposites; any other text is a mistake (waitress takes it for false).
+# waitress's words for true, and their opposites; any other text is a mistake (for waitress it is false).
 TRUE_WORDS = frozenset(("true", "t", "yes", "y", "on", "1"))
 FALSE_WORDS = frozenset(("false", "f", "no", "n", "off", "0"))
 
@@ -34,7 +34,7 @@ MODE_PATTERN = r"^\s*(0[oO]?)?[0-7]{3}\s*$"
 
 @dataclass(frozen=True, slots=True)
 class TcpAddress:
-    """A host name or IP address and a port; host "" means every address, port 0 one that the system chooses."""
+    """A host name or IP address and a port; host "" means every address, port 0 a port that the system chooses."""
 
     host: str
     port: int
@@ -77,7 +77,7 @@ def read_boolean(text: str) -> bool:
 
 
 def read_integer(text: str) -> int:
-    """Return the whole number in decimal digits; underscores, which int() lets pass, are refused."""
+    """Return the whole number in decimal digits; underscores, which int() accepts, are refused."""
     if not re.fullmatch(r"[+-]?[0-9]{1,20}", text.strip()):
         raise BadValue("expected a whole number")
     return int(text)
@@ -159,7 +159,7 @@ def read_words(text: str) -> list[str]:
 
 
 def read_host(text: str) -> str:
-    """Return a host name or IP address; "" and "*" mean every address, brackets around an IPv6 address go."""
+    """Return a host name or IP address; "" and "*" mean every address, brackets around an IPv6 address are removed."""
     host = text.strip()
     if host == "*":
         return ""
@@ -170,7 +170,7 @@ def read_host(text: str) -> str:
     try:
         IPv6Address(host)
     except AddressValueError:
-        hint = "the port is a setting of its own: port" if re.fullmatch(r"[^\s:]*:[0-9]+", host) else None
+        hint = "the port is another setting: port" if re.fullmatch(r"[^\s:]*:[0-9]+", host) else None
         raise BadValue("expected a host name or an IP address", hint) from None
     return host
 

@@ -1,4 +1,4 @@
-"""What a configuration file says, whatever its format: the two file readers fill these, the loader merges them."""
+"""The contents of a configuration file, independent of its format: two readers fill them, the loader merges them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from wiverno.config.formats.interpolation import Lookup, expand
 Layer = Mapping[str, tuple[object, Origin]]
 """One source of settings: name → (value as written, where it was written)."""
 
-# What Paste's entry points of this project are called in `use`; anything else there is another server.
+# The names of this project's Paste entry points in `use`; any other name is another server.
 _OUR_SERVER = re.compile(
     r"(?:egg:)?wiverno(?:#(main|threaded|simple))?|(?:call:)?wiverno(?:\.paste|\.serving)?:(?:server_factory|serve_paste|(simple)_factory)",
     re.IGNORECASE,
 )
-# waitress's section is taken as it is: each of its names is a setting here.
+# waitress's section is accepted as it is: each of its names is a setting of wiverno.
 _WAITRESS = re.compile(r"(?:egg:)?waitress(?:#main)?|(?:call:)?waitress:serve_paste", re.IGNORECASE)
 
 
@@ -53,8 +53,8 @@ class LoggingIni:
 class Contents:
     """One file and the files it is built on.
 
-    `texts` are the files' texts by name. `layers` are the sections of the server asked for, nearest first; `has_server`
-    tells that there is such a section. `logging` is ready for dictConfig; `logging_ini`
+    `texts` are the files' texts by name. `layers` are the sections of the requested server, nearest first; `has_server`
+    says that there is such a section. `logging` is ready for dictConfig; `logging_ini`
     is the text to give to fileConfig instead. `tables` belong to other tools.
     """
 
@@ -72,7 +72,7 @@ class Contents:
 
 
 def read_server_mode(use: str) -> str | None:
-    """Return the mode that `use` of a server's section asks for, "" for no wish, None if it is another server's."""
+    """Return the mode that `use` of a server's section names, "" if it names none, None if it is another server's."""
     match = _OUR_SERVER.fullmatch(use.strip())
     if match is None:
         return None
@@ -80,12 +80,12 @@ def read_server_mode(use: str) -> str | None:
 
 
 def read_run_mode(use: str) -> str | None:
-    """Return the same for `wiverno run`, which takes waitress's section too: to serve it with waitress is no wish."""
+    """Return the same for `wiverno run`, which accepts waitress's section too."""
     return "" if _WAITRESS.fullmatch(use.strip()) else read_server_mode(use)
 
 
 def other_server_problem(use: str, origin: Origin) -> Problem:
-    """Return the problem of a section for a server that wiverno is not: its keys must not be lost in silence."""
+    """Return the problem of another server's section: its keys must not be ignored in silence."""
     if use.strip().lower().startswith(("egg:wiverno", "wiverno")):
         message = "there is no such server of wiverno"
         hint = did_you_mean(use, ("egg:wiverno#main", "egg:wiverno#threaded", "egg:wiverno#simple"))
@@ -96,7 +96,7 @@ def other_server_problem(use: str, origin: Origin) -> Problem:
 
 @dataclass(frozen=True)
 class Expander:
-    """Puts `${…}` into the values of one file; keeps what went wrong, and which files were put in (see `expand`)."""
+    """Expands `${…}` in the values of one file; keeps the problems, and the files that were inserted (see `expand`)."""
 
     lookup: Lookup
     directory: Path
@@ -104,7 +104,7 @@ class Expander:
     inserted: dict[str, str] = field(default_factory=dict)
 
     def text(self, text: str, key: str, origin: Origin) -> str:
-        """Return the expanded text, or the text itself after noting a problem."""
+        """Return the expanded text, or the text itself after adding a problem."""
         try:
             return expand(text, self.lookup, self.directory, self.inserted)
         except BadValue as error:

@@ -1,4 +1,4 @@
-"""INI files that are for another program altogether: said so, with what stands in them, before anything is lost."""
+"""INI files of another program: recognised, and reported with their keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KEY = re.compile(r"\s*(?:<)?([A-Za-z][A-Za-z0-9_-]*)\s*(?:[=:>]|/>|$)")
 
 
 def is_for_another_program(sections: Iterable[str]) -> bool:
-    """Return whether none of an INI file's sections means anything to wiverno or PasteDeploy."""
+    """Return whether none of an INI file's sections is known to wiverno or PasteDeploy."""
     return not any(section.partition(":")[0].strip() in KNOWN_SECTIONS for section in sections)
 
 
@@ -33,7 +33,7 @@ _WANTED = "a server's settings stand in [server:main], the application in [app:m
 
 
 def find_uwsgi_problem(name: str, text: str) -> Problem | None:
-    """Return the problem of a configuration for uWSGI, in INI, YAML or XML, with what it sets; None if it is none."""
+    """Return the problem of a configuration for uWSGI, in INI, YAML or XML, with its keys; None if it is not one."""
     lines = text.split("\n")
     start = next((number for number, line in enumerate(lines) if _UWSGI_HEADER.match(line)), None)
     if start is None:

@@ -1,6 +1,6 @@
-"""An INI file of PasteDeploy, read with PasteDeploy's own parser so that it means here what it means under pserve.
+"""An INI file of PasteDeploy, read with PasteDeploy's parser so that it means the same as under pserve.
 
-Of the server's section nothing is dropped: PasteDeploy leaves out keys that [DEFAULT] has too, which is warned of. The
+No key of the server's section is dropped: PasteDeploy leaves out keys that [DEFAULT] has too, which is a warning. The
 application, filters and pipelines stay with `paste.deploy.loadapp`, logging with `logging.config.fileConfig`.
 """
 
@@ -29,7 +29,7 @@ Chain = list[dict[str, tuple[object, Origin]]]
 
 
 class IniFile:
-    """One INI text with its variables: pserve's `key=value` arguments, which stand beside [DEFAULT]."""
+    """One INI text with its variables: pserve's `key=value` arguments, which are added to [DEFAULT]."""
 
     def __init__(self, name: str, text: str, variables: Mapping[str, str], *, on_disk: bool = True) -> None:
         from paste.deploy.loadwsgi import NicerConfigParser
@@ -49,7 +49,7 @@ class IniFile:
         except configparser.Error as error:
             stranger = find_uwsgi_problem(name, text) if is_for_another_program(self.parser.sections()) else None
             raise ConfigError([stranger] if stranger else self._syntax_problems(error)) from None
-        # As pserve has it: [DEFAULT] wins over its arguments in %(…)s. For ${…} the arguments win.
+        # As under pserve: [DEFAULT] wins over its arguments in %(…)s. For ${…} the arguments win.
         defaults: dict[str, str] = dict(configparser.ConfigParser.defaults(self.parser))
         self.default_names = [key for key in defaults if key not in place]
         sections = self.parser.sections()
@@ -58,7 +58,7 @@ class IniFile:
         self.parser.read_dict({"DEFAULT": {key: value for key, value in variables.items() if key not in defaults}})
 
     def _place(self) -> dict[str, str]:
-        """Return what `%(here)s` and `%(__file__)s` stand for; a percent sign in a directory's name is just that."""
+        """Return the values of `%(here)s` and `%(__file__)s`; a percent sign in a directory's name is escaped."""
         place = {"here": str(self.path.parent), "__file__": str(self.path)}
         return {name: text.replace("%", "%%") for name, text in place.items()}
 
@@ -89,7 +89,7 @@ class IniFile:
 
     @cached_property
     def variables_in_reach(self) -> dict[str, str]:
-        """What `${…}` finds in this file: its [DEFAULT], the place of the file, and over them pserve's arguments."""
+        """The names for `${…}` in this file: its [DEFAULT], the file's place, and above them pserve's arguments."""
         found = {}
         for key in configparser.ConfigParser.defaults(self.parser):
             try:
@@ -101,7 +101,7 @@ class IniFile:
     def section(self, name: str, problems: list[Problem], *, raw: bool = False) -> dict[str, tuple[str, Origin]]:
         """Return a section's own keys with their values.
 
-        `%(…)s` is replaced and Paste's `get key = name` followed; raw, both stay for the reader as `%(…)s`.
+        `%(…)s` is replaced and Paste's `get key = name` followed; raw, both stay as `%(…)s`.
         """
         found: dict[str, tuple[str, Origin]] = {}
         for section, written in self.places:
@@ -127,7 +127,7 @@ class IniFile:
         return found
 
     def names_of(self, *kinds: str) -> dict[str, str]:
-        """Return the sections of some kinds by name: "main" for [server:main] or [server]."""
+        """Return the sections with some prefixes by name: "main" for [server:main] or [server]."""
         found = {}
         for section in self.parser.sections():
             kind, colon, name = section.partition(":")
@@ -175,13 +175,13 @@ class IniFile:
                 files = (*files, Path(target))
 
     def contents(self, server_name: str, app_name: str, expander: Expander) -> Contents:
-        """Return what the file says to one server and one application."""
+        """Return the file's contents for one server and one application."""
         problems = expander.problems
         layers, more = self.chain(server_name, problems)
         apps = self.names("app")
         app = None
         if app_name in apps:
-            # PasteDeploy takes what follows # for a name, and decodes %XX.
+            # For PasteDeploy the text after # is a name, and it decodes %XX.
             file = str(self.path).replace("%", "%25").replace("#", "%23")
             app = AppSpec(f"config:{file}#{app_name}", origin=self.origin(apps[app_name]))
         elif app_name != "main":
@@ -222,7 +222,7 @@ class IniFile:
         ]
 
     def _syntax_problems(self, error: configparser.Error) -> list[Problem]:
-        """Return configparser's complaint line by line."""
+        """Return configparser's errors as problems, one for each line."""
         if isinstance(error, configparser.DuplicateOptionError):
             message = f"stands twice in [{error.section}]"
             return [Problem(message, self._line_origin(error.lineno), error.option, about="key")]

@@ -1,8 +1,7 @@
 """`${NAME}`, `${NAME:-default}`, `${file:/path}` and `$$` in the values of a file.
 
-One pass from left to right: what was put in is not looked at again, so a password with a dollar sign stays what it is.
-Every other dollar sign is an ordinary character. Names are looked up by whoever calls: first the variables given to
-pserve, then the environment.
+One pass from left to right: inserted text is not expanded again, so a password may contain a dollar sign. Every other
+dollar sign is an ordinary character. The caller looks names up: first pserve's arguments, then the environment.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ def is_expandable(value: object) -> bool:
 
 
 def expand(text: str, lookup: Lookup, directory: Path, inserted: dict[str, str] | None = None) -> str:
-    """Return the text with everything put in.
+    """Return the text with every reference expanded.
 
     Args:
-        text: as it stands in the file.
+        text: as written in the file.
         lookup: a name's text, or None if it is not set; empty counts as set only without a default.
         directory: where relative paths of `${file:…}` start.
-        inserted: gets the names of these files; the value only tells an empty one, for they hold secrets.
+        inserted: gets the names of these files; the value says only whether one is empty, for they hold secrets.
 
     Raises:
         BadValue: a name is not set, a file cannot be read, or the braces are wrong.
@@ -84,11 +83,11 @@ def _value(inside: str, lookup: Lookup, directory: Path, inserted: dict[str, str
 
 
 def _file(name: str, directory: Path) -> str:
-    """Return a file's text without the line break at its end, which editors and `echo` leave there."""
+    """Return a file's text without the line break at its end, which editors and `echo` add."""
     try:
         text = decode((directory / name).read_bytes(), name)
     except BadTextError as error:
-        # The byte at fault is left out: it is a part of the secret.
+        # The wrong byte is not shown: it is a part of the secret.
         raise BadValue(f"{name} {str(error).partition(' (')[0]}", ACCEPTED) from None
     except (OSError, ValueError) as error:
         raise BadValue(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from error

@@ -1,7 +1,7 @@
-"""Where a key and its value stand in a TOML or INI text.
+"""The place of each key and its value in a TOML or INI text.
 
-Neither tomllib nor configparser tells. These scanners run after those have accepted the text, so they may take it for
-granted that it is well formed and need only find their way: a scanner never decides what a file means.
+Neither tomllib nor configparser reports places. These scanners run after the parser has accepted the text, so they may
+assume that it is well formed: a scanner never decides what a file means.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _INI_OPTION = re.compile(r"(.*?)\s*(?:[=:]\s*(.*))?$")
 class Place:
     """A key and its value in a text: lines and columns count from 1, widths stay in the first line.
 
-    An item of an array has no key. `last_line` is known for INI values that go on in further lines, else 0.
+    An item of an array has no key. `last_line` is set for INI values of several lines, else 0.
     """
 
     line: int
@@ -111,7 +111,7 @@ class _TomlScanner:
             path = (*path, part)
             if is_array and index == len(parts) - 1:
                 self.arrays[path] = self.arrays.get(path, -1) + 1
-                # Arrays inside a new entry start anew.
+                # A new entry has new arrays.
                 entry = (*path, self.arrays[path])
                 self.arrays = {key: last for key, last in self.arrays.items() if key[: len(entry)] != entry}
             if path in self.arrays:
@@ -194,9 +194,9 @@ def ini_places(text: str) -> dict[tuple[str, str], Place]:
 
 
 def _widen(found: dict[tuple[str, str], Place], name: tuple[str, str], number: int, line: str) -> None:
-    """Note that a value goes on, and move one that starts below its key to the line where it starts."""
+    """Record a continued value, and move one that starts below its key to the line where it starts."""
     place = found[name] = replace(found[name], last_line=number)
     if place.width == 0 and number > place.line:
-        # The key's frame is lost by this, but a caret can only stand in one line: the value's is the better one.
+        # This loses the key's frame, but a caret can mark only one line: the value's is the better one.
         depth = len(line) - len(line.lstrip())
         found[name] = Place(number, depth + 1, len(line.strip()), 0, 0, number)

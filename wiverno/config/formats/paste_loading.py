@@ -1,8 +1,8 @@
-"""PasteDeploy's own loading of applications, with files read as wiverno reads them.
+"""PasteDeploy's loading of applications, with files read as wiverno reads them.
 
-PasteDeploy opens a file with the locale's encoding and trips over a byte order mark. Inside `utf8_files` it reads what
-`wiverno config check` has read, the files that `use = config:…` names included. What a configuration was made
-of is not read again: a worker that starts while a file is missing gets the application of its configuration.
+PasteDeploy opens a file with the locale's encoding and fails on a byte order mark. Inside `utf8_files` it reads files
+as `wiverno config check` does, those of `use = config:…` included. Files that the loader has read are not read again: a
+worker that starts while a file is missing gets the application of its configuration.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ def utf8_files(texts: Mapping[str, str] = MappingProxyType({})) -> Iterator[None
 
     original = loadwsgi.ConfigLoader
     if hasattr(original, "known"):
-        yield  # an outer block does it
+        yield  # inside an outer block
         return
 
     class Loader(original):  # type: ignore[misc, valid-type]
-        """PasteDeploy's loader of one file, but for the reading."""
+        """PasteDeploy's loader of one file, which reads UTF-8."""
 
         known = {os.path.abspath(name): text for name, text in texts.items()}
 
         def __init__(self, filename: str) -> None:
             self.filename = name = filename.strip()
             file = os.path.abspath(name)
-            # A percent sign in a directory's name is just that.
+            # A percent sign in a directory's name is escaped.
             here, itself = os.path.dirname(file).replace("%", "%%"), file.replace("%", "%%")
             place = {"here": here, "__file__": itself}
             self.parser: Any = loadwsgi.NicerConfigParser(name, defaults=place)

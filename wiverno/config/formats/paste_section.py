@@ -1,6 +1,6 @@
-"""A server's section as PasteDeploy hands it over: keys and text, without the section's name or the keys' places.
+"""A server's section as PasteDeploy passes it: keys and texts, without the section's name or the keys' places.
 
-The places are found by looking into the file again.
+The places are found by reading the file again.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _PLACE = ("__file__", "here")
 
 
 def find_section(file: str | None, settings: Mapping[str, object], known: Mapping[str, str]) -> tuple[Layer, list[str]]:
-    """Return the keys that PasteDeploy handed over as a layer with places, and warnings of what it dropped.
+    """Return the keys that PasteDeploy has passed as a layer with places, and warnings of keys that it dropped.
 
-    The keys' places are known when exactly one server's section of the file holds all of them with these very values;
-    else each key's is, when exactly one section holds it with its value.
+    The keys' places are known when exactly one server's section of the file has all of them with these values;
+    otherwise the place of a key is known when exactly one section has it with its value.
     """
     bare = Origin("file", file) if file else Origin("keyword")
     source = _reread(file, known)
@@ -37,7 +37,7 @@ def find_section(file: str | None, settings: Mapping[str, object], known: Mappin
         layer[key] = (value, places[0] if len(places) == 1 else bare)
     traps = []
     for section, found in sections.items():
-        # The section that these keys came from: all of them stand in it.
+        # The section of these keys: it has all of them.
         if _is_ours(found) and all(key in found for key in settings):
             traps += [
                 trap_warning(key, section, str(origin))
@@ -50,7 +50,7 @@ def find_section(file: str | None, settings: Mapping[str, object], known: Mappin
 def find_section_name(
     file: str | None, settings: Mapping[str, object], known: Mapping[str, str]
 ) -> tuple[str, dict[str, str]] | None:
-    """Return the name of the section that holds these keys, and the arguments beside [DEFAULT]; None if none does."""
+    """Return the name of the section with these keys, and the arguments beside [DEFAULT]; None if there is none."""
     source = _reread(file, known)
     if source is None or file is None:
         return None
@@ -65,12 +65,12 @@ def find_section_name(
         use = section.get("use", ("", None))[0]
         if _contains(section, settings) and not (use and read_server_mode(use) is None):
             found.append((sum(not _is_for_paste(key) for key in section), name))
-    # What PasteDeploy has dropped is missing among the settings, so the section with the fewest others is meant.
+    # PasteDeploy has dropped some keys, so the section with the fewest further keys is meant.
     return (min(found)[1], arguments) if found else None
 
 
 def read_section(file: str, section: str, arguments: Mapping[str, str]) -> tuple[dict[str, str], dict[str, object]]:
-    """Read a section as PasteDeploy hands it over: what is global, and the section's own keys.
+    """Read a section as PasteDeploy passes it: the global configuration, and the section's keys.
 
     Raises:
         ConfigError: the file can't be read, or the section is not there any more, or is another server's.
@@ -94,7 +94,7 @@ def read_section(file: str, section: str, arguments: Mapping[str, str]) -> tuple
 
 
 def _is_for_paste(key: str) -> bool:
-    """Tell whether PasteDeploy itself uses a key of a server's section."""
+    """Return whether PasteDeploy itself uses a key of a server's section."""
     return key == "use" or key.startswith("paste.")
 
 

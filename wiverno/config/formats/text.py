@@ -1,8 +1,7 @@
 """The text of configuration files: one reader for TOML, INI, logging, `${file:…}` and standard input.
 
-A file is UTF-8, with or without a byte order mark, whatever the locale says; its lines end with LF, CRLF or CR. What
-is in another encoding is refused with the name of the encoding, or with the line and column of the first byte that is
-no UTF-8.
+A file is UTF-8, with or without a byte order mark, in any locale; its lines end with LF, CRLF or CR. A file in another
+encoding is refused with the name of the encoding, or with the line and column of the first byte that is not UTF-8.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _TEMPLATE = re.compile(r"\{\{|\{%|<%|(?<![\w.])@[A-Za-z_][A-Za-z0-9_]*@")
 
 
 class BadTextError(ValueError):
-    """Bytes that are no text for a configuration; `problem` says why and where, `str(error)` the reason alone."""
+    """Bytes that are not a configuration's text; `problem` has reason and place, `str(error)` the reason."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
@@ -53,7 +52,7 @@ def decode(data: bytes, name: str) -> str:
         name: the file, for the problem's place.
 
     Raises:
-        BadTextError: the bytes are no UTF-8, or NUL is among them.
+        BadTextError: the bytes are not UTF-8, or contain NUL.
     """
     encoding = _detect_encoding(data)
     if encoding is not None:
@@ -87,7 +86,7 @@ def _line(data: bytes, place: int) -> int:
 
 
 def _problem(message: str, name: str, data: bytes, place: int, hint: str) -> Problem:
-    """Return the problem at a byte: the line before it is UTF-8, and what follows is shown as far as it is readable."""
+    """Return the problem at a byte: the line up to it is UTF-8, the rest is shown as far as it is readable."""
     start = data.rfind(b"\n", 0, place) + 1
     end = data.find(b"\n", place)
     column = len(data[start:place].decode()) + 1
@@ -104,7 +103,7 @@ def read_text(name: str, source: Origin | None = None, key: str = "extends") -> 
         key: the key there.
 
     Raises:
-        ConfigError: it cannot be read; the problem stands in `source`, or in the file itself if its bytes are at fault.
+        ConfigError: it cannot be read; the problem stands in `source`, or in the file itself if its bytes are wrong.
     """
     try:
         return decode(Path(name).read_bytes(), name)
@@ -119,15 +118,15 @@ def read_text(name: str, source: Origin | None = None, key: str = "extends") -> 
 
 
 def read_standard_input(name: str) -> str:
-    """Return the text that comes through standard input, which no locale decodes.
+    """Return the text from standard input, decoded as UTF-8 in any locale.
 
     Raises:
-        ConfigError: standard input is closed, or its bytes are no text.
+        ConfigError: standard input is closed, or its bytes are not text.
     """
     if sys.stdin is None:
         raise ConfigError([Problem("is closed", Origin("file", name))])
     try:
-        stream = getattr(sys.stdin, "buffer", sys.stdin)  # a program may have put a stream of text there
+        stream = getattr(sys.stdin, "buffer", sys.stdin)  # a program may have replaced it by a stream of text
         data = stream.read()
         return decode(data if isinstance(data, bytes) else data.encode(), name)
     except BadTextError as error:
@@ -139,7 +138,7 @@ def read_standard_input(name: str) -> str:
 def decode_system_text(text: str) -> str:
     """Return a variable's or an argument's text as UTF-8 even where the locale is ASCII.
 
-    There Python keeps each byte above 127 as a lone surrogate. What is no UTF-8 stays as it is.
+    There Python keeps each byte above 127 as a lone surrogate. Text that is not UTF-8 stays unchanged.
     """
     if text.isascii():
         return text
@@ -150,13 +149,13 @@ def decode_system_text(text: str) -> str:
 
 
 def template_hint(text: str) -> str | None:
-    """Return the hint at a template that was given in place of the file that is made of it, or None."""
+    """Return a hint if the text is a template instead of the file generated from it, else None."""
     found = _TEMPLATE.search(text)
     return f"{found.group()} … looks like a template: fill it in first" if found else None
 
 
 def _hint_at_neighbour(path: Path) -> str | None:
-    """Return a hint at a file beside the missing one whose name is near."""
+    """Return a hint at a file beside the missing one with a similar name."""
     try:
         if path.exists() or not path.parent.is_dir():
             return None

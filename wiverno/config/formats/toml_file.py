@@ -1,8 +1,8 @@
-"""A TOML file and the files it extends: read, merged table by table, checked for its shape.
+"""A TOML file and the files it extends: read, merged table by table, checked for their structure.
 
     [app] [[middleware]] [server] [pserve] [logging]   ["app:NAME"] ["server:NAME"]   extends = "base.toml"
 
-Tables of other tools pass through. What the settings of a server mean is not looked at here: they become layers.
+Tables of other tools are kept. A server's settings are not interpreted here: they become layers.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class TomlDocument:
         return Origin("file", self.name, place.line, place.column, line, place.width, place.key_column, place.key_width)
 
     def _syntax_problem(self, message: str) -> Problem:
-        """Return tomllib's complaint with the line it is about, and what the line was probably meant to be."""
+        """Return tomllib's error with its line, and a hint at what was probably meant."""
         match = _SYNTAX_PLACE.fullmatch(message)
         if match is None:
             return Problem(f"is no TOML: {message}", Origin("file", self.name))
@@ -83,7 +83,7 @@ class TomlDocument:
         column = int(match[3]) if match[3] else len(line) + 1
         origin = Origin("file", self.name, number, column, line, 1)
         if mask_line(line) != line:
-            # The hint would repeat the value.
+            # The hint would repeat the secret value.
             return Problem("is no TOML: the value is written wrongly", origin, hint="write text in quotes")
         what = match[1][:1].lower() + match[1][1:]
         return Problem(f"is no TOML: {what}", origin, hint=_syntax_hint(line) or template_hint(self.text))
@@ -120,7 +120,7 @@ class TomlFile:
         return self.documents[0].origin(*path)
 
     def contents(self, server_name: str, app_name: str, expander: Expander) -> Contents:
-        """Return what the file says to one server and one application."""
+        """Return the file's contents for one server and one application."""
         problems = expander.problems
         problems += self.unknown_tables()
         servers, apps = self.names("server"), self.names("app")
@@ -145,7 +145,7 @@ class TomlFile:
         return names | {key.removeprefix(prefix).strip(): key for key in self.data if key.startswith(prefix)}
 
     def _find_key(self, kind: str, name: str, names: Mapping[str, str], problems: list[Problem]) -> str | None:
-        """Return the key of the table asked for; that there is no main one is all right."""
+        """Return the key of the requested table; the main one may be missing."""
         if name not in names and name != "main":
             there = ", ".join(sorted(names)) or "none"
             message = f'there is no ["{kind}:{name}"] (there: {there})'
@@ -209,7 +209,7 @@ class TomlFile:
         return AppSpec(expander.text(use, f"{label}.use", origin), factory is True, expanded, origin, settings, places)
 
     def _logging(self, table: Mapping[str, Any], expander: Expander) -> dict[str, Any]:
-        """Return the table as logging.config.dictConfig wants it."""
+        """Return the table in the form that logging.config.dictConfig takes."""
         for key in table:
             if key not in _LOGGING_KEYS:
                 hint = did_you_mean(key, _LOGGING_KEYS)
@@ -219,7 +219,7 @@ class TomlFile:
         return {"version": 1, "disable_existing_loggers": False} | expanded
 
     def unknown_tables(self) -> list[Problem]:
-        """Return the top-level names that mean nothing here; a setting among them stands outside of its table."""
+        """Return the unknown top-level names; a setting among them stands outside of its table."""
         found = []
         for key in self.data:
             if key in OWN_TABLES or key in FOREIGN_TABLES or key.partition(":")[0] in ("app", "server"):
@@ -241,7 +241,7 @@ def read_toml(name: str, text: str | None = None, *, on_disk: bool = True) -> To
         on_disk: whether `name` is a file, not standard input.
 
     Raises:
-        ConfigError: a file is missing or no TOML, or files extend one another in a circle.
+        ConfigError: a file is missing or not TOML, or files extend one another in a circle.
     """
     documents: list[TomlDocument] = []
     paths: list[Path] = []
@@ -264,7 +264,7 @@ def read_toml(name: str, text: str | None = None, *, on_disk: bool = True) -> To
 
 
 def list_leaves(table: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Return the paths of all values in a table that are no tables themselves."""
+    """Return the paths of all values in a table that are not tables."""
     found: list[tuple[str, ...]] = []
     for key, value in table.items():
         inner = list_leaves(value) if isinstance(value, dict) else [()]

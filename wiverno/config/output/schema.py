@@ -63,7 +63,7 @@ def _application() -> dict[str, Any]:
 
 
 def _server() -> dict[str, Any]:
-    """Return the schema of a server's table: pydantic's of the model, a little rewritten for files."""
+    """Return the schema of a server's table: the model's schema, adapted to files."""
     model = Adjustments.model_json_schema()["properties"]
     properties: dict[str, Any] = {
         "use": {"type": "string", "description": "The server, if it is not wiverno; egg:wiverno#simple is RunServer."}

@@ -119,6 +119,6 @@ def _defaults(ini: bool) -> str:
 def _line(entry: Setting, ini: bool) -> str:
     value = entry.type.text(entry.default) if ini else format_toml(entry.type.native(entry.default))
     if ini:
-        # INI has no comments behind a value: the meaning goes above.
+        # INI has no comments after a value: the meaning stands above.
         return f"# {entry.meaning}\n# {entry.name} = {value}"
     return f"# {entry.name} = {value}   # {entry.meaning}"

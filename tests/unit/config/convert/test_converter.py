@@ -217,7 +217,7 @@ def test_an_address_that_is_not_carried_does_not_become_every_address() -> None:
     """The other servers' own default is written, and noted."""
     table, found = converted("g.py", "bind = '0.0.0.0:$PORT'\n")
     assert table["server"] == {"listen": ["127.0.0.1:8000"]}
-    assert any("is no value of listen" in note for note in found)
+    assert any("is not a value of listen" in note for note in found)
     assert any("no address is carried over" in note for note in found)
     table, _ = converted("a.ini", "[server:main]\nuse = egg:Paste#http\nport = 80\n")
     assert table["server"] == {"host": "127.0.0.1", "port": 80}
@@ -307,7 +307,7 @@ def test_toml_becomes_ini() -> None:
         'middleware: "m:Two" is no Paste filter (egg: or call:) and was left out',
         "app.settings.n: becomes text, as everything in INI",
         "app.settings.flag: becomes text, as everything in INI",
-        "app.settings.url: the application gets ${…} as it is: Paste does not look at it",
+        "app.settings.url: the application gets ${…} as it is: Paste does not expand it",
         "app.settings.list: becomes text, as everything in INI",
         "tool: belongs to another tool and was left out",
     ]
