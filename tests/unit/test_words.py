@@ -33,9 +33,6 @@ QUOTATIONS: Final = (
 """Text of others that is quoted word for word: waitress, and names of the system."""
 
 NOT_DONE: Final = {
-    "CHANGELOG.md",
-    "docs/migrating-from-gunicorn.md",
-    "docs/migrating-from-waitress.md",
     "wiverno/core/accept/accept_backoff.py",
     "wiverno/core/accept/acceptor.py",
     "wiverno/core/accept/idle_eviction.py",
