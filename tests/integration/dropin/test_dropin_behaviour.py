@@ -3,7 +3,6 @@
 import io
 import json
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -44,7 +43,7 @@ def request(path: str = "/", *fields: str, method: str = "GET", body: bytes = b"
 # ---------------------------------------------------------------- environ
 
 
-def test_environ() -> None:
+def test_environ(capsys: pytest.CaptureFixture[str]) -> None:
     """The keys and types of waitress's environ, and what it does to names, repeats, slashes and escapes."""
     recorder = Recorder()
     with serving(recorder, ident="me") as served, served.client() as client:
@@ -56,11 +55,13 @@ def test_environ() -> None:
         "REQUEST_METHOD": "GET", "SCRIPT_NAME": "", "PATH_INFO": "/a b/c", "QUERY_STRING": "d=e%20f",
         "REQUEST_URI": "//a%20b/c?d=e%20f", "SERVER_PROTOCOL": "HTTP/1.1", "SERVER_SOFTWARE": "me", "SERVER_PORT": port,
         "REMOTE_ADDR": LOOPBACK, "REMOTE_HOST": LOOPBACK, "HTTP_HOST": "shop.test", "HTTP_X_A": "1, 2",
-        "CONTENT_TYPE": "text/x", "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.errors": sys.stderr,
+        "CONTENT_TYPE": "text/x", "wsgi.version": (1, 0), "wsgi.url_scheme": "http",
         "wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False, "wsgi.input_terminated": True,
     }  # fmt: skip
     assert {key: environ.get(key) for key in expected} == expected
     assert environ["REMOTE_PORT"].isdigit()
+    print("for the operator", file=environ["wsgi.errors"])
+    assert "for the operator\n" in capsys.readouterr().err
     assert "HTTP_X_B" not in environ
     assert "HTTP_CONTENT_TYPE" not in environ
     for key in ("wsgi.file_wrapper", "waitress.client_disconnected", "wiverno.client_disconnected"):
