@@ -6,7 +6,7 @@ in their order. Each pass looks at everything again, so an action that failed is
     hung or overdue workers    → dump the stacks, kill
     workers that have ended    → restart them, with growing pauses if they keep dying; or fail the start or the reload
     too few workers            → start them
-    workers that retire        → drain them as soon as as many others as wanted are ready
+    workers that retire        → drain one for each replacement that is ready
     too many workers           → drain them
     a reload's workers ready   → complete the reload: drain the old ones
     a stop                     → after drain_delay drain all; end when all of them are gone
@@ -39,6 +39,7 @@ from wiverno.workers.states import ServiceState, WorkerState
 # serve: the worker's end is not urgent then, and a request that crosses the close of its connection is lost.
 IDLE_GRACE: Final = 3.0
 FORCED_TIMEOUT: Final = 1.0  # seconds that a worker gets when the end is forced
+MIN_AGE: Final = 2.0  # seconds before a worker is replaced for its memory: the next one may need as much
 HUNG: Final = "hung"
 NEVER: Final = float("inf")
 
@@ -192,7 +193,7 @@ def _scale(wanted: WantedWorkers, workers: Iterable[WorkerView], may_start: bool
     for worker in _members(wanted, workers):
         if worker.retire_reason:
             retiring.append(worker)
-        elif 0 < wanted.max_rss < worker.resident:
+        elif 0 < wanted.max_rss < worker.resident and worker.age >= MIN_AGE:
             actions.append(Retire(worker.pid, "max_rss"))
             retiring.append(replace(worker, retire_reason="max_rss"))
         else:
@@ -203,9 +204,11 @@ def _scale(wanted: WantedWorkers, workers: Iterable[WorkerView], may_start: bool
     lasting.sort(key=lambda worker: worker.state is WorkerState.READY)  # one that starts serves no client yet
     superfluous = lasting[: max(-missing, 0)]
     actions += [Drain(worker.pid, wanted.grace, IDLE_GRACE) for worker in superfluous]
+    # One drains for each that is ready. If all had to be ready at the same time, workers that retire soon after their
+    # start (max_rss below what the application needs) would become more and more.
     ready = [worker for worker in lasting[len(superfluous) :] if worker.state is WorkerState.READY]
-    if len(ready) >= wanted.count:
-        actions += [Drain(worker.pid, wanted.grace, IDLE_GRACE, worker.retire_reason) for worker in retiring]
+    replaced = retiring[: max(len(ready) + len(retiring) - wanted.count, 0)]
+    actions += [Drain(worker.pid, wanted.grace, IDLE_GRACE, worker.retire_reason) for worker in replaced]
     return actions
 
 
@@ -216,9 +219,8 @@ def _members(wanted: WantedWorkers, workers: Iterable[WorkerView]) -> list[Worke
 
 
 def _is_ready(wanted: WantedWorkers, workers: Iterable[WorkerView]) -> bool:
-    """Tell whether as many workers as wanted are ready and will stay."""
-    ready = [worker for worker in _members(wanted, workers) if worker.state is WorkerState.READY]
-    return sum(not 0 < wanted.max_rss < worker.resident for worker in ready) >= wanted.count
+    """Tell whether as many workers as wanted serve."""
+    return sum(worker.state is not WorkerState.STARTING for worker in _members(wanted, workers)) >= wanted.count
 
 
 def _stop(wanted: Wanted, alive: Sequence[WorkerView], now: float) -> list[Action]:

@@ -115,7 +115,7 @@ CASES: dict[str, tuple[Wanted, list[WorkerView], list[Action]]] = {
     "the replacement is not ready": (Wanted(ONE), [retiring(7), starting(8)], []),
     "the replacement is ready": (Wanted(ONE), [retiring(7), worker(8)], [drain(7, "max_requests")]),
     "two retire, one replacement is ready": (
-        Wanted(TWO), [retiring(7), retiring(8), worker(9), starting(10)], [],
+        Wanted(TWO), [retiring(7), retiring(8), worker(9), starting(10)], [drain(7, "max_requests")],
     ),
     "two retire, both are replaced": (
         Wanted(TWO), [retiring(7), retiring(8, "stuck"), worker(9), worker(10)],
@@ -124,10 +124,13 @@ CASES: dict[str, tuple[Wanted, list[WorkerView], list[Action]]] = {
     "too much memory": (
         Wanted(replace(ONE, max_rss=100 * MIB)), [worker(7, resident=101.0 * MIB)], [Retire(7, "max_rss"), START],
     ),
+    "too much memory at once": (
+        Wanted(replace(ONE, max_rss=100 * MIB)), [worker(7, resident=101.0 * MIB, age=1.9)], [],
+    ),
     "no limit for memory": (Wanted(ONE), [worker(7, resident=1e12)], []),
-    "a worker with too much memory does not make the service ready": (
+    "a worker with too much memory serves, so the service is ready": (
         Wanted(replace(ONE, max_rss=100 * MIB), state=STARTING), [worker(7, resident=101.0 * MIB)],
-        [Retire(7, "max_rss"), START],
+        [Retire(7, "max_rss"), START, AnnounceReady(1)],
     ),
     # exits
     "a worker that was told to end": (Wanted(ONE), [gone(7, is_exit_expected=True), worker(8)], []),
@@ -252,3 +255,25 @@ def test_pauses_grow_while_workers_keep_exiting() -> None:
         pauses.append(restarts.not_before - NOW)
     assert pauses == [0, 1, 2, 4, 8, 16, 30, 30]
     assert restarts.after_exit(11.0, NOW) == Restarts(0, NOW)
+
+
+def test_a_limit_below_what_the_application_needs_does_not_multiply_workers() -> None:
+    """Each worker retires as soon as it is ready: they are replaced one by one, and stay as many as wanted."""
+    wanted = Wanted(replace(TWO, max_rss=100 * MIB))
+    workers: dict[int, WorkerView] = {}
+    pids = iter(range(1, 1000))
+    for step in range(50):
+        for action in reconcile(wanted, workers.values(), NOW + step):
+            if isinstance(action, StartWorker):
+                pid = next(pids)
+                workers[pid] = starting(pid)
+            elif isinstance(action, Retire):
+                workers[action.pid] = replace(workers[action.pid], state=WorkerState.RETIRING, retire_reason="max_rss")
+            else:
+                assert isinstance(action, Drain)
+                del workers[action.pid]
+        assert len(workers) <= 4
+        first = next((one for one in workers.values() if one.state is WorkerState.STARTING), None)
+        if first is not None:  # they become ready one after the other
+            workers[first.pid] = replace(first, state=WorkerState.READY, resident=101.0 * MIB)
+    assert next(pids) > 40
