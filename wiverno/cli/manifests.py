@@ -113,6 +113,7 @@ def docker(loaded: LoadedConfig, name: str) -> str:
     if port is not None:
         probe = f"import urllib.request as u; u.urlopen('http://127.0.0.1:{port}/healthz', timeout=2)"
         health = f'HEALTHCHECK --interval=10s --timeout=3s CMD ["python", "-c", "{probe}"]\n'
+    wanted = "wiverno[http2]>=2" if settings.http2 else "wiverno>=2"
     copied = loaded.path.name if loaded.path is not None else "wiverno.toml"
     return f"""\
 # docker build -t {name} . && docker run --stop-timeout {_stop_time(settings)} -p 8000:{_first(settings).port} {name}
@@ -122,7 +123,7 @@ WORKDIR /srv
 #   pip wheel --no-deps --wheel-dir wheels /path/to/the/checkout
 COPY wheels /wheels
 COPY requirements.txt .
-RUN pip install --no-cache-dir --find-links /wheels "wiverno>=2" -r requirements.txt
+RUN pip install --no-cache-dir --find-links /wheels "{wanted}" -r requirements.txt
 COPY . .
 COPY {copied} /srv/wiverno.toml
 RUN useradd --system --uid 10001 app
@@ -251,16 +252,11 @@ server {{
 def haproxy(loaded: LoadedConfig, name: str) -> str:
     """Return HAProxy's frontend and backend."""
     settings = loaded.adjustments
-    admin = _admin_port(settings)
-    check = f"check port {admin} inter 1s fall 1 rise 1" if admin is not None else "check inter 1s"
-    ask = "    option httpchk GET /readyz\n" if admin is not None else ""
-    secure = " ssl verify required ca-file @system-ca" if settings.certfile is not None else ""
-    tail = " send-proxy-v2" if settings.proxy_protocol else ""
-    # A Unix socket speaks plain HTTP, with certfile too.
+    ask = "    option httpchk GET /readyz\n" if _admin_port(settings) is not None else ""
+    if ask and settings.http2:
+        ask += "    http-check connect default proto h1\n"  # the admin listener speaks HTTP/1.1
     servers = "".join(
-        f"    server {name}{number} {address} {check}{secure}{tail}\n"
-        if not address.startswith("unix:")
-        else f"    server {name}{number} {address.removeprefix('unix:')} {check}{tail}\n"
+        f"    server {name}{number} {_haproxy_server(settings, address)}\n"
         for number, address in enumerate(_upstreams(settings), 1)
     )
     forwarded = "" if settings.proxy_protocol else "    option forwardfor\n"
@@ -282,3 +278,17 @@ backend {name}
     retries 2
     retry-on conn-failure 503
 {servers}"""
+
+
+def _haproxy_server(settings: Adjustments, address: str) -> str:
+    """Return the address of a server line and what it has to be spoken to with."""
+    admin = _admin_port(settings)
+    path = address.removeprefix("unix:")
+    words = [path, f"check port {admin} inter 1s fall 1 rise 1" if admin is not None else "check inter 1s"]
+    if path == address and settings.certfile is not None:  # a Unix socket speaks plain HTTP, with certfile too
+        words.append("ssl verify required ca-file @system-ca")
+        words += ["alpn h2,http/1.1"] if settings.http2 else []
+    elif settings.http2 and (path != address or settings.trusted_proxies or settings.trusted_proxy is not None):
+        words.append("proto h2")
+    words += ["send-proxy-v2"] if settings.proxy_protocol else []
+    return " ".join(words)

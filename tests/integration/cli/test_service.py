@@ -114,6 +114,17 @@ def test_haproxy_in_front_of_tls(config: Path) -> None:
     accepted("haproxy", "-c", "-f", str(whole))
 
 
+@pytest.mark.parametrize("admin", [True, False])
+@pytest.mark.parametrize("secure", [True, False])
+def test_haproxy_takes_http_2(config: Path, *, admin: bool, secure: bool) -> None:
+    more = 'http2 = true\ntrusted_proxies = ["127.0.0.1"]\n' + ('certfile = "shop.pem"\n' if secure else "")
+    text = config.read_text().replace("workers = 2\n", f"workers = 2\n{more}")
+    config.write_text(text if admin else text.replace('admin_listen = "127.0.0.1:9123"\n', ""))
+    whole = config.parent / "haproxy.cfg"
+    whole.write_text(printed("haproxy", config))
+    accepted("haproxy", "-c", "-f", str(whole))
+
+
 # sd_notify
 
 

@@ -110,6 +110,34 @@ def test_haproxy_announces_clients_as_the_server_expects() -> None:
     assert "option forwardfor" in printed("haproxy")
 
 
+TRUSTED = 'http2 = true\nlisten = ["127.0.0.1:8123", "unix:/run/shop.sock"]\ntrusted_proxies = ["127.0.0.1"]\n'
+
+
+def test_haproxy_speaks_http_2_where_the_server_does() -> None:
+    """By prior knowledge to trusting addresses and Unix sockets, by ALPN over TLS; the health check stays HTTP/1.1."""
+    text = printed("haproxy", TRUSTED + 'admin_listen = "127.0.0.1:9123"\n')
+    assert text.count(" proto h2\n") == 2
+    assert "\n    http-check connect default proto h1\n" in text
+    distrusting = printed("haproxy", TRUSTED.partition("trusted_proxies")[0])
+    assert [" proto h2" in line for line in distrusting.splitlines() if "    server " in line] == [False, True]
+    assert "proto h1" not in distrusting
+    data = Path(__file__).resolve().parents[2] / "data" / "tls"
+    secure = printed("haproxy", f'{TRUSTED}certfile = "{data}/first.pem"\nkeyfile = "{data}/first.key"\n')
+    assert " alpn h2,http/1.1\n" in secure
+    assert secure.count(" proto h2") == 1
+    assert " proto " not in printed("haproxy", 'trusted_proxies = ["127.0.0.1"]\nproxy_protocol = true\n')
+
+
+def test_nginx_speaks_http_1_1() -> None:
+    """It has no HTTP/2 to its upstreams but gRPC's."""
+    assert "\n        proxy_http_version 1.1;\n" in printed("nginx", TRUSTED)
+
+
+def test_an_image_installs_the_extra_that_the_configuration_needs() -> None:
+    assert '"wiverno[http2]>=2"' in printed("docker", "http2 = true\n")
+    assert '"wiverno>=2"' in printed("docker")
+
+
 def test_inherited_sockets_have_an_address_to_fill_in() -> None:
     assert "server 127.0.0.1:8080 " in printed("nginx", 'listen = "fd:3"\n')
 
