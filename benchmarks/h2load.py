@@ -151,10 +151,10 @@ def _check_answer(server: Child, load: Load, port: int, workspace: Path) -> None
         raise ConnectionRefusedError
     if done.returncode or done.stdout != "2 200":
         raise server.fail(f"{load.path}: curl ended with {done.returncode}, version and status {done.stdout!r}")
-    body = answer.read_bytes()
-    is_right = body == load.answer if load.answer is not None else len(body) == load.answer_length
+    content = answer.read_bytes()
+    is_right = content == load.answer if load.answer is not None else len(content) == load.answer_length
     if not is_right:
-        raise server.fail(f"{load.path} was answered with {len(body)} bytes that are not this load's: {body[:60]!r}")
+        raise server.fail(f"{load.path} was answered with {len(content)} other bytes: {content[:60]!r}")
 
 
 __all__ = ["ChildFailed", "read_summary", "run", "wait_until_right"]

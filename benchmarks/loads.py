@@ -196,7 +196,7 @@ def _http2_loads() -> tuple[Load, ...]:
 
     def load(name: str, title: str, meaning: str, application: str, streams: int, **more: Any) -> Load:
         contenders = tuple(Contender(server, server, f"benchmarks.apps:{application}") for server in names)
-        common = {"connections": 16, "streams": streams, "is_secure": True}
+        common: dict[str, Any] = {"connections": 16, "streams": streams, "is_secure": True}
         return Load(name, title, meaning, contenders, **common, **more)
 
     browser = "16 connections × 16 streams, 12 fields of a browser, 1,000 paths in turn; the cookie alone is constant."
