@@ -5,7 +5,7 @@
 /whole/N       N bytes at once
 /file/PATH     a file through wsgi.file_wrapper
 /upload        how many bytes the body had, and their crc32
-/hold          waits until somebody asks for /release
+/hold          waits for a request of /release
 /signal        after a moment, sends SIGTERM to a thread of its own instead of to the process
 /fork          leaves a child that lives as long as the server
 /closed        how many responses of /stream have been closed

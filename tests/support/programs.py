@@ -13,7 +13,7 @@ def program(*names: str, package: str = "") -> str:
     """Return the path of a program, under whichever of its names it is installed.
 
     Without it a test is left out, which the summary says with its reason. Where the variable CI is set, as .ci/run and
-    every CI service set it, everything was to be installed: there the test fails.
+    every CI service set it, everything must be installed: there the test fails.
 
     Args:
         package: what Debian calls it, where that is not its name.

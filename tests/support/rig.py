@@ -124,7 +124,7 @@ class Rig:
         """
         end = time.monotonic() + deadline
         while not condition():
-            assert time.monotonic() < end, "led in vain"
+            assert time.monotonic() < end, "the condition was not met"
             self.turn(0.02)
 
     def later(self, seconds: float) -> None:

@@ -64,7 +64,7 @@ class RawClient:
     """
 
     everybody: ClassVar["weakref.WeakSet[RawClient]"] = weakref.WeakSet()
-    """Who is connected; after a test that failed, whoever is left is told to hang up (tests/conftest.py)."""
+    """The connected clients; those left after a failed test are closed (tests/conftest.py)."""
 
     def __init__(self, address: tuple[str, int] | str, timeout: float = 10.0) -> None:
         if isinstance(address, str):

@@ -1,7 +1,7 @@
 """Tests that measure have the machine for themselves, though the others run side by side.
 
 A readers' and writers' lock between the processes that run tests: each test holds it shared, one with the mark `alone`
-exclusively. Whoever waits for it stands in the door meanwhile, so that others who come later cannot keep him waiting.
+exclusively. A process that waits for it holds a second lock, so that later ones cannot keep it waiting.
 """
 
 import fcntl

@@ -20,7 +20,7 @@ GROWTH = 64 * MIB
 
 def measured(server: EngineChild, work: Callable[[], None]) -> int:
     """Return by how many bytes the server's memory was larger at its peak than before."""
-    Path(f"/proc/{server.pid}/clear_refs").write_text("5", encoding="ascii")  # proc(5): begin the peak anew
+    Path(f"/proc/{server.pid}/clear_refs").write_text("5", encoding="ascii")  # proc(5): reset the peak
     before = resident(server.pid)
     work()
     return resident(server.pid, "VmHWM") - before

@@ -27,7 +27,7 @@ def wait_until(condition: Callable[[], T], deadline: float = PATIENCE, *, what: 
         if value:
             return value
         if time.monotonic() > end:
-            message = f"waited {deadline:g} s in vain for {what or getattr(condition, '__name__', 'a condition')}"
+            message = f"still not after {deadline:g} s: {what or getattr(condition, '__name__', 'a condition')}"
             raise AssertionError(message)
         time.sleep(pause)
         pause = min(pause * 1.5, 0.05)

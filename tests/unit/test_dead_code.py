@@ -1,4 +1,4 @@
-"""Nothing in the package is there for nobody: what is defined is read somewhere, or is public, or another library's."""
+"""The package has no dead code: every definition is read somewhere, or is public, or another library's."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""What lets tests run side by side: ports of their own, and the machine for itself where a test measures."""
+"""What lets tests run side by side: separate ports, and exclusive use of the machine for a test that measures."""
 
 import fcntl
 import threading
@@ -31,7 +31,7 @@ def test_no_port_is_given_twice() -> None:
 
 
 def test_one_alone_waits_for_the_others_and_they_for_it(tmp_path: Path) -> None:
-    """Nobody enters while one waits to be alone, or he would wait for ever."""
+    """No test begins while another waits for exclusive use, or that one would wait for ever."""
     first, second, single = (Turns(tmp_path) for _ in range(3))
     begun: list[str] = []
 

@@ -2,11 +2,20 @@
 
 import errno
 import os
+import sys
 
 import pytest
 
+from wiverno.config.errors import ConfigError, Problem
 from wiverno.config.settings import Adjustments
-from wiverno.start_errors import explain_bind_error
+from wiverno.files import SetupError
+from wiverno.start_errors import (
+    NotStartedError,
+    exit_on_config_error,
+    exit_with_error,
+    explain_bind_error,
+    load_named,
+)
 
 
 def failure(number: int, place: str) -> OSError:
@@ -32,3 +41,55 @@ def test_explained_bind_errors(number: int, settings: dict[str, object], advice:
     assert line.startswith(f"cannot listen: {os.strerror(number)}: there")
     assert advice in line
     assert "\n" not in line
+
+
+def test_other_files_are_named() -> None:
+    """What is not a listening address says so: a file with its name, a set-up error with its complete text."""
+    error = OSError(errno.EACCES, "Permission denied", "/run/shop.pid")
+    assert explain_bind_error(error, Adjustments()) == "cannot start: Permission denied: /run/shop.pid"
+    assert explain_bind_error(SetupError(errno.ENOENT, "no user shop"), Adjustments()) == "no user shop"
+
+
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
+    """The exceptions that would have been shown with their traceback."""
+    shown: list[BaseException] = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: shown.append(error))
+    return shown
+
+
+def test_a_line_takes_the_place_of_the_traceback(hook: list[BaseException], capsys: pytest.CaptureFixture[str]) -> None:
+    """The error ends the process with its message alone; other exceptions keep their traceback."""
+    with pytest.raises(NotStartedError) as caught:
+        exit_with_error("cannot listen: port 80")
+    sys.excepthook(NotStartedError, caught.value, None)
+    assert capsys.readouterr().err == "error: cannot listen: port 80\n"
+    other = ValueError("x")
+    sys.excepthook(ValueError, other, None)
+    assert hook == [other]
+
+
+def test_an_application_that_fails_is_named(hook: list[BaseException], capsys: pytest.CaptureFixture[str]) -> None:
+    """Its exception passes through and ends the process with the application's own lines; an exit becomes status 1."""
+    with pytest.raises(ZeroDivisionError) as caught:
+        load_named("shop:app", lambda: 1 // 0)  # type: ignore[arg-type, return-value]
+    sys.excepthook(ZeroDivisionError, caught.value, None)
+    assert capsys.readouterr().err.startswith("error: the application shop:app failed to load:\n")
+    with pytest.raises(SystemExit) as ended:
+        load_named("shop:app", lambda: sys.exit(3))
+    assert ended.value.code == 1
+    assert "the application shop:app failed to load" in capsys.readouterr().err
+    assert hook == []
+
+
+def test_a_configuration_error_is_a_report_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    """Under pserve as on the command line."""
+
+    def load() -> None:
+        raise ConfigError([Problem("unknown setting", key="prot")])
+
+    with pytest.raises(SystemExit) as ended:
+        exit_on_config_error(load)
+    assert ended.value.code == 2
+    assert "error: prot: unknown setting" in capsys.readouterr().err
+    assert exit_on_config_error(lambda: 7) == 7

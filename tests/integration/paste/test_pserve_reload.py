@@ -1,4 +1,4 @@
-"""Reloads under the real pserve: file and code are read anew, and what does not work changes nothing."""
+"""Reloads under the real pserve: file and code are read again, and a failed reload changes nothing."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def reload(served: ServerContext, count: int = 2) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_file_and_code_are_read_anew(tmp_path: Path, name: str) -> None:
+def test_file_and_code_are_read_again(tmp_path: Path, name: str) -> None:
     """Settings of the server and of the application, and the code, are those of the files, more than once."""
     with pserved(tmp_path, name) as served:
         first = served.workers()

@@ -49,7 +49,7 @@ def test_a_sections_mistakes_are_named_once() -> None:
 
 
 def test_another_servers_section_is_not_looked_into() -> None:
-    """pserve may serve a section of its own with any server; the main one is what `wiverno run` takes."""
+    """pserve may serve another section with any server; `wiverno run` reads the main one."""
     text = '["server:b"]\nuse = "egg:gunicorn#main"\nprot = 1\n'
     assert headlines(f"[server]\n{text}") == []
     warnings = check("a.toml", environ={}).warnings

@@ -17,7 +17,7 @@ from wiverno.config.loader import LoadedConfig, load, load_section
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test works in an empty directory of its own."""
+    """Every test works in a separate, empty directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

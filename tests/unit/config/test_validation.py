@@ -1,0 +1,86 @@
+"""Rules between settings, on plain values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from wiverno.config.fields.units import TcpAddress, UnixAddress
+from wiverno.config.settings import Adjustments
+from wiverno.config.validation import find_conflicts, find_contradictions, find_deprecations
+
+DEFAULTS = dict(Adjustments())
+
+
+def contradictions(admin: TcpAddress | UnixAddress | None = None, **given: Any) -> list[str]:
+    """Return the problems of the default values with some of them changed."""
+    found = find_contradictions(DEFAULTS | given, given, (), admin)
+    return [problem.headline() for problem in found]
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (("host", "listen"), "listen: may not be set if host is set"),
+        (("host", "port", "unix_socket"), "unix_socket: may not be set if host and port are set"),
+        (("sockets", "listen"), "sockets: may not be set if listen is set"),
+        (("host", "port"), None),
+        (("listen", "threads"), None),
+    ],
+)
+def test_addresses_exclude_one_another(given: tuple[str, ...], problem: str | None) -> None:
+    """One source has one way to say where to listen; the problem names both sides."""
+    assert [found.headline() for found in find_conflicts(given)] == ([problem] if problem else [])
+
+
+def test_defaults_do_not_contradict_one_another() -> None:
+    """No rule applies where no source sets anything."""
+    assert contradictions() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ({"trusted_proxy_count": 2}, "trusted_proxy_count"),
+        ({"trusted_proxy": "*", "trusted_proxy_headers": {"forwarded", "x-forwarded-for"}}, "trusted_proxy_headers"),
+        ({"trusted_proxies": ("10.0.0.0/8",), "trusted_proxy_headers": frozenset()}, "trusted_proxies"),
+        ({"mode": "simple", "threads": 4}, "threads"),
+        ({"ipv4": False, "ipv6": False}, "ipv6"),
+        ({"keyfile": "shop.key"}, "keyfile"),
+        ({"client_cert": "required"}, "client_cert"),
+        ({"stuck_requests": "recycle"}, "stuck_requests"),
+        ({"admin_metrics_application": True}, "admin_metrics_application"),
+        ({"max_requests_jitter": 5}, "max_requests_jitter"),
+    ],
+)  # fmt: skip
+def test_a_setting_without_its_partner_is_a_problem(given: dict[str, Any], key: str) -> None:
+    """The problem names the setting to correct."""
+    (problem,) = contradictions(**given)
+    assert problem.startswith(f"{key}: ")
+
+
+def test_an_admin_address_that_others_reach_must_be_wanted() -> None:
+    """Only admin_public allows one; loopback addresses and Unix sockets are always right."""
+    public = TcpAddress("10.0.0.1", 9090)
+    assert contradictions(public)[0].startswith("admin_listen: 10.0.0.1:9090 can be reached by other machines")
+    assert contradictions(public, admin_public=True) == []
+    assert contradictions(TcpAddress("::1", 9090)) == contradictions(UnixAddress("/run/admin.sock")) == []
+
+
+def test_a_unix_path_that_the_system_refuses() -> None:
+    """The problem names the setting that has the path."""
+    address = UnixAddress("/" + "x" * 200)
+    found = find_contradictions(DEFAULTS, (), [address], address)
+    assert [problem.key for problem in found] == ["unix_socket", "admin_listen"]
+    assert "may have" in found[0].message
+
+
+def test_deprecated_uses_are_one_sentence_each() -> None:
+    """All settings that do nothing share one sentence; trusted_proxy alone is deprecated as in waitress."""
+    values = DEFAULTS | {"trusted_proxy": "127.0.0.1"}
+    inert = ["send_bytes", "cleanup_interval"]
+    first, second = find_deprecations(values, {"trusted_proxy", *inert}, inert)
+    assert first.startswith("send_bytes, cleanup_interval do nothing")
+    assert second.startswith("trusted_proxy is set without trusted_proxy_headers")
+    assert find_deprecations(values, {"trusted_proxy", "trusted_proxy_headers"}, inert) == []
