@@ -15,8 +15,7 @@ from wiverno.config.formats.document import flatten
 from wiverno.config.formats.paste_loading import utf8_files
 from wiverno.config.loader import AppSpec, LoadedConfig
 from wiverno.importer import ImportTargetError, load_object
-
-Application = Callable[..., Any]
+from wiverno.wsgi_types import Application
 
 PASTE_SCHEMES = ("egg:", "call:", "config:")
 

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from wiverno.applications import Application, load_application, load_configured_application
+from wiverno.applications import load_application, load_configured_application
 from wiverno.config.errors import Origin
 from wiverno.config.loader import AppSpec, activate, load
 from wiverno.plaster_loader import TomlLoader
 from wiverno.pserve_runner import Runner, section_runner
 from wiverno.start_errors import exit_on_config_error, load_named
+from wiverno.wsgi_types import Application
 
 __all__ = ["TomlLoader", "app_factory", "app_from", "demo_factory", "server_factory", "simple_factory"]
 

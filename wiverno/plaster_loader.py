@@ -6,7 +6,7 @@ plaster is not imported: it knows its loaders by their methods alone.
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
-from wiverno.applications import Application, load_configured_application
+from wiverno.applications import load_configured_application
 from wiverno.config.formats.document import flatten
 from wiverno.config.formats.toml_file import TomlFile, read_toml
 from wiverno.config.loader import LoadedConfig, load, require_server
@@ -14,6 +14,7 @@ from wiverno.config.logging_setup import set_up_logging
 from wiverno.pserve_runner import Runner, create_server_runner
 from wiverno.standard_streams import prepare_streams
 from wiverno.start_errors import exit_on_config_error, load_named
+from wiverno.wsgi_types import Application
 
 
 class TomlLoader:

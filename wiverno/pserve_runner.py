@@ -7,7 +7,7 @@ application is imported, and what fails later ends it with one line.
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from wiverno.applications import Application, create_with_paste, paste_globals
+from wiverno.applications import create_with_paste, paste_globals
 from wiverno.config.environment import directory_name
 from wiverno.config.errors import ConfigError, Origin, Problem
 from wiverno.config.loader import AppSpec, LoadedConfig, activate, load_section, make_section_reader
@@ -20,6 +20,7 @@ from wiverno.start_errors import exit_on_config_error, exit_with_error, explain_
 from wiverno.workers.process_exit import ends_with_pserve
 from wiverno.workers.reexec import inherited_worker, this_program
 from wiverno.workers.supervisor import StartFailedError
+from wiverno.wsgi_types import Application
 
 Runner = Callable[[Application], int]
 

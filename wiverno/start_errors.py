@@ -15,7 +15,7 @@ from wiverno.files import SetupError, error_text
 from wiverno.importer import own_traceback
 from wiverno.standard_streams import say_error
 from wiverno.workers.reexec import inherited_worker
-from wiverno.wsgi.gateway import Application
+from wiverno.wsgi_types import Application
 
 Result = TypeVar("Result")
 

@@ -17,8 +17,9 @@ from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.poller import READ, EpollPoller, Poller, SelectorsPoller
 from wiverno.core.threads.exchange import NO_ENVIRON
 from wiverno.core.threads.thread_pool import ThreadPool
-from wiverno.wsgi.environ import Environ, listener_variables
+from wiverno.wsgi.environ import listener_variables
 from wiverno.wsgi.gateway import KEEP
+from wiverno.wsgi_types import Environ
 
 POLLERS: dict[str, Callable[[], Poller]] = {"selectors": SelectorsPoller}
 if hasattr(select, "epoll"):

@@ -7,9 +7,9 @@ from wiverno.config.settings import Adjustments
 from wiverno.core.net.listeners import Listener
 from wiverno.core.telemetry.request_recorder import RequestRecorder
 from wiverno.http.response import DateAndServer, error_response
-from wiverno.wsgi.environ import Environ, listener_variables
+from wiverno.wsgi.environ import listener_variables
 from wiverno.wsgi.forwarded import ProxyPolicy
-from wiverno.wsgi.gateway import Application
+from wiverno.wsgi_types import Application, Environ
 
 if TYPE_CHECKING:
     from wiverno.core.net.certificates import Certificates

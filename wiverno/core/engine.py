@@ -38,7 +38,7 @@ from wiverno.core.threads.recovery import ServerFailedError
 from wiverno.foreign_code import guarded_logger
 from wiverno.standard_streams import reserve_descriptors
 from wiverno.wsgi import forked
-from wiverno.wsgi.gateway import Application
+from wiverno.wsgi_types import Application
 
 if TYPE_CHECKING:
     from wiverno.core.net.certificates import Certificates

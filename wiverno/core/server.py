@@ -19,7 +19,7 @@ from wiverno.core.loop.signals import stop_signals
 from wiverno.core.net.listeners import Listener, adopt, open_listeners
 from wiverno.core.waitress_compat import Asyncore, TaskDispatcher, entries
 from wiverno.foreign_code import guarded_logger
-from wiverno.wsgi.gateway import Application
+from wiverno.wsgi_types import Application
 
 # Settings that concern the whole process, or make it several.
 MAIN_PROCESS = ("workers", "admin_listen", "pid_file", "user", "group", "umask")

@@ -24,13 +24,14 @@ from types import TracebackType
 from typing import Any
 
 from wiverno.core.server import BaseWSGIServer, create_server
-from wiverno.dev.guard import Application, Environ, Guard
+from wiverno.dev.guard import Guard
 from wiverno.dev.hosts import AllowedHosts
 from wiverno.foreign_code import guarded_logger
 from wiverno.importer import ImportTargetError, load_object
 from wiverno.web.answers import answer
 from wiverno.web.debug_page import render_debug_page
 from wiverno.workers.process_exit import watch_end
+from wiverno.wsgi_types import Application, Environ
 
 # Seconds that requests get to finish before a restart.
 GRACE = 2.0

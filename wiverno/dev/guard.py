@@ -16,9 +16,7 @@ from wiverno.foreign_code import guarded_logger
 from wiverno.web.answers import answer
 from wiverno.web.debug_page import render_debug_page
 from wiverno.web.request import Request
-
-Environ = dict[str, Any]
-Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+from wiverno.wsgi_types import Application, Environ
 
 logger = guarded_logger("wiverno.dev")
 

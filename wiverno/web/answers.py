@@ -15,7 +15,7 @@ from os import PathLike
 from typing import Any, cast
 
 from wiverno.web.files import send_file
-from wiverno.web.request import Environ, Request
+from wiverno.web.request import Request
 from wiverno.web.response import (
     BYTES,
     HTML,
@@ -29,6 +29,7 @@ from wiverno.web.response import (
     header_pairs,
     status_line,
 )  # fmt: skip
+from wiverno.wsgi_types import Environ
 
 _HTML_FIELD = ("Content-Type", HTML)
 _JSON_FIELD = ("Content-Type", JSON)

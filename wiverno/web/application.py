@@ -21,10 +21,11 @@ from wiverno.web.errors import HTTPError, MethodNotAllowed, as_http_error
 from wiverno.web.forms import Limits
 from wiverno.web.mount import MOUNTS, MountedBody, mount_point
 from wiverno.web.patterns import Converter
-from wiverno.web.request import Environ, Request
-from wiverno.web.response import Answer, Response, ReturnValue, StartResponse, close_body, status_line
+from wiverno.web.request import Request
+from wiverno.web.response import Answer, Response, ReturnValue, close_body, status_line
 from wiverno.web.route_tree import Route, RouteTable
 from wiverno.web.router import Router
+from wiverno.wsgi_types import Environ, StartResponse
 
 ErrorPage: TypeAlias = Callable[[Request], ReturnValue] | Callable[[Request, Any], ReturnValue]
 _P = TypeVar("_P", bound=ErrorPage)

@@ -22,8 +22,7 @@ from wiverno.web.errors import HTTPError
 from wiverno.web.forms import Limits, parse_json, parse_multipart, parse_pairs, parse_urlencoded
 from wiverno.web.mount import mount_point
 from wiverno.web.values import Cookies, Fields, Files, Form, Query
-
-Environ = dict[str, Any]
+from wiverno.wsgi_types import Environ
 
 _T = TypeVar("_T")
 _DEFAULT_LIMITS = Limits()

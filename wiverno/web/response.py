@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from os import PathLike
@@ -28,7 +28,6 @@ class ReadableFile(Protocol):
 
 Status: TypeAlias = str | int
 HeaderItems: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
-StartResponse: TypeAlias = Callable[..., Any]
 Answer: TypeAlias = tuple[str, list[tuple[str, str]], Iterable[bytes]]
 
 HTML = "text/html; charset=utf-8"

@@ -6,7 +6,7 @@ from wiverno.core.context import new_certificates
 from wiverno.core.net.listeners import Listener
 from wiverno.workers.plan import Plan
 from wiverno.workers.reconcile import WantedWorkers
-from wiverno.wsgi.gateway import Application
+from wiverno.wsgi_types import Application
 
 MAX_WORKERS: Final = 512  # the same as the setting's upper limit
 EXTRA_TIME: Final = 3.0  # seconds that a worker gets beyond graceful_timeout

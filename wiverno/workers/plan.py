@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wiverno.config.settings import SETTINGS, Adjustments, ConfigError
 from wiverno.importer import ImportTargetError, own_traceback
 from wiverno.wsgi.forked import leave_if_copy
-from wiverno.wsgi.gateway import Application
+from wiverno.wsgi_types import Application
 
 if TYPE_CHECKING:
     from wiverno.workers.reexec import Program

@@ -29,7 +29,7 @@ from wiverno.core.telemetry.counters import Counters
 from wiverno.importer import own_traceback
 from wiverno.workers.plan import Plan
 from wiverno.workers.worker import Inheritance, report, run_worker
-from wiverno.wsgi.gateway import Application
+from wiverno.wsgi_types import Application
 
 VARIABLE: Final = "WIVERNO__WORKER_FD"
 

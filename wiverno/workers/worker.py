@@ -39,7 +39,7 @@ from wiverno.workers.exit_reasons import FAILED_TO_LOAD
 from wiverno.workers.plan import LoadFailedError, LoadStopped, Plan, set_log_level
 from wiverno.workers.privileges import drop_privileges
 from wiverno.workers.process_exit import end_process, leave_to_parent
-from wiverno.wsgi.gateway import Application
+from wiverno.wsgi_types import Application
 
 if TYPE_CHECKING:
     from wiverno.core.net.certificates import Certificates

@@ -11,8 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from wiverno.standard_streams import error_stream
 from wiverno.wsgi.file_wrapper import FileWrapper
-
-Environ = dict[str, Any]
+from wiverno.wsgi_types import Environ
 
 
 class NoBody:

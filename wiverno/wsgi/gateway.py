@@ -13,7 +13,7 @@ long as no head has left; after that, closing the connection is the only way to 
 """
 
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -27,19 +27,17 @@ from wiverno.wsgi.callables import (
     RequestCallables,
     count_references,
 )
-from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.file_wrapper import FileWrapper
 from wiverno.wsgi.lengths import log_too_short
 from wiverno.wsgi.outcomes import BROKEN, CLOSE, KEEP, MAX_JOINED, SUSPENDED
 from wiverno.wsgi.pieces import joined, plain_piece
 from wiverno.wsgi.sink import ClientDisconnected, Sink
 from wiverno.wsgi.writer import ResponseWriter, cut
+from wiverno.wsgi_types import Application, Environ
 
 __all__ = ["BROKEN", "CLOSE", "KEEP", "MAX_JOINED", "SUSPENDED", "Application", "Gateway"]
 
 logger = guarded_logger("wiverno")
-
-Application = Callable[..., Iterable[bytes]]
 
 
 class Gateway(ResponseWriter):

@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from wiverno.http.buffer import HeadBuffer
-from wiverno.wsgi.environ import Environ
+from wiverno.wsgi_types import Environ
 
 MAX_LINE: Final = 1024  # bytes of the request line that are read, and so the longest target in a log
 

@@ -4,7 +4,8 @@ import io
 
 import pytest
 
-from wiverno.wsgi.environ import NO_BODY, Environ, describe_body, describe_path, listener_variables
+from wiverno.wsgi.environ import NO_BODY, describe_body, describe_path, listener_variables
+from wiverno.wsgi_types import Environ
 
 
 @pytest.mark.parametrize(

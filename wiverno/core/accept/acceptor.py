@@ -24,8 +24,8 @@ from wiverno.foreign_code import guarded_logger
 from wiverno.http.proxy_protocol import ProxyPreamble
 from wiverno.standard_streams import COUNT as STANDARD_STREAMS
 from wiverno.standard_streams import reserve_descriptors
-from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.partial_request import describe_partial
+from wiverno.wsgi_types import Environ
 
 logger = guarded_logger("wiverno")
 

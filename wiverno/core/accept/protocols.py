@@ -17,7 +17,7 @@ from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.handlers import HEAD_AGE, UNFINISHED_RANK, Client, Eviction
 from wiverno.core.loop.poller import READ, is_readable
 from wiverno.core.net.closing import close_client, close_copy
-from wiverno.wsgi.environ import Environ
+from wiverno.wsgi_types import Environ
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 ALPN_HTTP2: Final = "h2"

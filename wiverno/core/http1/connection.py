@@ -37,10 +37,11 @@ from wiverno.http.errors import ProtocolError
 from wiverno.http.framing import decide
 from wiverno.http.head import parse_head
 from wiverno.http.response import CONTINUE
-from wiverno.wsgi.environ import Environ, describe_body, describe_path
+from wiverno.wsgi.environ import describe_body, describe_path
 from wiverno.wsgi.gateway import BROKEN, CLOSE, KEEP, SUSPENDED
 from wiverno.wsgi.partial_request import describe_buffered, describe_partial
 from wiverno.wsgi.sink import ClientDisconnected
+from wiverno.wsgi_types import Environ
 
 
 class Connection(Output):

@@ -3,7 +3,7 @@
 from wiverno.core.http1.connection import Connection
 from wiverno.core.http1.states import CLOSED, NAMES, RUNNING
 from wiverno.core.loop.connection_log import log_event
-from wiverno.wsgi.environ import Environ
+from wiverno.wsgi_types import Environ
 
 
 class FollowedConnection(Connection):

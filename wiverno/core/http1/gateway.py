@@ -11,11 +11,11 @@ from wiverno.core.context import ServerContext
 from wiverno.core.telemetry.request_recorder import Recording
 from wiverno.http.body import LAST_CHUNK, chunk_prefix
 from wiverno.http.response import ANY_LENGTH, DateAndServer, Headers, as_http10, early_hints, error_response
-from wiverno.wsgi.environ import Environ
-from wiverno.wsgi.gateway import Application, Gateway
+from wiverno.wsgi.gateway import Gateway
 from wiverno.wsgi.outcomes import CLOSE, KEEP, MAX_JOINED
 from wiverno.wsgi.pieces import plain_piece
 from wiverno.wsgi.sink import Sink
+from wiverno.wsgi_types import Application, Environ
 
 
 class Http1Gateway(Gateway):

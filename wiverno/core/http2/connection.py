@@ -28,7 +28,7 @@ from wiverno.foreign_code import guarded_logger
 from wiverno.http2.connection import ServerProtocol
 from wiverno.http2.errors import ErrorCode
 from wiverno.http2.limits import Limits
-from wiverno.wsgi.environ import Environ
+from wiverno.wsgi_types import Environ
 
 logger = guarded_logger("wiverno")
 

@@ -13,9 +13,9 @@ from wiverno.core.context import ServerContext
 from wiverno.core.telemetry.request_recorder import Recording
 from wiverno.http.response import Headers, ResponseHead, error_fields, http_date
 from wiverno.http2.response_fields import content_length_block, encode_field, response_block
-from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.gateway import KEEP, Gateway
 from wiverno.wsgi.sink import Sink
+from wiverno.wsgi_types import Environ
 
 EARLY_HINTS: Final = 103
 

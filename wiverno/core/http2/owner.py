@@ -8,8 +8,8 @@ from wiverno.core.context import ServerContext
 from wiverno.core.loop.event_loop import BlockingThreads
 from wiverno.http2.connection import ServerProtocol
 from wiverno.http2.sending import GONE
-from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.sink import ClientDisconnected
+from wiverno.wsgi_types import Environ
 
 S_contra = TypeVar("S_contra", contravariant=True)
 

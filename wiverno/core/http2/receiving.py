@@ -22,7 +22,8 @@ from wiverno.http2.events import (
     WindowOpened,
 )
 from wiverno.http2.response_fields import status_block
-from wiverno.wsgi.environ import Environ, describe_body
+from wiverno.wsgi.environ import describe_body
+from wiverno.wsgi_types import Environ
 
 FULL_BODIES: Final = 4  # bodies of a connection that may use all of inbuf_overflow in memory
 SMALL_BODY: Final = 16384  # bytes in memory of each further one; then it goes to a file

@@ -17,11 +17,11 @@ from wiverno.core.net.buffers import BodyBuffer, FileSegment, Pending
 from wiverno.foreign_code import guarded_logger
 from wiverno.http2.errors import ErrorCode
 from wiverno.http2.sending import GONE
-from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.file_wrapper import FileWrapper
 from wiverno.wsgi.gateway import BROKEN, KEEP
 from wiverno.wsgi.gateway import SUSPENDED as IS_SUSPENDED
 from wiverno.wsgi.sink import ClientDisconnected
+from wiverno.wsgi_types import Environ
 
 logger = guarded_logger("wiverno")
 

@@ -19,8 +19,7 @@ from wiverno.core.loop.descriptors import Descriptor
 from wiverno.files import SetupError, absolute, error_text
 from wiverno.foreign_code import guarded_logger
 from wiverno.standard_streams import reserve_descriptors
-
-Environ = dict[str, Any]
+from wiverno.wsgi_types import Environ
 
 
 class Head(Protocol):

@@ -21,8 +21,8 @@ from wiverno.core.log_files import reopen_log_files
 from wiverno.core.telemetry.access_log import AccessLog, Record, needs_request_id, needs_times
 from wiverno.core.telemetry.counters import Counters
 from wiverno.foreign_code import guarded_logger, is_from_signal
-from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.gateway import SUSPENDED, Gateway
+from wiverno.wsgi_types import Environ
 
 logger = guarded_logger("wiverno")
 

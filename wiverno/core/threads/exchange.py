@@ -7,7 +7,7 @@ each stream is one. An exchange belongs to one thread at a time: to the leader, 
 
 from typing import Final, Protocol
 
-from wiverno.wsgi.environ import Environ
+from wiverno.wsgi_types import Environ
 
 NO_ENVIRON: Final[Environ] = {}
 """Stands where no request is; never changed."""

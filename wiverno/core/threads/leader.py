@@ -37,8 +37,8 @@ from wiverno.core.threads.request_queue import RequestQueue, Task, refuse
 from wiverno.core.threads.thread_pool import END, PoolThread, ThreadPool
 from wiverno.foreign_code import guarded_logger
 from wiverno.wsgi import forked
-from wiverno.wsgi.environ import Environ
 from wiverno.wsgi.gateway import CLOSE, KEEP
+from wiverno.wsgi_types import Environ
 
 logger = guarded_logger("wiverno")
 

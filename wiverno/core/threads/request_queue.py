@@ -12,7 +12,7 @@ from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.timers import Timer
 from wiverno.core.threads.exchange import Exchange
 from wiverno.foreign_code import guarded_logger
-from wiverno.wsgi.environ import Environ
+from wiverno.wsgi_types import Environ
 
 logger = guarded_logger("wiverno.queue")
 
