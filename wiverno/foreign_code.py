@@ -16,7 +16,7 @@ import threading
 import time
 from typing import Any, Final
 
-COMPLAINT_INTERVAL: Final = 60.0  # seconds between two lines about the program's logging that raises
+WARNING_INTERVAL: Final = 60.0  # seconds between two lines about the program's logging that raises
 
 
 class GuardedLogger:
@@ -25,11 +25,11 @@ class GuardedLogger:
     A message of level WARNING or above that can't be logged is printed to standard error instead.
     """
 
-    __slots__ = ("_logger", "_next_complaint")
+    __slots__ = ("_logger", "_next_warning")
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
-        self._next_complaint = 0.0
+        self._next_warning = 0.0
 
     def debug(self, message: str, *args: object) -> None:
         """Log at DEBUG."""
@@ -65,16 +65,16 @@ class GuardedLogger:
         except BaseException as error:
             if is_from_signal(error):
                 raise
-            self._complain(level, message, args, error)
+            self._warn(level, message, args, error)
 
-    def _complain(self, level: int, message: str, args: tuple[object, ...], error: BaseException) -> None:
+    def _warn(self, level: int, message: str, args: tuple[object, ...], error: BaseException) -> None:
         """Say on standard error what could not be logged, and why."""
         now = time.monotonic()
-        is_due = now >= self._next_complaint
+        is_due = now >= self._next_warning
         if not is_due and level < logging.WARNING:
             return
         if is_due:
-            self._next_complaint = now + COMPLAINT_INTERVAL
+            self._next_warning = now + WARNING_INTERVAL
         try:
             kind = type(error).__name__
             print(f"wiverno: the program's logging raised {kind}; not logged: {message % args}", file=sys.stderr)

@@ -112,7 +112,7 @@ class Rig:
                 exchange.finish_response(outcome)
         return count
 
-    def finish_response(self) -> None:
+    def run_until_idle(self) -> None:
         """Lead until nothing is ready any more."""
         while self.turn():
             pass

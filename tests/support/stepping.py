@@ -248,7 +248,7 @@ class Leading:
         self._world.doing_leaders_work.pop()
 
 
-class SteppedCrew(LeaderFollowers):
+class SteppedLeaders(LeaderFollowers):
     """A crew whose shared marks are stops: properties in the place of attributes."""
 
     world: "World"
@@ -257,7 +257,7 @@ class SteppedCrew(LeaderFollowers):
         return SteppedClaim(self.world.stage)
 
 
-class SteppedRoster(ThreadPool):
+class SteppedPool(ThreadPool):
     """The crew's threads as actors."""
 
     stage: Stage
@@ -278,24 +278,24 @@ class UnforgivingRecovery(Recovery):
 
     stage: Stage
 
-    def note(self, error: BaseException) -> None:
+    def log_error(self, error: BaseException) -> None:
         self.stage.failures.append(f"{threading.current_thread().name}: {type(error).__name__}: {error}")
 
     def fail(self, error: BaseException) -> None:
-        self.note(error)
+        self.log_error(error)
 
     def drop(self, connection: object, error: BaseException) -> None:
-        self.note(error)
+        self.log_error(error)
 
 
 def _shared(name: str) -> property:
     hidden = "stepped" + name
 
-    def read(self: SteppedCrew) -> Any:
+    def read(self: SteppedLeaders) -> Any:
         self.world.stage.stop(f"read {name}")
         return self.__dict__[hidden]
 
-    def write(self: SteppedCrew, value: Any) -> None:
+    def write(self: SteppedLeaders, value: Any) -> None:
         if hasattr(self, "world"):
             self.world.stage.stop(f"write {name}")
         self.__dict__[hidden] = value
@@ -304,13 +304,13 @@ def _shared(name: str) -> property:
 
 
 for _name in ("_claim", "_is_parked", "is_saturated"):
-    setattr(SteppedCrew, _name, _shared(_name))
+    setattr(SteppedLeaders, _name, _shared(_name))
 
 
 class World:
     """A crew on a stage, clients, and an application whose requests block until they are let go."""
 
-    def __init__(self, threads: int, clients: int, leaders: type[SteppedCrew] = SteppedCrew) -> None:
+    def __init__(self, threads: int, clients: int, leaders: type[SteppedLeaders] = SteppedLeaders) -> None:
         self.stage = Stage()
         self.doing_leaders_work: list[str] = []
         self.loop = FakeLoop(self)
@@ -326,9 +326,9 @@ class World:
             self.loop.handlers[fd] = FakeConnection(self, fd)
         loop: Any = self.loop
         made = leaders(loop, threads, queue_size=0, queue_timeout=0.0)
-        made._look = SteppedLock(self.stage, "look", is_taken=True)  # type: ignore[assignment]
+        made._check_lock = SteppedLock(self.stage, "look", is_taken=True)  # type: ignore[assignment]
         made._lock = SteppedLock(self.stage, "lock")  # type: ignore[assignment]
-        thread_pool = SteppedRoster(threads, made._serve, made._lock)
+        thread_pool = SteppedPool(threads, made._serve, made._lock)
         thread_pool.stage = self.stage
         made.thread_pool = self.loop.thread_pool = thread_pool
         made.recovery = UnforgivingRecovery(loop, made.end)

@@ -82,7 +82,7 @@ class Engine:
         self.on_heartbeat: Callable[[], None] | None = None
         self.on_stuck: Callable[[], None] | None = None
         self.on_stop: Callable[[], None] | None = None
-        self.lived_on: list[Descriptor] = []
+        self.vital_descriptors: list[Descriptor] = []
         self.idle_grace = IDLE_GRACE
         self._adjustments = adjustments
         self._listeners = listeners
@@ -130,7 +130,7 @@ class Engine:
             self._recorder = RequestRecorder(None)
         self._recorder.count_into(counters)
         self._context = replace(self._context, recorder=self._recorder)
-        self.loop.before_wait = self._pause
+        self.loop.before_wait = self._before_wait
 
     # ---------------------------------------------------------------- running
 
@@ -152,7 +152,7 @@ class Engine:
             self.listen()
             self._enter_loop()
             with signals_wake(self.loop.poller.wake_on_signal(self.leaders.run_signal_handlers)):
-                self._run_crew()
+                self._run_threads()
             failure = self.leaders.recovery.failure
             if failure is not None:
                 raise ServerFailedError(str(failure)) from failure
@@ -172,7 +172,7 @@ class Engine:
         forked.is_copy = False
         forks.register(self)
 
-    def _run_crew(self) -> None:
+    def _run_threads(self) -> None:
         try:
             self.leaders.run()
         except (SystemExit, KeyboardInterrupt):
@@ -203,7 +203,7 @@ class Engine:
             self._limit.acceptors.append(acceptor)
             loop.handlers[acceptor.fd] = acceptor
             loop.poller.register(acceptor.fd, READ)
-        loop.after_wait = self._look_after_stop
+        loop.after_wait = self._check_stop
         if self._context.tls is not None:
             from wiverno.core.net.certificates import watch_certificates
 
@@ -214,7 +214,7 @@ class Engine:
                 watch.watch_in(loop)
             else:
                 watch.watch_beside(self._ended)
-        watch_descriptors(loop, self._lived_on, self.fail, self._look_after_log)
+        watch_descriptors(loop, self._vital_descriptors, self.fail, self._check_access_log)
         if self._counters is not None:
             self._heartbeat = Heartbeat(loop, self.leaders, self._counters, self._threads or 1, self.on_heartbeat)
 
@@ -223,13 +223,13 @@ class Engine:
         if not self.leaders.has_ended:
             self.leaders.recovery.fail(error)
 
-    def _lived_on(self) -> Iterable[Descriptor]:
+    def _vital_descriptors(self) -> Iterable[Descriptor]:
         """Return the descriptors without which nothing can be served; while draining there are no listeners."""
-        yield from self.lived_on
+        yield from self.vital_descriptors
         for acceptor in self._limit.acceptors:
             yield acceptor.descriptor
 
-    def _look_after_log(self) -> None:
+    def _check_access_log(self) -> None:
         if self._recorder is not None:
             self._recorder.check()
 
@@ -240,7 +240,7 @@ class Engine:
         if self.on_stuck is not None:
             self.on_stuck()
 
-    def _pause(self) -> None:
+    def _before_wait(self) -> None:
         """Write what was noted and what is so now (leader, before every wait)."""
         assert self._recorder is not None
         self._recorder.flush()
@@ -262,11 +262,11 @@ class Engine:
         if number in REFRESH_SIGNALS:
             self.refresh()
             if number.name == "SIGHUP":
-                self.loop.call_soon_threadsafe(self._say_what_stays)
+                self.loop.call_soon_threadsafe(self._log_no_reload)
         else:
             self.stop(force=self.is_stopping)
 
-    def _say_what_stays(self) -> None:
+    def _log_no_reload(self) -> None:
         """Say that there is no reload; SIGHUP never reaches a worker, so this is the only process."""
         logger.info("SIGHUP: log files were opened again; one process can't reload: set workers = 1 or more for that")
 
@@ -295,7 +295,7 @@ class Engine:
         """Whether somebody has asked it to stop."""
         return self._is_asked_to_stop
 
-    def _look_after_stop(self) -> None:
+    def _check_stop(self) -> None:
         """Begin to drain, and end when that is done (leader, after every wait)."""
         if self._accept_backoff.is_paused:
             self._accept_backoff.resume_if_due()

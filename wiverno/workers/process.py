@@ -185,7 +185,7 @@ class WorkerProcess:
         self.is_exit_expected = True
         self.kill_at = min(self.kill_at, time.monotonic() + grace if grace else NEVER)
         if WorkerState.DRAINING in WORKER_MOVES[self.state]:
-            self.counters.set("patience", idle_grace)
+            self.counters.set("idle_grace", idle_grace)
             self._move(WorkerState.DRAINING)
             self.send(signal.SIGTERM)
 

@@ -149,7 +149,7 @@ class Worker:
         engine.on_heartbeat = self._on_heartbeat
         if settings.stuck_requests == "recycle":
             engine.on_stuck = lambda: self._report(retire_reason="stuck")
-        engine.lived_on += [
+        engine.vital_descriptors += [
             Descriptor(inherited.life, "the pipe from the supervisor"),
             Descriptor(inherited.report, "the pipe to the supervisor"),
         ]
@@ -189,7 +189,7 @@ class Worker:
         elif number == signal.SIGQUIT:
             engine.stop(force=True)
         else:
-            engine.idle_grace = max(engine.idle_grace, self._inheritance.counters.get("patience"))
+            engine.idle_grace = max(engine.idle_grace, self._inheritance.counters.get("idle_grace"))
             engine.take_signal(signal.Signals(number))
 
     def _on_orphaned(self) -> None:

@@ -1,9 +1,8 @@
-"""Among processes that share listening sockets: one whose threads are all busy lets the others accept first.
+"""Accept back-off among processes that share listeners: a saturated process pauses, so that others accept first.
 
-The kernel wakes every process for a client, and a process whose lookout leads is the quickest to accept: it runs no
-application. Without courtesy it would queue clients while threads of another process wait for work. So it looks away
-for a moment; clients that are still there afterwards nobody else has had room for, and it takes them. If nobody is
-there, the next one to come is again left to others first.
+The kernel wakes every process for a new client. A saturated process would win that race, because its leader runs no
+application, and its clients would wait in its queue while threads of another process are idle. So it pauses accepting
+for 5 ms. It then accepts the clients that no other process has accepted meanwhile, for another 5 ms.
 """
 
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.poller import NOTHING, READ, is_readable
 from wiverno.core.threads.leader import LeaderFollowers
 
-PAUSE: Final = 0.005  # seconds: how long it looks away, and then how long it accepts
+PAUSE: Final = 0.005  # seconds: how long it pauses, and then how long it accepts
 
 
 class Listening(Protocol):
@@ -35,7 +34,7 @@ class AcceptBackoff:
         self.is_paused = False
 
     def should_defer(self) -> bool:
-        """Tell whether a client is to be left to others for now."""
+        """Tell whether accepting is paused in favour of other processes."""
         loop = self._loop
         if not self._leaders.is_saturated or loop.now < self._open_until or not loop.keep_alive:
             return False
@@ -45,7 +44,7 @@ class AcceptBackoff:
         return True
 
     def resume_if_due(self) -> None:
-        """Come back when it is time, or when a thread has become free (after every wait while it is away)."""
+        """End the pause when it is over or a thread has become free (after every wait while it is paused)."""
         loop = self._loop
         if self._leaders.is_saturated and loop.now < loop.wake_at:
             return

@@ -1,8 +1,8 @@
 """Listening sockets in the loop: accept in bursts, within the limit of connections.
 
-At the limit, and when the descriptor table is full, idle and unfinished connections make way (room.py). Only when there
-are none do the listening sockets go silent instead of accepting and refusing: the kernel keeps the next clients in the
-backlog, and they are served as soon as others leave.
+At the limit, and when the descriptor table is full, idle and unfinished connections are evicted (idle_eviction.py). If
+there are none, the listening sockets are disarmed instead of accepting and closing: the kernel keeps the next clients
+in the accept queue, and they are served as soon as others leave.
 """
 
 import errno
@@ -29,8 +29,8 @@ from wiverno.wsgi_types import Environ
 
 logger = guarded_logger("wiverno")
 
-BURST: Final = 64  # connections accepted before others have their turn
-# Descriptors left to the application and to bodies on their way to a file, once the table has been found full.
+BURST: Final = 64  # connections accepted before other events are handled
+# Descriptors left to the application and to bodies in files, once the descriptor table was full.
 RESERVE: Final = 16
 SHARE_OF_RESERVE: Final = 8  # but no more than one in so many of the connections
 LOWERED: Final = 10.0  # seconds for which a full table keeps the limit low
@@ -47,7 +47,7 @@ _TABLE_FULL: Final = (errno.EMFILE, errno.ENFILE)
 
 
 class Acceptor:
-    """Turns the connections that a listener takes into Connections; belongs to the leader."""
+    """Accepts the clients of one listener; belongs to the leader."""
 
     def __init__(
         self, listener: Listener, variables: Environ, context: ServerContext, loop: Loop, limit: "ConnectionLimit"
@@ -68,7 +68,7 @@ class Acceptor:
         self._is_followed = is_followed()
 
     def ready(self, events: int) -> None:
-        """Accept what waits, up to a burst."""
+        """Accept waiting clients, up to a burst."""
         if self.should_defer is not None and self.should_defer():
             return
         for _ in range(self.burst):
@@ -78,7 +78,7 @@ class Acceptor:
                 return
 
     def accept(self) -> bool:
-        """Accept one connection; False if none waits or none can be had now."""
+        """Accept one connection; False if none waits or none can be accepted now."""
         try:
             sock, peer = self._listener.socket.accept()
         except (BlockingIOError, InterruptedError):
@@ -98,14 +98,14 @@ class Acceptor:
             self._admit(sock, peer)
         except Exception as error:
             if not isinstance(error, OSError):
-                logger.error("Error in the engine; a client that has just connected is closed", exc_info=error)
+                logger.error("internal error, new connection closed", exc_info=error)
             close_client(sock)
         return True
 
     def _admit(self, sock: socket.socket, peer: Any) -> None:
         variables = self._variables.copy()
         if self._listener.is_unix:
-            # As waitress has it: a Unix peer has no address, and programs expect some text.
+            # As in waitress: a Unix peer has no address, and programs expect some text.
             host, port = "localhost", "None"
         else:
             host, port = peer[0], str(peer[1])
@@ -164,7 +164,7 @@ class Acceptor:
                 sock, variables, self.context, self._loop, trusted=trusted, is_http2=is_http2, received=received,
                 is_followed=self._is_followed,
             )  # fmt: skip
-            # The request has often arrived with the connection: look before asking the poller.
+            # The request has often arrived with the connection: read before asking the poller.
             self._enter(connection, 0 if received else READ)
 
         if self.context.http2_connections is None:
@@ -187,7 +187,7 @@ class Acceptor:
         loop.ready.append((client.fd, events))
 
     def _displace(self, fd: int) -> None:
-        """Part a connection from its descriptor's number, which is a new client's: something else has closed it."""
+        """Detach a connection whose descriptor something else has closed: its number belongs to the new client."""
         stale: Any = self._loop.handlers.pop(fd)
         logger.error("descriptor %d was closed by something else in this process", fd)
         if stale in self._loop.connections:
@@ -196,7 +196,7 @@ class Acceptor:
             stale.close()
 
     def _pause(self, error: OSError) -> None:
-        """Stop for a moment: a shortage would make the loop spin on the same waiting client."""
+        """Stop accepting for a moment: a shortage would make the loop spin on the same waiting client."""
         if self._loop.now >= self._next_log:
             self._next_log = self._loop.now + LOG_INTERVAL
             logger.warning("server accept() threw an exception: %s; trying again in %s s", error, RETRY)
@@ -211,12 +211,12 @@ class Acceptor:
     def expire(self) -> None:
         """End a pause."""
         self._retry_at = float("inf")
-        if not self._loop.limit_reached:  # else it is armed when there is room again
+        if not self._loop.limit_reached:  # else it is armed when a connection is closed
             self._loop.poller.arm(self.fd, READ)
 
 
 def _moved(sock: socket.socket) -> socket.socket:
-    """Return a client's socket with another number: the application has closed a standard stream, and may print there.
+    """Move a client's socket to another number: the application has closed a standard stream, and may print there.
 
     Raises:
         OSError: there is no descriptor for it.
@@ -231,8 +231,8 @@ def _moved(sock: socket.socket) -> socket.socket:
 class ConnectionLimit:
     """Bounds the clients that are connected; listeners and pipes do not count.
 
-    At the limit idle and unfinished connections make way; if there are none, all listening sockets are silent until
-    there is room.
+    At the limit idle and unfinished connections are evicted; if there are none, all listening sockets are disarmed
+    until a connection is closed.
     """
 
     def __init__(self, limit: int, loop: Loop) -> None:
@@ -247,13 +247,13 @@ class ConnectionLimit:
         self.acceptors: list[Acceptor] = []
 
     def is_reached(self, fd: int) -> bool:
-        """Tell whether no further client of a listening socket may be accepted; says in the log when that begins."""
+        """Tell whether no further client of a listening socket may be accepted; log when that begins."""
         loop = self._loop
         if len(loop.connections) < self._limit:
             return False
         self._restore()
         if not is_readable(fd):
-            return True  # nobody waits for whom somebody should make way
+            return True  # the accept queue is empty: nothing has to be evicted
         while len(loop.connections) >= self._limit:
             if not self._evictor.evict_one(self._reason):
                 self._silence()
@@ -261,7 +261,7 @@ class ConnectionLimit:
         return False
 
     def lower(self, error: OSError) -> bool:
-        """Take the present number of connections for what the descriptor table holds; False if that is next to none."""
+        """After EMFILE, lower the limit to the current number of connections; return False if too few are open."""
         loop = self._loop
         count = len(loop.connections)
         if count < SHARE_OF_RESERVE:
@@ -280,14 +280,14 @@ class ConnectionLimit:
                 logger.info("total open connections dropped below the connection limit, listening again")
             self._has_warned = False
         elif not self._evictor.has_candidates():
-            loop.deadlines.schedule_check(self._evictor.next_look)
+            loop.deadlines.schedule_check(self._evictor.next_scan)
             return
         loop.limit_reached = False
         self._arm(READ)
 
     def _silence(self) -> None:
         loop = self._loop
-        loop.deadlines.schedule_check(self._evictor.next_look)
+        loop.deadlines.schedule_check(self._evictor.next_scan)
         if loop.limit_reached:
             return
         loop.limit_reached = True
@@ -306,7 +306,7 @@ class ConnectionLimit:
         )
 
     def _restore(self) -> None:
-        """Forget that the table was full: whatever else filled it may be gone."""
+        """Restore the configured limit: the cause of the shortage may be gone."""
         if self._limit < self._setting and self._loop.now >= self._lowered_until:
             self._limit = self._setting
             self._reason = f"connection_limit = {self._setting} is reached"

@@ -1,16 +1,16 @@
-"""Room for a client that comes when the table is full: the one that has been idle longest makes way, or has dawdled.
+"""Evict idle and unfinished connections to admit new clients when the limit of connections is reached.
 
 Clients may keep a connection that they do not use, and the server may close it at any moment (RFC 9112 §9.5). So idle
-connections, with or without a request before, hold a place only as long as no other client needs it. The same holds for
-what has been begun and is not complete after a moment, oldest first: a PROXY preamble, a TLS handshake, a head, and a
-body that comes slower than `body_min_rate`. Otherwise a hundred clients that send one byte each would hold a hundred
-places for as long as `header_timeout`. Below the limit all of them have the time that the settings give them.
+connections, with or without a request before, are kept only as long as no other client needs their place. The same
+holds for what has begun and is incomplete after a moment, oldest first: a PROXY preamble, a TLS handshake, a head, and
+a body that arrives slower than `body_min_rate`. Otherwise a hundred clients that send one byte each would occupy a
+hundred places for as long as `header_timeout`. Below the limit all of them have the time that the settings give them.
 
-Requests that run hold their places, and so do responses that are being sent: what has been worked for is delivered,
-and a slow reader is indistinguishable from a slow link until `channel_timeout` and `body_min_rate` tell.
+Requests that run are never evicted, and neither are responses in progress: finished work is delivered, and a slow
+reader can't be told from a slow link until `channel_timeout` and `body_min_rate` do.
 
-Which client makes way is found by one look at all of them, which yields many candidates: what a look costs is shared by
-the clients let in afterwards, and a look that finds none is not repeated before a client can have become old enough.
+One scan of all connections collects many candidates, so that its cost is shared by the clients admitted afterwards. A
+scan that finds none is not repeated before a connection can have reached the minimum age.
 """
 
 import heapq
@@ -23,11 +23,11 @@ from wiverno.foreign_code import guarded_logger
 
 logger = guarded_logger("wiverno")
 
-RETRY: Final = 0.5  # seconds between two looks while none is old enough
-SHARE: Final = 8  # a look yields one candidate in so many
-LEAST: Final = 16  # but so many if there are
-MOST: Final = 256  # and no more than so many
-LOG_INTERVAL: Final = 60.0  # seconds between two lines about it in the log
+RETRY: Final = 0.5  # seconds between two scans while no connection is old enough
+SHARE: Final = 8  # a scan collects one candidate in so many
+LEAST: Final = 16  # but at least so many, if there are
+MOST: Final = 256  # and at most so many
+LOG_INTERVAL: Final = 60.0  # seconds between two log lines about evictions
 
 Candidate = tuple[Eviction, int, Client]  # the descriptor makes the order total
 
@@ -40,40 +40,40 @@ class IdleEvictor:
     """
 
     def __init__(self, loop: Loop) -> None:
-        self.next_look = 0.0
+        self.next_scan = 0.0
         self._loop = loop
         self._oldest: deque[Candidate] = deque()
         self._closed = 0
         self._next_log = 0.0
 
     def evict_one(self, reason: str) -> bool:
-        """Close the client that has been idle longest; False if none can go now. `reason` is for the log."""
+        """Close the connection that has been idle longest; False if none can be closed now. `reason` is for the log."""
         loop = self._loop
         while self.has_candidates():
             found, fd, client = self._oldest.popleft()
             now = client.eviction()
             if client not in loop.connections or now is None or now[:2] != found[:2] or now.safe_until > loop.now:
-                continue  # gone, or at work
+                continue  # closed, or no longer idle
             if client.has_input() or loop.has_event(fd):
-                continue  # something of it has come
+                continue  # a request has arrived
             client.evict()
-            self.next_look = 0.0  # the look was worth it: another one when its candidates are used up
-            self._note(reason)
+            self.next_scan = 0.0  # scan again when the candidates are used up
+            self._log_eviction(reason)
             return True
         return False
 
     def has_candidates(self) -> bool:
-        """Tell whether a client can probably make way."""
-        if not self._oldest and self._loop.now >= self.next_look:
-            self._look()
+        """Tell whether a connection can probably be evicted."""
+        if not self._oldest and self._loop.now >= self.next_scan:
+            self._scan()
         return bool(self._oldest)
 
-    def _look(self) -> None:
-        """Find the clients that have been idle or unfinished longest."""
+    def _scan(self) -> None:
+        """Collect the connections that have been idle or unfinished longest."""
         now = self._loop.now
         old: list[Candidate] = []
         safe_until = now + RETRY
-        for client in list(self._loop.connections):  # at once: threads take theirs out meanwhile
+        for client in list(self._loop.connections):  # a copy: threads remove theirs meanwhile
             found = client.eviction()
             if found is None:
                 continue
@@ -82,10 +82,10 @@ class IdleEvictor:
             else:
                 safe_until = min(safe_until, found.safe_until)
         self._oldest.extend(heapq.nsmallest(max(min(len(old) // SHARE, MOST), LEAST), old))
-        # Candidates may turn out to be at work, all of them: in that case not again before the next turn of the loop.
-        self.next_look = max(now, safe_until) if not old else now + 0.001
+        # All candidates may have received a request meanwhile: in that case the next turn of the loop scans again.
+        self.next_scan = max(now, safe_until) if not old else now + 0.001
 
-    def _note(self, reason: str) -> None:
+    def _log_eviction(self, reason: str) -> None:
         self._closed += 1
         if self._loop.now < self._next_log:
             return

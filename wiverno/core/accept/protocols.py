@@ -1,7 +1,7 @@
 """Which protocol a new connection speaks, and the connection that speaks it: the one place that knows them all.
 
 Over TLS the client chooses by ALPN during the handshake. On a plain socket HTTP/2 begins with a preface of 24 bytes
-that no HTTP/1.1 request begins with ("prior knowledge", RFC 9113 §3.3, §3.4). It is looked for only where it is
+that no HTTP/1.1 request begins with ("prior knowledge", RFC 9113 §3.3, §3.4). It is recognised only where it is
 allowed, at trusted proxies and on Unix sockets, and before a connection exists: HTTP/1.1 has no branch for it.
 """
 

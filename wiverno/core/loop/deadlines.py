@@ -1,10 +1,10 @@
 """When connections expire, in buckets of one second: a cost per connection, none per request, no scan.
 
-A connection's real deadline moves with every request. It is not moved here: when the bucket that a connection stands in
-comes due, the loop asks the connection, and one that has been active since goes to a later bucket. Ten thousand idle
-connections with a timeout of two minutes cost eighty questions a second at most, and an empty table no wake-up at all.
+A connection's real deadline moves with every request. It is not moved here: when the bucket of a connection comes due,
+the loop reads its deadline, and one that has been active since goes to a later bucket. Ten thousand idle connections
+with a timeout of two minutes cost at most eighty checks a second, and an empty table no wake-up at all.
 
-Any thread may call anything: a lock is taken once or twice in a connection's life, not once a request.
+Any thread may call any method: a lock is taken once or twice in a connection's life, not once a request.
 """
 
 import heapq
@@ -28,20 +28,20 @@ class Expiring(Protocol):
 class Deadlines:
     """Buckets of one second, and a heap of the seconds that have one."""
 
-    __slots__ = ("_buckets", "_lock", "_look_at", "_ticks", "soonest")
+    __slots__ = ("_buckets", "_check_at", "_lock", "_ticks", "soonest")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._buckets: dict[int, dict[int, Expiring]] = {}
         self._ticks: list[int] = []
-        self._look_at: float = math.inf
+        self._check_at: float = math.inf
         self.soonest: float = math.inf
-        """When `due` may have something, in monotonic seconds; never too late, perhaps too early."""
+        """When `due` may return something, in monotonic seconds; never too late, perhaps too early."""
 
     def add(self, item: Expiring, when: float) -> None:
-        """Make sure that `item` is asked at `when` (monotonic seconds) or within a second after it.
+        """Put `item` into the bucket of `when` (monotonic seconds): it comes due then or within a second.
 
-        An item that is to be asked earlier anyhow stays where it is.
+        An item that is in an earlier bucket stays there.
         """
         tick = math.floor(when) + 1
         with self._lock:
@@ -54,17 +54,17 @@ class Deadlines:
             if bucket is None:
                 bucket = self._buckets[tick] = {}
                 heapq.heappush(self._ticks, tick)
-                self._note_soonest()
+                self._update_soonest()
             bucket[id(item)] = item
 
     def schedule_check(self, when: float) -> None:
-        """Have `due` called at `when` (monotonic seconds) even if nothing is, once; the earliest such moment counts."""
+        """Let `soonest` be `when` (monotonic seconds) at the latest, once; of several times the earliest counts."""
         with self._lock:
-            self._look_at = min(self._look_at, when)
-            self._note_soonest()
+            self._check_at = min(self._check_at, when)
+            self._update_soonest()
 
     def discard(self, item: Expiring) -> None:
-        """Forget `item`; harmless if it is not there."""
+        """Remove `item`; harmless if it is not there."""
         with self._lock:
             bucket = self._buckets.get(item.tick)
             item.tick = 0
@@ -74,11 +74,11 @@ class Deadlines:
                     self._drop_empty()
 
     def due(self, now: float) -> list[Expiring]:
-        """Take out and return what stands in buckets up to `now`."""
+        """Remove and return the items of all buckets up to `now`."""
         items: list[Expiring] = []
         with self._lock:
-            if self._look_at <= now:
-                self._look_at = math.inf
+            if self._check_at <= now:
+                self._check_at = math.inf
             while self._ticks and self._ticks[0] <= now:
                 for item in self._buckets.pop(heapq.heappop(self._ticks)).values():
                     item.tick = 0
@@ -87,10 +87,10 @@ class Deadlines:
         return items
 
     def _drop_empty(self) -> None:
-        """Forget the soonest buckets as long as nothing is in them: nobody should wake up for those."""
+        """Remove the soonest buckets while they are empty: the loop should not wake up for those."""
         while self._ticks and not self._buckets[self._ticks[0]]:
             del self._buckets[heapq.heappop(self._ticks)]
-        self._note_soonest()
+        self._update_soonest()
 
-    def _note_soonest(self) -> None:
-        self.soonest = min(self._ticks[0], self._look_at) if self._ticks else self._look_at
+    def _update_soonest(self) -> None:
+        self.soonest = min(self._ticks[0], self._check_at) if self._ticks else self._check_at

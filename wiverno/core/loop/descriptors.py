@@ -1,8 +1,8 @@
-"""Descriptors that must stay what they are although anything in the process can close them.
+"""Descriptors that must stay open and unchanged, although any code in the process can close them.
 
-Daemonising code closes every number it can think of, a double close() in the application closes what was opened in
-between. The number is then free for the next file, socket or pipe, and whoever still writes to it writes into that. So
-a descriptor is remembered together with what it stood for: device and inode, which no other open socket or pipe has.
+Daemonising code closes every number that it can think of, and a double close() in the application closes what was
+opened in between. The number is then free for the next file, socket or pipe, and a late write goes into that. So a
+descriptor is remembered together with its device and inode, which no other open socket or pipe has.
 """
 
 import os
@@ -11,26 +11,26 @@ from typing import Any
 
 
 class DescriptorLostError(Exception):
-    """A descriptor that the server lives on is no longer what it was; the text says which."""
+    """A descriptor that the server depends on is no longer its own; the text names it."""
 
 
 class Descriptor:
-    """A number, and what it stood for when this was made."""
+    """A descriptor's number, and the identity of the file behind it."""
 
     __slots__ = ("_identity", "fd", "name")
 
     def __init__(self, fd: int, name: str) -> None:
-        """`name` says in the log what it is."""
+        """`name` is used in the log."""
         self.fd = fd
         self.name = name
         self._identity = _identity(fd)
 
     def is_ours(self) -> bool:
-        """Tell whether the number still stands for the same thing; always true where the system can't tell."""
+        """Tell whether the number still has the same file behind it; always true where the system can't tell."""
         return self._identity is None or _identity(self.fd) == self._identity
 
     def check(self) -> None:
-        """Make sure that it is.
+        """Make sure that the descriptor is still ours.
 
         Raises:
             DescriptorLostError: it is not.
@@ -39,7 +39,7 @@ class Descriptor:
             raise DescriptorLostError(self.loss())
 
     def loss(self) -> str:
-        """Return the words for the log."""
+        """Return the text for the log."""
         return f"{self.name} (descriptor {self.fd}) was closed by something else in this process"
 
 
@@ -52,7 +52,7 @@ def _identity(fd: int) -> tuple[int, int] | None:
 
 
 def detach_lost(sock: Any) -> None:
-    """Have a socket leave its number alone if that stands for no socket any more."""
+    """Detach a socket object from its number if there is no socket behind it any more."""
     try:
         is_socket = stat.S_ISSOCK(os.fstat(sock.fileno()).st_mode)
     except OSError:

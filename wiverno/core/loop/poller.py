@@ -1,7 +1,7 @@
 """Which sockets are ready: epoll where there is one, selectors elsewhere, behind the same few methods.
 
-A descriptor is registered once and then armed: READ, WRITE or NOTHING. NOTHING really means nothing: a hung-up peer
-must not wake the loop while a thread works on its request, which plain epoll would do with an empty event mask.
+A descriptor is registered once and then armed: READ, WRITE or NOTHING. NOTHING means no event at all: a client that
+hangs up must not wake the loop while a thread runs its request, which epoll does even with an empty event mask.
 
 `wait` belongs to the leading thread. Every other method may be called by any thread at any time.
 """
@@ -26,7 +26,7 @@ MAX_EVENTS: Final = 256
 
 
 class Poller(Protocol):
-    """What the loop needs of an operating system."""
+    """What the loop needs from the operating system."""
 
     def register(self, fd: int, interest: int) -> None:
         """Watch a descriptor that is not watched yet."""
@@ -54,7 +54,7 @@ class Poller(Protocol):
         """
 
     def close(self) -> None:
-        """Give the descriptors back."""
+        """Close the descriptors."""
 
 
 class WakeUp:
@@ -93,13 +93,13 @@ class WakeUp:
         if not self._is_set:
             self._is_set = True
             if not self.descriptors[1].is_ours():
-                return  # its number may be another program's socket now; the next check ends the server
-            with contextlib.suppress(OSError):  # full: readable anyhow; closed: nobody waits
+                return  # its number may be another socket's now; the next check ends the server
+            with contextlib.suppress(OSError):  # full: readable anyhow; closed: no thread waits
                 self._writer.send(b"\0")
 
     def clear(self) -> None:
-        """Take the mark away; called by the thread that waited."""
-        # Drained first: a mark set in between would otherwise lose its byte and keep every later one from being sent.
+        """Read what was written; called by the thread that waited."""
+        # Read first: otherwise a byte written in between would be lost, and no later one would be written.
         data = b""
         with contextlib.suppress(OSError):
             data = self._reader.recv(4096)
@@ -127,7 +127,7 @@ class EpollPoller:
 
     def arm(self, fd: int, interest: int) -> None:
         """Change what a descriptor is watched for."""
-        # A hang-up is reported even to an empty mask, again and again; one-shot reports it once and then keeps quiet.
+        # A hang-up is reported even to an empty mask, again and again; one-shot reports it once and then no more.
         self._epoll.modify(fd, interest or select.EPOLLONESHOT)
 
     def unregister(self, fd: int) -> None:
@@ -165,7 +165,7 @@ class EpollPoller:
         return self._wake_up.wake_on_signal(on_signal)
 
     def close(self) -> None:
-        """Give the descriptors back."""
+        """Close the descriptors."""
         # Without a way to detach it, an epoll object whose number is used for something else is left open for good.
         with contextlib.suppress(OSError, DescriptorLostError):
             self.check()
@@ -201,7 +201,7 @@ class SelectorsPoller:
 
     def unregister(self, fd: int) -> None:
         """Stop watching."""
-        # In order with the others: the descriptor's number may be given out and registered again meanwhile.
+        # In order with the others: the number may be reused and registered again meanwhile.
         self._change(lambda: self._set(fd, NOTHING))
 
     def _set(self, fd: int, interest: int) -> None:
@@ -247,7 +247,7 @@ class SelectorsPoller:
         return self._wake_up.wake_on_signal(on_signal)
 
     def close(self) -> None:
-        """Give the descriptors back."""
+        """Close the descriptors."""
         with contextlib.suppress(OSError, DescriptorLostError):
             self._selector.close()
         self._wake_up.close()

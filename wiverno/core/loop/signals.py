@@ -1,9 +1,9 @@
-"""Signals while a server runs: the handler only hands the number on, to be acted upon later; old handlers come back.
+"""Signals while a server runs: the handler only passes the number on; the previous handlers are restored at the end.
 
-Handlers can be set in the main thread alone (signal.signal); elsewhere nothing is installed and whoever started the
-thread decides. A handler that the program has set itself is left alone.
+Handlers can be set in the main thread only (signal.signal); in other threads nothing is installed. A handler that the
+program has set itself is left alone.
 
-What was there before is remembered for children that the application forks, too: they get it back (forks.py).
+The previous handlers are remembered for children that the application forks, too: they get them back (forks.py).
 """
 
 import faulthandler
@@ -17,7 +17,7 @@ from typing import Any, Final
 from wiverno.standard_streams import STDERR
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# Log files are opened anew. Windows has neither.
+# Log files are reopened. Windows has neither.
 REFRESH_SIGNALS = tuple(signal.Signals[name] for name in ("SIGUSR1", "SIGHUP") if hasattr(signal, name))
 _DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
 
@@ -25,23 +25,23 @@ Handler = Callable[[int, FrameType | None], Any] | int | None
 
 _taken: Final[dict[int, tuple[Handler, Handler]]] = {}  # signal → the server's handler, the one before it
 _stacks_on: Final[list[int]] = []  # the signal that prints stacks
-_wake_up: Final[list[int]] = []  # descriptors that signals_wake has set, the last one is in use
+_wake_up: Final[list[int]] = []  # descriptors that signals_wake has set; the last one is in use
 
 
 def take_signal(number: int, handler: Handler) -> None:
-    """Set a handler of the server's (main thread); the first one that was replaced is remembered."""
+    """Set a handler of the server (main thread), and remember the first one that it replaces."""
     before = signal.signal(number, handler)
     _taken[number] = (handler, _taken[number][1] if number in _taken else before)
 
 
 def give_back_signal(number: int) -> None:
-    """Set the handler that was there before the server's (main thread)."""
+    """Restore the handler that was there before the server's (main thread)."""
     _, before = _taken.pop(number, (None, None))
     signal.signal(number, signal.SIG_DFL if before is None else before)
 
 
 def ignored_before(numbers: Iterable[int]) -> None:
-    """Remember signals that the server has had ignored across an exec as if Python's defaults had been there."""
+    """Remember signals that the server ignored across an exec, as if Python's defaults had been there before."""
     for number in numbers:
         default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
         _taken[number] = (signal.SIG_IGN, default)
@@ -54,7 +54,7 @@ def forget_wake_up() -> None:
 
 
 def give_back_signals() -> None:
-    """Undo everything in a child process that is not the server; what the program has set meanwhile stays."""
+    """Restore all handlers in a child process that is not the server; what the program has set meanwhile stays."""
     for number, (handler, _) in list(_taken.items()):
         with suppress(ValueError, OSError):
             if signal.getsignal(number) is handler:
@@ -95,7 +95,7 @@ def signals_wake(descriptor: int) -> Iterator[None]:
             _wake_up.remove(descriptor)
         try:
             signal.set_wakeup_fd(old)
-        except (OSError, ValueError):  # whoever set it, in a parent process perhaps, has closed it meanwhile
+        except (OSError, ValueError):  # its owner, perhaps in a parent process, has closed it meanwhile
             signal.set_wakeup_fd(-1)
 
 

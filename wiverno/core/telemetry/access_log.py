@@ -1,8 +1,8 @@
 """The access log: one line a response, formatted without the logging machinery, a batch at a time.
 
-A batch is what the leader did between two waits for events (see observer.py): a line is in the file before the server
-waits again, and a busy server formats, checks and writes hundreds of lines at once. A line is one line whatever the
-client sent (security case 42): a batch in which the count of quotes is wrong, or that holds anything but printable
+A batch is what the leader did between two waits for events (request_recorder.py): a line is in the file before the
+server waits again, and a busy server formats, checks and writes hundreds of lines at once. A line is one line whatever
+the client sent (security case 42): a batch in which the count of quotes is wrong, or that holds anything but printable
 ASCII, is formatted once more with every value escaped.
 """
 
@@ -50,7 +50,7 @@ logger = guarded_logger("wiverno")
 
 
 class AccessLog:
-    """A file, standard output or a logger, and how a line looks. Not for two threads at a time."""
+    """A file, standard output or a logger, and the format of a line. One thread at a time may call a method."""
 
     def __init__(self, target: str, form: str = "combined", *, sample: int = 1, skip: Iterable[str] = ()) -> None:
         """Open the log.
@@ -59,13 +59,13 @@ class AccessLog:
             target: a path, "-" for standard output, "logging" for the logger wiverno.access.
             form: common, combined, json, or text with {fields}.
             sample: one response out of this many is logged.
-            skip: paths not to log; /x/* stands for all that begin with /x/.
+            skip: paths not to log; /x/* means all that begin with /x/.
 
         Raises:
             SetupError: the file can't be opened; the message names it.
         """
-        self._format, self._quotes = format_of(form)
-        # What is left of a line without what needs no escaping.
+        self._format, self._quotes = find_format(form)
+        # What remains of a line without the characters that need no escaping.
         self._rest = b'"' * max(self._quotes, 0) + b"\n"
         self._ordinary = _PRINTABLE if self._quotes < 0 else _HARMLESS
         self._target = target
@@ -103,13 +103,13 @@ class AccessLog:
         second = int(time.time())
         if second != self._second:
             self._second = second
-            self._stamp = stamp(second)
+            self._stamp = format_stamp(second)
         try:
             lines = self._format(batch, self._stamp)
         except KeyError:
             lines = self._escaped(batch)
         text = "\n".join((*lines, ""))
-        # One look at all lines costs a fraction of one at each field, and nearly always finds nothing.
+        # One check of all lines costs a fraction of one for each field, and nearly always finds nothing.
         if not text.isascii() or text.encode("ascii").translate(None, self._ordinary) != self._rest * len(batch):
             lines = self._escaped(batch)
             text = "\n".join((*lines, ""))
@@ -122,7 +122,7 @@ class AccessLog:
     def _escaped(self, batch: Sequence[Record]) -> list[str]:
         if self._quotes < 0:
             return self._format(batch, self._stamp)
-        safe: list[Record] = [(_Escaped(record[0]), escaped(record[1]), *record[2:]) for record in batch]
+        safe: list[Record] = [(_Escaped(record[0]), escape(record[1]), *record[2:]) for record in batch]
         return [_one_line(line) for line in self._format(safe, self._stamp)]
 
     def _is_wanted(self, record: Record) -> bool:
@@ -165,7 +165,7 @@ class AccessLog:
         self._descriptor = Descriptor(self._fd, "the access log")
 
     def reopen(self) -> None:
-        """Go on in a new file of the same name, after the old one was moved away."""
+        """Continue in a new file of the same name, after the old one was moved."""
         if self._fd < 0 or self._target == "-":
             return
         try:
@@ -188,7 +188,7 @@ class AccessLog:
 # -------------------------------------------------------------------- escaping
 
 
-def escaped(value: object) -> str:
+def escape(value: object) -> str:
     r"""Return text for between quotes: `\"`, `\\`, and `\xNN` for what is no printable ASCII."""
     return _one_line(str(value).replace("\\", "\\\\").replace('"', '\\"'))
 
@@ -202,23 +202,23 @@ def _code(point: int) -> str:
 
 
 class _Escaped(dict[str, Any]):
-    """An environ whose every text reads escaped."""
+    """An environ that returns every value escaped."""
 
     def get(self, key: str, default: Any = None) -> Any:
         value = super().get(key)
-        return default if value is None else escaped(value)
+        return default if value is None else escape(value)
 
     def __getitem__(self, key: str) -> Any:
-        return self.get(key, "-")  # an application may have taken it out
+        return self.get(key, "-")  # the application may have removed it
 
 
 # -------------------------------------------------------------------- formats
 
 
-def format_of(form: str) -> tuple[Format, int]:
-    """Return the function that makes a line, and how many quotes a line has that nobody has tampered with.
+def find_format(form: str) -> tuple[Format, int]:
+    """Return the function that formats lines, and how many quotes a line has if no client has put in more.
 
-    -1 says that the function escapes by itself.
+    -1 means that the function escapes by itself.
     """
     if form == "common":
         return _common, 2
@@ -266,8 +266,8 @@ def _json_text(value: Any) -> str:
     return "null" if value is None else encode_basestring_ascii(value if type(value) is str else str(value))
 
 
-def stamp(second: int) -> str:
-    """Return a second as the common format has it, in English whatever the locale."""
+def format_stamp(second: int) -> str:
+    """Return a second in the common format, in English whatever the locale."""
     local = time.localtime(second)
     minutes = (local.tm_gmtoff or 0) // 60
     return (
@@ -337,7 +337,7 @@ def _own(form: str) -> tuple[Format, int]:
 
 
 def needs_times(form: str) -> bool:
-    """Tell whether lines of this format say how long something took."""
+    """Tell whether lines of this format contain a duration."""
     return form == "json" or "seconds}" in form
 
 

@@ -1,9 +1,9 @@
-"""What a process counts, in memory that other processes can read while it does.
+"""The counters of a process, in memory that other processes can read while it does.
 
 A `Counters` is a row of float64 cells. In one process the row is private; under a supervisor it is a row of a shared
-memory map, which the worker writes and the supervisor reads without asking: a worker that hangs can still be looked at.
-Whole numbers are exact up to 2⁵³. A row has one writer at a time (the observer's lock, or the leader); readers may see
-one cell a moment before another.
+memory map, which the worker writes and the supervisor reads without asking: also that of a worker that hangs. Whole
+numbers are exact up to 2⁵³. A row has one writer at a time (the thread with the recorder's lock, or the leader);
+readers may see one cell a moment before another.
 """
 
 import os
@@ -24,18 +24,18 @@ BOUNDS: Final = (
 SUM: Final = "sum"  # several processes have it together
 OWN: Final = "own"  # one process has it; for several there is no such figure
 
-# What is so now, by name, and what it means for several processes.
+# The gauges by name, and how those of several processes are combined.
 GAUGES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "pid": OWN,
         "heartbeat": OWN,  # monotonic seconds of the last one
         "connections": SUM,
-        "busy": SUM,  # threads held up in the application
+        "busy": SUM,  # threads that are blocked in the application
         "threads": SUM,
         "queued": SUM,  # requests that wait for a thread
         "resident": SUM,  # bytes of memory; what processes share counts in each
         "draining": SUM,  # processes that finish their requests and take no new ones
-        "patience": OWN,  # seconds that a process may keep idle connections at its end
+        "idle_grace": OWN,  # seconds that a process may keep idle connections at its end
     }
 )
 TOTALS: Final = ("requests", "refused", "bytes", "seconds", "waited", "stuck")
@@ -59,8 +59,8 @@ class Counts:
     """A reading of one row, or the sum of several.
 
     Attributes:
-        gauges: what is so now, by name; in a sum those that GAUGES calls sums.
-        totals: what has been counted since the start, by name; times in seconds.
+        gauges: present values by name; in a sum only those that GAUGES calls SUM.
+        totals: counts since the start, by name; times in seconds.
         classes: responses by class of status.
         latency: responses by time in the application, for the buckets of BOUNDS and one more.
         wait: the same by time waited before.
@@ -82,7 +82,7 @@ class Counts:
         )
 
     def without_gauges(self) -> "Counts":
-        """Return what stays of a process that has ended."""
+        """Return the counts without gauges: what remains of a process that has ended."""
         gauges = dict.fromkeys(_SUMS, 0.0)
         return Counts(gauges, self.totals, self.classes, self.latency, self.wait)
 
@@ -121,7 +121,7 @@ class Counters:
             code = 500 if head is None else head.code
             cells[_CLASSES_AT - 1 + code // 100] += 1.0
             if started == ended:
-                refused += 1  # the server's own answer: nothing ran
+                refused += 1  # the server's own response: no application ran
                 sent_sum += sent
                 continue
             sent_sum += sent
@@ -136,7 +136,7 @@ class Counters:
             cells[_AT[name]] += amount
 
     def read(self) -> Counts:
-        """Return what the row says now."""
+        """Return the present values."""
         cells = self._cells.tolist()
         return Counts(
             dict(zip(GAUGES, cells, strict=False)),

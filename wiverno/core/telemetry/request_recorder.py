@@ -1,10 +1,10 @@
-"""What is noted of every response, when something is to be noted: a gateway that looks at the clock.
+"""Timing and logging of responses; absent when neither is configured.
 
-A server without access log, metrics and limit of requests has no observer, and its connections have plain gateways: the
-hot path does not know that this file exists. Otherwise a connection gets an `RecordingGateway`, which notes a response
-when the application has finished, and the loop flushes what was noted before it waits.
+A server without access log and metrics has no recorder, and its connections have plain gateways: the hot path does not
+know this module. Otherwise a connection gets a gateway with `Recording`, which records a response when the application
+has finished, and the loop flushes the records before it waits.
 
-When a request's waiting began is known already: it is when the connection last received something.
+The time at which a request began to wait is known already: it is when the connection last received something.
 """
 
 import itertools
@@ -26,15 +26,15 @@ from wiverno.wsgi_types import Environ
 
 logger = guarded_logger("wiverno")
 
-# What an id from a proxy may look like: anything else is replaced, so that ids can be searched for.
+# The form of an id from a proxy: any other is replaced, so that ids can be searched for.
 _ID: Final = re.compile(r"[0-9A-Za-z._:/+=@-]{1,128}")
 
 
 class RequestRecorder:
-    """Takes note of responses; every method may be called by any thread.
+    """Collects records of responses; every method may be called by any thread.
 
     Attributes:
-        note: takes a Record; it is written by the next `flush`.
+        record: takes a Record; the next `flush` writes it.
         with_ids: every request gets an id.
         is_plain: records need neither times nor ids.
         has_log: records are for an access log, too, so that they need the environ.
@@ -54,13 +54,13 @@ class RequestRecorder:
         self._access_log = access_log
         self.has_log = access_log is not None
         self._records: deque[Record] = deque()
-        self.note = self._records.append
+        self.record = self._records.append
         self._lock = threading.Lock()
         self._prefix = secrets.token_hex(4)
         self._numbers = itertools.count(1)
 
     def count_into(self, counters: Counters) -> None:
-        """Count what is noted from now on."""
+        """Count what is recorded from now on."""
         self._counters = counters
         self.is_plain = False
 
@@ -73,15 +73,15 @@ class RequestRecorder:
         return f"{self._prefix}-{next(self._numbers):x}"
 
     def record_error_response(self, environ: Environ, code: int, sent: int) -> None:
-        """Note an answer that the server gave by itself, with `sent` bytes of content."""
+        """Record one of the server's own responses, with `sent` bytes of content."""
         now = time.monotonic()
         method = environ.get("REQUEST_METHOD") or "-"
         if not environ.get("REQUEST_URI"):
             environ = {**environ, "REQUEST_URI": "-"}
-        self.note((environ, method, ErrorResponseHead(code), sent, now, now, now))
+        self.record((environ, method, ErrorResponseHead(code), sent, now, now, now))
 
     def flush(self) -> None:
-        """Write what has been noted; it raises nothing that is not a signal handler's."""
+        """Write the records; only a signal handler's exception is raised."""
         records = self._records
         if not records:
             return
@@ -104,7 +104,7 @@ class RequestRecorder:
                 self._access_log.check()
 
     def reopen(self) -> None:
-        """Open log files anew."""
+        """Reopen the log files."""
         self.flush()
         with self._lock:
             if self._access_log is not None:
@@ -121,13 +121,13 @@ class RequestRecorder:
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponseHead:
-    """The head of an answer that the server gave by itself, as far as it is noted."""
+    """The head of one of the server's own responses, as far as it is recorded."""
 
     code: int
 
 
 def new_recorder(settings: Adjustments) -> RequestRecorder | None:
-    """Return what is to be noted of responses for the access log, None if there is none.
+    """Return the recorder for the access log, None if there is none.
 
     Raises:
         OSError: the access log can't be opened.
@@ -155,12 +155,12 @@ class Recording(Gateway):
         self._recorded = None
 
     def respond(self, environ: Environ) -> int:
-        """Run one request as the gateway does, and note its response."""
+        """Run one request as the gateway does, and record its response."""
         recorder = self._recorder
         sink: Any = self.sink
         if recorder.with_ids:
             environ["wiverno.request_id"] = recorder.request_id(environ, trusted=self._trusted)
-        # From its call on the environ is the application's own.
+        # Once the application is called, the environ belongs to it.
         has_log = recorder.has_log
         seen = _copied(environ) if has_log else _NOTHING
         if recorder.is_plain:
@@ -173,7 +173,7 @@ class Recording(Gateway):
             if outcome == SUSPENDED:
                 self._recorded = (seen, 0.0, 0.0)
                 return outcome
-            recorder.note((seen, self.method, self.head, self.sent, 0.0, 0.0, 0.0))
+            recorder.record((seen, self.method, self.head, self.sent, 0.0, 0.0, 0.0))
         else:
             since = sink.since
             started = time.monotonic()
@@ -187,20 +187,20 @@ class Recording(Gateway):
             if outcome == SUSPENDED:
                 self._recorded = (seen, since, started)
                 return outcome
-            recorder.note((seen, self.method, self.head, self.sent, since, started, time.monotonic()))
+            recorder.record((seen, self.method, self.head, self.sent, since, started, time.monotonic()))
         if sink.is_handed_off():  # this thread does not lead, and the leader may wait for long
             recorder.flush()
         return outcome
 
     def resume(self) -> int:
-        """Go on with a suspended response, and note it when it is complete."""
+        """Continue a suspended response, and record it when it is complete."""
         outcome = super().resume()
         if outcome != SUSPENDED:
             self._record_suspended()
         return outcome
 
     def abandon(self) -> None:
-        """Drop a suspended response, and note what there was of it."""
+        """Drop a suspended response, and record what was sent of it."""
         super().abandon()
         self._record_suspended()
 
@@ -208,7 +208,7 @@ class Recording(Gateway):
         recorded, self._recorded = self._recorded, None
         if recorded is not None:
             environ, since, started = recorded
-            self._recorder.note((environ, self.method, self.head, self.sent, since, started, time.monotonic()))
+            self._recorder.record((environ, self.method, self.head, self.sent, since, started, time.monotonic()))
 
 
 _respond: Final = Gateway.respond
@@ -223,13 +223,13 @@ def _copied(environ: Environ) -> Environ:
 
 
 def _take_user(environ: Environ, seen: Environ) -> None:
-    """Take over REMOTE_USER, the one variable that the log has from the application, as text."""
+    """Copy REMOTE_USER as text: the only variable that the log takes from the application."""
     user = environ["REMOTE_USER"]
     if user is not None:
         seen["REMOTE_USER"] = user if type(user) is str else str.__str__(str(user))
 
 
 def _pass_signal(error: BaseException) -> None:
-    """Drop what a key's or a lazy user's own code has raised: the user stays unknown."""
+    """Drop an exception of a lazy user's code, unless it is a signal handler's: the user stays unknown."""
     if is_from_signal(error):
         raise error

@@ -1,10 +1,10 @@
-"""Requests that run longer than they should: found, and told of once with the stack of their thread.
+"""The watchdog for requests that run longer than `request_timeout`: logged once with the thread's stack.
 
-Nothing is noted when a request starts or ends. Now and then every thread's stack is looked at: one that stands in
-`Gateway.respond` runs a request, that frame knows which, and the connection knows since when. So the watch costs the
-hot path nothing, and it finds whatever holds a thread up, in the application or below it.
+Nothing is recorded when a request starts or ends. Now and then the stack of every thread is inspected: one with a frame
+of `Gateway.respond` runs a request, that frame knows which one, and the connection knows since when. So the watchdog
+costs the hot path nothing, and it finds what blocks a thread, in the application or below it.
 
-With threads the leader looks. In a server of one thread, which can't look at itself, a thread of its own does.
+With threads the leader checks. A server of one thread can't check itself, so a separate thread does.
 """
 
 import sys
@@ -17,13 +17,13 @@ from typing import Any, Final
 
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.timers import Repeating
-from wiverno.core.telemetry.access_log import escaped
+from wiverno.core.telemetry.access_log import escape
 from wiverno.foreign_code import guarded_logger
 from wiverno.wsgi.gateway import Gateway
 
 logger = guarded_logger("wiverno.stuck")
 
-LONGEST_INTERVAL: Final = 15.0  # seconds between two looks
+LONGEST_INTERVAL: Final = 15.0  # seconds between two checks
 SHORTEST_INTERVAL: Final = 0.2
 
 _RESPOND: Final = Gateway.respond.__code__
@@ -33,16 +33,16 @@ class SlowRequestWatchdog:
     """Inspects the stacks of all threads."""
 
     def __init__(self, timeout: float, on_stuck: Callable[[], None]) -> None:
-        """Tell of requests that are older than `timeout` seconds; `on_stuck` is called for each."""
+        """Log requests that are older than `timeout` seconds; `on_stuck` is called for each."""
         self.interval = min(max(timeout / 4, SHORTEST_INTERVAL), LONGEST_INTERVAL)
         self._timeout = timeout
         self._on_stuck = on_stuck
-        self._reported: dict[int, dict[str, Any]] = {}  # thread → environ of the request that it was told of for
+        self._reported: dict[int, dict[str, Any]] = {}  # thread → environ of the request that was logged
 
     def check(self) -> None:
-        """Tell of what is stuck and has not been told of."""
+        """Log slow requests that have not been logged."""
         now = time.monotonic()
-        told: dict[int, dict[str, Any]] = {}
+        reported: dict[int, dict[str, Any]] = {}
         names = {thread.ident: thread.name for thread in threading.enumerate()}
         for ident, frame in sys._current_frames().items():
             found = _request_of(frame)
@@ -51,17 +51,17 @@ class SlowRequestWatchdog:
             gateway, environ, since = found
             age = now - since
             if self._reported.get(ident) is environ:
-                told[ident] = environ
+                reported[ident] = environ
             elif age >= self._timeout:
-                told[ident] = environ
+                reported[ident] = environ
                 self._report(gateway, age, names.get(ident, str(ident)), frame)
-        self._reported = told
+        self._reported = reported
 
     def _report(self, gateway: Gateway, age: float, name: str, frame: FrameType) -> None:
         logger.warning(
             "%s %s has been running for %.1f s in thread %s (request_timeout = %g s):\n%s",
-            escaped(gateway.method),
-            escaped(gateway.target),
+            escape(gateway.method),
+            escape(gateway.target),
             age,
             name,
             self._timeout,
@@ -69,21 +69,21 @@ class SlowRequestWatchdog:
         )
         self._on_stuck()
 
-    # ---------------------------------------------------------------- when to look
+    # ---------------------------------------------------------------- when to check
 
     def watch_in(self, loop: Loop) -> None:
         """Have the leader of `loop` check now and then."""
         Repeating(loop, self.interval, self.check)
 
     def watch_beside(self, ended: threading.Event) -> None:
-        """Look from a thread of its own until `ended`."""
+        """Check from a separate thread until `ended`."""
 
         def watch() -> None:
             while not ended.wait(self.interval):
                 try:
                     self.check()
                 except Exception:
-                    logger.exception("Error while looking for requests that are stuck")
+                    logger.exception("error while checking for slow requests")
 
         threading.Thread(target=watch, name="wiverno-watch", daemon=True).start()
 
@@ -91,7 +91,7 @@ class SlowRequestWatchdog:
 def _request_of(frame: FrameType | None) -> tuple[Gateway, dict[str, Any], float] | None:
     """Return the gateway and environ of the request that a thread runs, and when it was complete, monotonic seconds.
 
-    The environ only tells one request from another: what stands in it is the application's by now.
+    The environ only tells one request from another: its content belongs to the application.
     """
     while frame is not None:
         if frame.f_code is _RESPOND:
@@ -106,7 +106,7 @@ def _request_of(frame: FrameType | None) -> tuple[Gateway, dict[str, Any], float
 
 
 def _application_stack(frame: FrameType) -> list[traceback.FrameSummary]:
-    """Return what stands above `Gateway.respond` in a stack: the application's part."""
+    """Return the frames above `Gateway.respond` in a stack: the application's part."""
     stack = traceback.extract_stack(frame)
     for position, entry in enumerate(stack):
         if entry.name == _RESPOND.co_name and entry.filename == _RESPOND.co_filename:

@@ -1,4 +1,4 @@
-"""What can be said of a running service, and what it can be asked to do: plain values for the admin room."""
+"""The status of a running service, and the requests that the admin listener can make: plain values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from wiverno.core.telemetry.counters import Counts
 
 # Seconds without a turn of its loop after which a process counts as one that serves no requests. With several threads
-# the leader is held up for milliseconds; a process of one thread does not come round as long as a request takes.
+# the leader is blocked for milliseconds; the loop of a process of one thread stands still as long as a request takes.
 LONGEST_SILENCE: Final = 5.0
 LONGEST_SILENCE_ALONE: Final = 30.0
 
@@ -28,7 +28,7 @@ class WorkerStatus:
         state: starting, ready or leaving.
         generation: 1 for the configuration of the start, one more for each reload.
         age: seconds since it was started.
-        silence: seconds since its last sign of life.
+        silence: seconds since its last heartbeat.
         counts: what it has counted.
     """
 
@@ -41,7 +41,7 @@ class WorkerStatus:
 
     @property
     def is_turning(self) -> bool:
-        """Whether its loop goes round, so that requests are served."""
+        """Whether its loop turns, so that requests are served."""
         is_alone = self.counts.gauges["threads"] <= 1
         return self.silence <= (LONGEST_SILENCE_ALONE if is_alone else LONGEST_SILENCE)
 
@@ -58,7 +58,7 @@ class ServiceStatus:
         addresses: where it listens.
         workers: the processes that serve; in one process that one.
         wanted: how many of them there should be.
-        ended: what processes had counted that are gone.
+        ended: the counts of processes that have ended.
         restarts: processes replaced, by reason.
         reloads: reloads that succeeded, and that failed.
         last_failure: why the last reload failed, "" if it did not.
@@ -78,7 +78,7 @@ class ServiceStatus:
 
     @property
     def total(self) -> Counts:
-        """The sum over all processes, with those that are gone; what one process has for itself is not in it."""
+        """The sum over all processes, with those that have ended; gauges of a single process are not included."""
         return reduce(add, (worker.counts for worker in self.workers), self.ended.without_gauges())
 
     @property
@@ -93,17 +93,17 @@ class ServiceStatus:
 
 
 class RefusedError(Exception):
-    """What was asked can't be done; the text says why."""
+    """The request can't be carried out; the text says why."""
 
 
 class Control(Protocol):
     """The service as the admin room sees it; any thread may call it."""
 
     def status(self) -> ServiceStatus:
-        """Return what is so now."""
+        """Return the present status."""
 
     def ask(self, action: str) -> str:
-        """Begin to do something: reload, stop, reopen, more, fewer; return a sentence about it.
+        """Begin an action: reload, stop, reopen, more, fewer; return a sentence about it.
 
         Raises:
             RefusedError: it can't be done here.

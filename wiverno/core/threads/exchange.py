@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from wiverno.wsgi_types import Environ
 
 NO_ENVIRON: Final[Environ] = {}
-"""Stands where no request is; never changed."""
+"""The value where there is no request; never changed."""
 
 
 class RespondingGateway(Protocol):
@@ -36,7 +36,7 @@ class Exchange(Protocol):
     needs_finish: bool
 
     def hand_off(self) -> None:
-        """Note that another thread than the leader runs the request from now on."""
+        """Give the request to another thread than the leader."""
 
     def hand_off_locked(self) -> None:
         """Do the same with the loop's `arming` lock held by the caller."""

@@ -1,26 +1,27 @@
-"""The threads: who leads, who waits, and when the lead changes hands.
+"""Which thread leads, which ones wait, and when the lead is passed on: Leader/Followers with a monitor thread.
 
-One thread *leads*: it polls, reads, parses, runs the application itself and sends. Nothing is handed over as long as
-applications answer at once. Three things make the lead change hands:
+The pattern is *Leader/Followers* (POSA2). One thread *leads*: it polls, reads, parses, calls the application itself and
+sends. Nothing is handed over as long as the application does not block. The monitor thread does what sysmon does in
+Go's runtime. Three things make the lead change hands:
 
-    prediction  A request of a kind that has blocked before: the leader gives the lead to a waiting thread first and
-                then runs the request, so that nobody waits for it.
-    stall       The lookout (the thread in `run`) wakes every millisecond under load, every other one if nothing has
-                blocked for a while. If the leader is still inside the same application call, the lookout takes the
-                claim on that call, detaches its connection and gives the lead to a waiting thread. The held-up thread
-                finishes its response alone.
-    saturation  No thread waits: the lookout leads itself, but never enters the application. It reads, sends, looks
-                after deadlines and queues requests; freed threads take them from the queue. It gives the lead back as
-                soon as a thread is free and the queue is empty.
+    prediction  A request of a kind that has blocked before: the leader passes the lead to a waiting thread first and
+                then runs the request, so that no other client waits for it.
+    stall       The monitor thread (the thread in `run`) wakes every millisecond under load, every other one if nothing
+                has blocked for a while. If the leader is still inside the same application call, the monitor thread
+                takes the claim on that call, detaches its connection and passes the lead to a waiting thread. The
+                blocked thread finishes its response alone.
+    saturation  No thread waits: the monitor thread leads itself, but never calls the application. It reads, sends,
+                enforces deadlines and queues requests; threads that become free take them from the queue. It returns
+                the lead as soon as a thread is free and the queue is empty.
 
-Invariants, which the tests in tests/integration/core/test_lead.py hold on to:
+Invariants, tested in tests/integration/core/test_lead.py and tests/property/test_claims.py:
 
     1. At most one thread leads: `_hand_lead` passes the lead on, or `_monitor` takes it.
-    2. Somebody leads, or the lookout does, or the server has ended.
+    2. A thread leads, or the monitor thread does, or the server has ended.
     3. A claim is put before the call and taken by exactly one thread, since list.pop is atomic and every term of
-       leading has a list of its own: who was relieved can't take its successor's claim. Whoever takes it owns what
-       happens next: the leader goes on leading, or the lookout has given the lead away and the caller finishes as an
-       ordinary thread.
+       leading has its own list: a thread that has lost the lead can't take its successor's claim. The thread that takes
+       it decides what happens next: the leader continues to lead, or the monitor thread has passed the lead on and the
+       caller finishes as an ordinary thread.
     4. An exchange runs in one thread, and is answered exactly once.
 """
 
@@ -33,7 +34,7 @@ from wiverno.core.loop.event_loop import Loop
 from wiverno.core.threads.exchange import NO_ENVIRON, Exchange
 from wiverno.core.threads.predictor import Predictor
 from wiverno.core.threads.recovery import Recovery
-from wiverno.core.threads.request_queue import RequestQueue, Task, refuse
+from wiverno.core.threads.request_queue import RequestQueue, Task, reject
 from wiverno.core.threads.thread_pool import END, PoolThread, ThreadPool
 from wiverno.foreign_code import guarded_logger
 from wiverno.wsgi import forked
@@ -42,11 +43,13 @@ from wiverno.wsgi_types import Environ
 
 logger = guarded_logger("wiverno")
 
-CHECK_INTERVAL: Final = 0.001  # seconds between two looks at the leader
-CALM_CHECKS: Final = 500  # looks without a call that blocks, after which they become rarer: each costs the leader 20 µs
-CALM_INTERVAL: Final = 0.002  # seconds between two looks then
-LATE: Final = 0.002  # seconds; a look that comes so much too late came late for the leader, too
-QUIET_CHECKS: Final = 20  # looks without a new turn before the lookout parks
+CHECK_INTERVAL: Final = 0.001  # seconds between two checks of the leader
+CALM_CHECKS: Final = (
+    500  # checks without a call that blocks, after which they become rarer: each costs the leader 20 µs
+)
+CALM_INTERVAL: Final = 0.002  # seconds between two checks then
+LATE: Final = 0.002  # seconds; a check that is so late means that the leader did not run either
+QUIET_CHECKS: Final = 20  # checks without a new turn before the monitor thread parks
 BLOCKED: Final = 0.001  # seconds from which on a call counts as blocking
 
 _LEAD: Final = object()
@@ -59,11 +62,11 @@ class LeaderFollowers:
     """The thread pool and the monitor thread around one loop; `run` belongs to one thread, the monitor thread."""
 
     def __init__(self, loop: Loop, threads: int, *, queue_size: int, queue_timeout: float) -> None:
-        """Make a crew that is not running yet.
+        """Make a thread pool that is not running yet.
 
         Args:
             loop: what the leader works with.
-            threads: crew threads; 0 runs applications in the thread that calls `run`, and nothing is handed over.
+            threads: in the pool; 0 runs applications in the thread that calls `run`, and nothing is handed over.
             queue_size: requests that may wait for a thread, 0 for any number.
             queue_timeout: seconds after which a waiting request is answered with 503, 0 for never.
         """
@@ -71,27 +74,29 @@ class LeaderFollowers:
         self._count = threads
         self._predictor = Predictor()
         self._tasks = RequestQueue(loop, threads, size=queue_size, timeout=queue_timeout)
-        self._lock = self._tasks.lock  # guards who is idle, _tasks and the hand-over of jobs
+        self._lock = self._tasks.lock  # guards the idle threads, _tasks and the hand-over of jobs
         self.thread_pool = ThreadPool(threads, self._serve, self._lock)
         if threads:
             loop.thread_pool = self.thread_pool
         self._claim: Claim = []
         self._turn = 0  # calls made by leaders
         self._is_parked = False
-        self._look = threading.Lock()
-        self._look.acquire()
+        self._check_lock = threading.Lock()
+        self._check_lock.acquire()
         self._has_started = False
-        self.is_saturated = False  # no thread is free: the lookout leads, and requests are queued
+        self.is_saturated = False  # no thread is free: the monitor thread leads, and requests are queued
         self._term: object = None  # changes with the leader
         self.recovery = Recovery(loop, self.end)
         self.has_ended = False
-        """The loop is over: whoever leads returns."""
-        self.is_abandoned = False  # a copy in a process that the application forked: who comes back ends the process
+        """The loop is over: the leader returns."""
+        self.is_abandoned = (
+            False  # a copy in a process that the application forked: a thread that returns here ends the process
+        )
 
-    # ---------------------------------------------------------------- the lookout
+    # ---------------------------------------------------------------- the monitor thread
 
     def run(self) -> None:
-        """Lead, or start the threads and look out for them, until `has_ended`.
+        """Lead, or start the threads and monitor the leader, until `has_ended`.
 
         After an exception, which only a signal handler can raise here, it may be entered again.
         """
@@ -106,7 +111,7 @@ class LeaderFollowers:
         self._monitor()
 
     def end(self) -> None:
-        """Make `run` return: called by the leader, or by anybody who gives up waiting for it."""
+        """Make `run` return: called by the leader, or by a thread that no longer waits for it."""
         self.has_ended = True
         self.run_signal_handlers()
         self._loop.poller.wake()
@@ -126,34 +131,34 @@ class LeaderFollowers:
         return len(self._tasks)
 
     def _monitor(self) -> None:
-        """Look at the leader every millisecond or two; park when there is nothing to see."""
+        """Check the leader every millisecond or two; park when it is idle."""
         seen = -1
         quiet = 0
         calm = 0
         excused = False
-        look = self._look.acquire
+        wait = self._check_lock.acquire
         clock = time.monotonic
-        looked = clock()
+        checked_at = clock()
         while not self.has_ended:
             if self.is_saturated:
                 self.recovery.lead(self._dispatch)
                 continue
             used = time.process_time()
             interval = CHECK_INTERVAL if calm < CALM_CHECKS else CALM_INTERVAL
-            look(True, interval)
+            wait(True, interval)
             turn = self._turn
             now = clock()
-            is_late = now - looked > interval + LATE and time.process_time() - used < (now - looked) / 2
+            is_late = now - checked_at > interval + LATE and time.process_time() - used < (now - checked_at) / 2
             if turn != seen or (is_late and not excused):
-                # Another call, or the system gave the processor to somebody else and the leader could do nothing;
-                # once a call, for some machines are always late.
+                # Another call, or the processor was taken from this process and the leader could do nothing;
+                # excused once a call, for some machines are always late.
                 excused = is_late and turn == seen
                 seen = turn
-                looked = now
+                checked_at = now
                 quiet = 0
                 calm += 1
                 continue
-            looked = now
+            checked_at = now
             if self._take_claim(turn):
                 calm = 0
                 if not self._hand_lead():
@@ -165,8 +170,10 @@ class LeaderFollowers:
                 self._park(turn)
 
     def _take_claim(self, turn: int) -> bool:
-        """Take the leader's claim on the call it is held up in, and its connection out of the loop."""
-        with self._loop.arming:  # the leader, which settles the connection when it finds its claim gone, comes after us
+        """Take the leader's claim on the call that it is blocked in, and hand its connection off."""
+        with (
+            self._loop.arming
+        ):  # the leader, which finishes the response when it finds its claim gone, waits for this lock
             if self._turn != turn:
                 return False
             try:
@@ -174,7 +181,7 @@ class LeaderFollowers:
             except IndexError:
                 return False
             self._term = None
-            with suppress(OSError):  # something else closed its descriptor: its thread finds out
+            with suppress(OSError):  # something else closed its descriptor: its thread will notice
                 exchange.hand_off_locked()
         self._predictor.learn(method, path, has_blocked=True)
         return True
@@ -182,16 +189,16 @@ class LeaderFollowers:
     def _park(self, turn: int) -> None:
         """Sleep until the leader runs a request again."""
         self._is_parked = True
-        # The leader puts its claim and then looks at _is_parked; this looks in the opposite order, so one of them sees.
+        # The leader puts its claim and then reads _is_parked; this thread does the opposite, so one notices.
         if self._turn == turn and not self._claim and not self.has_ended and not self.is_saturated:
-            self._look.acquire()
+            self._check_lock.acquire()
         self._is_parked = False
 
     def run_signal_handlers(self) -> None:
-        """Have the thread in `run`, where signal handlers run, go on for a moment; from any thread."""
+        """Wake the thread in `run`, so that it runs Python's signal handlers; from any thread."""
         self._is_parked = False
         try:
-            self._look.release()
+            self._check_lock.release()
         except RuntimeError:
             pass  # released already
 
@@ -200,10 +207,10 @@ class LeaderFollowers:
         with self._lock:
             return self.thread_pool.wake_one(_LEAD)
 
-    # ---------------------------------------------------------------- the crew
+    # ---------------------------------------------------------------- the pool
 
     def _serve(self, me: PoolThread) -> None:
-        """The life of a crew thread, which no exception ends."""
+        """Run a thread of the pool until the end; no exception ends it."""
         is_woken = is_over = False
         while not is_over:
             try:
@@ -212,7 +219,7 @@ class LeaderFollowers:
                 is_woken = False
                 is_over = self._serve_once(me)
             except BaseException as error:  # noqa: BLE001 - thrown into the thread from outside, at any place
-                self.recovery.note(error)
+                self.recovery.log_error(error)
                 with self._lock:
                     is_woken = self.thread_pool.rejoin(me)
                     is_over = not is_woken and (self.has_ended or me.has_left)
@@ -229,10 +236,10 @@ class LeaderFollowers:
             self._run_task(*job)
         while (task := self._next_task(me)) is not None:
             self._run_task(*task)
-        return self.has_ended or me.has_left  # join() takes no notice of those who leave before it comes
+        return self.has_ended or me.has_left  # join() does not wait for threads that have left before
 
     def _next_task(self, me: PoolThread) -> Task | None:
-        """Take a queued request, or go among the waiting, or leave if there are too many; neither after the end."""
+        """Take a queued request, or become idle, or leave if there are too many threads."""
         if self.is_abandoned:
             forked.leave()
         with self._lock:
@@ -246,9 +253,9 @@ class LeaderFollowers:
         try:
             started = time.monotonic()
             if self._tasks.is_late(queued_at, started):
-                refuse(exchange, environ)
+                reject(exchange, environ)
                 return
-            # Read now: when the application has been called, the environ is its own.
+            # Read now: once the application is called, the environ belongs to it.
             method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
             outcome = exchange.gateway.respond(environ)
             self._predictor.learn(method, path, has_blocked=time.monotonic() - started > BLOCKED)
@@ -260,7 +267,7 @@ class LeaderFollowers:
     # ---------------------------------------------------------------- the lead
 
     def _lead(self, *, is_threaded: bool) -> None:
-        """Poll, read, run and send until another thread leads; an exception does not end that."""
+        """Poll, read, run and send until another thread leads; no exception ends that."""
         term = self._term = object()
         while self.recovery.lead(lambda: self._lead_on(is_threaded=is_threaded)):
             with self._loop.arming:
@@ -272,7 +279,7 @@ class LeaderFollowers:
                 self.recovery.finish_response(exchange, CLOSE)
 
     def _lead_on(self, *, is_threaded: bool) -> None:
-        """Take event after event."""
+        """Handle event after event."""
         loop = self._loop
         ready = loop.ready
         handlers = loop.handlers
@@ -298,7 +305,7 @@ class LeaderFollowers:
                 continue
             environ = exchange.environ
             exchange.environ = NO_ENVIRON
-            # Read now: when the application has been called, the environ is its own.
+            # Read now: once the application is called, the environ belongs to it.
             method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
             if counters and predictor.is_blocking(method, path):
                 exchange.hand_off()
@@ -313,11 +320,11 @@ class LeaderFollowers:
                 outcome = exchange.gateway.respond(environ)
             except BaseException as error:  # noqa: BLE001 - as above
                 outcome = CLOSE
-                self.recovery.note(error)
+                self.recovery.log_error(error)
             try:
                 claim.pop()
             except IndexError:
-                # The lookout took it: this thread leads no more.
+                # The monitor thread took it: this thread leads no more.
                 self.recovery.finish_response(exchange, outcome)
                 return
             if outcome != KEEP or exchange.needs_finish:
@@ -328,9 +335,9 @@ class LeaderFollowers:
         environ, exchange.environ = exchange.environ, NO_ENVIRON
         try:
             outcome = exchange.gateway.respond(environ)
-        except BaseException as error:  # noqa: BLE001 - a signal handler's, which `note` raises again
+        except BaseException as error:  # noqa: BLE001 - a signal handler's, which `log_error` raises again
             self.recovery.finish_response(exchange, CLOSE)
-            self.recovery.note(error)
+            self.recovery.log_error(error)
         else:
             if outcome != KEEP or exchange.needs_finish:
                 self.recovery.finish_response(exchange, outcome)
@@ -348,14 +355,14 @@ class LeaderFollowers:
         return not self.has_ended
 
     def _pass_lead(self) -> None:
-        """Give the lead to a waiting thread, or to the lookout if all are busy."""
+        """Pass the lead to a waiting thread, or to the monitor thread if all are busy."""
         self._term = None
         if not self._hand_lead():
             self.is_saturated = True
             self.run_signal_handlers()
 
     def _dispatch(self) -> None:
-        """Lead without entering the application, until a thread is free (the lookout, when every thread is busy)."""
+        """Lead without calling the application, until a thread is free (monitor thread, when all are busy)."""
         loop = self._loop
         ready = loop.ready
         while not self.has_ended:
@@ -383,7 +390,7 @@ class LeaderFollowers:
         return False
 
     def _queue(self, exchange: Exchange) -> None:
-        """Give a request to a thread that has become free, or let it wait for one."""
+        """Give a request to a free thread, or queue it."""
         environ, exchange.environ = exchange.environ, NO_ENVIRON
         exchange.hand_off()
         task = (exchange, environ, self._loop.now)
@@ -392,6 +399,6 @@ class LeaderFollowers:
                 return
             has_room = self._tasks.add(task)
         if has_room:
-            self._tasks.note_added()
+            self._tasks.record_added()
         else:
             exchange.answer(503, "the server is busy", retry_after=1, environ=environ)

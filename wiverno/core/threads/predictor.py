@@ -1,12 +1,12 @@
 """Which requests are likely to block: memories by method and path, learned from what happened.
 
-Giving the lead away before a call costs some ten microseconds, a stall costs a millisecond or two in which nobody is
+Passing the lead before a call costs some ten microseconds, a stall costs a millisecond or two in which no client is
 served. So it pays to expect a stall from one request in fifty on: a path that has blocked is expected to block for the
 next MEMORY requests, and every quick one of them wears the memory down by one. A path that blocks now and then is thus
 always handed over, one that blocked once is soon run inline again.
 
-A path with a varying last segment (/report/17, /report/18) shares one memory with its kin, so that a request never seen
-before is predicted too.
+A path with a varying last segment (/report/17, /report/18) shares one memory with its siblings, so that a request never
+seen before is predicted too.
 
 A path that blocked once and never comes again would keep the table from being empty, and asking costs half a
 microsecond. So all memories are halved after DECAY requests that were not in it.
@@ -24,13 +24,13 @@ DECAY: Final = 8192  # requests
 
 
 class Predictor:
-    """Learns which requests hold a thread up, and says so of the next of their kind."""
+    """Learns which requests block a thread, and predicts it for the next of their kind."""
 
     __slots__ = ("_unknown", "counters")
 
     def __init__(self) -> None:
         self.counters: dict[str, int] = {}
-        """Empty as long as nothing has blocked: the hot path looks at that before it asks."""
+        """Empty as long as nothing has blocked: the hot path tests that before it asks."""
         self._unknown = 0  # requests that were not in the table
 
     def is_blocking(self, method: str, path: str) -> bool:
@@ -43,7 +43,7 @@ class Predictor:
         return False
 
     def learn(self, method: str, path: str, *, has_blocked: bool) -> None:
-        """Take note of what a request did; its method and path are those of before the call."""
+        """Record whether a request has blocked; method and path are those of before the call."""
         counters = self.counters
         if not has_blocked and not counters:
             return
@@ -67,7 +67,7 @@ class Predictor:
 
 
 def _key(method: str, path: str) -> str:
-    """Return what a request's memory goes by: method and path, the last segment left out if it looks varying."""
+    """Return the key of a request's memory: method and path, without a last segment that seems to vary."""
     key = (path if method == "GET" else method + path)[:MAX_KEY]
     prefix, _, last = key.rpartition("/")
     if last.isalpha() or not any(map(str.isdigit, last)):

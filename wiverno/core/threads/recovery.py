@@ -1,7 +1,7 @@
-"""What becomes of an exception that comes out of the engine: the connection is closed, or the server ends.
+"""What happens to an exception that comes out of the engine: the connection is closed, or the server ends.
 
-An error in one connection's event costs that connection. An error in a turn of the loop costs that turn: whoever leads
-goes on leading. What can't be mended ends the server with a line in the log and a failure that `Engine.run` raises: a
+An error in one connection's event costs that connection. An error in a turn of the loop costs that turn, and the leader
+continues. What can't be repaired ends the server with a line in the log and a failure that `Engine.run` raises: a
 process that stays but serves no request is worse than one that a service manager starts again.
 """
 
@@ -18,19 +18,19 @@ MAX_ERRORS: Final = 8  # turns of the loop in a row that end with an exception
 
 
 class ServerFailedError(Exception):
-    """The server could not go on serving and has ended; the text says why, as the log does."""
+    """The server could not continue and has ended; the text says why, as the log does."""
 
 
 class Recovery:
-    """Closes, counts and decides. Any thread of the crew may call any method, and `fail` any thread at all.
+    """Closes, counts and decides. Any thread of the pool may call any method, and `fail` any thread at all.
 
     Attributes:
-        failure: why the server can't go on; None as long as it can.
-        errors: turns of the loop in a row that ended with an exception; the crew sets it to 0 after a good one.
+        failure: why the server can't continue; None as long as it can.
+        errors: turns of the loop in a row that ended with an exception; the leader sets it to 0 after a good one.
     """
 
     def __init__(self, loop: Loop, end: Callable[[], None]) -> None:
-        """`end` ends the crew."""
+        """`end` ends the threads."""
         self.failure: BaseException | None = None
         self.errors = 0
         self._loop = loop
@@ -49,13 +49,13 @@ class Recovery:
                 raise
             self.errors += 1
             if self.errors < MAX_ERRORS and not isinstance(error, DescriptorLostError):
-                self.note(error)
+                self.log_error(error)
                 return True
             self.fail(error)
         return False
 
     def finish_response(self, connection: Any, outcome: int) -> None:
-        """Go on after a response, or close the connection if that fails."""
+        """Continue after a response, or close the connection if that fails."""
         try:
             connection.finish_response(outcome)
         except BaseException as error:  # noqa: BLE001 - nothing may end a thread
@@ -65,7 +65,7 @@ class Recovery:
         """Close a connection that an exception has left in an unknown state; a listening socket stays.
 
         Raises:
-            SystemExit, KeyboardInterrupt: `error`, raised by a signal handler; the connection goes on.
+            SystemExit, KeyboardInterrupt: `error`, raised by a signal handler; the connection stays.
         """
         if is_from_signal(error):
             self._loop.ready.appendleft((connection.fd, 0))
@@ -73,29 +73,29 @@ class Recovery:
         if isinstance(error, DescriptorLostError):
             self.fail(error)
             return
-        logger.error("Error in the engine; the connection that it concerns is closed", exc_info=error)
+        logger.error("internal error, connection closed", exc_info=error)
         if connection not in self._loop.connections:
             return
         try:
             connection.close()
         except BaseException as another:
-            logger.error("Error while closing it", exc_info=another)
+            logger.error("error while closing a connection", exc_info=another)
             self._loop.forget(connection)
             if is_from_signal(another):
                 raise
 
-    def note(self, error: BaseException) -> None:
-        """Log an exception that cost nothing but what was being done.
+    def log_error(self, error: BaseException) -> None:
+        """Log an exception that costs no connection.
 
         Raises:
             SystemExit, KeyboardInterrupt: `error`, raised by a signal handler.
         """
         if is_from_signal(error):
             raise error
-        logger.error("Error in the engine; it goes on", exc_info=error)
+        logger.error("internal error", exc_info=error)
 
     def fail(self, error: BaseException) -> None:
-        """End the crew because no more requests can be served, and say why."""
+        """End the server because no more requests can be served, and log why."""
         if self.failure is None:
             self.failure = error
             logger.critical("the server ends, because it can serve no more requests: %s", error)

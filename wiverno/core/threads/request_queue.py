@@ -1,7 +1,7 @@
 """Requests that wait for a thread: bounded in number and in time, oldest first.
 
-The queue fills only while every thread is busy and the lookout leads. Threads that become free take from it, the
-leader refuses what has waited too long; whoever takes a request out owns it.
+The queue fills only while every thread is busy and the monitor thread leads. Threads that become free take from it; the
+leader answers 503 to what has waited too long. A request belongs to the thread that has taken it out.
 """
 
 import threading
@@ -51,18 +51,18 @@ class RequestQueue:
         return len(self._tasks)
 
     def add(self, task: Task) -> bool:
-        """Let a request wait; False if too many do (lock held)."""
+        """Queue a request; False if the queue is full (lock held)."""
         if self._size and len(self._tasks) >= self._size:
             return False
         self._tasks.append(task)
         return True
 
     def take(self) -> Task | None:
-        """Take out the request that has waited longest; None if none waits (lock held)."""
+        """Return the request that has waited longest, and remove it; None if the queue is empty (lock held)."""
         return self._tasks.popleft() if self._tasks else None
 
-    def note_added(self) -> None:
-        """See to the deadline, and say in the log that a queue builds up (leader, without the lock)."""
+    def record_added(self) -> None:
+        """Set the timer, and log that a queue builds up (leader, without the lock)."""
         if self._timeout:
             self._timer.set(self.deadline())
         if self._loop.now >= self._next_log:
@@ -85,7 +85,7 @@ class RequestQueue:
     def expire(self) -> None:
         """Answer what has waited too long, and set the timer for the next one."""
         while (task := self._take_late()) is not None:
-            refuse(task[0], task[1])
+            reject(task[0], task[1])
         self._timer.set(self.deadline())
 
     def _take_late(self) -> Task | None:
@@ -93,6 +93,6 @@ class RequestQueue:
             return self.take() if self._tasks and self.is_late(self._tasks[0][2], self._loop.now) else None
 
 
-def refuse(exchange: Exchange, environ: Environ) -> None:
+def reject(exchange: Exchange, environ: Environ) -> None:
     """Answer a request that has waited too long."""
     exchange.answer(503, "the request waited too long for a thread", retry_after=1, environ=environ)

@@ -1,9 +1,9 @@
-"""The threads themselves: which there are, which of them wait for something to do, and who stands in for whom.
+"""The threads of the pool: which of them are idle, and which are blocked by a slow client.
 
-A response that is produced faster than its client reads it holds its thread once `outbuf_high_watermark` bytes wait. It
-can't be put aside and gone on with elsewhere: what it iterates over may belong to its thread, as a cursor of SQLite and
-Django's connections do. So another thread is started in its place, and clients that don't read can't take the service
-away from those who do. When the held threads return, as many leave as there are too many.
+A response that is produced faster than its client reads it blocks its thread once `outbuf_high_watermark` bytes wait.
+It can't continue in another thread: what it iterates over may belong to its thread, as a cursor of SQLite and Django's
+connections do. So a compensation thread is started (as by Java's ForkJoinPool.ManagedBlocker), and slow readers do not
+exhaust the pool. When blocked threads continue, as many threads leave as there are too many.
 """
 
 import threading
@@ -15,17 +15,15 @@ from wiverno.foreign_code import guarded_logger
 
 logger = guarded_logger("wiverno")
 
-MAX_COMPENSATION_THREADS: Final = (
-    256  # some tens of KiB each; whoever lets more clients be slow than that has to wait for them
-)
-COMPLAINT_INTERVAL: Final = 60.0  # seconds between two complaints that no thread could be started
+MAX_COMPENSATION_THREADS: Final = 256  # some tens of KiB each; with more slow clients than that, threads run out
+WARNING_INTERVAL: Final = 60.0  # seconds between two warnings that no thread could be started
 
 END: Final = object()
-"""The job of a thread that is to end."""
+"""The job of a thread that must end."""
 
 
 class PoolThread:
-    """One thread of the crew: waits on `park` and finds in `job` what it was woken for."""
+    """One thread of the pool: waits on `park` and finds in `job` what it was woken for."""
 
     __slots__ = ("has_left", "job", "park", "thread")
 
@@ -38,19 +36,19 @@ class PoolThread:
 
 
 class ThreadPool:
-    """The threads of a crew.
+    """The threads that may lead or run requests.
 
     Attributes:
-        lock: guards `idle` and whatever is decided by who is idle.
-        idle: members that wait on their `park`; the last one went to wait last, and is woken first.
+        lock: guards `idle` and what is decided by which threads are idle.
+        idle: members that wait on their `park`; the one that became idle last is woken first.
     """
 
     def __init__(self, count: int, serve: Callable[[PoolThread], None], lock: threading.Lock) -> None:
         """Start nothing yet.
 
         Args:
-            count: threads that there are to be, those that are held not counted.
-            serve: the life of a thread.
+            count: threads wanted, without the blocked ones.
+            serve: what each thread runs.
             lock: becomes the attribute of this name.
         """
         self.lock = lock
@@ -60,13 +58,13 @@ class ThreadPool:
         self._members: list[PoolThread] = []
         self._held = 0
         self._started = 0
-        self._next_complaint = 0.0
+        self._next_warning = 0.0
 
     def start(self) -> None:
         """Start the threads, all of them idle.
 
         Raises:
-            RuntimeError: the system has no room for so many.
+            RuntimeError: the system can't start so many.
         """
         for _ in range(self._count):
             member = self._add_member()
@@ -86,7 +84,7 @@ class ThreadPool:
         member.thread.start()
 
     def wake_one(self, job: Any) -> bool:
-        """Give the job to a waiting thread; False if none waits (lock held)."""
+        """Give the job to an idle thread; False if there is none (lock held)."""
         if not self.idle:
             return False
         member = self.idle.pop()
@@ -105,41 +103,41 @@ class ThreadPool:
         return True
 
     def busy(self, leading: int) -> int:
-        """Return how many threads run a request, without the held ones and `leading` others."""
+        """Return how many threads run a request, without the blocked ones and `leading` others."""
         with self.lock:
             return max(len(self._members) - len(self.idle) - self._held - leading, 0)
 
-    # ---------------------------------------------------------------- standing in
+    # ---------------------------------------------------------------- compensation
 
     def begin_blocking(self) -> None:
-        """Have somebody stand in for the calling thread, which is about to wait for its client."""
+        """Start a compensation thread for the calling thread, which is about to wait for its client."""
         with self.lock:
             self._held += 1
             present = len(self._members) - self._held
             if present >= self._count or len(self._members) >= self._count + MAX_COMPENSATION_THREADS:
                 return
             member = self._add_member()
-        member.park.release()  # with no job: it looks for one at once
+        member.park.release()  # with no job: it takes one from the queue at once
         try:
             self._start_member(member)
         except RuntimeError as error:  # "can't start new thread": a limit of the system
             with self.lock:
                 self._members.remove(member)
-            self._complain(error)
+            self._warn(error)
 
-    def _complain(self, error: RuntimeError) -> None:
+    def _warn(self, error: RuntimeError) -> None:
         now = time.monotonic()
-        if now >= self._next_complaint:
-            self._next_complaint = now + COMPLAINT_INTERVAL
-            logger.warning("No thread can stand in for one that waits for a slow client: %s", error)
+        if now >= self._next_warning:
+            self._next_warning = now + WARNING_INTERVAL
+            logger.warning("cannot start a thread to replace one blocked by a slow client: %s", error)
 
     def end_blocking(self) -> None:
-        """Say that the calling thread goes on."""
+        """Note that the calling thread continues."""
         with self.lock:
             self._held -= 1
 
     def leave(self, member: PoolThread) -> bool:
-        """Take the calling thread out if there are too many; True if it must end (lock held)."""
+        """Remove the calling thread if there are too many; True if it must end (lock held)."""
         if len(self._members) - self._held <= self._count:
             return False
         self._members.remove(member)

@@ -86,7 +86,7 @@ def test_the_limit_silences_and_room_wakes(poller: str, caplog: pytest.LogCaptur
         for client in clients:
             client.send(POST[:-1])
         made.rig.until(lambda: made.loop.limit_reached)
-        made.rig.finish_response()
+        made.rig.run_until_idle()
         assert len(made.loop.connections) == 3
         assert made.rig.turn() == 0  # the waiting clients do not make the loop turn
         clients[0].close()
@@ -117,7 +117,7 @@ def test_at_the_limit_the_idle_make_way(poller: str, caplog: pytest.LogCaptureFi
         made.rig.until(lambda: has_answer(used))
         assert used.response()[0] == 200
         begun.send(POST[:-1])
-        made.rig.finish_response()
+        made.rig.run_until_idle()
         (late,) = made.connect(stack, 1)
         came = time.monotonic()
         made.rig.until(lambda: len(made.loop.connections) == 4)
@@ -231,7 +231,7 @@ def test_a_pause_that_ends_at_the_limit_stays_silent(poller: str) -> None:
         made.connect(stack, 3)
         made.rig.until(lambda: made.loop.limit_reached)
         made.acceptor.expire()
-        made.rig.finish_response()
+        made.rig.run_until_idle()
         assert made.rig.turn() == 0
         assert made.rig.turn() == 0
 

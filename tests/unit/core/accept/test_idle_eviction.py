@@ -25,7 +25,7 @@ def grown(made: Rig, seconds: float = IDLE_AGE) -> None:
 def test_the_longest_idle_goes_first() -> None:
     with rig() as made:
         pairs = [made.connect() for _ in range(3)]
-        made.finish_response()
+        made.run_until_idle()
         pairs[0][1].send(GET)  # idle for a shorter time than the others from now on
         made.until(lambda: pairs[0][0].since > pairs[2][0].since)
         room = IdleEvictor(made.loop)
@@ -46,7 +46,7 @@ def test_who_does_not_go() -> None:
         running[1].send(GET)
         made.until(lambda: made.held)
         made.held[0][0].hand_off()
-        made.finish_response()
+        made.run_until_idle()
         sending[0].write(b"x" * 1_000_000)
         sending[0].finish_response(KEEP)
         assert sending[0].state == SENDING
@@ -76,7 +76,7 @@ def test_what_is_not_complete_after_a_moment_goes_oldest_first(sent: str) -> Non
             pairs.append(made.connect())
             pairs[-1][1].send(data)
             made.until(lambda: pairs[-1][0].state in (HEAD, BODY))
-            made.finish_response()
+            made.run_until_idle()
         answered = [client.response()[0] for _, client in pairs if data.startswith(b"GET")]
         assert answered == [200] * len(answered)
         room = IdleEvictor(made.loop)
@@ -99,7 +99,7 @@ def test_the_idle_go_before_the_unfinished() -> None:
     with rig() as made:
         unfinished, idle = made.connect(), made.connect()
         unfinished[1].send(b"G")
-        made.finish_response()
+        made.run_until_idle()
         idle[1].send(GET)
         made.until(lambda: idle[0].since > unfinished[0].since)
         room = IdleEvictor(made.loop)
@@ -170,20 +170,20 @@ def test_looks_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
         count = 2 * LEAST * SHARE
         for _ in range(count):
             made.connect()
-        made.finish_response()
+        made.run_until_idle()
         room = IdleEvictor(made.loop)
         looks: list[float] = []
-        look = room._look
+        look = room._scan
 
         def counted() -> None:
             looks.append(made.loop.now)
             look()
 
-        monkeypatch.setattr(room, "_look", counted)
+        monkeypatch.setattr(room, "_scan", counted)
         assert not room.evict_one("full")
         assert not room.evict_one("full")
         assert len(looks) == 1
-        assert made.loop.now < room.next_look <= made.loop.now + RETRY
+        assert made.loop.now < room.next_scan <= made.loop.now + RETRY
         grown(made)
         for _ in range(2 * LEAST):
             assert room.evict_one("full")
@@ -197,7 +197,7 @@ def test_what_is_told(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "wiverno"), rig() as made:
         for _ in range(4):
             made.connect()
-        made.finish_response()
+        made.run_until_idle()
         room = IdleEvictor(made.loop)
         grown(made)
         assert room.evict_one("full")

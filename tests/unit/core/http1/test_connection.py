@@ -39,7 +39,7 @@ def test_a_request_that_came_in_part_during_another_is_served(poller: str, rest:
         finish_elsewhere(made)
         made.holds = False
         assert client.response()[0] == 200
-        made.finish_response()
+        made.run_until_idle()
         assert connection.state in (HEAD, BODY)
         client.send(rest[cut:])
         made.until(lambda: connection.state == IDLE)
@@ -105,7 +105,7 @@ def test_only_the_thread_that_runs_a_request_closes_its_connection(meddle: str) 
         made.holds = False
         assert client.response()[0] == 200
         client.send(GET)
-        made.finish_response()
+        made.run_until_idle()
         assert client.response()[0] == 200
 
 
@@ -151,7 +151,7 @@ def test_a_head_in_part_has_its_time_after_the_request_before() -> None:
         connection.since -= 500
         connection._started -= 500
         finish_elsewhere(made)
-        made.finish_response()
+        made.run_until_idle()
         assert client.response()[0] == 200
         made.later(28)
         assert connection.state == HEAD

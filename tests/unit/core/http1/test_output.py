@@ -107,7 +107,7 @@ def test_a_generator_is_suspended_with_one_thread() -> None:
         assert produced < 100
         assert connection.pending is not None
         assert connection.pending.size <= 21_000
-        made.finish_response()
+        made.run_until_idle()
         assert application.made == produced
         read_slowly(made, client, 500_000, 5000)
         assert produced < application.made < 700
@@ -181,7 +181,7 @@ def test_a_waiting_producer_is_told_that_the_client_has_gone(poller: str, how: s
         assert not thread.is_alive()
         assert connection.state == CLOSED
         assert application.closed == 1
-        made.finish_response()
+        made.run_until_idle()
         assert made.turn() == 0
 
 
@@ -280,7 +280,7 @@ def test_answers_of_the_server_never_wait_for_the_client() -> None:
     """A refusal with a full socket is kept, whatever the high-water mark: the leader can't wait for itself."""
     with rig(outbuf_high_watermark=0) as made:
         connection, client = made.connect(buffer=SMALL)
-        made.finish_response()
+        made.run_until_idle()
         filled = 0
         try:
             while True:
@@ -301,7 +301,7 @@ def test_a_100_that_does_not_leave_at_once_is_sent_later(poller: str, first: str
     with rig(poller=poller) as made:
         connection, client = made.connect(buffer=SMALL)
         client.send(b"PO")
-        made.finish_response()
+        made.run_until_idle()
         filled = 0
         try:
             while True:
@@ -310,7 +310,7 @@ def test_a_100_that_does_not_leave_at_once_is_sent_later(poller: str, first: str
             pass
         client.send(b"ST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
         made.until(lambda: connection.state == BODY)
-        made.finish_response()
+        made.run_until_idle()
         assert made.turn() == 0
         if first == "body":
             client.send(b"hi")

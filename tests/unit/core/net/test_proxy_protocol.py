@@ -31,7 +31,7 @@ def deliver(made: Accepting, stack: ExitStack, *pieces: bytes) -> bytes:
     (client,) = made.connect(stack, 1)
     for piece in pieces:
         client.send(piece)
-        made.rig.finish_response()
+        made.rig.run_until_idle()
         made.rig.turn(0.02)
     connection = only(made)
     made.rig.until(lambda: made.rig.turn() == 0)
@@ -72,7 +72,7 @@ def test_a_preamble_that_does_not_come(poller: str, how: str) -> None:
         (client,) = made.connect(stack, 1)
         client.send(V1[:5])
         made.rig.until(lambda: made.loop.connections)
-        made.rig.finish_response()
+        made.rig.run_until_idle()
         (reader,) = made.loop.connections
         assert isinstance(reader, PreambleReader)
         if how == "expire":

@@ -15,7 +15,7 @@ import pytest
 from wiverno.config.errors import BadValue
 from wiverno.config.fields.access_log_format import LOG_FIELDS, access_format
 from wiverno.core.telemetry import access_log
-from wiverno.core.telemetry.access_log import AccessLog, format_of, needs_request_id, needs_times
+from wiverno.core.telemetry.access_log import AccessLog, find_format, needs_request_id, needs_times
 from wiverno.core.telemetry.request_recorder import ErrorResponseHead, RequestRecorder
 
 OK = ErrorResponseHead(200)
@@ -129,7 +129,7 @@ def test_a_fifo_in_place_of_a_log_holds_nobody_up(tmp_path: Path, caplog: pytest
         assert "can't be reopened: No such device or address" in caplog.text
         reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         recorder.reopen()
-        recorder.note((environ(REQUEST_URI="/1"), "GET", OK, 0, 0.0, 0.0, 0.0))
+        recorder.record((environ(REQUEST_URI="/1"), "GET", OK, 0, 0.0, 0.0, 0.0))
         recorder.flush()
         assert os.read(reader, 1000) == b"/1\n"
         os.close(reader)
@@ -142,10 +142,10 @@ def test_reopen_after_rotation(tmp_path: Path) -> None:
     """After a rename the old file keeps its lines and the new one gets the next."""
     path = tmp_path / "access.log"
     recorder = RequestRecorder(AccessLog(str(path), "{path}"))
-    recorder.note((environ(REQUEST_URI="/1"), "GET", OK, 0, 0.0, 0.0, 0.0))
+    recorder.record((environ(REQUEST_URI="/1"), "GET", OK, 0, 0.0, 0.0, 0.0))
     path.rename(tmp_path / "old.log")
     recorder.reopen()
-    recorder.note((environ(REQUEST_URI="/2"), "GET", OK, 0, 0.0, 0.0, 0.0))
+    recorder.record((environ(REQUEST_URI="/2"), "GET", OK, 0, 0.0, 0.0, 0.0))
     recorder.close()
     assert (tmp_path / "old.log").read_text() == "/1\n"
     assert path.read_text() == "/2\n"
@@ -214,7 +214,7 @@ def test_formats_that_are_refused(form: str, message: str) -> None:
 
 def test_format_names_in_any_case() -> None:
     assert access_format().read("JSON") == "json"
-    assert format_of(access_format().read("{status}"))[1] == 0
+    assert find_format(access_format().read("{status}"))[1] == 0
 
 
 @pytest.mark.parametrize("form", ["common", "combined", "json", "{request}"])

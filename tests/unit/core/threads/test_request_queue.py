@@ -55,7 +55,7 @@ def test_only_what_has_waited_too_long_is_refused() -> None:
     old, new = task(85.0), task(95.0)
     for item in (old, new):
         queue.add(item)
-        queue.note_added()
+        queue.record_added()
     assert queue.deadline() == 95.0
     loop.deadlines.due(loop.now)
     queue.expire()
@@ -84,8 +84,8 @@ def test_a_queue_that_builds_up_is_said_once_in_a_while(caplog: pytest.LogCaptur
         loop.now = start = time.monotonic()
         for _ in range(5):
             queue.add(task())
-            queue.note_added()
+            queue.record_added()
         loop.now = start + DEPTH_LOG_INTERVAL + 1
-        queue.note_added()
+        queue.record_added()
     assert [record.args for record in caplog.records] == [(1, 4), (5, 4)]
     loop.poller.close()
