@@ -16,7 +16,7 @@ import threading
 import time
 from typing import Any, Final
 
-WARNING_INTERVAL: Final = 60.0  # seconds between two lines about the program's logging that raises
+WARNING_INTERVAL: Final = 60.0  # seconds between two lines about exceptions of the program's logging
 
 
 class GuardedLogger:
@@ -68,7 +68,7 @@ class GuardedLogger:
             self._warn(level, message, args, error)
 
     def _warn(self, level: int, message: str, args: tuple[object, ...], error: BaseException) -> None:
-        """Say on standard error what could not be logged, and why."""
+        """Print on standard error what could not be logged, and why."""
         now = time.monotonic()
         is_due = now >= self._next_warning
         if not is_due and level < logging.WARNING:
@@ -90,8 +90,8 @@ def guarded_logger(name: str) -> GuardedLogger:
 def is_from_signal(error: BaseException) -> bool:
     """Tell whether a signal handler of the program has raised this SystemExit or KeyboardInterrupt.
 
-    Handlers run in the main thread alone. One that is written in Python stands in the traceback; Python's own handler
-    of SIGINT does not.
+    Handlers run in the main thread alone. One that is written in Python is in the traceback; Python's own handler
+    of SIGINT is not.
     """
     if not isinstance(error, SystemExit | KeyboardInterrupt):
         return False

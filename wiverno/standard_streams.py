@@ -1,4 +1,4 @@
-"""The standard streams: there may be none, and they may refuse what is written, without any harm to the server.
+"""The standard streams: they may be closed, and writing to them may fail, without any harm to the server.
 
 A process can be started with its descriptors 0 to 2 closed (`<&- >&- 2>&-`, some init scripts, pythonw). The next file
 or socket would then have such a number, and whatever is printed later would go into a client's response or a database.
@@ -49,7 +49,7 @@ def prepare_streams() -> None:
 
 @cache
 def _flush_at_exit() -> None:
-    """Keep what standard error has not taken from changing the exit status: Python ends with 120 over it."""
+    """Keep unwritten output of standard error from changing the exit status to 120."""
 
     def flush_stderr() -> None:
         try:
@@ -62,7 +62,7 @@ def _flush_at_exit() -> None:
 
 
 def say(text: str) -> None:
-    """Print a line on standard error, if that takes it."""
+    """Print a line on standard error, if it can be written."""
     with suppress(OSError, ValueError, AttributeError):
         print(text, file=sys.stderr, flush=True)
 

@@ -33,35 +33,8 @@ QUOTATIONS: Final = (
 """Text of others that is quoted word for word: waitress, and names of the system."""
 
 NOT_DONE: Final = {
-    "wiverno/core/accept/accept_backoff.py",
-    "wiverno/core/accept/acceptor.py",
-    "wiverno/core/accept/idle_eviction.py",
-    "wiverno/core/engine.py",
-    "wiverno/core/http1/timeouts.py",
-    "wiverno/core/loop/deadlines.py",
-    "wiverno/core/loop/descriptors.py",
-    "wiverno/core/loop/poller.py",
-    "wiverno/core/loop/signals.py",
-    "wiverno/core/net/buffers.py",
-    "wiverno/core/net/listeners.py",
-    "wiverno/core/server.py",
-    "wiverno/core/telemetry/access_log.py",
-    "wiverno/core/telemetry/request_recorder.py",
-    "wiverno/core/telemetry/slow_requests.py",
-    "wiverno/core/threads/leader.py",
-    "wiverno/core/threads/predictor.py",
-    "wiverno/core/threads/recovery.py",
-    "wiverno/core/threads/request_queue.py",
-    "wiverno/core/threads/thread_pool.py",
-    "wiverno/core/waitress_compat.py",
-    "wiverno/http/body.py",
-    "wiverno/http/fields.py",
-    "wiverno/http/head.py",
-    "wiverno/http/proxy_protocol.py",
     "wiverno/http2/connection.py",
     "wiverno/http2/requests.py",
-    "wiverno/wsgi/environ.py",
-    "wiverno/wsgi/forwarded.py",
 }
 """Files whose words are not all plain yet. No file is added; the list goes when it is empty."""
 

@@ -1,4 +1,4 @@
-"""What all connections of a server share: the application and the limits, as plain values."""
+"""The plain values that all connections of a server share: the application and the limits."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -69,7 +69,7 @@ class ServerContext:
 def new_context(
     application: Application, settings: Adjustments, *, is_threaded: bool, recorder: RequestRecorder | None = None
 ) -> ServerContext:
-    """Return what connections need of the settings, as plain values."""
+    """Return the settings that connections need, as plain values."""
     policy = None
     if settings.trusted_proxy or settings.trusted_proxies or settings.clear_untrusted_proxy_headers:
         policy = ProxyPolicy(
@@ -107,20 +107,20 @@ def new_context(
 
 
 def new_certificates(settings: Adjustments) -> "Certificates | None":
-    """Return what the settings say of TLS, None if nothing.
+    """Return the certificates that the settings name, None without TLS.
 
     Raises:
         OSError: a file can't be read or used.
     """
     if settings.certfile is None:
         return None
-    from wiverno.core.net.certificates import Certificates  # OpenSSL is loaded by those who need it
+    from wiverno.core.net.certificates import Certificates  # loads OpenSSL only where TLS is configured
 
     return Certificates(settings)
 
 
-def variables_of(listener: Listener, settings: Adjustments, service: ServerContext, *, processes: bool) -> Environ:
-    """Return a listener's part of the environ; `processes`: other processes accept from it, too."""
+def variables_of(listener: Listener, settings: Adjustments, context: ServerContext, *, processes: bool) -> Environ:
+    """Return a listener's part of the environ; `processes`: whether other processes accept from it, too."""
     name = listener.host
     if listener.is_unix or name in ("", "0.0.0.0", "::"):
         name = settings.server_name
@@ -128,8 +128,8 @@ def variables_of(listener: Listener, settings: Adjustments, service: ServerConte
         server_name=name,
         server_port=str(listener.port),
         software=settings.ident,
-        scheme="https" if service.tls is not None and not listener.is_unix else settings.url_scheme,
+        scheme="https" if context.tls is not None and not listener.is_unix else settings.url_scheme,
         prefix=settings.url_prefix,
-        threads=service.is_threaded,
+        threads=context.is_threaded,
         processes=processes,
     )

@@ -1,11 +1,11 @@
-"""A loop, a crew and listeners put together: started once, drained or forced to stop once.
+"""One process that serves: an event loop, the threads and listeners; started once, drained or stopped by force once.
 
     new ── run() ──→ running ── stop() ──→ draining ──→ ended
                         └── stop(force=True) ──┴─────────↗
 
-Draining stops accepting, serves what waits in the backlog and in the queue, answers ``Connection: close``, and ends
-when the last connection has gone or after `graceful_timeout`. The object's thread is the one in `run`; `stop` may be
-called from any thread and from a signal handler.
+Draining stops accepting, serves what waits in the accept queue and in the request queue, answers ``Connection: close``,
+and ends when the last connection is closed or after `graceful_timeout`. The thread in `run` owns the engine; `stop` may
+be called from any thread and from a signal handler.
 """
 
 import os
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 logger = guarded_logger("wiverno")
 
 FORCED_WAIT = 0.5  # seconds that threads get to end when the server is forced to stop
-SWEEP = 0.1  # seconds between two looks at idle connections
-IDLE_GRACE = 0.25  # seconds a kept-alive connection may still use for a request that is on its way when draining begins
+SWEEP = 0.1  # seconds between two checks of idle connections while draining
+IDLE_GRACE = 0.25  # seconds that an idle connection is kept when draining begins: a request may be on its way
 
 
 class Engine:
@@ -63,15 +63,15 @@ class Engine:
         is_shared: bool = False,
         certificates: "Certificates | None" = None,
     ) -> None:
-        """Take what is to be served, and where.
+        """Prepare to serve an application.
 
         Args:
             application: the WSGI application.
             adjustments: the settings.
-            listeners: bound; they are the engine's from here on.
+            listeners: bound; they belong to the engine from here on.
             threads: 0 to run the application in the thread that calls `run`.
             is_shared: other processes accept from the same sockets.
-            certificates: read already, by a process that was allowed to.
+            certificates: read before, by a process with the permission.
         """
         reserve_descriptors()
         self._pid = os.getpid()
@@ -108,8 +108,7 @@ class Engine:
         self._is_draining = False
         self._drain_at: float | None = None
         self._deadline = float("inf")
-        # Whoever takes this one thing, run() or close(), is the one that closes everything: list.pop is atomic.
-        self._untouched = [True]
+        self._owner = threading.Lock()  # taken once: by run() or by close(), which then closes everything
         self._ended = threading.Event()
 
     @property
@@ -124,7 +123,7 @@ class Engine:
             acceptor.context = self._context
 
     def count(self, counters: Counters) -> None:
-        """Count responses, write gauges and a heartbeat from now on; to be called before `run`."""
+        """Count responses, write gauges and a heartbeat from now on; call this before `run`."""
         self._counters = counters
         if self._recorder is None:
             self._recorder = RequestRecorder(None)
@@ -163,7 +162,7 @@ class Engine:
             forks.unregister(self)
 
     def _own_process(self) -> None:
-        """Make this process the server's: it may have been forked since the server was made."""
+        """Take over in this process, which may have been forked since the server was made."""
         if self._pid != os.getpid():
             self.loop.poller.close()  # epoll's set is shared with the parent
             self.loop.poller = new_poller(self._adjustments.poller)
@@ -178,7 +177,7 @@ class Engine:
         except (SystemExit, KeyboardInterrupt):
             if self.leaders.is_abandoned:
                 raise
-            # Raised by a signal handler of the program's own: requests may finish, as after a signal taken by us.
+            # Raised by the program's own signal handler: requests may finish, as after a signal that the server takes.
             self.stop(force=self._is_asked_to_stop)
             self.leaders.run()
         except BaseException:
@@ -186,11 +185,8 @@ class Engine:
             raise
 
     def _claim_start(self) -> bool:
-        """Tell whether neither run() nor close() has been called before."""
-        try:
-            return self._untouched.pop()
-        except IndexError:
-            return False
+        """Become the one that closes everything; False if run() or close() has been called before."""
+        return self._owner.acquire(blocking=False)
 
     def _enter_loop(self) -> None:
         loop = self.loop
@@ -224,7 +220,7 @@ class Engine:
             self.leaders.recovery.fail(error)
 
     def _vital_descriptors(self) -> Iterable[Descriptor]:
-        """Return the descriptors without which nothing can be served; while draining there are no listeners."""
+        """Return the descriptors that the server depends on; while draining there are no listeners."""
         yield from self.vital_descriptors
         for acceptor in self._limit.acceptors:
             yield acceptor.descriptor
@@ -234,14 +230,14 @@ class Engine:
             self._recorder.check()
 
     def _on_stuck(self) -> None:
-        """Count a request that has outlasted request_timeout, and tell the worker."""
+        """Count a request that runs longer than request_timeout, and call the worker's hook."""
         if self._counters is not None:
             self._counters.increase("stuck")
         if self.on_stuck is not None:
             self.on_stuck()
 
     def _before_wait(self) -> None:
-        """Write what was noted and what is so now (leader, before every wait)."""
+        """Write records and gauges (leader, before every wait)."""
         assert self._recorder is not None
         self._recorder.flush()
         if self._heartbeat is not None:
@@ -258,7 +254,7 @@ class Engine:
             self.leaders.end()
 
     def take_signal(self, number: signal.Signals) -> None:
-        """Do what a signal asks for; called by its handler."""
+        """Act on a signal; called by its handler."""
         if number in REFRESH_SIGNALS:
             self.refresh()
             if number.name == "SIGHUP":
@@ -267,11 +263,11 @@ class Engine:
             self.stop(force=self.is_stopping)
 
     def _log_no_reload(self) -> None:
-        """Say that there is no reload; SIGHUP never reaches a worker, so this is the only process."""
-        logger.info("SIGHUP: log files were opened again; one process can't reload: set workers = 1 or more for that")
+        """Log that there is no reload; SIGHUP never reaches a worker, so this is the only process."""
+        logger.info("SIGHUP: log files were reopened; one process can't reload: set workers = 1 or more for that")
 
     def refresh(self) -> None:
-        """Have the leader open log files and certificates anew; from any thread and from signal handlers."""
+        """Have the leader reopen log files and read certificates again; from any thread and from signal handlers."""
         self.loop.call_soon_threadsafe(self._refresh)
 
     def _refresh(self) -> None:
@@ -292,7 +288,7 @@ class Engine:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether somebody has asked it to stop."""
+        """Whether `stop` has been called."""
         return self._is_asked_to_stop
 
     def _check_stop(self) -> None:
@@ -320,7 +316,7 @@ class Engine:
         if not loop.connections and not self.leaders.queued:
             self.leaders.end()
         elif loop.now >= self._deadline:
-            logger.warning("graceful_timeout is over: %d connection(s) are cut off", len(loop.connections))
+            logger.warning("graceful_timeout is over: %d connection(s) closed", len(loop.connections))
             self.leaders.end()
 
     def _begin_drain(self) -> None:
@@ -330,7 +326,7 @@ class Engine:
         self._deadline = loop.now + timeout if timeout else float("inf")
         loop.keep_alive = False
         for acceptor in self._limit.acceptors:
-            while acceptor.accept():  # clients that wait in the backlog have been promised a server
+            while acceptor.accept():  # the kernel has completed these connections already
                 pass
             del loop.handlers[acceptor.fd]
             loop.poller.unregister(acceptor.fd)
@@ -339,7 +335,7 @@ class Engine:
         loop.limit_reached = False
         for listener in self._listeners:
             listener.close()
-        for connection in list(loop.connections):  # at once: threads take theirs out meanwhile
+        for connection in list(loop.connections):  # a copy: threads remove theirs meanwhile
             connection.begin_drain()
         loop.wake_at = min(loop.now + self.idle_grace, self._deadline)
         if not self._is_forced:
@@ -349,13 +345,13 @@ class Engine:
             )  # fmt: skip
 
     def _close_idle(self) -> None:
-        """Close what has been without a whole request for a moment."""
+        """Close connections that have had no request in progress for a moment."""
         before = self.loop.now - self.idle_grace
         for connection in list(self.loop.connections):
             connection.drain(before)
 
     def _finish(self) -> None:
-        """Close everything that is left."""
+        """Wait for the threads, then close everything."""
         is_cut = self.loop.connections or self.leaders.recovery.failure is not None
         wait = FORCED_WAIT if is_cut else self._adjustments.graceful_timeout or FORCED_WAIT
         running = self.leaders.join(time.monotonic() + wait)
@@ -387,7 +383,7 @@ class Engine:
         return self._ended.wait(timeout)
 
     def _release(self) -> None:
-        """Close everything; what something else has closed before keeps nothing from ending."""
+        """Close everything; one object that fails does not keep the others open."""
         if self.leaders.recovery.failure is not None:
             for connection in list(self.loop.connections):
                 detach_lost(connection.sock)

@@ -4,14 +4,14 @@ An application may fork at any moment, in any thread: with os.fork, with multipr
 preexec_fn. The child gets a copy of every descriptor, of the signal handlers and of the frames below the application.
 It must not answer, accept, or run the server's handlers, and its copies may not keep a port or a client busy.
 
-So whatever owns descriptors registers here while it runs, and `os.register_at_fork` has the child call `abandon` of
-each: descriptors are closed, which takes nothing from the parent, and nothing is sent, shut down, unlinked or changed
-in an epoll set, which would. Signal handlers go back to what they were before the server. The thread that forked may
-still return into the server: crew.py, engine.py and the gateway then end the process (wsgi/forked.py).
+So each owner of descriptors registers here while it runs, and `os.register_at_fork` has the child call `abandon` of
+each: descriptors are closed, which does not affect the parent, and nothing is sent, shut down, unlinked or changed
+in an epoll set, which would. The signal handlers from before the server are restored. The thread that forked may
+still return into the server: leader.py, engine.py and the gateway then end the process (wsgi/forked.py).
 
 Locks are not touched: another thread may have held them at the fork, and will never release them in the child.
 
-The supervisor's own forks are workers. They do all that by themselves.
+The supervisor's own forks are workers, which close and restore what they must.
 """
 
 import os
@@ -43,7 +43,7 @@ def register(owner: Abandonable) -> None:
 
 
 def unregister(owner: Abandonable) -> None:
-    """Forget `owner`; harmless when done before."""
+    """Remove `owner`; harmless when done before."""
     with suppress(ValueError):
         _registered.remove(owner)
 
@@ -66,7 +66,7 @@ def _before_fork() -> None:
 
 
 def _after_fork() -> None:
-    """Take the thread's signals again, in either process."""
+    """Unblock the thread's signals again, in either process."""
     mask = _masks.pop(threading.get_ident(), None)
     if mask is not None:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -94,7 +94,7 @@ def file_handlers() -> Iterator[Any]:
 
 
 def _warn_of_rotation(owner: Owner) -> None:
-    """Say which handlers will fail when they begin another file by themselves: they do it as the user who serves."""
+    """Log which handlers will fail to rotate their files by themselves: they do it as the user who serves."""
     for handler in file_handlers():
         if handler.__class__ is logging.FileHandler:
             continue
@@ -130,7 +130,7 @@ def give_log_files(owner: Owner) -> None:
 
 
 def provide_log_files(settings: Adjustments) -> None:
-    """Make log files that were moved away, before processes of another user open them.
+    """Create log files that were moved away, before processes of another user open them.
 
     Raises:
         SetupError: there is no such user or group.
@@ -139,7 +139,7 @@ def provide_log_files(settings: Adjustments) -> None:
     if owner is None:
         return
     for path in log_paths(settings):
-        with suppress(OSError):  # the process that needs it says so
+        with suppress(OSError):  # the process that needs it logs the error
             if Path(path).is_file() or not Path(path).exists():
                 os.close(_open_for(path, owner))
 

@@ -1,4 +1,4 @@
-"""The public doors: create_server and its classes, whose shape waitress's users know, and RunServer.
+"""The public entry points: create_server and its classes, whose shape waitress's users know, and RunServer.
 
 create_server(app, …) → TcpWSGIServer | UnixWSGIServer | MultiSocketServer     threads, Adjustments' defaults
 RunServer(app, host, port).start()                                             one thread, the same engine
@@ -59,11 +59,11 @@ class BaseWSGIServer:
             map: gets an entry for each listener, whose close() and handle_close() close the server.
             _start: listen at once; otherwise `run` begins to listen.
             _sock: a socket to use instead of binding one.
-            dispatcher: accepted for waitress's sake.
+            dispatcher: accepted for compatibility with waitress.
             adj: settings that are complete, instead of `kw`.
-            sockinfo: accepted for waitress's sake.
-            bind_socket: accepted for waitress's sake; a `_sock` that is bound is not bound again.
-            _listeners: bound already; the server owns them from here on.
+            sockinfo: accepted for compatibility with waitress.
+            bind_socket: accepted for compatibility with waitress; a `_sock` that is bound is not bound again.
+            _listeners: bound already; they belong to the server from here on.
             **kw: settings of Adjustments.
         """
         check_application(application)
@@ -103,12 +103,12 @@ class BaseWSGIServer:
 
     @property
     def engine(self) -> Engine:
-        """What serves."""
+        """The engine."""
         return self._engine
 
     @property
     def listeners(self) -> list[Listener]:
-        """What it listens on."""
+        """The listeners."""
         return self._listeners
 
     @property
@@ -144,15 +144,15 @@ class BaseWSGIServer:
         """Serve until `close`, SIGINT or SIGTERM; returns when requests have finished."""
         self.serve()
 
-    def serve(self, say: Callable[[], None] = lambda: None) -> None:
-        """Do what `run` does, where a subclass has a `run` of its own.
+    def serve(self, announce: Callable[[], None] = lambda: None) -> None:
+        """Do what `run` does, for subclasses that override `run`.
 
         Args:
-            say: called when signals are taken and before anything is served: whoever reads that the server listens may
-                stop it at once.
+            announce: called when signals are handled and before anything is served: a reader of its message may stop
+                the server at once.
         """
         with stop_signals(self._on_signal):
-            say()
+            announce()
             # A second SystemExit or KeyboardInterrupt, while requests finish after the first, ends it at once.
             with contextlib.suppress(SystemExit, KeyboardInterrupt):
                 try:
@@ -164,7 +164,7 @@ class BaseWSGIServer:
         self._engine.take_signal(number)
 
     def close(self) -> None:
-        """End the server: requests under way finish, `run` returns. Harmless when done before."""
+        """End the server: requests in progress finish, `run` returns. Harmless when done before."""
         self._engine.close()
         self._leave_map()
 
@@ -177,7 +177,7 @@ class BaseWSGIServer:
         return self._engine.wait_ended(FORCED_WAIT)
 
     def maintenance(self, now: float) -> None:
-        """Do nothing: idle connections have deadlines of their own."""
+        """Do nothing: the loop closes idle connections at their deadlines."""
 
     def pull_trigger(self) -> None:
         """Wake the loop up."""
@@ -231,10 +231,10 @@ def create_server(
 
     Args:
         application: the WSGI application.
-        map: gets an entry for each listener, whose close() closes the server; the engine has tables of its own.
+        map: gets an entry for each listener, whose close() closes the server; the engine does not use it.
         _start: listen at once; otherwise `run` begins to listen.
         _sock: a socket to use instead of binding one.
-        _dispatcher: accepted for waitress's sake.
+        _dispatcher: accepted for compatibility with waitress.
         **kw: settings of Adjustments.
 
     Raises:
@@ -243,10 +243,10 @@ def create_server(
     """
     check_application(application)
     adjustments = Adjustments.from_keywords(**kw)
-    alien = [name for name in MAIN_PROCESS if getattr(adjustments, name)]
-    if alien:
+    foreign = [name for name in MAIN_PROCESS if getattr(adjustments, name)]
+    if foreign:
         raise ValueError(
-            f"{', '.join(alien)}: not for one server among others in a program; serve(), wiverno run and pserve have "
+            f"{', '.join(foreign)}: not for one server among others in a program; serve(), wiverno run and pserve have "
             "the whole process to themselves"
         )
     return build_server(application, adjustments, start=_start, sock=_sock, map=map)
@@ -307,7 +307,7 @@ class RunServer:
     def __init__(
         self, application: Application, host: str = "localhost", port: int = 8000, request_queue_size: int = 5
     ) -> None:
-        """Take what is to be served, and where.
+        """Prepare to serve an application.
 
         Args:
             application: the WSGI application.
@@ -323,7 +323,7 @@ class RunServer:
         self._is_stopped = False
 
     def start(self) -> None:
-        """Serve until `stop`, SIGINT or SIGTERM; the request under way is finished.
+        """Serve until `stop`, SIGINT or SIGTERM; the request in progress is finished.
 
         Raises:
             OSError: the address can't be bound; the operating system's text is in the message.
@@ -358,8 +358,8 @@ class RunServer:
         logger.info("Press Ctrl+C to stop the server")
 
     def stop(self) -> None:
-        """Let the request under way finish and make `start` return; harmless if the server does not run."""
-        self._is_stopped = True  # seen by a `start` that is binding just now
+        """Let the request in progress finish and make `start` return; harmless if the server does not run."""
+        self._is_stopped = True  # read by a `start` that is binding at this moment
         server = self._server
         if server is not None:
             server.close()

@@ -1,8 +1,8 @@
-"""What programs reach for inside waitress's servers: the map of sockets, asyncore's loop, the task dispatcher.
+"""The parts of waitress's servers that programs use: the map of sockets, asyncore's loop, the task dispatcher.
 
 wiverno has no asyncore and no dispatcher. Programs that stop a server through those (webtest's StopableWSGIServer is
-the best known) find small objects here instead, whose few methods steer the engine: closing any of them closes the
-server.
+the best known) find small substitutes here instead, whose few methods control the server: closing any of them closes
+the server.
 """
 
 from collections.abc import Callable, MutableMapping
@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 
 class ControllableServer(Protocol):
-    """What the stand-ins steer: a server."""
+    """The server that the substitutes control."""
 
     def close(self) -> None:
-        """End it; requests under way finish."""
+        """End it; requests in progress finish."""
 
     def end_within(self, timeout: float) -> bool:
         """End it and wait; True if it has ended within `timeout` seconds."""
@@ -80,7 +80,7 @@ class Asyncore:
             raise ValueError("count has no meaning in wiverno: call run() in a thread, and close() to end it")
         servers = {entry.server for entry in (map or {}).values() if isinstance(entry, MapEntry)}
         if len(servers) > 1:
-            raise ValueError("several servers share this map: in wiverno each runs in a thread of its own")
+            raise ValueError("several servers share this map: in wiverno each runs in its own thread")
         for server in servers:
             server.serve()
 

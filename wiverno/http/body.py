@@ -11,7 +11,7 @@ from wiverno.http.fields import parse_line
 from wiverno.http.grammar import split_chunk_line
 
 MAX_CHUNK_LINE: Final = 4096  # bytes: a size of 16 digits and generous extensions
-MAX_EXTENSIONS: Final = 65536  # bytes of chunk extensions in one body; nobody reads them, attackers send them
+MAX_EXTENSIONS: Final = 65536  # bytes of chunk extensions in one body; only attackers send them
 MAX_TRAILERS: Final = 8192  # bytes of the trailer section
 
 # Size lines without extensions that passed the grammar, so that a hit needs no check; a plain dict, shared by threads.
@@ -20,8 +20,8 @@ _sizes: dict[bytes, int] = {}
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
-# RFC 9110 §6.5.1: fields for framing, routing and authentication must not be taken from trailers. Whoever sends them
-# there wants somebody on the way to believe them.
+# RFC 9110 §6.5.1: fields for framing, routing and authentication must not be taken from trailers. They are sent there
+# to deceive another server on the way.
 _FORBIDDEN_TRAILERS: Final = frozenset(
     {"CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "HTTP_HOST", "HTTP_CONNECTION", "HTTP_EXPECT", "HTTP_AUTHORIZATION"}
 )
@@ -36,7 +36,7 @@ class _State(enum.Enum):
 
 
 class ChunkedDecoder:
-    """Takes the bytes of a chunked body in any split and gives back the content.
+    """Decodes the bytes of a chunked body in any split.
 
     Time is linear in the bytes fed; memory between calls is at most one chunk line or trailer section.
     """

@@ -2,8 +2,8 @@
 
 Two bounded intern tables make the common case cheap. `_names` maps a field name as it was written to its variable and
 only names that passed the token grammar enter it. `_lines` maps a whole line to (variable, value): only for fields of
-few values that are no secret, so that a line found there needs no further check. Cookies, credentials and whatever else
-is personal are parsed afresh each time and kept nowhere.
+few values that are no secret, so that a line found there needs no further check. Cookies, credentials and other
+personal fields are parsed each time and kept nowhere.
 
 Both tables are plain dicts with atomic operations, shared by all threads; losing a race costs one more parse.
 """
@@ -15,11 +15,11 @@ from wiverno.http.grammar import is_authority, is_field_value, is_token
 
 MAX_NAMES: Final = 1024
 MAX_LINES: Final = 4096
-MAX_INTERNED_NAME: Final = 64  # characters; strangers choose the names, so the table is bounded in both directions
+MAX_INTERNED_NAME: Final = 64  # characters; clients choose the names, so the table is bounded in both directions
 MAX_INTERNED_LINE: Final = 256  # characters
 
-# Fields that somebody has to act upon: framing.decide(), whoever decides what a proxy may say, and "", which stands for
-# all that are dropped. Never interned.
+# Fields that are acted upon: by framing.decide(), by the policy for proxies; and "", which means all that are dropped.
+# Never interned.
 CONTROL: Final = frozenset(
     {
         "",
@@ -67,7 +67,7 @@ _INTERNED: Final = frozenset(
     }
 )
 
-# The default of HTTP/1.1 said aloud, as nearly every client says it: it asks for nothing.
+# An explicit `Connection: keep-alive`, HTTP/1.1's default, which nearly every client sends.
 _PERSISTENT: Final = {
     line: ("HTTP_CONNECTION", line[12:])
     for line in ("Connection: keep-alive", "Connection: Keep-Alive", "connection: keep-alive")
@@ -145,7 +145,7 @@ def forget_lines() -> None:
 
 
 def merge(variables: dict[str, Any], lines: list[str]) -> None:
-    """Set `variables` from field lines, joining fields that stand more than once and leaving out dropped ones.
+    """Set `variables` from field lines, joining repeated fields and leaving out dropped ones.
 
     Raises:
         ProtocolError: 400 if a field that may stand only once stands twice.
@@ -173,5 +173,5 @@ def combine(variable: str, first: str, second: str) -> str:
 
 
 def field_name(variable: str) -> str:
-    """Return the field name that a CGI variable stands for, in the usual capitals."""
+    """Return the field name of a CGI variable, in the usual capitals."""
     return variable.removeprefix("HTTP_").replace("_", "-").title()

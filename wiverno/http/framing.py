@@ -14,7 +14,7 @@ from wiverno.http.grammar import is_digits, is_token
 _MAX_DIGITS: Final = 19
 
 CHUNKED: Final = -1
-"""Stands for the length of a chunked body."""
+"""The length of a chunked body, which is not known."""
 
 
 class Framing(NamedTuple):

@@ -63,7 +63,7 @@ def parse_head(
         variable, value = pair
         variables[variable] = value
     if len(variables) != expected or (not is_plain and "" in variables):
-        # A field stood twice or is to be dropped: one count at the end costs less than a question a line.
+        # A field is repeated or must be dropped: one count at the end costs less than a test for each line.
         merge(variables, lines)
 
     if minor and "HTTP_HOST" not in variables:

@@ -1,7 +1,7 @@
 """The PROXY protocol: who the client is, told by a proxy in front of a connection's first byte of HTTP.
 
 Versions 1 (one line of text) and 2 (binary) of haproxy.org's doc/proxy-protocol.txt; sections named below are its. The
-bytes come from whoever connected, so the reader is strict and bounded. Whether that peer may say such a thing at all is
+bytes come from any client, so the reader is strict and bounded. Whether that peer may say such a thing at all is
 decided by the caller, who owns the socket.
 """
 
@@ -78,7 +78,7 @@ def _read_v2(data: bytes) -> ProxyPreamble | None:
     if command not in (0x20, 0x21) or length > _V2_LIMIT:
         raise _malformed_preamble()
     end = _V2_HEADER + length
-    if command == 0x20:  # LOCAL: the proxy's own health check; the addresses are to be skipped
+    if command == 0x20:  # LOCAL: the proxy's own health check; the addresses are skipped
         return ProxyPreamble(end) if len(data) >= end else None
     size = _V2_ADDRESS_BYTES.get(kind)
     block = _V2_UNNAMED.get(kind) if size is None else 2 * size + 4

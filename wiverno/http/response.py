@@ -1,4 +1,4 @@
-"""Status and fields → the bytes of a response head (RFC 9110 §15, RFC 9112 §4, §6), and the server's own answers.
+"""Status and fields → the bytes of a response head (RFC 9110 §15, RFC 9112 §4, §6), and the server's own responses.
 
 What an application says is checked to the letter, because a control byte in a field splits the response (CWE-113).
 Checked heads are kept in a bounded table: applications answer with few combinations of status and fields, and a hit
@@ -106,7 +106,7 @@ class ResponseHead:
         return head
 
     def _check(self, name: str, value: str) -> bool:
-        """Check a field and note what it says of the framing; return whether it is sent."""
+        """Check a field and store what it says of the framing; return whether it is sent."""
         if not is_token(name):
             raise ResponseError("header name is not a token")
         if not is_field_value(value):

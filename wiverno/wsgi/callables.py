@@ -1,4 +1,4 @@
-"""What an application holds of one request: the callables that PEP 3333 and the environ give it.
+"""The callables of one request that PEP 3333 and the environ give to the application.
 
 They belong to their exchange. An application may keep them, in a closure or in a thread, and call them when the request
 is over and the connection serves the next one, which behind a proxy is another user's: from then on they raise, and
@@ -70,7 +70,7 @@ class RequestCallables:
         return self.write
 
     def _restart(self, exc_info: ExcInfo | None) -> None:
-        """Allow a second call with exc_info; raise the error it tells of if the head has left (PEP 3333)."""
+        """Allow a second call with exc_info; raise its error if the head has been sent (PEP 3333)."""
         if exc_info is None:
             raise AssertionError("start_response called a second time without exc_info")
         gateway = self.gateway

@@ -1,7 +1,7 @@
-"""What the listener, the connection and the request line say → the environ of PEP 3333.
+"""Listener, connection and request line → the environ of PEP 3333.
 
 The variables that hold for a listener are made once, those of a connection once a connection; a request copies the
-connection's dictionary and adds its own. The names of the request's variables stand in the connection's dictionary from
+connection's dictionary and adds its own. The connection's dictionary contains the names of the request's variables from
 the start, so that the copy has room for them and for a browser's headers without growing.
 """
 
@@ -14,7 +14,7 @@ from wiverno.wsgi.file_wrapper import FileWrapper
 from wiverno.wsgi_types import Environ
 
 
-class NoBody:
+class EmptyBody:
     """``wsgi.input`` of a request without a body: at its end from the start, shared by all, immune to close()."""
 
     __slots__ = ()
@@ -48,7 +48,7 @@ class NoBody:
         return iter(())
 
 
-NO_BODY: Final = NoBody()
+EMPTY_BODY: Final = EmptyBody()
 
 
 def listener_variables(
@@ -81,7 +81,7 @@ def listener_variables(
         "wsgi.multithread": threads,
         "wsgi.multiprocess": processes,
         "wsgi.run_once": False,
-        "wsgi.input": NO_BODY,
+        "wsgi.input": EMPTY_BODY,
         "wsgi.input_terminated": True,
         "wsgi.file_wrapper": FileWrapper,
     }

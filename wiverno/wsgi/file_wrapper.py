@@ -54,7 +54,7 @@ class FileWrapper:
 
     def __next__(self) -> bytes:
         block = self.read(self.block_size)
-        if block is None:  # it is not the end: the response would be cut, and look whole
+        if block is None:  # it is not the end: the response would be cut, and seem complete
             raise BlockingIOError("the file given to wsgi.file_wrapper does not block, and has nothing to read now")
         if not block:
             raise StopIteration
@@ -63,7 +63,7 @@ class FileWrapper:
     def close(self) -> None:
         """Close the file-like object if it can be closed.
 
-        Looked up only now: Django hangs its response's close() onto the file after wrapping it.
+        Looked up only now: Django assigns its response's close() to the file after wrapping it.
         """
         close = getattr(self._file, "close", None)
         if close is not None:

@@ -1,4 +1,4 @@
-"""The end of a process that the application has forked inside a call, and that comes back from the call.
+"""The end of a process that the application has forked inside a call, and that returns from the call.
 
 The request, the connection and the server belong to the parent, which answers. The child has copies that are closed
 (core/forks.py), so it can't send anything. What is left to decide is how it ends: as a script would, with the status
@@ -37,7 +37,7 @@ def leave(error: BaseException | None = None) -> NoReturn:
 def leave_if_copy(pid: int, error: BaseException | None = None) -> None:
     """End this process if the code just called was called in process `pid` and has come back in a fork of it, too.
 
-    A daemon goes on, unless a server runs in its parent: its parent has ended, or it has begun a session.
+    A daemon continues, unless a server runs in its parent: its parent has ended, or it has begun a session.
     """
     if os.getpid() == pid:
         return

@@ -1,4 +1,4 @@
-"""What trusted proxies say of the client, put into the environ; what anybody else says, taken out.
+"""What trusted proxies say of the client → the environ; the same fields of other peers are removed.
 
 Proxies speak in header fields, ``Forwarded`` (RFC 7239) or the older ``X-Forwarded-*`` family; what they say in front
 of a connection's first request is read by `wiverno.http.proxy_protocol`. The fields are read strictly: a client can
@@ -42,7 +42,7 @@ _QUOTED_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _QUOTED_PAIR = re.compile(r"\\(.)")
 
 # RFC 7239 section 6: node = nodename [":" node-port]. A name is "unknown", an obfuscated identifier that starts with
-# "_", or a host name, which some proxies write into X-Forwarded-For; so is what only looks like an address.
+# "_", or a host name, which some proxies write into X-Forwarded-For; so is text that only resembles an address.
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _NODE = re.compile(
     rf"(?:(?P<v4>{_OCTET}(?:\.{_OCTET}){{3}})|\[(?P<v6>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<name>[\w.-]+))"
@@ -75,10 +75,10 @@ class _Hop:
 
 @dataclass(frozen=True, slots=True)
 class ProxyPolicy:
-    """Whom to believe, and what about.
+    """Which peers are trusted, and with which fields.
 
     Attributes:
-        trusted_proxy: one peer address, ``"*"`` for everybody, ``"localhost"`` for Unix peers, None for nobody.
+        trusted_proxy: one peer address, ``"*"`` for every peer, ``"localhost"`` for Unix peers, None for no peer.
         trusted_proxies: networks whose addresses are believed as well.
         trusted_proxy_count: how many entries, counted from the right, trusted proxies have appended.
         trusted_proxy_headers: names in lower case: ``forwarded``, or any of ``x-forwarded-{for,host,proto,port,by}``.

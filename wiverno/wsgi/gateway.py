@@ -1,4 +1,4 @@
-"""Calls the application once a request and turns what it says into bytes for a sink (PEP 3333).
+"""Calls the application once a request and turns its response into bytes for a sink (PEP 3333).
 
 One Gateway serves the requests of one connection, one after the other; a call never crosses threads, except that a
 suspended iteration is resumed by the loop. The order of things for one request:
@@ -105,7 +105,7 @@ class Gateway(ResponseWriter):
             return self._fail(error)
 
     def _renew_callables(self, environ: Environ) -> None:
-        """Leave the exchange to the application, which has kept something of it, and make one for this request."""
+        """Leave the callables to the application, which has kept one of them, and make new ones for this request."""
         callables = self._callables = RequestCallables()
         self._start = callables.start_response
         self._hints = callables.early_hints
@@ -150,7 +150,7 @@ class Gateway(ResponseWriter):
         return self._pump()
 
     def resume(self) -> int:
-        """Go on with a suspended iteration; return as respond()."""
+        """Continue a suspended iteration; return as respond()."""
         try:
             return self._pump()
         except BaseException as error:  # noqa: BLE001 - as in respond()
@@ -261,7 +261,7 @@ class Gateway(ResponseWriter):
         if is_gone or self._is_broken:
             return BROKEN
         if self.has_sent_head:
-            # What the head has promised may have been kept before the application failed.
+            # The content may have been complete before the application failed.
             return BROKEN if self._left else CLOSE
         self.head = None
         self.has_sent_head = True

@@ -1,4 +1,4 @@
-"""The narrow seam between a gateway and whatever sends its bytes: four methods and one exception."""
+"""The interface between a gateway and the connection that sends its bytes: four methods and one exception."""
 
 from contextlib import AbstractContextManager
 from typing import Any, Protocol

@@ -1,12 +1,13 @@
-"""One response on its way to the sink: its head, its framing, its pieces, and who may still add to it.
+"""One response on its way to the sink: its head, its framing, its pieces, and which thread may still add to it.
 
 What the sink refuses, because the client is gone or because what it does not take can't be kept, leaves the connection
 out of step: the next byte would be read as something else. So after a write that was cut nothing more is sent, even if
 the application takes no notice of the error.
 
 Other threads of the application may be in `write` and `hint` at any time. `_lock` lets one of them at a time in. The
-thread that owns the response sends without it, and ends the exchange before it sends what comes last: it first says so,
-and then looks at `_is_writing`. A thread in `write` does both in the opposite order, so one of the two sees the other.
+thread that owns the response sends without it, and ends the exchange before it sends what comes last: it first records
+that, and then reads `_is_writing`. A thread in `write` does both in the opposite order, so one of the two sees the
+other.
 """
 
 from typing import Any
@@ -67,7 +68,7 @@ class ResponseWriter:
         self._lock = sink.lock
         self._is_writing = False
         self._is_broken = False  # the sink has refused something: nothing may follow on this connection
-        self._is_over = False  # the body's close() is being called: the exchange goes on, but nothing may be sent
+        self._is_over = False  # the body's close() is being called: the exchange has not ended, but nothing may be sent
         self._is_cut = False  # the application gives more than the head allows
         self._chunked = False
         self._left = -1  # bytes that may still follow, -1 for any number
@@ -89,7 +90,7 @@ class ResponseWriter:
                 self._is_writing = False
 
     def hint(self, callables: RequestCallables, headers: Headers) -> None:
-        """Do what an exchange's early_hints() is called for."""
+        """Send early hints for an exchange."""
         fields = hint_fields(headers)
         with self._lock:
             self._enter_write(callables, "wsgi.early_hints")

@@ -89,7 +89,7 @@ def test_graceful_timeout(tmp_path: Path, processes: str) -> None:
         client = ask_for(served, "/sleep/60")
         wait_until(lambda: connections(served) == 1)
         assert served.child.stop() == 0
-        assert "graceful_timeout is over: 1 connection(s) are cut off" in served.child.output
+        assert "graceful_timeout is over: 1 connection(s) closed" in served.child.output
         client.close()
 
 

@@ -147,5 +147,5 @@ def test_one_process_says_that_it_cannot(tmp_path: Path) -> None:
             409, b"one process can't replace itself: set workers = 1 or more to be able to reload\n"
         )  # fmt: skip
         served.child.send(signal.SIGHUP)
-        served.child.wait_for("SIGHUP: log files were opened again; one process can't reload: set workers = 1 or more")
+        served.child.wait_for("SIGHUP: log files were reopened; one process can't reload: set workers = 1 or more")
         assert served.get()[0] == 200

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from wiverno.wsgi.environ import NO_BODY, describe_body, describe_path, listener_variables
+from wiverno.wsgi.environ import EMPTY_BODY, describe_body, describe_path, listener_variables
 from wiverno.wsgi_types import Environ
 
 
@@ -66,13 +66,20 @@ def test_body() -> None:
 def test_no_body() -> None:
     """The shared empty input is at its end, whatever is asked, and survives close()."""
     for _ in range(2):
-        assert NO_BODY.read() == NO_BODY.read(5) == NO_BODY.read(-1) == NO_BODY.readline() == NO_BODY.readline(1) == b""
-        assert NO_BODY.readlines() == NO_BODY.readlines(1) == list(NO_BODY) == []
-        assert NO_BODY.readinto(bytearray(1)) == 0
-        assert NO_BODY.readable()
-        assert not NO_BODY.closed
-        NO_BODY.close()
-    assert io.TextIOWrapper(io.BytesIO(NO_BODY.read())).read() == ""
+        assert (
+            EMPTY_BODY.read()
+            == EMPTY_BODY.read(5)
+            == EMPTY_BODY.read(-1)
+            == EMPTY_BODY.readline()
+            == EMPTY_BODY.readline(1)
+            == b""
+        )
+        assert EMPTY_BODY.readlines() == EMPTY_BODY.readlines(1) == list(EMPTY_BODY) == []
+        assert EMPTY_BODY.readinto(bytearray(1)) == 0
+        assert EMPTY_BODY.readable()
+        assert not EMPTY_BODY.closed
+        EMPTY_BODY.close()
+    assert io.TextIOWrapper(io.BytesIO(EMPTY_BODY.read())).read() == ""
 
 
 def test_listener_variables() -> None:

@@ -36,7 +36,7 @@ class IdleEvictor:
     """Closes the clients that have been idle or unfinished longest; belongs to the leader.
 
     Attributes:
-        next_look: when a client may be old enough to make way, monotonic seconds.
+        next_scan: when a connection may have reached the minimum age, monotonic seconds.
     """
 
     def __init__(self, loop: Loop) -> None:

@@ -1,4 +1,4 @@
-"""The gateway of an HTTP/1.1 connection: PEP 3333 as everywhere, and RFC 9112's heads, chunks and error responses.
+"""The gateway of an HTTP/1.1 connection: PEP 3333, with the heads, chunks and error responses of RFC 9112.
 
 A response whose content is known in full, of the length that its head declares, is the usual one: head and content
 leave with one call, and nothing is decided for it that its checked head does not say already.
@@ -50,7 +50,7 @@ class Http1Gateway(Gateway):
             content = plain_piece(content)
         length = len(content)
         head = self._callables.head
-        # The usual response first. What `_start_head` decides for others is decided for it by these conditions.
+        # The usual response first: these conditions decide what `_start_head` decides for others.
         if (
             head is None or head.expected not in (length, ANY_LENGTH) or length > MAX_JOINED
             or not self.minor or not self.keep_alive or self.method == "HEAD"

@@ -196,7 +196,7 @@ class Output:
                 self._rearm(quiet=True)
 
     def flush(self) -> bool:
-        """Send what waits (leader); True if the connection can go on, because all has left, enough has, or it broke."""
+        """Send what waits (leader); True if the connection can continue: all or enough was sent, or it broke."""
         pending = self.pending
         assert pending is not None
         self.since = self._loop.now

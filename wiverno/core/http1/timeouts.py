@@ -1,6 +1,6 @@
 """How long a connection may take over what it is doing: a pure decision from the limits and the times.
 
-Every phase is bounded. A head has a total time however its bytes are spread; a body and a reader of output may neither
+Every state is bounded. A head has a total time however its bytes are spread; a body and a reader of output may neither
 pause for long nor be slow on average; a client without a request may be silent for a while. A request that runs is
 bounded by nothing here: only the application knows how long it takes.
 """
@@ -42,10 +42,10 @@ def deadline_for(
 
 
 def eviction_of(context: ServerContext, state: int, since: float, started: float, received: int) -> Eviction | None:
-    """Return when and in which order a connection may be closed for another client; None while it holds its place.
+    """Return when and in which order a connection may be evicted; None if it may not.
 
-    A body that comes holds its place: the bytes that arrive with its head are enough for many seconds at the slowest
-    rate that is accepted. Whoever accepts any rate (`body_min_rate` 0) keeps all bodies.
+    A body that arrives is not evicted: the bytes that arrive with its head are enough for many seconds at the slowest
+    rate that is accepted. With `body_min_rate` 0 no body is evicted.
 
     Args:
         context: the limits.
@@ -68,7 +68,7 @@ def _after(start: float, timeout: float) -> float:
 
 
 def _slowest(start: float, grace: float, count: int, rate: float) -> float:
-    """Return when a peer that has moved `count` bytes since `start` falls below `rate` bytes a second.
+    """Return when a peer that has sent or read `count` bytes since `start` falls below `rate` bytes a second.
 
     The first `grace` seconds do not count; 0 for either number means that any rate will do.
     """

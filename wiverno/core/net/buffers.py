@@ -1,7 +1,7 @@
 """Request bodies on their way in and response bytes on their way out: memory first, then a temporary file.
 
-A `BodyBuffer` belongs to the leading thread until the request runs, then to the request. A `Pending` output is the one
-thing two threads may share: the thread that produces a response adds to it while the leader sends from it. Its `lock`
+A `BodyBuffer` belongs to the leading thread until the request runs, then to the request. Two threads
+may share a `Pending` output: the one that produces a response adds to it while the leader sends from it. Its `lock`
 guards everything in it.
 """
 
@@ -23,7 +23,7 @@ logger = guarded_logger("wiverno")
 FIRST_CAPACITY: Final = 65536  # bytes reserved when a body is announced; more only as it arrives
 SEND_SIZE: Final = 262144  # bytes read from a file for one send where there is no sendfile
 MAX_GATHERED: Final = 64  # pieces handed to one sendmsg
-MAX_FLUSH: Final = 1 << 22  # bytes sent to one client before others have their turn
+MAX_FLUSH: Final = 1 << 22  # bytes sent to one client before other events are handled
 MAX_SPOOL: Final = 1 << 24  # bytes after which output goes to a new temporary file, and the old one can go
 
 
@@ -47,7 +47,7 @@ class BodyBuffer:
         """Add what has been received by other means.
 
         Raises:
-            ProtocolError: 503 or 507: no temporary file can be had, or it can't grow.
+            ProtocolError: 503 or 507: no temporary file can be opened, or it can't grow.
         """
         if self._memory is not None and self.received + len(data) > self._overflow:
             self._spill()
@@ -115,7 +115,7 @@ class BodyBuffer:
         return self._file
 
     def close(self) -> None:
-        """Give the memory or the file back."""
+        """Release the memory or close the file."""
         self._memory = None
         if self._file is not None:
             self._file.close()
@@ -123,9 +123,9 @@ class BodyBuffer:
 
 
 def _no_room(error: OSError) -> ProtocolError:
-    """Tell the operator what is wrong with the temporary files, and the client as much as it may know."""
+    """Log what is wrong with the temporary files; return the error response, which tells the client less."""
     logger.error("A request's body can't be kept in a temporary file (TMPDIR says where): %s", error)
-    # RFC 4918 §11.5; the client can't help it, and may come again.
+    # RFC 4918 §11.5; the client can't correct it, and may try again.
     status = 507 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else 503
     return ProtocolError(status, "the request's body can't be stored")
 
@@ -137,12 +137,12 @@ def _write_all(file: IO[bytes], data: bytes | memoryview) -> None:
         view = view[file.write(view) :]
 
 
-# What sendfile(2) says of a file system that can only be read from.
+# Errors of sendfile(2) for a file system that only supports reading.
 _NO_SENDFILE: Final = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 class FileSegment:
-    """A part of a file that waits to be sent; `on_close` is called when the segment is done with."""
+    """A part of a file that waits to be sent; `on_close` is called when the segment is no longer needed."""
 
     __slots__ = ("count", "fd", "offset", "on_close")
 
@@ -163,7 +163,7 @@ class FileSegment:
                 logger.exception("Exception in close() of the application's file")
 
     def send_some(self, sock: socket.socket) -> None:
-        """Send until all has left, the file has ended, or others should have their turn.
+        """Send until all has left, the file has ended, or MAX_FLUSH is reached.
 
         Raises:
             BlockingIOError: the client takes no more for now.
@@ -174,7 +174,7 @@ class FileSegment:
             pass
 
     def send(self, sock: socket.socket, *, plain: bool) -> int:
-        """Send once from the file; return the count, 0 if the file is shorter than it was said to be.
+        """Send once from the file; return the count, 0 if the file is shorter than declared.
 
         Args:
             sock: where to.
@@ -206,15 +206,15 @@ def _read_at(fd: int, count: int, offset: int) -> bytes:
 
 
 class Pending:
-    """Response bytes that did not leave at once. All methods but `wait_below` want `lock` held by the caller.
+    """Response bytes that were not sent at once. All methods but `wait_below` need `lock` held by the caller.
 
     Attributes:
         lock: guards the object; also the condition that a producer waits on.
         size: bytes that wait.
         sent: bytes that have left, for the minimum rate of readers.
         since: when the object was made, monotonic seconds.
-        is_broken: the client is gone; whoever adds or waits is told.
-        is_retired: everything has left and the connection has dropped the object; start anew.
+        is_broken: the client is gone; threads that add or wait get an error.
+        is_retired: everything was sent and the connection has dropped the object; use a new one.
     """
 
     __slots__ = (
@@ -241,7 +241,7 @@ class Pending:
         size = len(data)
         if not size:
             return
-        # The first piece is in memory anyway, and the application holds on to it or not: no copy is smaller.
+        # The first piece is in memory anyway, whether or not the application keeps it: a copy saves nothing.
         if self._in_memory and self._in_memory + size > self._overflow:
             self._add_to_spool(data)
         else:
@@ -253,7 +253,7 @@ class Pending:
         spool, last = self._spool, self._spooled
         if spool is not None and last is not None:
             if not last.count:
-                spool.truncate(0)  # all that was in it has left
+                spool.truncate(0)  # everything in it has been sent
             elif spool.seek(0, os.SEEK_END) >= MAX_SPOOL:
                 last.on_close = spool.close
                 spool = None
@@ -268,12 +268,12 @@ class Pending:
             self._segments.append(self._spooled)
 
     def add_file(self, segment: FileSegment) -> None:
-        """Keep a part of a file; it counts as nothing in memory."""
+        """Keep a part of a file; it does not count as memory."""
         self.size += segment.count
         self._segments.append(segment)
 
     def flush(self, sock: socket.socket, *, plain: bool) -> None:
-        """Send until nothing is left, or until others should have their turn.
+        """Send until nothing is left, or MAX_FLUSH is reached.
 
         Raises:
             BlockingIOError: the client takes no more for now.
@@ -324,7 +324,7 @@ class Pending:
             self.lock.wait_for(lambda: self.size <= mark or self.is_broken or self.is_retired)
 
     def close(self) -> None:
-        """Drop what waits and close what is owned; wake whoever waits."""
+        """Drop the bytes, close the files, and wake waiting threads."""
         self.is_broken = True
         for segment in self._segments:
             if isinstance(segment, FileSegment):

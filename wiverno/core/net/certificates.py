@@ -1,9 +1,9 @@
 """Certificate files → a context for handshakes that can be renewed while the server runs.
 
-The files are read in a thread that does nothing else. What stands in their place may be a FIFO, a device, or a file
-of a network disk that does not answer: reading it may never return, and neither may asking for its date. So the leader
-only begins to read; a start, a reload and the start of a worker wait for a bounded time. A thread that hangs is left
-alone, the certificates in use stay, and nothing more is begun before it comes back.
+The files are read in a separate thread. A path may lead to a FIFO, a device, or a file of a network disk that does not
+answer: reading it may never return, and neither may stat(2). So the leader only begins to read; a start, a reload and
+the start of a worker wait for a bounded time. A thread that hangs is abandoned, the current certificates are kept, and
+no other thread is started before it returns.
 """
 
 import contextlib
@@ -36,10 +36,10 @@ _KINDS: Final = {
 
 
 class Certificates:
-    """The context that new connections are served with; the attribute changes, a context does not.
+    """The context of new connections; the attribute changes, a context does not.
 
     Attributes:
-        context: of the files as they were last read without a mistake.
+        context: made of the files when they were last read without an error.
     """
 
     context: ssl.SSLContext
@@ -56,42 +56,42 @@ class Certificates:
         self._keyfile = absolute(settings.keyfile) if settings.keyfile else None
         self._ca_certs = absolute(settings.ca_certs) if settings.ca_certs else None
         self._seen: tuple[object, ...] | None = None
-        self._mistake: OSError | None = None
-        self._has_complained = False
+        self._error: OSError | None = None
+        self._has_warned = False
         self._reading = threading.Thread(target=self._read_first, name="wiverno-certificates", daemon=True)
         self._reading.start()
         self._reading.join(READ_TIMEOUT)
         if self._reading.is_alive():
             raise SetupError(f"certfile {self._names}: could not be read within {READ_TIMEOUT:g} s")
-        if self._mistake is not None:
-            raise self._mistake
+        if self._error is not None:
+            raise self._error
 
     @property
     def _names(self) -> str:
         return ", keyfile ".join(name for name in (self._settings.certfile, self._settings.keyfile) if name)
 
     def renew(self, *, only_if_changed: bool = False, wait: float = 0.0) -> None:
-        """Begin to read the files again; from any thread. A mistake is logged, no more.
+        """Begin to read the files again; from any thread. An error is only logged.
 
-        Connections that are open keep what they have.
+        Open connections keep their certificates.
 
         Args:
-            only_if_changed: do so if a file is not the one that was read, or has changed since.
-            wait: seconds to wait for the result; not for a thread that hangs already.
+            only_if_changed: only if a file has been replaced or changed since.
+            wait: seconds to wait for the result; a thread that hangs already is not waited for.
         """
         if self._reading.is_alive():
-            if not self._has_complained:
-                self._has_complained = True
-                logger.error("the certificates stay as they are: certfile %s: still being read", self._names)
+            if not self._has_warned:
+                self._has_warned = True
+                logger.error("keeping the current certificates: certfile %s: still being read", self._names)
             return
-        self._has_complained = False
+        self._has_warned = False
         thread = threading.Thread(
             target=self._read_again, args=(only_if_changed,), name="wiverno-certificates", daemon=True
         )
         try:
             thread.start()
         except RuntimeError as error:  # "can't start new thread": a limit of the system
-            logger.error("the certificates stay as they are: %s", error)
+            logger.error("keeping the current certificates: %s", error)
             return
         self._reading = thread
         thread.join(wait)
@@ -101,9 +101,9 @@ class Certificates:
     def _read_first(self) -> None:
         try:
             self._seen = self._state()
-            self.context = self._made()
+            self.context = self._new_context()
         except OSError as error:
-            self._mistake = error
+            self._error = error
 
     def _read_again(self, only_if_changed: bool) -> None:
         state = self._state()
@@ -111,14 +111,14 @@ class Certificates:
             return
         self._seen = state
         try:
-            self.context = self._made()
+            self.context = self._new_context()
         except OSError as error:
-            logger.error("the certificates stay as they are: %s", error)
+            logger.error("keeping the current certificates: %s", error)
         else:
             logger.info("certificates read from %s", self._settings.certfile)
 
     def _state(self) -> tuple[object, ...]:
-        """Return what changes when a file does."""
+        """Return values that change when a file does."""
         state: list[object] = []
         for name in (self._certfile, self._keyfile, self._ca_certs):
             if name is not None:
@@ -127,7 +127,7 @@ class Certificates:
                     state.append((name, found.st_mtime_ns, found.st_size, found.st_ino))
         return tuple(state)
 
-    def _made(self) -> ssl.SSLContext:
+    def _new_context(self) -> ssl.SSLContext:
         settings = self._settings
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = _VERSIONS[settings.tls_min_version]
@@ -138,7 +138,7 @@ class Certificates:
         if self._keyfile is not None:
             _require_file(f"keyfile {settings.keyfile}", self._keyfile)
         try:
-            # An encrypted key would ask for its password on the terminal, which no one watches.
+            # An encrypted key would ask for its password on the terminal.
             context.load_cert_chain(self._certfile, self._keyfile, password=lambda: b"")
         except (OSError, ValueError) as error:
             raise SetupError(f"certfile {self._names}: {_reason(error)}") from error
@@ -153,10 +153,10 @@ class Certificates:
 
 
 def _require_file(name: str, path: str) -> None:
-    """Refuse what is no file of a sensible size; `name` is what messages call it.
+    """Reject a path that is not a file of a sensible size; `name` is used in messages.
 
     Raises:
-        SetupError: it is something else, or can't be looked at.
+        SetupError: it is something else, or can't be examined.
     """
     try:
         found = Path(path).stat()

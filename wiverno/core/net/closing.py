@@ -1,8 +1,9 @@
 """The two ways in which a client's socket is closed: for its client, and in a forked process that holds a copy.
 
-A process that the application has forked holds a copy of every socket, and close() alone ends no connection of which
-a copy is left: the client would wait for the end of its response as long as the child lives. shutdown() acts on the
-connection itself, whatever number of copies there are. So it is left out where the connection is to go on elsewhere.
+A process that the application has forked holds a copy of every socket, and close() alone ends no connection of which a
+copy is left: the client would wait for the end of its response as long as the child lives. shutdown() acts on the
+connection itself, whatever number of copies there are. So it is omitted where the connection continues in another
+process.
 """
 
 import contextlib
@@ -33,7 +34,7 @@ def close_client(sock: Closable) -> None:
 
 
 def close_copy(sock: Closable) -> None:
-    """Close this process's descriptor of a connection that another process goes on with."""
+    """Close this process's descriptor of a connection that another process continues."""
     with contextlib.suppress(OSError):
         sock.close()
 
@@ -41,8 +42,8 @@ def close_copy(sock: Closable) -> None:
 def reset_client(sock: Closable) -> None:
     """Close so that the client gets a reset instead of the end, and through TLS no close_notify.
 
-    It is how a client learns that a response was cut of which only the end of the connection is the end. Where a forked
-    child holds a copy, the client learns it when the child ends: an earlier shutdown() would look like the end.
+    A client learns so that a response was cut whose only end is the end of the connection. Where a forked child holds a
+    copy, the client learns it when the child ends: an earlier shutdown() would look like the end of the response.
     """
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)

@@ -1,7 +1,7 @@
-"""The end of a connection whose client may still be sending (RFC 9112 §9.6).
+"""Lingering close: the end of a connection whose client may still be sending (RFC 9112 §9.6).
 
-Closing at once would make the kernel reset the connection, and the client would lose the response that tells it why.
-So the sending side is closed first, what still comes is thrown away for a moment, and then the socket is closed.
+Closing at once would make the kernel reset the connection, and the client would lose the response. So the sending side
+is shut down first, input is discarded for a moment, and then the socket is closed.
 """
 
 import socket
@@ -19,7 +19,7 @@ LINGER_READ: Final = 65536
 
 
 class Lingering:
-    """Takes the place of a connection in the loop until its client has seen the end."""
+    """Replaces a connection in the loop until its client has read the end."""
 
     __slots__ = ("_discarded", "_loop", "_until", "fd", "sock", "tick")
 
@@ -27,7 +27,7 @@ class Lingering:
         """Take over a socket that nothing more is sent to.
 
         Raises:
-            OSError: the client is gone already; the socket is still the caller's.
+            OSError: the client is gone already; the socket still belongs to the caller.
         """
         sock.shutdown(socket.SHUT_WR)
         self.sock = sock
@@ -43,10 +43,10 @@ class Lingering:
             loop.poller.arm(self.fd, READ)
         else:
             loop.poller.register(self.fd, READ)
-        loop.poller.wake()  # the leader, which may be another thread, waits until a later deadline perhaps
+        loop.poller.wake()  # the leader, perhaps another thread, may be waiting for a later deadline
 
     def ready(self, events: int) -> None:
-        """Throw away what comes; close at the end of the stream."""
+        """Discard input; close at the end of the stream."""
         try:
             data = self.sock.recv(LINGER_READ)
         except (BlockingIOError, InterruptedError):
@@ -72,24 +72,24 @@ class Lingering:
         close_client(self.sock)
 
     def drain(self, before: float = float("inf")) -> None:
-        """Close: the server has waited long enough."""
+        """Close: the response has been sent."""
         self.close()
 
     def eviction(self) -> Eviction:
-        """Return when it may be closed for another client: soon, for the answer has been sent."""
+        """Return when it may be evicted: soon, for the response has been sent."""
         since = self._until - LINGER_TIME
         return Eviction(IDLE_RANK, since, since + LINGER_AGE)
 
     def has_input(self) -> bool:
-        """Tell that nothing of it is wanted: what comes is thrown away."""
+        """Tell that there is no input to wait for: it is discarded."""
         return False
 
     def evict(self) -> None:
-        """Close for another client's sake."""
+        """Close to admit another client."""
         self.close()
 
     def begin_drain(self) -> None:
-        """Go on: it has been answered."""
+        """Do nothing: the response has been sent."""
 
     def abandon(self) -> None:
         """Close this process's copy after a fork."""

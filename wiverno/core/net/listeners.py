@@ -1,6 +1,6 @@
 """Addresses and inherited descriptors → listening sockets.
 
-Each listener knows how it is to be named in URLs and logs, and cleans up what it made: a Unix socket's file is removed
+Each listener knows its name in URLs and logs, and cleans up what it made: a Unix socket's file is removed
 when the listener that created it closes, and only then.
 """
 
@@ -29,14 +29,14 @@ PORT_ATTEMPTS: Final = 10  # ports to try for one that is free in every family
 
 @dataclass(slots=True)
 class Listener:
-    """A bound socket and what is to be said of it.
+    """A bound socket and its address.
 
     Attributes:
         socket: bound, not blocking; listening once `listen` was called.
         host: the address it is bound to; a Unix socket's path.
         port: its port, 0 for a Unix socket.
         is_unix: whether clients come through a file.
-        path: the file to remove at the end, "" if somebody else made the socket.
+        path: the file to remove at the end, "" if the socket was inherited.
         is_listening: whether clients can connect already.
         identity: device and inode of that file, so that another server's file of the same name is left alone.
         descriptor: what the socket's number stood for, so that its loss is noticed.
@@ -80,7 +80,7 @@ class Listener:
         """Tell whether the Unix socket's file is there and is the one that was made for this socket.
 
         Raises:
-            OSError: it can't be looked at.
+            OSError: it can't be examined.
         """
         return bool(self.path) and _identity(self.path) == self.identity
 
@@ -113,7 +113,7 @@ def open_address(address: Address, adjustments: Adjustments, others: Iterable[Li
         return [bind_unix(address.path, adjustments.unix_socket_perms, future_owner(adjustments))]
     if isinstance(address, FdAddress):
         return [adopt(inherited(address.name))]
-    # Two spellings may stand for one address: "localhost:80 127.0.0.1:80".
+    # Two spellings may mean one address: "localhost:80 127.0.0.1:80".
     bound = {(listener.host, listener.port) for listener in others if not listener.is_unix}
     return bind_tcp(address, ipv4=adjustments.ipv4, ipv6=adjustments.ipv6, without=bound)
 
@@ -121,7 +121,7 @@ def open_address(address: Address, adjustments: Adjustments, others: Iterable[Li
 def bind_tcp(
     address: TcpAddress, *, ipv4: bool, ipv6: bool, without: Collection[tuple[str, int]] = ()
 ) -> list[Listener]:
-    """Bind every address that the host stands for; "*" and "" stand for all of this machine's.
+    """Bind every address that the host resolves to; "*" and "" mean all addresses of this machine.
 
     Args:
         address: what to listen on.
@@ -151,7 +151,7 @@ def bind_tcp(
         try:
             return _bind_all(names, address)
         except OSError as error:
-            # Only port 0 can do better next time: what the system chose for one family was taken in the other.
+            # Only port 0 can succeed next time: the port chosen for one family was taken in the other.
             if address.port or error.errno != errno.EADDRINUSE or attempt == PORT_ATTEMPTS - 1:
                 raise
     raise AssertionError  # the last attempt has returned or raised
@@ -168,7 +168,7 @@ def _bind_all(names: Sequence[tuple[int, Any]], address: TcpAddress) -> list[Lis
             listener = _bind_one(family, (name[0], port or name[1], *name[2:]))
         except OSError as error:
             if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT) and len(names) > 1:
-                unavailable = error  # a name may stand for a family that this machine does not have
+                unavailable = error  # a name may resolve to a family that this machine does not have
                 continue
             for made in listeners:
                 made.close()
@@ -204,7 +204,7 @@ def _bind_one(family: int, name: tuple[object, ...]) -> Listener:
 def bind_unix(path: str, mode: int, owner: Owner | None = None) -> Listener:
     """Bind a Unix socket whose file never has wider permissions than `mode`, and belongs to `owner`.
 
-    A file left behind by a server that is gone is removed, if it is a socket and nobody answers on it.
+    A file left behind by a server that has ended is removed, if it is a socket and no server answers on it.
     """
     if not HAS_UNIX:
         raise OSError(errno.EAFNOSUPPORT, "Unix sockets are not available on this system")
@@ -217,7 +217,7 @@ def bind_unix(path: str, mode: int, owner: Owner | None = None) -> Listener:
             sock.bind(place)
         sock.setblocking(False)
         if owner is None:
-            Path(place).chmod(mode)  # what the umask took away comes back
+            Path(place).chmod(mode)  # restores what the umask has removed
         else:
             give_socket(place, owner, mode)
     except OSError as error:
@@ -230,9 +230,9 @@ def bind_unix(path: str, mode: int, owner: Owner | None = None) -> Listener:
 
 @contextlib.contextmanager
 def _created_with(sock: socket.socket, mode: int) -> Iterator[None]:
-    """See to it that the file which bind() creates in this block has no permission beyond `mode`.
+    """Ensure that the file which bind() creates in this block has no permission beyond `mode`.
 
-    A chmod() afterwards would leave a moment in which anybody can connect. Linux takes the file's mode from the
+    A chmod() afterwards would leave a moment in which any user can connect. Linux takes the file's mode from the
     socket's own; elsewhere the umask has to be changed for that moment, and never to a wider one, because it is the
     whole process's.
     """
@@ -273,14 +273,14 @@ def _remove_stale(path: str) -> None:
                 Path(path).unlink()
             return
         except (TimeoutError, BlockingIOError):
-            pass  # its backlog is full: somebody listens
+            pass  # its accept queue is full: a server listens
         except OSError as error:
             raise OSError(error.errno, f"{path}: can't tell whether it is in use: {error_text(error)}") from error
     raise OSError(errno.EADDRINUSE, f"{os.strerror(errno.EADDRINUSE)}: a server answers on {path}")
 
 
 def adopt(sock: socket.socket) -> Listener:
-    """Take over a socket that somebody else has bound."""
+    """Take over a socket that is bound already."""
     sock.setblocking(False)
     name = sock.getsockname()
     if HAS_UNIX and sock.family == socket.AF_UNIX:

@@ -1,10 +1,10 @@
 """The PROXY protocol in front of a connection's first request, for listeners that only a balancer may reach.
 
-The reader stands in the loop until the preamble is complete and then makes room for the connection, which is told the
-address that the balancer gave. A peer that is not trusted gets no further than this (security case 41).
+The reader is in the loop until the preamble is complete. The connection then takes its place, with the client's address
+that the balancer gave. A peer that is not trusted is closed before (security case 41).
 
-The preamble comes in clear, also where TLS follows. OpenSSL reads from the socket itself, so nothing of the handshake
-may be taken out of it: there the reader looks first, and takes the preamble's own bytes only.
+The preamble comes unencrypted, also where TLS follows. OpenSSL reads from the socket itself, so nothing of the
+handshake may be consumed: there the reader peeks first, and reads the preamble's own bytes only.
 """
 
 import socket
@@ -18,14 +18,14 @@ from wiverno.core.net.closing import close_client, close_copy
 from wiverno.http.errors import ProtocolError
 from wiverno.http.proxy_protocol import ProxyPreamble, read_proxy_preamble
 
-MAX_PREAMBLE: Final = 4096  # bytes looked at; what is more in the socket belongs to the request
+MAX_PREAMBLE: Final = 4096  # bytes read at once; what follows belongs to the request
 
 # Called with the preamble and the bytes after it.
 OnPreamble = Callable[[ProxyPreamble, bytes], None]
 
 
 class PreambleReader:
-    """Reads what a balancer says of a connection before the connection begins."""
+    """Reads a balancer's preamble before the connection begins."""
 
     __slots__ = (
         "__weakref__", "_data", "_deadline", "_is_registered", "_loop", "_on_preamble", "_since", "_takes_rest", "fd",
@@ -39,8 +39,8 @@ class PreambleReader:
 
         Args:
             sock: the connection.
-            loop: where the reader stands.
-            timeout: seconds, 0 for ever.
+            loop: where the reader waits for its client.
+            timeout: seconds, 0 for no limit.
             on_preamble: called when the preamble is complete.
             takes_rest: what follows may be read too, and is handed over; else it stays in the socket.
         """
@@ -56,7 +56,7 @@ class PreambleReader:
         self.tick = 0
 
     def ready(self, events: int) -> None:
-        """Take what has come; hand over when the preamble is complete, close when it is none."""
+        """Read; hand over when the preamble is complete, close if it is invalid."""
         try:
             data = self.sock.recv(MAX_PREAMBLE, 0 if self._takes_rest else socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
@@ -90,27 +90,27 @@ class PreambleReader:
             self._loop.poller.register(self.fd, READ)
 
     def deadline(self) -> float:
-        """Return when the preamble must be there."""
+        """Return when the preamble must be complete."""
         return self._deadline
 
     def expire(self) -> None:
-        """Give up."""
+        """Close: the preamble is incomplete."""
         self.close()
 
     def eviction(self) -> Eviction:
-        """Return when it may be closed for another client."""
+        """Return when it may be evicted."""
         return Eviction(UNFINISHED_RANK, self._since, self._since + HANDSHAKE_GRACE)
 
     def has_input(self) -> bool:
-        """Tell whether the client has sent something that has not been looked at yet."""
+        """Tell whether the client has sent something that has not been read yet."""
         return is_readable(self.fd)
 
     def evict(self) -> None:
-        """Close for another client's sake."""
+        """Close to admit another client."""
         self.close()
 
     def begin_drain(self) -> None:
-        """Go on: a request that follows soon is still answered."""
+        """Do nothing: a request that follows soon is still answered."""
 
     def abandon(self) -> None:
         """Close this process's copy after a fork."""

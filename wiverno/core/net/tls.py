@@ -44,7 +44,7 @@ class TlsSocket:
         return self._socket.fileno()
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        """Receive at least what is decrypted already, so that nothing waits unseen; b"" at the end."""
+        """Receive at least what is decrypted already, which no poller reports; b"" at the end."""
         if flags:
             raise BlockingIOError  # nothing can be peeked at here
         sock = self._socket
@@ -154,7 +154,7 @@ class Handshake:
         self.tick = 0
 
     def ready(self, events: int) -> None:
-        """Go on with the handshake."""
+        """Continue the handshake."""
         try:
             if self._secure is None and not self._begin():
                 return
@@ -225,19 +225,19 @@ class Handshake:
         self.close()
 
     def eviction(self) -> Eviction:
-        """Return when it may be closed for another client."""
+        """Return when it may be evicted."""
         return Eviction(UNFINISHED_RANK, self._since, self._since + HANDSHAKE_GRACE)
 
     def has_input(self) -> bool:
-        """Tell whether the client has sent something that has not been looked at yet."""
+        """Tell whether the client has sent something that has not been read yet."""
         return is_readable(self.fd)
 
     def evict(self) -> None:
-        """Close for another client's sake."""
+        """Close to admit another client."""
         self.close()
 
     def begin_drain(self) -> None:
-        """Go on: a request that follows soon is still answered."""
+        """Do nothing: a request that follows soon is still answered."""
 
     def abandon(self) -> None:
         """Close this process's copy after a fork."""

@@ -1,8 +1,7 @@
 """Which thread leads, which ones wait, and when the lead is passed on: Leader/Followers with a monitor thread.
 
 The pattern is *Leader/Followers* (POSA2). One thread *leads*: it polls, reads, parses, calls the application itself and
-sends. Nothing is handed over as long as the application does not block. The monitor thread does what sysmon does in
-Go's runtime. Three things make the lead change hands:
+sends. The monitor thread does what sysmon does in Go's runtime. Three things make the lead change hands:
 
     prediction  A request of a kind that has blocked before: the leader passes the lead to a waiting thread first and
                 then runs the request, so that no other client waits for it.
@@ -10,18 +9,15 @@ Go's runtime. Three things make the lead change hands:
                 has blocked for a while. If the leader is still inside the same application call, the monitor thread
                 takes the claim on that call, detaches its connection and passes the lead to a waiting thread. The
                 blocked thread finishes its response alone.
-    saturation  No thread waits: the monitor thread leads itself, but never calls the application. It reads, sends,
-                enforces deadlines and queues requests; threads that become free take them from the queue. It returns
-                the lead as soon as a thread is free and the queue is empty.
+    saturation  No thread waits: the monitor thread leads, but never calls the application. It reads, sends, enforces
+                deadlines and queues requests for the threads that become free, until one is free and the queue empty.
 
 Invariants, tested in tests/integration/core/test_lead.py and tests/property/test_claims.py:
 
     1. At most one thread leads: `_hand_lead` passes the lead on, or `_monitor` takes it.
     2. A thread leads, or the monitor thread does, or the server has ended.
-    3. A claim is put before the call and taken by exactly one thread, since list.pop is atomic and every term of
-       leading has its own list: a thread that has lost the lead can't take its successor's claim. The thread that takes
-       it decides what happens next: the leader continues to lead, or the monitor thread has passed the lead on and the
-       caller finishes as an ordinary thread.
+    3. A claim is put before the call and taken by exactly one thread: list.pop is atomic, and every term of leading
+       has its own list. If the leader takes it, it leads on; if the monitor thread does, another thread leads.
     4. An exchange runs in one thread, and is answered exactly once.
 """
 

@@ -55,7 +55,7 @@ def test_renewal(files: Path, caplog: pytest.LogCaptureFixture) -> None:
         certificates.renew(only_if_changed=True, wait=PATIENCE)
     assert certificates.context is first
     assert len(caplog.records) == 1
-    assert "the certificates stay as they are: certfile" in caplog.text
+    assert "keeping the current certificates: certfile" in caplog.text
     for name in ("pem", "key"):
         shutil.copy(DATA / f"second.{name}", files / f"a.{name}")
     certificates.renew(only_if_changed=True, wait=PATIENCE)
@@ -109,7 +109,7 @@ def test_what_is_no_file_is_not_read(files: Path, name: str, kind: str, caplog: 
     in_place(path, make)
     certificates.renew(wait=PATIENCE)
     assert certificates.context is first
-    assert f"the certificates stay as they are: {name} {path}: {words}" in caplog.text
+    assert f"keeping the current certificates: {name} {path}: {words}" in caplog.text
     with pytest.raises(OSError, match=f"{name} {path}: {words}"):
         Certificates(given)
 
