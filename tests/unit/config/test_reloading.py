@@ -52,3 +52,14 @@ def test_each_reload_is_compared_with_the_previous_one(tmp_path: Path) -> None:
     file.write_text("")
     with pytest.raises(ConfigError):
         read_again()
+
+
+def test_a_file_that_was_found_by_default_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the comparison the defaults would be taken, which listen on every address."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "wiverno.toml"
+    file.write_text(BEFORE)
+    again = Rereading(load(None, environ={}), lambda: load(None, environ={}))
+    file.unlink()
+    with pytest.raises(ConfigError, match="has no server's section any more, only a restart takes the defaults"):
+        again()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from watchfiles import Change
 
-from wiverno.dev.watching import Relevant
+from wiverno.dev import watching as module
+from wiverno.dev.watching import Place, Relevant, bursts
 
 
 @pytest.mark.parametrize(
@@ -54,3 +57,93 @@ def test_a_new_folder_counts_by_what_is_in_it(tmp_path: Path) -> None:
     (folder / "deep" / "x.html").touch()
     assert relevant(Change.added, str(folder))
     assert not relevant(Change.modified, str(folder))
+
+
+def test_a_folder_that_was_removed_or_made_again_has_changed(tmp_path: Path) -> None:
+    """Also one that another folder has replaced under the same name."""
+    folder = tmp_path / "a"
+    folder.mkdir()
+    place = Place(folder)
+    assert place.is_there
+    assert not place.changed()
+    folder.rmdir()
+    assert place.changed()
+    assert not place.is_there
+    assert not place.changed()
+    folder.mkdir()
+    assert place.changed()
+    assert place.is_there
+    folder.rename(tmp_path / "b")
+    folder.mkdir()
+    assert place.changed()
+    assert not place.changed()
+    place.close()
+
+
+Burst = set[tuple[Change, str]]
+
+
+def burst_of(*paths: Path) -> Burst:
+    return {(Change.modified, str(path)) for path in paths}
+
+
+def test_only_relevant_changes_are_yielded_and_a_folder_that_is_back_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The folder that was removed is told once; it is reported with the burst after it has come back."""
+    folder = tmp_path / "a"
+    folder.mkdir()
+    stopping = threading.Event()
+    code = folder / "run.py"
+
+    def first(folders: list[Path], *more: object) -> Iterator[Burst]:
+        assert folders == [folder]
+        yield burst_of(code, folder / "run.log")
+        folder.rmdir()
+        yield burst_of(code)
+
+    def second(folders: list[Path], *more: object) -> Iterator[Burst]:
+        assert folders == []
+        folder.mkdir()
+        yield set()
+
+    def third(folders: list[Path], *more: object) -> Iterator[Burst]:
+        assert folders == [folder]
+        yield set()
+        stopping.set()
+
+    rounds = iter([first, second, third])
+    monkeypatch.setattr(module, "_changes", lambda *arguments: next(rounds)(*arguments))
+    found = list(bursts([folder], Relevant([folder], [], with_assets=False), 1.0, stopping))
+    assert found == [[code], [code], [], [folder]]
+    assert [record.getMessage() for record in caplog.records] == [f"{folder} was removed; waiting for it"]
+
+
+@pytest.mark.parametrize("error", [OSError("OS file watch limit reached"), RuntimeError("Too many open files")])
+def test_it_polls_where_the_system_reports_no_changes(
+    tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def watch(*folders: Path, **options: object) -> Iterator[Burst]:
+        yield burst_of(tmp_path / "a.py")
+        raise error
+
+    monkeypatch.setattr(module, "watch", watch)
+    monkeypatch.setattr(module, "poll", lambda *arguments: iter([burst_of(tmp_path / "b.py")]))
+    found = list(module._changes([tmp_path], 1.0, threading.Event()))
+    assert found == [burst_of(tmp_path / "a.py"), burst_of(tmp_path / "b.py")]
+    assert f"the system does not report changes ({error}); polling for them" in caplog.records[0].getMessage()
+
+
+def test_a_folder_without_permission_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only if there is one: a watch that ignores it would ignore the system's limit as well, which is then checked."""
+    seen: list[object] = []
+
+    def watch(*folders: Path, ignore_permission_denied: bool = False, **options: object) -> Iterator[Burst]:
+        seen.append(options.get("recursive", ignore_permission_denied))
+        if not ignore_permission_denied and "recursive" not in options:
+            raise PermissionError
+        yield burst_of(tmp_path / "a.py")
+
+    monkeypatch.setattr(module, "watch", watch)
+    assert list(module._changes([tmp_path], 1.0, threading.Event())) == [burst_of(tmp_path / "a.py")]
+    assert seen == [False, True, False]

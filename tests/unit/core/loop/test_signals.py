@@ -1,11 +1,16 @@
 """Signals while a server runs: handed on, and put back afterwards."""
 
+import faulthandler
 import os
 import signal
 import socket
 import threading
+from typing import Any
+
+import pytest
 
 from tests.support.waiting import PATIENCE, wait_until
+from wiverno.core.loop import signals
 from wiverno.core.loop.signals import REFRESH_SIGNALS, STOP_SIGNALS, signals_wake, stop_signals
 
 
@@ -87,3 +92,66 @@ def test_other_threads_leave_the_descriptor_for_signals_alone() -> None:
     thread.start()
     thread.join()
     assert done == [1]
+
+
+def test_a_signal_that_was_ignored_across_an_exec_is_given_back_to_pythons_default() -> None:
+    """Children of the application must not inherit that the server had the signal ignored for a moment."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGUSR1)}
+    try:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        signals.ignored_before(before)
+        signals.give_back_signals()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+        assert not signals._taken
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_a_child_has_no_signal_that_prints_stacks() -> None:
+    """Stacks are printed to standard error's descriptor, and the child's is its own."""
+    unregister: Any = faulthandler.unregister  # returns whether there was one
+    signals.print_stacks_on(signal.SIGUSR2)
+    assert unregister(signal.SIGUSR2)
+    signals.print_stacks_on(signal.SIGUSR2)
+    signals.give_back_signals()
+    assert not unregister(signal.SIGUSR2)
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_child_is_not_woken_through_its_parents_descriptor(is_ours: bool) -> None:
+    """A wake-up descriptor that the program has set meanwhile stays."""
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.setblocking(False)
+    with signals_wake(ours.fileno()):
+        if not is_ours:
+            signal.set_wakeup_fd(theirs.fileno())
+        signals.give_back_signals()
+        assert signal.set_wakeup_fd(-1) == (-1 if is_ours else theirs.fileno())
+    ours.close()
+    theirs.close()
+
+
+def test_a_wake_up_descriptor_that_was_closed_meanwhile_is_not_set_again() -> None:
+    """Its number may stand for anything by then."""
+    gone, ours = socket.socketpair()
+    gone.setblocking(False)
+    ours.setblocking(False)
+    signal.set_wakeup_fd(gone.fileno())
+    with signals_wake(ours.fileno()):
+        gone.close()
+    assert signal.set_wakeup_fd(-1) == -1
+    ours.close()
+
+
+def test_a_worker_is_woken_by_its_own_descriptor_only() -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with signals_wake(ours.fileno()):
+        signals.forget_wake_up()
+        assert signal.set_wakeup_fd(-1) == -1
+    ours.close()
+    theirs.close()

@@ -1,0 +1,41 @@
+"""The gauges and the heartbeat that others read while the process runs."""
+
+import time
+
+from tests.support.rig import rig
+from wiverno.core.telemetry.counters import Counters
+from wiverno.core.telemetry.heartbeat import Heartbeat
+from wiverno.core.threads.leader import LeaderFollowers
+
+
+def test_a_heartbeat_says_what_is_so_now_and_comes_again() -> None:
+    """It is recorded at once and whenever the loop's deadline comes; the gauges are those of that moment."""
+    with rig() as made:
+        counters, beats = Counters(), list[float]()
+        leaders = LeaderFollowers(made.loop, 3, queue_size=10, queue_timeout=0)
+        before = time.monotonic()
+        made.connect()
+        Heartbeat(made.loop, leaders, counters, 3, lambda: beats.append(time.monotonic()))
+        assert len(beats) == 1
+        assert counters.get("heartbeat") >= before
+        assert (counters.get("threads"), counters.get("connections"), counters.get("busy")) == (3, 1, 0)
+        assert counters.get("resident") > 2**20
+        made.connect()
+        made.loop.keep_alive = False
+        now = time.monotonic() + 1.5
+        for due in made.loop.deadlines.due(now):
+            if due.deadline() <= now:
+                due.expire()
+        assert len(beats) == 2
+        assert (counters.get("connections"), counters.get("draining")) == (2, 1)
+
+
+def test_gauges_are_updated_without_a_heartbeat() -> None:
+    """The leader does that before each wait."""
+    with rig() as made:
+        counters = Counters()
+        heart = Heartbeat(made.loop, LeaderFollowers(made.loop, 1, queue_size=1, queue_timeout=0), counters, 1)
+        at = counters.get("heartbeat")
+        made.connect()
+        heart.update_gauges()
+        assert (counters.get("connections"), counters.get("heartbeat")) == (1, at)
