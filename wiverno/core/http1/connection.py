@@ -1,8 +1,8 @@
 """One HTTP/1.1 connection: request heads and bodies in, responses out, keep-alive, deadlines.
 
 A connection belongs to one thread at a time: to the leader, or, from `hand_off` until `finish_response`, to the
-thread that runs its request. Two things are shared meanwhile: `pending`, output that did not leave at once and that
-the leader sends while the thread produces more, and what the poller is armed for, guarded by the loop's `arming` lock.
+thread that runs its request. Both use `pending` (unsent output, which the leader sends) and the poller's registration,
+which the loop's `arming` lock guards.
 
     IDLE ── part of a head ──→ HEAD ──┐
       │ ←─────────────────────────────┤ whole head
@@ -52,15 +52,9 @@ class Connection(Output):
     )  # fmt: skip
 
     def __init__(
-        self,
-        sock: socket.socket,
-        variables: Environ,
-        context: ServerContext,
-        loop: Loop,
-        *,
-        trusted: bool,
+        self, sock: socket.socket, variables: Environ, context: ServerContext, loop: Loop, *, trusted: bool,
         received: bytes = b"",
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Take over a connected, non-blocking socket.
 
         Args:
