@@ -87,7 +87,7 @@ class WorkerProcess:
         os.set_blocking(self.fd, False)
         self._loop.handlers[self.fd] = self
         self._loop.poller.register(self.fd, READ)
-        logger.debug("%r started", self)
+        logger.debug("%s started", repr(self))
 
     def _run_child(self, child: Callable[[int], None]) -> NoReturn:
         """Be the child; it never returns, since it must not do the supervisor's work a second time."""

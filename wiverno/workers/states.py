@@ -108,5 +108,5 @@ def check_move(moves: Mapping[State, frozenset[State]], before: State, after: St
     """
     if after not in moves[before]:
         raise AssertionError(f"{subject}: no move from {before.value} to {after.value}")
-    logger.debug("%s: %s → %s", subject, before.value, after.value)
+    logger.debug("%s: %s → %s", str(subject), before.value, after.value)
     return after
