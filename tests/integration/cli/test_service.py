@@ -192,7 +192,7 @@ def test_a_stop_at_once_is_told(
         wait_until(lambda: "READY=1" in facts)
         assert child.stop(number) == 0
         wait_until(lambda: "STOPPING=1" in facts)  # a thread of the test receives it
-        assert child.output.count("draining") <= 1
+        assert child.output.count("draining:") <= 1
 
 
 # user, group, umask
