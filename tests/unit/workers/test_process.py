@@ -93,7 +93,7 @@ def test_from_starting_to_gone(fork: Fork, caplog: pytest.LogCaptureFixture) -> 
     ready(worker)
     assert worker.status().state == "ready"
     worker.drain(30.0, idle_grace=3.0)
-    assert worker.counters.get("patience") == 3.0
+    assert worker.counters.get("idle_grace") == 3.0
     assert worker.status().state == "leaving"
     reaped(worker)
     name = f"<worker {worker.pid} {{}}, generation 1>"
