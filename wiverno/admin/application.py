@@ -171,6 +171,11 @@ def described(status: ServiceStatus) -> dict[str, Any]:
     }
 
 
+WORKER_GAUGES: Final = (
+    "connections", "http2_connections", "http2_streams", "busy", "threads", "queued", "resident",
+)  # fmt: skip
+
+
 def _described_worker(worker: WorkerStatus) -> dict[str, Any]:
     gauges, totals = worker.counts.gauges, worker.counts.totals
     return {
@@ -180,5 +185,5 @@ def _described_worker(worker: WorkerStatus) -> dict[str, Any]:
         "age": round(worker.age, 3),
         "silence": round(worker.silence, 3),
         "requests": int(totals["requests"]),
-        **{name: int(gauges[name]) for name in ("connections", "busy", "threads", "queued", "resident")},
+        **{name: int(gauges[name]) for name in WORKER_GAUGES},
     }

@@ -35,6 +35,8 @@ def _lines(status: ServiceStatus) -> Iterator[str]:
         ("wiverno_response_bytes_total", "counter", "Bytes of content sent.", totals["bytes"]),
         ("wiverno_stuck_requests_total", "counter", "Requests that ran longer than request_timeout.", totals["stuck"]),
         ("wiverno_connections", "gauge", "Open connections.", gauges["connections"]),
+        ("wiverno_http2_connections", "gauge", "Open HTTP/2 connections.", gauges["http2_connections"]),
+        ("wiverno_http2_streams", "gauge", "HTTP/2 streams that are not answered in full.", gauges["http2_streams"]),
         ("wiverno_threads", "gauge", "Threads that may be inside the application at once.", gauges["threads"]),
         ("wiverno_threads_busy", "gauge", "Threads that are inside the application.", gauges["busy"]),
         ("wiverno_requests_queued", "gauge", "Requests that wait for a thread.", gauges["queued"]),

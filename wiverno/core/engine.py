@@ -104,8 +104,7 @@ class Engine:
         self._accept_backoff = AcceptBackoff(self.loop, self.leaders, self._limit.acceptors)
         self.loop.on_connection_closed = self._limit.check
         self.loop.after_wait = None
-        self._is_asked_to_stop = self._is_forced = False
-        self._is_draining = False
+        self._is_asked_to_stop = self._is_forced = self._is_draining = False
         self._drain_at: float | None = None
         self._deadline = float("inf")
         self._owner = threading.Lock()  # taken once: by run() or by close(), which then closes everything
@@ -212,7 +211,8 @@ class Engine:
                 watch.watch_beside(self._ended)
         watch_descriptors(loop, self._vital_descriptors, self.fail, self._check_access_log)
         if self._counters is not None:
-            self._heartbeat = Heartbeat(loop, self.leaders, self._counters, self._threads or 1, self.on_heartbeat)
+            threads, http2 = self._threads or 1, self._context.http2_connections
+            self._heartbeat = Heartbeat(loop, self.leaders, self._counters, threads, self.on_heartbeat, http2)
 
     def fail(self, error: Exception) -> None:
         """End because no more requests can be served; `run` raises. From any thread."""

@@ -100,7 +100,9 @@ def test_a_total_has_what_adds_up_only(tmp_path: Path, processes: str) -> None:
         wait_for_workers(served, count)
         found = served.status()
         gauges = found["total"]["gauges"]
-        assert set(gauges) == {"connections", "busy", "threads", "queued", "resident", "draining"}
+        assert set(gauges) == {
+            "connections", "http2_connections", "http2_streams", "busy", "threads", "queued", "resident", "draining",
+        }  # fmt: skip
         assert gauges["threads"] == 3 * count
         assert gauges["resident"] == sum(worker["resident"] for worker in found["workers"])
         assert all(worker["silence"] < PATIENCE for worker in found["workers"])

@@ -30,6 +30,8 @@ GAUGES: Final[Mapping[str, str]] = MappingProxyType(
         "pid": OWN,
         "heartbeat": OWN,  # monotonic seconds of the last one
         "connections": SUM,
+        "http2_connections": SUM,
+        "http2_streams": SUM,  # requests of theirs that are received, run or are answered
         "busy": SUM,  # threads that are blocked in the application
         "threads": SUM,
         "queued": SUM,  # requests that wait for a thread
