@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 import h2.config
 import h2.connection
 import h2.events
+import h2.settings
 
 DEADLINE = 20.0  # seconds
 
@@ -42,11 +44,13 @@ class H2Client:
         self.state = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
         self.answers: dict[int, Answer] = {}
         self.goaways: list[tuple[int, int]] = []
+        self._partial = b""  # of a frame
         self.is_closed = False
         self.authority = "localhost"
         self.scheme = "https" if isinstance(sock, ssl.SSLSocket) else "http"
-        self.state.local_settings.initial_window_size = window
         self.state.initiate_connection()
+        if window != 65535:
+            self.state.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window})
         self.flush()
 
     def flush(self) -> None:
@@ -108,16 +112,31 @@ class H2Client:
         if not data:
             self.is_closed = True
             return
-        for event in self.state.receive_data(data):
+        for event in self.state.receive_data(self._take_goaways(data)):
             self._take(event)
         with contextlib.suppress(ConnectionError, ssl.SSLError):
             self.flush()
 
+    def _take_goaways(self, data: bytes) -> bytes:
+        """Take GOAWAY frames out and return the other whole frames: `h2` accepts no frame after the first of them."""
+        received = self._partial + data
+        position = 0
+        kept = []
+        while len(received) - position >= 9:
+            end = position + 9 + int.from_bytes(received[position : position + 3], "big")
+            if end > len(received):
+                break
+            if received[position + 3] == 7:
+                last, code = struct.unpack_from("!II", received, position + 9)
+                self.goaways.append((code, last))
+            else:
+                kept.append(received[position:end])
+            position = end
+        self._partial = received[position:]
+        return b"".join(kept)
+
     def _take(self, event: Any) -> None:
         answer = self.answers.get(getattr(event, "stream_id", 0) or 0)
-        if isinstance(event, h2.events.ConnectionTerminated):
-            self.goaways.append((int(event.error_code or 0), int(event.last_stream_id or 0)))
-            return
         if answer is None:
             return
         if isinstance(event, h2.events.ResponseReceived):

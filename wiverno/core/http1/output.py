@@ -224,6 +224,11 @@ class Output:
         self._move(RUNNING)
         self._rearm()
 
+    @property
+    def client(self) -> "Output":
+        """The connection, which is its own exchange."""
+        return self
+
     def is_handed_off(self) -> bool:
         """Tell whether the request runs in a thread that does not lead."""
         return self.state == RUNNING

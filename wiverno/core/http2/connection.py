@@ -10,7 +10,10 @@ thread that was handed a request, and a piece of a longer response flush it.
 """
 
 import logging
+import threading
+import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 from wiverno.core.context import ServerContext
@@ -18,7 +21,7 @@ from wiverno.core.http2.gateway import Http2Gateway, new_gateway
 from wiverno.core.http2.receiving import take_event
 from wiverno.core.http2.states import CLOSED, QUEUED, RECEIVING, RUNNING
 from wiverno.core.http2.stream import Stream
-from wiverno.core.http2.timeouts import connection_deadline, overdue_streams
+from wiverno.core.http2.timeouts import connection_deadline, overdue_streams, partial_deadline, stalled_deadline
 from wiverno.core.http2.transport import UNREGISTERED, WOULD_BLOCK, Http2Transport
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.handlers import HEAD_AGE, IDLE_AGE, IDLE_RANK, UNFINISHED_RANK, Eviction
@@ -36,14 +39,15 @@ RECEIVE_SIZE: Final = 65536  # bytes of one recv
 MAX_READS: Final = 8  # recv calls before other connections have their turn
 FULL_READ: Final = 8192  # bytes: a shorter read means that the socket is empty, most probably
 MAX_SPARE: Final = 16  # gateways kept for the next streams
+QUICK: Final = 0.005  # seconds that responses wait for those that came with them, where one thread does everything
 
 
 class Http2Connection(Http2Transport):
     """One client's connection. `ready`, `expire` and the eviction's methods are the leader's."""
 
     __slots__ = (
-        "_drain_since", "_is_trusted", "_partial_since", "_received", "_spare", "_waiting", "base", "complete",
-        "streams",
+        "_abandoned", "_drain_since", "_is_slow", "_partial_since", "_received", "_spare", "_waiting",
+        "base", "complete", "is_trusted", "streams",
     )  # fmt: skip
 
     def __init__(
@@ -59,10 +63,12 @@ class Http2Connection(Http2Transport):
         """Take over a connected, non-blocking socket, plain or TLS; arguments as for HTTP/1.1's connection."""
         limits = Limits(max_list_size=context.max_head, max_fields=context.max_fields)
         super().__init__(sock, context, loop, ServerProtocol(loop.now, limits, prefix=context.url_prefix))
-        self._is_trusted = trusted
+        self.is_trusted = trusted
         self._received = received
         self._partial_since: float | None = loop.now  # the preface has not come
         self._drain_since: float | None = None
+        self._is_slow = False  # the application took so long that responses leave one by one
+        self._abandoned: deque[Callable[[], None]] = deque()
         variables["SERVER_PROTOCOL"] = "HTTP/2"
         self.base = variables
         self.streams: dict[int, Stream] = {}
@@ -76,30 +82,46 @@ class Http2Connection(Http2Transport):
 
     def ready(self, events: int) -> Stream | None:
         """Take an event; return an exchange whose request is complete, or None."""
-        if events or self._received or not self.complete:
-            self.now = self._loop.now
-            resumable: list[Stream] = []
-            with self.lock:
-                if not self.is_closed and (events or self._received):
+        resumable: list[Stream] = []
+        with self.lock:
+            if self.is_closed:
+                return None
+            if events or self._received or not self.complete:
+                self.now = self._loop.now
+                if events or self._received:
                     self._receive()
-                if not self.is_closed:
-                    if self._waiting:
-                        resumable = self._pump()
-                    if not self.complete or self._armed == UNREGISTERED:
-                        self.flush(batch=False)
-            for stream in resumable:
-                stream.resume()
-            if self._drain_since is not None:
-                self.after_exchange()
+                if self._waiting and not self.is_closed:
+                    resumable = self._pump()
+            exchange = self._next_exchange()
+            if exchange is None or self._armed == UNREGISTERED:
+                self.flush(batch=False)
+        if resumable:
+            self._resume(resumable)
+        if exchange is None and self._drain_since is not None:
+            self.after_exchange()
+        return exchange
+
+    def _next_exchange(self) -> Stream | None:
+        """Take the first complete request that was not reset meanwhile (lock held)."""
         complete = self.complete
         while complete:
             stream = complete.popleft()
-            if complete:
-                self._loop.ready.append((self.fd, 0))  # continue with the next one, after other connections
             if stream.state == QUEUED:
                 stream.move(RUNNING)
+                if complete:
+                    self._loop.ready.append((self.fd, 0))  # continue with the next one, after other connections
                 return stream
         return None
+
+    def _resume(self, streams: list[Stream]) -> None:
+        """Continue suspended iterations; a signal handler's exception leaves the others for later."""
+        waiting = deque(streams)
+        try:
+            while waiting:
+                waiting.popleft().resume()
+        finally:
+            for stream in waiting:
+                self._loop.call_soon_threadsafe(stream.resume)
 
     def _receive(self) -> None:
         """Read what has come and act on it (lock held)."""
@@ -118,7 +140,10 @@ class Http2Connection(Http2Transport):
                     self._close()
                     return
             self.since = self.now
-            for event in self.protocol.receive(data, self.now):
+            events = self.protocol.receive(data, self.now)
+            if events:
+                self._partial_since = None  # what is incomplete now has begun with these bytes
+            for event in events:
                 take_event(self, event)
             if self.is_closed:
                 return
@@ -141,16 +166,11 @@ class Http2Connection(Http2Transport):
 
     def open_stream(self, stream_id: int, environ: Environ) -> Stream:
         """Make a stream for a request (lock held)."""
-        gateway = self._spare.pop() if self._spare else new_gateway(self.context, trusted=self._is_trusted)
+        gateway = self._spare.pop() if self._spare else new_gateway(self.context, trusted=self.is_trusted)
         environ.update(gateway.own_variables)
         stream = self.streams[stream_id] = Stream(self, stream_id, environ, gateway)
         gateway.sink = stream
         return stream
-
-    @property
-    def is_trusted(self) -> bool:
-        """Whether the peer is a trusted proxy."""
-        return self._is_trusted
 
     def watch(self) -> None:
         """Have the loop look at the deadlines again, for there may be an earlier one."""
@@ -161,6 +181,10 @@ class Http2Connection(Http2Transport):
     def note_waiting(self, stream: Stream) -> None:
         """Remember that a stream has output that waits."""
         self._waiting[stream] = None
+
+    def waiting_in_memory(self) -> int:
+        """Return how many streams keep response bytes that wait."""
+        return len(self._waiting)
 
     def pump(self, stream: Stream) -> None:
         """Send what one stream has waiting, as far as that is possible now."""
@@ -185,10 +209,18 @@ class Http2Connection(Http2Transport):
 
     def flush(self, *, batch: bool) -> None:
         """Send what the output holds; with `batch` only if no further complete request waits."""
-        if self.is_closed or (batch and self.complete):
+        if self.is_closed or (batch and self.complete and not self._must_hurry()):
             return
         if not self.send_output(wants_room=self._waiting_for_transport):
             self._close()
+
+    def _must_hurry(self) -> bool:
+        """Tell whether a response may not wait for the next one, which could take long where one thread does all."""
+        if self.context.is_threaded:
+            return False  # the monitor thread finds out within a millisecond or two, and the next leader sends
+        is_late = time.monotonic() - self._loop.now > QUICK
+        must_hurry, self._is_slow = is_late or self._is_slow, is_late
+        return must_hurry
 
     def _waiting_for_transport(self) -> bool:
         """Tell whether a stream could send if only the socket had room."""
@@ -211,7 +243,6 @@ class Http2Connection(Http2Transport):
         is_running = stream.state == RUNNING
         stream.abandon()
         if not is_running:
-            stream.close_body()
             self.release(stream)
 
     def release(self, stream: Stream) -> None:
@@ -245,6 +276,25 @@ class Http2Connection(Http2Transport):
         """Close the socket and give back what the connection holds; harmless when done before."""
         with self.lock:
             self._close()
+        self._close_abandoned()
+
+    def call_unlocked(self, call: Callable[[], None]) -> None:
+        """Have the application's code called when the lock is not held."""
+        self._abandoned.append(call)
+        self._loop.call_soon_threadsafe(self._close_abandoned)
+
+    def _close_abandoned(self) -> None:
+        calls = self._abandoned
+        while calls:
+            calls.popleft()()
+
+    def abandon(self) -> None:
+        """Close this process's copy after a fork; another thread may have held the locks, and never returns."""
+        self.lock = threading.RLock()
+        self.is_closed = True
+        for stream in self.streams.values():
+            stream.state = CLOSED
+        super().abandon()
 
     def _close(self, *, lingers: bool = False) -> None:
         if self.is_closed:
@@ -281,8 +331,11 @@ class Http2Connection(Http2Transport):
     def expire(self) -> None:
         """Act on the deadlines that have passed."""
         self.now = now = self._loop.now
-        if self._partial_since is not None and self.deadline() <= now and not self.streams:
+        if self._partial_since is not None and partial_deadline(self, self._partial_since) <= now:
             self._give_up("a frame did not arrive in time")
+            return
+        if stalled_deadline(self) <= now:
+            self._give_up("the client does not read")
             return
         for stream in overdue_streams(self, now):
             if stream.state == RECEIVING:
@@ -315,9 +368,10 @@ class Http2Connection(Http2Transport):
         with self.lock:
             if self.is_closed:
                 return
-            if self._drain_since is None or self._drain_since <= before:
+            if self._drain_since is None:
+                self.begin_drain()  # it was accepted when draining had begun
+            elif self._drain_since <= before:
                 self.protocol.end_drain()
-                self._drain_since = self._drain_since or self._loop.now
                 self.flush(batch=False)
         self.after_exchange()
 
@@ -325,7 +379,7 @@ class Http2Connection(Http2Transport):
         """Return when and in which order it may be closed for another client; None while it has streams."""
         if self._partial_since is not None and not self.streams:
             return Eviction(UNFINISHED_RANK, self._partial_since, self._partial_since + HEAD_AGE)
-        if self.streams:
+        if self.streams or self.stalled_since is not None:
             return None
         return Eviction(IDLE_RANK, self.since, self.since + IDLE_AGE)
 

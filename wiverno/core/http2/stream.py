@@ -25,7 +25,8 @@ from wiverno.wsgi_types import Environ
 
 logger = guarded_logger("wiverno")
 
-TURN: Final = 65536  # bytes of one stream before others have their turn
+FULL_RESPONSES: Final = 4  # streams of a connection whose waiting output may use all of outbuf_overflow in memory
+SMALL_RESPONSE: Final = 16384  # bytes in memory of each further one; the rest waits in a file
 
 
 class Stream:
@@ -72,6 +73,11 @@ class Stream:
         assert state in MOVES[self.state], f"{NAMES[self.state]} → {NAMES[state]}"
         self.state = state
 
+    @property
+    def client(self) -> "StreamOwner[Stream]":
+        """The connection, whose descriptor the loop knows."""
+        return self._connection
+
     # ---------------------------------------------------------------- the exchange (leader, or the thread that runs it)
 
     def hand_off(self) -> None:
@@ -98,6 +104,8 @@ class Stream:
             self.close_body()
         with connection.lock:
             if self.state == CLOSED:
+                if outcome == IS_SUSPENDED:
+                    self._drop_iteration()
                 connection.release(self)
                 return
             if outcome == BROKEN:
@@ -118,14 +126,14 @@ class Stream:
         """Send one of the server's own responses; `retry_after` in seconds."""
         connection = self._connection
         block, content = self.gateway.encode_error(status, detail, retry_after)
+        if (environ or self.environ).get("REQUEST_METHOD") == "HEAD":
+            content = b""
         connection.record_error_response(self, environ, status, len(content))
         self.close_body()
         with connection.lock:
             if self.state == CLOSED:
                 connection.release(self)
                 return
-            if self.gateway.method == "HEAD" or self.environ.get("REQUEST_METHOD") == "HEAD":
-                content = b""
             self.block = block
             try:
                 self._send([content])
@@ -140,11 +148,15 @@ class Stream:
         connection.after_exchange()
 
     def close(self) -> None:
-        """End the stream because of an error of ours."""
-        with self._connection.lock:
+        """End the stream because of an error of ours; harmless when done before."""
+        connection = self._connection
+        self.close_body()
+        with connection.lock:
+            self.has_free_gateway = False  # its state is not known
             self.reset(ErrorCode.INTERNAL_ERROR)
-            self._connection.release(self)
-            self._connection.flush(batch=False)
+            connection.release(self)
+            connection.flush(batch=False)
+        connection.after_exchange()
 
     def reset(self, code: ErrorCode) -> None:
         """Send RST_STREAM and drop what waits (lock held); a thread that runs the request learns of it by itself."""
@@ -166,9 +178,10 @@ class Stream:
             self.block = b""
         else:
             output.data(self.stream_id, b"", ends=True)  # GONE if the last byte has ended it
-        if self.stream_id in self._connection.protocol.streams.live:
-            # The client still sends: it may stop (RFC 9113 §8.1).
-            output.reset(self.stream_id, ErrorCode.NO_ERROR)
+        wire = self._connection.protocol.streams.live.get(self.stream_id)
+        if wire is not None:
+            # The client still sends: it may stop (RFC 9113 §8.1). Or an exception has kept the response from beginning.
+            output.reset(self.stream_id, ErrorCode.NO_ERROR if wire.has_response else ErrorCode.INTERNAL_ERROR)
         self._connection.forget_stream(self)
 
     # ---------------------------------------------------------------- the sink (the thread that runs the request)
@@ -217,6 +230,8 @@ class Stream:
         except BaseException:
             segment.close()
             raise
+        if not count:
+            segment.close()  # it was not kept
 
     def is_handed_off(self) -> bool:
         """Tell whether the request runs in a thread that does not lead."""
@@ -249,7 +264,6 @@ class Stream:
     def _send(self, pieces: list[Any]) -> None:
         """Put as much as the windows and the transport take into the output, keep the rest (lock held)."""
         output = self._connection.protocol.output
-        self.since = time.monotonic() if self._is_handed_off else self._connection.now
         if self.pending is None and self._connection.has_room():
             self._send_block()
             while pieces:
@@ -278,8 +292,14 @@ class Stream:
             return
         pending = self.pending
         if pending is None:
-            pending = self.pending = Pending(self._connection.context.outbuf_overflow, time.monotonic())
-            self._connection.note_waiting(self)
+            connection = self._connection
+            overflow = connection.context.outbuf_overflow
+            if connection.waiting_in_memory() >= FULL_RESPONSES:
+                pending = Pending(min(overflow, SMALL_RESPONSE), time.monotonic(), spools=True)
+            else:
+                pending = Pending(overflow, time.monotonic())
+            self.pending = pending
+            connection.note_waiting(self)
         with pending.lock:
             for piece in pieces:
                 if isinstance(piece, FileSegment):
@@ -324,9 +344,9 @@ class Stream:
                 pending.is_retired = True
                 self.pending = None
         if is_cut:
-            was_sending = self.state == SENDING
+            is_running = self.state == RUNNING
             self.reset(ErrorCode.INTERNAL_ERROR)
-            if was_sending:
+            if not is_running:
                 self._connection.release(self)
             return False
         if self.pending is None and self._is_complete:
@@ -336,22 +356,38 @@ class Stream:
 
     def resume(self) -> None:
         """Go on with a suspended iteration (leader, without the lock)."""
-        if self.state == SUSPENDED:
-            self.move(RUNNING)
-            self.finish_response(self.gateway.resume())
+        if self.state != SUSPENDED:
+            return
+        self.move(RUNNING)
+        try:
+            outcome = self.gateway.resume()
+        except BaseException:
+            self.close()
+            raise
+        self.finish_response(outcome)
 
     def abandon(self) -> None:
-        """Close and drop what waits (lock held)."""
-        was_suspended = self.state == SUSPENDED
-        self.state = CLOSED
+        """Close and drop what waits, and the body unless a thread still reads it (lock held)."""
+        state, self.state = self.state, CLOSED
         pending, self.pending = self.pending, None
         if pending is not None:
             with pending.lock:
                 pending.close()
-        if was_suspended:
-            # The body's close() is the application's: it is called without the lock.
-            self.has_free_gateway = False
-            self._connection.call_soon(self.gateway.abandon)
+        if state == SUSPENDED:
+            self._drop_iteration()
+        elif state != RUNNING:
+            self.close_body()
+
+    def _drop_iteration(self) -> None:
+        """Have a suspended iteration closed; the iterator's close() is the application's and called unlocked."""
+        self.has_free_gateway = False
+        self._connection.call_unlocked(self._close_iteration)
+
+    def _close_iteration(self) -> None:
+        try:
+            self.gateway.abandon()
+        finally:
+            self.close_body()
 
     def is_gone(self) -> bool:
         """Tell whether the stream is closed."""

@@ -6,6 +6,7 @@ from typing import Final, Protocol
 from wiverno.core.context import ServerContext
 from wiverno.core.http2.states import RECEIVING
 from wiverno.core.http2.stream import Stream
+from wiverno.http2.frames import MIN_MAX_FRAME_SIZE
 
 FOREVER: Final = float("inf")
 
@@ -15,7 +16,10 @@ class Timed(Protocol):
 
     context: ServerContext
     now: float
+    sent_at: float
     since: float
+    stalled_sent: int
+    stalled_since: float | None
     streams: dict[int, Stream]
 
 
@@ -41,13 +45,34 @@ def connection_deadline(connection: Timed, partial_since: float | None) -> float
         partial_since: when a preface, frame or field block began that has not ended; None if there is none.
     """
     context = connection.context
-    deadline = FOREVER
+    deadline = stalled_deadline(connection)
     if partial_since is not None:
-        deadline = time_limit(partial_since, context.header_timeout)
-    if not connection.streams:
+        deadline = min(deadline, partial_deadline(connection, partial_since))
+    streams = list(connection.streams.values())  # at once: threads take theirs out meanwhile
+    if not streams:
         return min(deadline, time_limit(connection.since, context.channel_timeout))
-    soonest = min(stream_deadline(connection, stream) for stream in connection.streams.values())
+    soonest = min(stream_deadline(connection, stream) for stream in streams)
     return min(deadline, soonest, time_limit(connection.now, context.channel_timeout))
+
+
+def partial_deadline(connection: Timed, since: float) -> float:
+    """Return when a frame or field block that began at `since` must be complete.
+
+    Beside streams it has the time that a body's frame takes at the minimum rate, for that is what it may be.
+    """
+    context = connection.context
+    if not connection.streams or not context.min_rate:
+        return time_limit(since, context.header_timeout)
+    return slowest_deadline(since, context.header_timeout, MIN_MAX_FRAME_SIZE, context.min_rate)
+
+
+def stalled_deadline(connection: Timed) -> float:
+    """Return when a client is given up that does not take what the socket has, or takes it below the minimum rate."""
+    since, context = connection.stalled_since, connection.context
+    if since is None:
+        return FOREVER
+    pause = time_limit(connection.sent_at, context.channel_timeout)
+    return min(pause, slowest_deadline(since, context.channel_timeout, connection.stalled_sent, context.min_rate))
 
 
 def overdue_streams(connection: Timed, now: float) -> Iterator[Stream]:

@@ -32,11 +32,14 @@ class Http2Transport:
         since: when something was received or sent last, monotonic seconds.
         now: the loop's clock at the last event.
         queued: bytes in the output, as far as streams have put them there.
+        sent_at: when the client last took something, monotonic seconds.
+        stalled_since: since when the socket has not taken all there was; None if it has.
+        stalled_sent: bytes that it has taken since then.
     """
 
     __slots__ = (
         "__weakref__", "_armed", "_loop", "_unsent", "context", "fd", "is_closed", "lock", "now", "protocol", "queued",
-        "since", "sock", "tick",
+        "sent_at", "since", "sock", "stalled_sent", "stalled_since", "tick",
     )  # fmt: skip
 
     def __init__(self, sock: Any, context: ServerContext, loop: Loop, protocol: ServerProtocol) -> None:
@@ -53,6 +56,9 @@ class Http2Transport:
         self._armed = UNREGISTERED
         self._unsent: memoryview | None = None
         self.queued = 0
+        self.sent_at = loop.now
+        self.stalled_since: float | None = None
+        self.stalled_sent = 0
 
     @property
     def threads(self) -> BlockingThreads | None:
@@ -77,7 +83,8 @@ class Http2Transport:
                     unsent = memoryview(output.take())
                     self.queued = 0
                 sent = self.sock.send(unsent)
-                self.since = time.monotonic()
+                self.since = self.sent_at = time.monotonic()
+                self.stalled_sent += sent
                 unsent = unsent[sent:] if sent < len(unsent) else None
         except WOULD_BLOCK:
             pass
@@ -85,6 +92,11 @@ class Http2Transport:
             self.report(error)
             return False
         self._unsent = unsent
+        if unsent is None:
+            self.stalled_since = None
+        elif self.stalled_since is None:
+            self.stalled_since = self.sent_at = time.monotonic()
+            self.stalled_sent = 0
         self._arm(READ | WRITE if unsent is not None or wants_room() else READ)
         return True
 
@@ -101,10 +113,6 @@ class Http2Transport:
     def flush_soon(self) -> None:
         """Have the leader flush; called with or without any lock."""
         self._loop.resume(self.fd)
-
-    def call_soon(self, call: Callable[[], None]) -> None:
-        """Have the leader call something without the lock."""
-        self._loop.call_soon_threadsafe(call)
 
     def report(self, error: OSError) -> None:
         """Log a broken connection, unless that is what clients do every day."""

@@ -5,7 +5,7 @@ each stream is one. An exchange belongs to one thread at a time: to the leader, 
 `finish_response` or `answer` to the thread that runs it.
 """
 
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from wiverno.wsgi_types import Environ
 
@@ -31,6 +31,10 @@ class Exchange(Protocol):
     @property
     def gateway(self) -> RespondingGateway:
         """Calls the application."""
+
+    @property
+    def client(self) -> Any:
+        """The connection, whose descriptor the loop knows."""
 
     environ: Environ
     needs_finish: bool

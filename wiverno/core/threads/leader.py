@@ -256,7 +256,7 @@ class LeaderFollowers:
             outcome = exchange.gateway.respond(environ)
             self._predictor.learn(method, path, has_blocked=time.monotonic() - started > BLOCKED)
         except BaseException as error:  # noqa: BLE001 - nothing may end a thread
-            self.recovery.drop(exchange, error)
+            self.recovery.drop_exchange(exchange, error)
         else:
             self.recovery.finish_response(exchange, outcome)
 

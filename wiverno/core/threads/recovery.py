@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from wiverno.core.loop.descriptors import DescriptorLostError
 from wiverno.core.loop.event_loop import Loop
+from wiverno.core.threads.exchange import Exchange
 from wiverno.foreign_code import guarded_logger, is_from_signal
 
 logger = guarded_logger("wiverno")
@@ -54,33 +55,44 @@ class Recovery:
             self.fail(error)
         return False
 
-    def finish_response(self, connection: Any, outcome: int) -> None:
-        """Continue after a response, or close the connection if that fails."""
+    def finish_response(self, exchange: Exchange, outcome: int) -> None:
+        """Continue after a response, or end the exchange if that fails."""
         try:
-            connection.finish_response(outcome)
+            exchange.finish_response(outcome)
         except BaseException as error:  # noqa: BLE001 - nothing may end a thread
-            self.drop(connection, error)
+            self.drop_exchange(exchange, error)
 
-    def drop(self, connection: Any, error: BaseException) -> None:
+    def drop_exchange(self, exchange: Exchange, error: BaseException) -> None:
+        """End an exchange that an exception has left in an unknown state: its connection in HTTP/1.1, its stream.
+
+        Raises:
+            SystemExit, KeyboardInterrupt: `error`, raised by a signal handler; the connection goes on.
+        """
+        self._drop(exchange.client, exchange, error)
+
+    def drop(self, handler: Any, error: BaseException) -> None:
         """Close a connection that an exception has left in an unknown state; a listening socket stays.
 
         Raises:
             SystemExit, KeyboardInterrupt: `error`, raised by a signal handler; the connection stays.
         """
+        self._drop(handler, handler, error)
+
+    def _drop(self, handler: Any, affected: Any, error: BaseException) -> None:
         if is_from_signal(error):
-            self._loop.ready.appendleft((connection.fd, 0))
+            self._loop.ready.appendleft((handler.fd, 0))
             raise error
         if isinstance(error, DescriptorLostError):
             self.fail(error)
             return
         logger.error("internal error, connection closed", exc_info=error)
-        if connection not in self._loop.connections:
+        if affected is handler and handler not in self._loop.connections:
             return
         try:
-            connection.close()
+            affected.close()
         except BaseException as another:
             logger.error("error while closing a connection", exc_info=another)
-            self._loop.forget(connection)
+            self._loop.forget(handler)
             if is_from_signal(another):
                 raise
 
