@@ -121,17 +121,17 @@ def test_reload_waits_for_its_outcome(
 
 
 def test_reload_ends_when_its_time_is_over(served: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE", -1.0)
+    monkeypatch.setattr(module, "RELOAD_TIMEOUT", -1.0)
     done = ctl("reload", "--admin", ADDRESS)
     assert done.exit_code == 1
-    assert "the reload is not over after" in done.output
+    assert "the reload has not finished after" in done.output
 
 
 def test_no_answer_has_status_1_and_a_hint(served: Service) -> None:
     served.error = NoAnswerError("no answer from 127.0.0.1:9123: Connection refused")
     done = ctl("status", "--admin", ADDRESS)
     assert done.exit_code == 1
-    assert "Connection refused; is the service running, and was it started with this configuration?" in done.output
+    assert "Connection refused; is the server running, and was it started with this configuration?" in done.output
 
 
 def test_the_address_stands_in_the_configuration(served: Service, tmp_path: Path) -> None:

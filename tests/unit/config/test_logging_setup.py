@@ -1,71 +1,65 @@
-"""Logging is set up as the configuration says it."""
+"""Logging set up from the text that the loader has read."""
+
+from __future__ import annotations
 
 import logging
-import logging.config
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from wiverno.config.loader import load
 from wiverno.config.logging_setup import set_up_logging
 
-TOML = "[logging]\nversion = 1\n[logging.root]\nlevel = 'ERROR'\n"
-INI = """\
-[server:main]
+INI = """[server:main]
 use = egg:wiverno
 [loggers]
-keys = root, of_this_test
+keys = root, shop
 [handlers]
-keys = console
+keys =
 [formatters]
 keys =
 [logger_root]
-level = ERROR
-handlers = console
-[logger_of_this_test]
-level = %(level)s
 handlers =
-qualname = of_this_test
-[handler_console]
-class = StreamHandler
-args = (sys.stderr,)
+[logger_shop]
+qualname = shop.ini
+level = ERROR
+handlers =
 """
 
 
 @pytest.fixture(autouse=True)
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
-    """What the logging package is asked for; it is the whole process's."""
-    found: list[tuple[str, Any]] = []
-    monkeypatch.setattr(logging.config, "dictConfig", lambda given: found.append(("dict", given)))
-    monkeypatch.setattr(
-        logging.config, "fileConfig", lambda parser, **more: found.append(("file", {"parser": parser, **more}))
-    )
-    monkeypatch.setattr(logging, "basicConfig", lambda **given: found.append(("basic", given)))
-    return found
+def _logging() -> Iterator[None]:
+    """The root logger is as before afterwards."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
-def test_tables_of_toml(tmp_path: Path, calls: list[tuple[str, Any]]) -> None:
-    """Loggers that are there already stay."""
-    (tmp_path / "a.toml").write_text(TOML)
-    set_up_logging(load(str(tmp_path / "a.toml")))
-    assert calls == [("dict", {"version": 1, "disable_existing_loggers": False, "root": {"level": "ERROR"}})]
+def test_toml_is_for_dictconfig(tmp_path: Path) -> None:
+    """The table [logging] needs no version."""
+    file = tmp_path / "a.toml"
+    file.write_text('[logging]\nincremental = true\n[logging.loggers."shop.toml"]\nlevel = "ERROR"\n')
+    set_up_logging(load(file, environ={}))
+    assert logging.getLogger("shop.toml").level == logging.ERROR
 
 
-def test_sections_of_ini_as_they_were_read(tmp_path: Path, calls: list[tuple[str, Any]]) -> None:
-    """The file may be gone by then; variables are filled in, and loggers that are there already stay."""
+def test_ini_needs_the_file_only_once(tmp_path: Path) -> None:
+    """A worker that starts after the file has gone has the logging of its configuration."""
     file = tmp_path / "a.ini"
-    file.write_text(INI.replace("%(level)s", "DEBUG"))
-    loaded = load(str(file))
+    file.write_text(INI)
+    loaded = load(file, environ={})
     file.unlink()
     set_up_logging(loaded)
-    ((kind, given),) = calls
-    assert kind == "file"
-    assert given["parser"]["logger_of_this_test"]["level"] == "DEBUG"
-    assert given["disable_existing_loggers"] is False
+    assert logging.getLogger("shop.ini").level == logging.ERROR
 
 
-def test_plain_lines_from_info_on_without_a_word_about_it(calls: list[tuple[str, Any]]) -> None:
-    set_up_logging(load(None))
-    ((kind, given),) = calls
-    assert (kind, given["level"]) == ("basic", logging.INFO)
+def test_without_logging_in_the_file_info_is_shown() -> None:
+    """Plain lines go to standard error."""
+    root = logging.getLogger()
+    root.handlers[:] = []
+    set_up_logging(load(None, environ={}))
+    assert root.level == logging.INFO
+    assert len(root.handlers) == 1

@@ -1,66 +1,58 @@
-"""What a gunicorn.conf.py has set, run in this process; that it runs in one of its own is the converter's test."""
+"""What the program that runs a gunicorn.conf.py finds there, run in this process."""
+
+from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from wiverno.config.convert.gunicorn_child import execute, main
-
-NAMES = ["bind", "workers", "on_exit", "logger_class", "raw_env"]
+from wiverno.config.convert import gunicorn_child
 
 
 @pytest.fixture(autouse=True)
-def _process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the program changes in its process comes back."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
+def _state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interpreter's state is as before afterwards."""
     monkeypatch.setattr(sys, "argv", list(sys.argv))
-    monkeypatch.setattr(sys, "dont_write_bytecode", sys.dont_write_bytecode)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setitem(sys.modules, "__config__", sys)
 
 
-def result(tmp_path: Path, text: str) -> dict[str, Any]:
-    (tmp_path / "gunicorn.conf.py").write_text(text)
-    return execute(str(tmp_path / "gunicorn.conf.py"), NAMES)
-
-
-def test_values_are_told_from_what_json_does_not_have(tmp_path: Path) -> None:
-    """Names that were not asked for are left out."""
-    found = result(tmp_path, "bind = ('a', 'b')\nworkers = 2 * 3\nother = 1\n"
-                             "def on_exit(server): pass\nclass logger_class: pass\nraw_env = [object()]\n")  # fmt: skip
-    assert found["values"] == {"bind": ["a", "b"], "workers": 6}
-    assert found["others"] == {"on_exit": "function", "logger_class": "function", "raw_env": "list"}
-    assert (found["raised"], found["exit"]) == ("", None)
+def test_values_and_the_types_of_others(tmp_path: Path) -> None:
+    """JSON's values are settings; of a function or an object only its type is told."""
+    file = tmp_path / "gunicorn.conf.py"
+    file.write_text("workers = 2\nbind = ['a:1']\ndef on_starting(server): pass\nraw = {1, 2}\nother = 3\n")
+    found = gunicorn_child.execute(str(file), ["workers", "bind", "on_starting", "raw", "absent"])
+    assert found["values"] == {"workers": 2, "bind": ["a:1"]}
+    assert found["others"] == {"on_starting": "function", "raw": "set"}
+    assert (found["raised"], found["line"], found["exit"]) == ("", 0, None)
 
 
 @pytest.mark.parametrize(
-    ("text", "raised", "line", "ended"),
+    ("text", "raised", "line", "status"),
     [
         ("workers = 2\n1 / 0\n", "ZeroDivisionError: division by zero", 2, None),
-        ("workers = 2\n\nworkers = = 3\n", "SyntaxError: ", 3, None),
-        ("workers = 2\nimport sys\nsys.exit('no')\n", "", 3, "no"),
-        ("workers = 2\nimport json\njson.loads('x')\n", "JSONDecodeError: ", 3, None),
-        ("workers = 2\nraise KeyboardInterrupt\n", "KeyboardInterrupt: ", 2, None),
+        ("def f():\n    raise KeyboardInterrupt\nf()\n", "KeyboardInterrupt: ", 2, None),
+        ("workers = = 2\n", "SyntaxError: invalid syntax", 1, None),
+        ("workers = 2\nraise SystemExit(3)\n", "", 2, "3"),
     ],
 )
-def test_what_it_raises_has_the_line_of_the_file(
-    tmp_path: Path, text: str, raised: str, line: int, ended: str | None
-) -> None:
-    found = result(tmp_path, text)
+def test_exceptions_have_their_line(tmp_path: Path, text: str, raised: str, line: int, status: str | None) -> None:
+    """What the program has set until then is found, too."""
+    file = tmp_path / "gunicorn.conf.py"
+    file.write_text(text)
+    found = gunicorn_child.execute(str(file), ["workers"])
     assert found["raised"].startswith(raised)
-    assert (found["line"], found["exit"]) == (line, ended)
-    assert found["values"].get("workers", 2) == 2
+    assert (found["line"], found["exit"]) == (line, status)
 
 
-def test_the_program_writes_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file sees gunicorn's command line and imports from the current directory."""
-    (tmp_path / "settings_of_test_gunicorn_child.py").write_text("WORKERS = 5\n")
-    (tmp_path / "gunicorn.conf.py").write_text(
-        "import sys\nfrom settings_of_test_gunicorn_child import WORKERS as workers\nbind = sys.argv\n"
-    )
+def test_the_result_is_written_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file sees gunicorn's command line, and can import what lies in the working directory."""
     monkeypatch.chdir(tmp_path)
-    sys.argv[1:] = ["gunicorn.conf.py", "out.json", *NAMES]
-    main()
-    assert json.loads(Path("out.json").read_text())["values"] == {"workers": 5, "bind": ["gunicorn"]}
+    (tmp_path / "gunicorn.conf.py").write_text("import sys\nfrom numbers_of_shop import workers\nname = sys.argv\n")
+    (tmp_path / "numbers_of_shop.py").write_text("workers = 5\n")
+    monkeypatch.setattr(sys, "argv", ["child", "gunicorn.conf.py", "out.json", "workers", "name"])
+    gunicorn_child.main()
+    assert json.loads((tmp_path / "out.json").read_text())["values"] == {"workers": 5, "name": ["gunicorn"]}
