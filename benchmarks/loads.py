@@ -251,7 +251,7 @@ def _special_loads(framework_server: str) -> tuple[Load, ...]:
             "routes",
             "Ten routes and ten thousand",
             "Requests spread over all routes of the application, each with one integer parameter. Bottle builds its "
-            "table anew with each route and does not finish 10,000 within a minute: it is measured with ten only.",
+            "table again for each route and does not finish 10,000 within a minute: it is measured with ten only.",
             tuple(
                 _framework(label, routes, framework_server, script_needs_routes=True)
                 for label in FRAMEWORKS

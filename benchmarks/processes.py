@@ -166,7 +166,7 @@ class MachineClock:
 
     @classmethod
     def read(cls) -> Self:
-        """Sum of user, nice, system and steal over all CPUs; interrupts belong to nobody and are left out."""
+        """Sum of user, nice, system and steal over all CPUs; interrupts belong to no process and are left out."""
         first = Path("/proc/stat").read_text().splitlines()[0].split()
         user, nice, system, steal = (int(first[column]) for column in (1, 2, 3, 8))
         return cls((user + nice + system + steal) / TICK, time.monotonic())

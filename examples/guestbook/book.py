@@ -1,6 +1,6 @@
 """The entries of the guestbook: an SQLite file and three things one can do with it.
 
-Every call opens the file anew, so any number of threads and processes may call at once; SQLite does the locking.
+Every call opens the file, so any number of threads and processes may call at once; SQLite does the locking.
 """
 
 import sqlite3
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What somebody wrote."""
+    """An entry of the guestbook."""
 
     id: int
     name: str

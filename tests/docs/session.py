@@ -22,7 +22,7 @@ from tests.support.waiting import wait_until
 
 PORTS = re.compile(r"(?<![\d.])(80[0-9]{2}|90[0-9]{2}|6543)(?![\d.])")
 PROSE = {"text", "mermaid"}
-"""Languages of blocks that nobody types: drawings and excerpts."""
+"""Languages of blocks that are not executed: drawings and excerpts."""
 
 ELSEWHERE: dict[str, str] = {
     r"pip install ": "tests/long/test_packages.py installs the wheel and the sdist into empty environments",
@@ -130,7 +130,7 @@ class Session:
         text, folder, variables = command.text, self.folder, dict(self.variables)
         if text == "make run" or "configs/" in text:
             folder, variables["WIVERNO_PORT"] = self.root, str(self.ports.setdefault("8000", free_port()))
-        if re.match(r"wiverno run (dev|prod)\b(?!.*--port)", text):  # their port is 8000 unless somebody says otherwise
+        if re.match(r"wiverno run (dev|prod)\b(?!.*--port)", text):  # their port is 8000 by default
             variables["WIVERNO_PORT"] = str(self.ports.setdefault("8000", free_port()))
         if text == "make run":  # what it installs first is there, in the environment of the tests
             make = ["make", "--no-print-directory", "-n", "run", "ARGS=", f"VENV={sys.prefix}"]
@@ -212,7 +212,7 @@ def has_answered(port: int) -> bool:
 
 
 def answers(port: int) -> bool:
-    """Whether somebody listens."""
+    """Return whether a server listens."""
     with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), 1):
         return True
     return False

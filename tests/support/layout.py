@@ -76,7 +76,11 @@ def parse(path: Path) -> ast.Module:
 
 def nodes_for_type_checkers(tree: ast.Module) -> set[ast.AST]:
     """Return every node below an `if TYPE_CHECKING:`."""
-    guarded = (node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
+    guarded = (
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    )
     return {inner for node in guarded for statement in node.body for inner in ast.walk(statement)}
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from tests.support.layout import MODULES, nodes_of, parse
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "wiverno"
 
@@ -24,7 +26,7 @@ OTHERS = {
 
 @cache
 def modules() -> dict[Path, ast.Module]:
-    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+    return {path: parse(path) for path in MODULES}
 
 
 def unfinished() -> set[str]:
@@ -32,8 +34,8 @@ def unfinished() -> set[str]:
     rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
     imported = {
         word
-        for path, tree in modules().items()
-        for node in ast.walk(tree)
+        for path in modules()
+        for node in nodes_of(path)
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("wiverno.")
         for word in [node.module.split(".")[1]]
         if word != path.relative_to(PACKAGE).parts[0]
@@ -48,6 +50,10 @@ def is_registered(node: ast.AST) -> bool:
     return any(not set(re.split(r"\W+", ast.unparse(one))) & plain for one in decorators)
 
 
+def is_self(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id == "self"
+
+
 def definitions(tree: ast.Module) -> Iterator[tuple[str, int]]:
     """What a module defines: functions, classes, methods, attributes of self, constants; neither locals nor others'."""
     scopes: list[ast.Module | ast.ClassDef] = [tree]
@@ -56,7 +62,7 @@ def definitions(tree: ast.Module) -> Iterator[tuple[str, int]]:
             yield node.name, node.lineno
         if isinstance(node, ast.ClassDef):
             scopes.append(node)
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self":
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and is_self(node.value):
             yield node.attr, node.lineno
     for scope in scopes:
         for statement in scope.body:
@@ -69,8 +75,8 @@ def definitions(tree: ast.Module) -> Iterator[tuple[str, int]]:
 def read_names() -> set[str]:
     """Every name that some module reads, and what stands in the package's list of public names."""
     found: set[str] = set()
-    for path, tree in modules().items():
-        for node in ast.walk(tree):
+    for path in modules():
+        for node in nodes_of(path):
             if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
                 found.add(node.id if isinstance(node, ast.Name) else node.attr)
             elif isinstance(node, ast.alias):

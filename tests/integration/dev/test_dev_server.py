@@ -93,7 +93,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 
 def test_two_hundred_requests_during_twenty_saves(project: Project) -> None:
-    """A client that connects during a restart waits; nobody is refused, cut off or answered with an error."""
+    """A client that connects during a restart waits; none is refused, cut off or answered with an error."""
     project.start()
     answers: list[int | Exception] = []
     saved = threading.Event()

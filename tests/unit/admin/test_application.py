@@ -39,7 +39,7 @@ HUNG = service(worker(silence=6.0))
     ("path", "status", "expected", "text"),
     [
         ("/healthz", READY, 200, "alive\n"),
-        ("/healthz", HUNG, 503, "requests are not served"),
+        ("/healthz", HUNG, 503, "no process serves requests"),
         ("/healthz", service(worker(silence=6.0, threads=1)), 200, "alive\n"),
         ("/healthz", service(state=STARTING), 200, "alive\n"),
         ("/readyz", READY, 200, "ready\n"),

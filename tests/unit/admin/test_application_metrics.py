@@ -82,7 +82,7 @@ def test_a_collector_that_raises_is_logged_once(
     registry.register(collector)
     found = ApplicationMetrics(None, is_own=False)
     assert (found.text(), found.text()) == ("", "")
-    assert [record.getMessage() for record in caplog.records] == ["the application's metrics can't be collected"]
+    assert [record.getMessage() for record in caplog.records] == ["cannot collect the application's metrics"]
     collector.error = None
     assert "shop_open" in found.text()
     collector.error = error
@@ -117,7 +117,7 @@ def test_workers_cannot_share_what_was_imported_too_early(
     if is_given:
         monkeypatch.setenv(VARIABLE, str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with pytest.raises(ConfigError, match="has imported prometheus_client already"):
+    with pytest.raises(ConfigError, match="imported prometheus_client too early"):
         application_metrics(settings(workers=2))
     assert old.exists() != is_given
     assert not list(tmp_path.glob("wiverno-metrics-*"))

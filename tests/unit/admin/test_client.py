@@ -66,7 +66,7 @@ def test_an_action_is_posted_with_the_field_that_proves_a_program(code: int, is_
 @pytest.mark.parametrize(("code", "text"), [(404, STATUS), (200, "hello"), (200, "[1]"), (200, '{"state": "ready"}')])
 def test_another_server_at_the_address_is_named(code: int, text: str) -> None:
     """A status needs code 200 and an object with workers."""
-    with tcp(code, text) as (client, _), pytest.raises(NoAnswerError, match="answers, but is no admin address"):
+    with tcp(code, text) as (client, _), pytest.raises(NoAnswerError, match="answers, but is not an admin address"):
         client.status()
 
 

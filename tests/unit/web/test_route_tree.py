@@ -129,17 +129,17 @@ def _cost(find: Callable[[], object]) -> float:
         ("/f/{{p:path}}/r{}", "/f/a/b/r7"),
     ],
 )
-def test_ten_thousand_routes_cost_what_ten_do(pattern: str, path: str) -> None:
+def test_two_thousand_routes_cost_what_ten_do(pattern: str, path: str) -> None:
     few, many = RouteTable(), RouteTable()
-    for table, count in ((few, 10), (many, 10_000)):
+    for table, count in ((few, 10), (many, 2_000)):
         for number in range(count):
             add(table, "GET", pattern.format(number))
     assert isinstance(few.find("GET", path), tuple)
-    # The machine may be busy; what must never pass is a cost that grows with the routes (a thousandfold here).
+    # The machine may be busy; what must never pass is a cost that grows with the routes (two hundredfold here).
     for _ in range(5):
         if _cost(lambda: many.find("GET", path)) < 1.5 * _cost(lambda: few.find("GET", path)):
             return
-    pytest.fail(f"{pattern}: searching 10,000 routes takes longer than searching 10")
+    pytest.fail(f"{pattern}: searching 2,000 routes takes longer than searching 10")
 
 
 class Short(Converter):

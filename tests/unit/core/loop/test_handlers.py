@@ -148,12 +148,14 @@ def test_an_abandoned_client_of_tls_sends_no_end() -> None:
 
 
 def test_no_code_asks_which_class_a_client_has() -> None:
-    """Whoever puts another class into the table has the type checker ask for its methods, and needs to look nowhere."""
+    """The type checker knows which methods a client needs, so that a new class of clients needs no change elsewhere."""
     names = {"Connection", "Lingering", "PreambleReader", "Handshake", "Acceptor"}
     found = []
     for path in sorted(CORE.parent.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            if node.func.id not in ("isinstance", "type", "getattr", "hasattr"):
                 continue
             text = ast.unparse(node)
             asks = {word.strip("()") for word in text.replace("|", " ").replace(",", " ").split()}
