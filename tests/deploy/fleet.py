@@ -9,9 +9,10 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +90,11 @@ def with_ports(text: str, fleet: Fleet, front: int) -> str:
 
 
 @contextmanager
-def haproxy(fleet: Fleet, *replacements: tuple[str, str]) -> Iterator[int]:
-    """Run HAProxy with deploy/haproxy.cfg and give its port; each replacement must be found in the file."""
+def haproxy(fleet: Fleet, *replacements: tuple[str, str], name: str = "haproxy.cfg") -> Iterator[int]:
+    """Run HAProxy with a file of deploy/ and give its port; each replacement must be found in the file."""
     front = free_port()
-    path = fleet.folder / "haproxy.cfg"
-    path.write_text(with_ports(replaced((DEPLOY / "haproxy.cfg").read_text(), replacements), fleet, front))
+    path = fleet.folder / name
+    path.write_text(with_ports(replaced((DEPLOY / name).read_text(), replacements), fleet, front))
     with Child([program("haproxy"), "-db", "-f", str(path)], cwd=fleet.folder) as child:
         wait_for_everybody(child, front, fleet)
         yield front
@@ -113,7 +114,11 @@ def nginx(fleet: Fleet, *replacements: tuple[str, str]) -> Iterator[int]:
         yield front
 
 
-BALANCERS = {"haproxy": haproxy, "nginx": nginx}
+BALANCERS: dict[str, Callable[..., AbstractContextManager[int]]] = {
+    "haproxy": haproxy,
+    "haproxy-http2": partial(haproxy, name="haproxy-http2.cfg"),
+    "nginx": nginx,
+}
 
 
 def replaced(text: str, replacements: tuple[tuple[str, str], ...]) -> str:

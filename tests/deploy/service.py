@@ -15,6 +15,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     seen = {
         "process": os.getpid(),
         "client": environ["REMOTE_ADDR"],
+        "protocol": environ["SERVER_PROTOCOL"],
         "scheme": environ["wsgi.url_scheme"],
         "host": environ.get("HTTP_HOST"),
         "length": len(body),

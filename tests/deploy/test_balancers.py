@@ -14,11 +14,16 @@ from tests.deploy.fleet import BALANCERS, Fleet, Load, fetch
 from tests.support.waiting import wait_until
 
 Balancer = Callable[..., AbstractContextManager[int]]
-VARIABLES = {"haproxy": {"PROXY_PROTOCOL": "on", "DRAIN_DELAY": "1200ms"}, "nginx": {"DRAIN_DELAY": "0"}}
+VARIABLES = {
+    "haproxy": {"PROXY_PROTOCOL": "on", "DRAIN_DELAY": "1200ms"},
+    "haproxy-http2": {"HTTP2": "on", "DRAIN_DELAY": "1200ms"},
+    "nginx": {"HTTP2": "on", "DRAIN_DELAY": "0"},  # it stays with HTTP/1.1, though it could have HTTP/2
+}
 """What each balancer's file says to start the processes with; less delay than shipped, but more than two checks."""
 
 SHORT = {
     "haproxy": ("timeout server 60s", "timeout server 2s"),
+    "haproxy-http2": ("timeout server 60s", "timeout server 2s"),
     "nginx": ("proxy_read_timeout 60s", "proxy_read_timeout 2s"),
 }
 """Shorter than shipped, where a test waits for it."""
@@ -51,6 +56,7 @@ def test_client_end_to_end(name: str, fleet: Fleet) -> None:
         assert (seen["client"], seen["scheme"], seen["host"]) == ("127.0.0.9", "http", "shop.example")
         assert "6.6.6.6" not in str(seen)
         assert "evil.example" not in str(seen)
+        assert seen["protocol"] == ("HTTP/2" if name == "haproxy-http2" else "HTTP/1.1")
         assert fetch(port, method="POST", body=b"x" * 300_000)["length"] == 300_000
 
 
