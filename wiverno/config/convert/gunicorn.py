@@ -36,6 +36,7 @@ _NAMES: Mapping[str, tuple[str, str]] = {
     "ca_certs": ("ca_certs", ""),
     "accesslog": ("access_log", ""),
     "loglevel": ("log_level", ""),
+    "http_protocols": ("http2", ""),
 }
 
 # gunicorn's settings without a counterpart, with the reason.
@@ -62,6 +63,11 @@ _DROPPED: Mapping[str, str] = {
     "tmp_upload_dir": "set TMPDIR before the start",
     "capture_output": "what the application prints stays on standard output and error",
     "enable_stdio_inheritance": "what the application prints stays on standard output and error",
+    "http2_cleartext": "with http2 trusted_proxies and Unix sockets may speak it in clear, by prior knowledge",
+    "http2_max_concurrent_streams": "is 100 here",
+    "http2_initial_window_size": "is 256 KiB here",
+    "http2_max_frame_size": "is 16 KiB here",
+    "http2_max_header_list_size": "max_request_header_size is the limit",
     "config": "convert that file too",
     "paste": 'name the INI file\'s application: [app] use = "config:FILE"',
 }
@@ -97,8 +103,7 @@ _OTHERS = (
     "default_proc_name", "dirty_apps", "dirty_graceful_timeout", "dirty_post_fork", "dirty_threads",
     "dirty_timeout", "dirty_worker_exit", "dirty_worker_init", "dirty_workers", "disable_redirect_access_to_syslog",
     "do_handshake_on_connect", "dogstatsd_tags", "enable_backlog_metric", "forwarder_headers", "header_map",
-    "http2_cleartext", "http2_initial_window_size", "http2_max_concurrent_streams", "http2_max_frame_size",
-    "http2_max_header_list_size", "http_parser", "http_protocols", "initgroups", "on_dirty_starting",
+    "http_parser", "initgroups", "on_dirty_starting",
     "permit_obsolete_folding", "permit_unconventional_http_method", "permit_unconventional_http_version",
     "print_config", "protocol", "raw_paste_global_conf", "reuse_port", "root_path", "sendfile", "spew",
     "ssl_version", "statsd_host", "statsd_prefix", "strip_header_spaces", "suppress_ragged_eofs", "syslog",
@@ -158,6 +163,9 @@ def is_hook(key: str) -> bool:
 
 def _convert_special(key: str, value: object) -> tuple[object, str]:
     """Return the value for one with another meaning in gunicorn, and a note about it."""
+    if key == "http_protocols":
+        protocols = value if isinstance(value, list | tuple) else str(value).replace(" ", "").split(",")
+        return (True, "needs the extra: pip install 'wiverno[http2]>=2'") if "h2" in protocols else (None, "")
     text = str(value).strip()
     number = int(text) if text.isdigit() and not isinstance(value, bool) else None
     return _SPECIAL.get((key, number), (value, "")) if number is not None else (value, "")

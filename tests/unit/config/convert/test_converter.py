@@ -413,3 +413,15 @@ def test_logging_that_is_a_program_is_named() -> None:
     ]
     Path("b.toml").write_text("[logging]\nfilters = {}\n")
     assert notes(convert("b.toml")) == ["logging.filters: fileConfig has no such thing"]
+
+
+@pytest.mark.parametrize(
+    ("protocols", "is_on"),
+    [("h1", False), ("h2", True), ("h2,h1", True), ("h1, h2", True), (["h2", "h1"], True), (["h1"], False)],
+)
+def test_http_2_of_gunicorn(protocols: object, *, is_on: bool) -> None:
+    """http_protocols is http2 if it has h2, with a note about the extra; its limits are named with those here."""
+    found = from_gunicorn({"http_protocols": protocols, "http2_max_concurrent_streams": 50})
+    assert found.settings == ({"http2": (True, "http_protocols")} if is_on else {})
+    notes = [("http_protocols", "needs the extra: pip install 'wiverno[http2]>=2'")] if is_on else []
+    assert found.notes == [*notes, ("http2_max_concurrent_streams", "is 100 here")]
