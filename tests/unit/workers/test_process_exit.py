@@ -62,7 +62,11 @@ def test_an_end_with_nothing_to_wait_for() -> None:
 
 def test_a_thread_that_ends_in_time() -> None:
     def child() -> None:
-        threading.Thread(target=lambda: (time.sleep(0.05), say("job done"))).start()
+        def job() -> None:
+            time.sleep(0.05)
+            say("job done")
+
+        threading.Thread(target=job).start()
         end_process(0, float("inf"))
 
     status, output = in_child(child)

@@ -53,7 +53,7 @@ def get(made: Rig, request: bytes = GET) -> tuple[int, dict[str, str], bytes]:
     _, client = made.connect()
     client.send(request)
     made.until(made.turn)
-    made.finish_response()
+    made.run_until_idle()
     return client.response()
 
 
@@ -164,14 +164,14 @@ def test_a_suspended_response_is_recorded_when_it_is_over(tmp_path: Path, form: 
         connection, client = made.connect()
         client.send(GET)
         made.until(made.turn)
-        made.finish_response()
+        made.run_until_idle()
         assert lines(tmp_path, recorder) == []
         if is_read:
             received = b""
             while len(received) < size:
                 made.turn()
                 received += client.socket.recv(1 << 20)
-            made.finish_response()
+            made.run_until_idle()
         else:
             client.close()
             made.until(lambda: connection not in made.loop.connections)

@@ -59,7 +59,7 @@ def test_a_request_in_its_time_is_not_told_of(caplog: pytest.LogCaptureFixture) 
         _, client = made.connect()
         client.send(GET)
         made.until(made.turn)
-        made.finish_response()
+        made.run_until_idle()
         assert client.response()[0] == 200
     assert application.stuck == []
     assert not caplog.records
@@ -101,5 +101,5 @@ def test_a_thread_looks_where_the_leader_runs_the_application(caplog: pytest.Log
     watchdog.watch_beside(ended)
     assert looked.wait(PATIENCE)
     ended.set()
-    assert caplog.records[0].getMessage() == "Error while looking for requests that are stuck"
+    assert caplog.records[0].getMessage() == "error while checking for slow requests"
     wait_until(lambda: not any(thread.name == "wiverno-watch" for thread in threading.enumerate()))

@@ -20,6 +20,7 @@ class Connection:
     def __init__(self, finish: BaseException | None = None, close: BaseException | None = None) -> None:
         self.errors = {"finish": finish, "close": close}
         self.calls: list[str] = []
+        self.client = self  # as an exchange of HTTP/1.1, whose connection it is
 
     def _call(self, name: str) -> None:
         self.calls.append(name)
@@ -95,12 +96,12 @@ def test_an_error_after_a_response_closes_its_connection(
 ) -> None:
     """Also one that looks like the end of the program but comes from the application's close()."""
     monkeypatch.setattr(signal, "getsignal", lambda number: None)  # KeyboardInterrupt is then nobody's signal
-    connection = Connection(finish=error)
+    connection: Any = Connection(finish=error)
     parts = Parts(connection)
     parts.recovery.finish_response(connection, 0)
     assert connection.calls == ["finish", "close"]
-    assert "the connection that it concerns is closed" in caplog.text
-    good = Connection()
+    assert "internal error, connection closed" in caplog.text
+    good: Any = Connection()
     parts.recovery.finish_response(good, 0)
     assert good.calls == ["finish"]
 
@@ -117,7 +118,7 @@ def test_a_connection_that_can_not_be_closed_is_forgotten(caplog: pytest.LogCapt
     parts = Parts(connection)
     parts.recovery.drop(connection, ValueError("bug"))
     assert parts.forgotten == [connection]
-    assert "Error while closing it" in caplog.text
+    assert "error while closing a connection" in caplog.text
 
 
 def test_an_exception_of_a_signal_handler_gets_through() -> None:
@@ -135,7 +136,7 @@ def test_an_exception_of_a_signal_handler_gets_through() -> None:
         error = caught.value
         for act in (
             lambda: parts.recovery.lead(raising(error)),
-            lambda: parts.recovery.note(error),
+            lambda: parts.recovery.log_error(error),
             lambda: parts.recovery.drop(connection, error),
         ):
             with pytest.raises(SystemExit):
