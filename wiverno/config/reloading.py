@@ -46,7 +46,7 @@ def find_losses(before: LoadedConfig, now: LoadedConfig) -> list[Problem]:
     problems = [problem for name, text in before.texts.items() if (problem := _find_lost_text(name, text, now))]
     if before.has_server and not now.has_server:
         problems.append(Problem("has no server's section any more, only a restart takes the defaults", _file(now)))
-    elif (address := _find_address(before)) and not _find_address(now):
+    elif now.is_own_server and (address := _find_address(before)) and not _find_address(now):
         name, origin = address
         message = f"is gone (it was in {origin}), and a reload does not fall back to the default address"
         problems.append(Problem(message, _file(now), name))
