@@ -25,6 +25,7 @@ from wiverno.core.context import new_certificates, new_context, variables_of
 from wiverno.core.log_files import reopen_log_files
 from wiverno.core.loop.descriptor_watch import watch_descriptors
 from wiverno.core.loop.descriptors import Descriptor, detach_lost
+from wiverno.core.loop.draining import Shutdown, Step, next_step
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.poller import READ, new_poller
 from wiverno.core.loop.signals import REFRESH_SIGNALS, signals_wake
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 logger = guarded_logger("wiverno")
 
 FORCED_WAIT = 0.5  # seconds that threads get to end when the server is forced to stop
-SWEEP = 0.1  # seconds between two checks of idle connections while draining
+IDLE_CHECK_INTERVAL = 0.1  # seconds between two checks of idle connections while draining
 IDLE_GRACE = 0.25  # seconds that an idle connection is kept when draining begins: a request may be on its way
 
 
@@ -103,10 +104,8 @@ class Engine:
             self.loop.before_wait = recorder.flush
         self._accept_backoff = AcceptBackoff(self.loop, self.leaders, self._limit.acceptors)
         self.loop.on_connection_closed = self._limit.check
-        self.loop.after_wait = None
-        self._is_asked_to_stop = self._is_forced = self._is_draining = False
-        self._drain_at: float | None = None
-        self._deadline = float("inf")
+        self._is_asked_to_stop = self._is_forced = False
+        self._shutdown = Shutdown()
         self._owner = threading.Lock()  # taken once: by run() or by close(), which then closes everything
         self._ended = threading.Event()
 
@@ -284,7 +283,7 @@ class Engine:
         if self._is_forced:
             return 0.0
         timeout = self._adjustments.graceful_timeout or float("inf")
-        return self._deadline if self._is_draining else time.monotonic() + timeout
+        return self._shutdown.deadline if self._shutdown.is_draining else time.monotonic() + timeout
 
     @property
     def is_stopping(self) -> bool:
@@ -297,33 +296,36 @@ class Engine:
             self._accept_backoff.resume_if_due()
         if not self._is_asked_to_stop:
             return
-        loop = self.loop
-        if not self._is_draining:
-            # A supervisor lets the delay pass before it tells its workers.
-            delay = 0.0 if self._is_shared else self._adjustments.drain_delay
-            if self._drain_at is None:
-                self._drain_at = loop.wake_at = loop.now + delay
-                if self.on_stop is not None:
-                    self.on_stop()
-                if delay:
-                    logger.info("shutting down: not ready, draining in %g s", delay)
-            if loop.now < self._drain_at:
-                return
-            self._begin_drain()
-        if loop.now >= loop.wake_at:
-            self._close_idle()
-            loop.wake_at = min(loop.now + SWEEP, self._deadline)
-        if not loop.connections and not self.leaders.queued:
-            self.leaders.end()
-        elif loop.now >= self._deadline:
-            logger.warning("graceful_timeout is over: %d connection(s) closed", len(loop.connections))
+        while True:
+            has_work = bool(self.loop.connections or self.leaders.queued)
+            step = next_step(self._shutdown, self.loop.now, has_work=has_work)
+            if step is Step.ANNOUNCE:
+                self._announce_stop()
+            elif step is Step.BEGIN:
+                self._begin_drain()
+            elif step is Step.CLOSE_IDLE:
+                self._close_idle()
+            else:
+                break
+        if step is not Step.WAIT:
+            if step is Step.ABORT:
+                logger.warning("graceful_timeout is over: %d connection(s) closed", len(self.loop.connections))
             self.leaders.end()
 
+    def _announce_stop(self) -> None:
+        # A supervisor lets the delay pass before it tells its workers.
+        delay = 0.0 if self._is_shared else self._adjustments.drain_delay
+        self._shutdown.drain_at = self.loop.wake_at = self.loop.now + delay
+        if self.on_stop is not None:
+            self.on_stop()
+        if delay:
+            logger.info("shutting down: not ready, draining in %g s", delay)
+
     def _begin_drain(self) -> None:
-        self._is_draining = True
+        self._shutdown.is_draining = True
         loop = self.loop
         timeout = self._adjustments.graceful_timeout
-        self._deadline = loop.now + timeout if timeout else float("inf")
+        self._shutdown.deadline = loop.now + timeout if timeout else float("inf")
         loop.keep_alive = False
         for acceptor in self._limit.acceptors:
             while acceptor.accept():  # the kernel has completed these connections already
@@ -337,7 +339,7 @@ class Engine:
             listener.close()
         for connection in list(loop.connections):  # a copy: threads remove theirs meanwhile
             connection.begin_drain()
-        loop.wake_at = min(loop.now + self.idle_grace, self._deadline)
+        self._shutdown.idle_check_at = loop.wake_at = min(loop.now + self.idle_grace, self._shutdown.deadline)
         if not self._is_forced:
             logger.info(
                 "draining: no new connections; %d connection(s) open, %d request(s) queued",
@@ -346,9 +348,11 @@ class Engine:
 
     def _close_idle(self) -> None:
         """Close connections that have had no request in progress for a moment."""
-        before = self.loop.now - self.idle_grace
-        for connection in list(self.loop.connections):
-            connection.drain(before)
+        loop = self.loop
+        for connection in list(loop.connections):
+            connection.drain(loop.now - self.idle_grace)
+        soon, deadline = loop.now + IDLE_CHECK_INTERVAL, self._shutdown.deadline
+        self._shutdown.idle_check_at = loop.wake_at = soon if loop.now >= deadline else min(soon, deadline)
 
     def _finish(self) -> None:
         """Wait for the threads, then close everything."""

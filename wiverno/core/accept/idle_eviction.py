@@ -70,20 +70,10 @@ class IdleEvictor:
 
     def _scan(self) -> None:
         """Collect the connections that have been idle or unfinished longest."""
-        now = self._loop.now
-        old: list[Candidate] = []
-        safe_until = now + RETRY
-        for client in list(self._loop.connections):  # a copy: threads remove theirs meanwhile
-            found = client.eviction()
-            if found is None:
-                continue
-            if found.safe_until <= now:
-                old.append((found, client.fd, client))
-            else:
-                safe_until = min(safe_until, found.safe_until)
-        self._oldest.extend(heapq.nsmallest(max(min(len(old) // SHARE, MOST), LEAST), old))
-        # All candidates may have received a request meanwhile: in that case the next turn of the loop scans again.
-        self.next_scan = max(now, safe_until) if not old else now + 0.001
+        clients = list(self._loop.connections)  # a copy: threads remove theirs meanwhile
+        found = [(eviction, client.fd, client) for client in clients if (eviction := client.eviction()) is not None]
+        candidates, self.next_scan = choose_candidates(found, self._loop.now)
+        self._oldest.extend(candidates)
 
     def _log_eviction(self, reason: str) -> None:
         self._closed += 1
@@ -93,3 +83,17 @@ class IdleEvictor:
         logger.warning(
             "%s: idle and unfinished connections are closed to make room for new ones (%d so far)", reason, self._closed
         )
+
+
+def choose_candidates(found: list[Candidate], now: float) -> tuple[list[Candidate], float]:
+    """Return the connections to evict, in this order, and when to scan again.
+
+    Args:
+        found: the connections that may be evicted at some time.
+        now: the present, in monotonic seconds.
+    """
+    old = [candidate for candidate in found if candidate[0].safe_until <= now]
+    if old:
+        # All of them may have received a request meanwhile: in that case the next turn of the loop scans again.
+        return heapq.nsmallest(max(min(len(old) // SHARE, MOST), LEAST), old), now + 0.001
+    return [], min(now + RETRY, *(eviction.safe_until for eviction, _, _ in found), float("inf"))

@@ -273,11 +273,10 @@ class Connection(Output):
 
     def finish_response(self, outcome: int) -> None:
         """Continue after a response; `outcome` is the gateway's."""
-        body, self._body = self._body, None
-        if outcome != SUSPENDED and body is not None:
-            body.close()
-        elif outcome == SUSPENDED:
-            self._body = body
+        if outcome != SUSPENDED:
+            body, self._body = self._body, None
+            if body is not None:
+                body.close()
         with self._loop.arming:
             if self.state == CLOSED:
                 return  # the server was forced to end while the request ran
