@@ -38,7 +38,14 @@ def run_in_child(function: Callable[[], object]) -> tuple[int, str]:
                 finally:
                     leave(status)
 
+            execute = os.execve
+
+            def save_and_execute(path: str, arguments: Any, variables: Any) -> NoReturn:
+                _save_coverage()
+                execute(path, arguments, variables)
+
             os._exit = save_and_leave
+            os.execve = save_and_execute  # type: ignore[assignment]
             try:
                 function()
             except BaseException as error:

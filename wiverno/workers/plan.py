@@ -4,15 +4,19 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, NoReturn, Protocol
 
 from wiverno.config.settings import SETTINGS, Adjustments, ConfigError
 from wiverno.importer import ImportTargetError, own_traceback
 from wiverno.wsgi.forked import leave_if_copy
 from wiverno.wsgi_types import Application
 
-if TYPE_CHECKING:
-    from wiverno.workers.reexec import Program
+
+class RestartableProgram(Protocol):
+    """A program that a worker can run again: `reexec.Program`."""
+
+    def exec_worker(self, inheritance: Any, memory: int, row: slice) -> NoReturn:
+        """Run the program in this process, which was just forked; `inheritance` is what the worker inherits."""
 
 
 class LoadFailedError(Exception):
@@ -50,7 +54,7 @@ class Plan:
     application: Callable[[], Application]
     prepare: Callable[[], None] = _do_nothing
     reloads_code: bool = True
-    program: "Program | None" = None
+    program: RestartableProgram | None = None
     name: str = ""
 
     def load(self) -> Application:

@@ -114,8 +114,11 @@ class ReexecWorker:
 
     def abandon(self) -> None:
         """Close this process's copies, after the program has forked while it loads the application."""
-        for listener in self._inherited[0]:
+        listeners, _, *pipes = self._inherited
+        for listener in listeners:
             listener.socket.close()
+        for fd in pipes:
+            os.close(fd)
 
     def report_failure(self, reason: str) -> None:
         """Report to the supervisor why the application can't be loaded."""

@@ -62,11 +62,7 @@ def test_an_end_with_nothing_to_wait_for() -> None:
 
 def test_a_thread_that_ends_in_time() -> None:
     def child() -> None:
-        def job() -> None:
-            time.sleep(0.05)
-            say("job done")
-
-        threading.Thread(target=job).start()
+        threading.Timer(0.05, say, ("job done",)).start()
         end_process(0, float("inf"))
 
     status, output = in_child(child)
