@@ -1,9 +1,11 @@
 """An engine's life: it runs once, drains on a stop, cuts off on a second one or when the time is over."""
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ from tests.support.waiting import PATIENCE, wait_until
 from wiverno.config.settings import Adjustments
 from wiverno.core.engine import Engine
 from wiverno.core.net.listeners import open_listeners
+from wiverno.core.telemetry.counters import Counters
+from wiverno.core.threads.recovery import ServerFailedError
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 HOLD = b"GET /hold HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -211,3 +215,176 @@ def test_busy_stops_from_many_threads(threads: int) -> None:
         assert made.has_ended()
         for stopper in stoppers:
             stopper.join()
+
+
+def test_responses_are_counted_and_gauges_written(threads: int) -> None:
+    """Before each wait of the leader; the hook of the heartbeat is called."""
+    with running(threads, is_started=False) as made:
+        counters, beats = Counters(), list[int]()
+        made.engine.count(counters)
+        made.engine.on_heartbeat = lambda: beats.append(1)
+        made.thread.start()
+        with made.client() as client:
+            client.send(GET)
+            client.response()
+            wait_until(lambda: counters.read().totals["requests"] == 1 and counters.get("connections") == 1)
+        assert beats
+        assert counters.get("threads") == (threads or 1)
+
+
+def test_a_stuck_request_is_counted_and_told_of(threads: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Each look finds it, also where the one thread is in the application; it is told of once."""
+    with running(threads, is_started=False, request_timeout=0.05) as made:
+        counters, stuck = Counters(), list[int]()
+        made.engine.count(counters)
+        made.engine.on_stuck = lambda: stuck.append(1)
+        made.thread.start()
+        with made.client() as client:
+            client.send(HOLD)
+            wait_until(lambda: stuck)
+            made.application.go_on.set()
+            assert client.response()[0] == 200
+        assert (len(stuck), counters.get("stuck")) == (1, 1)
+    assert "GET /hold has been running for" in caplog.text
+
+
+@pytest.mark.parametrize("has_log", [True, False])
+def test_a_signal_opens_log_files_again(has_log: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """SIGHUP and SIGUSR1 do; with one process SIGHUP is no reload, which is said."""
+    caplog.set_level("INFO", "wiverno")
+    log = tmp_path / "a.log"
+    with running(access_log=str(log) if has_log else None) as made, made.client() as client:
+        client.send(GET)
+        client.response()
+        if has_log:
+            wait_until(log.read_text)
+            log.rename(tmp_path / "a.log.1")
+        made.engine.take_signal(signal.SIGHUP)
+        wait_until(lambda: "one process can't reload" in caplog.text)
+        client.send(GET)
+        client.response()
+        if has_log:
+            wait_until(lambda: log.exists() and log.read_text())
+        assert not made.engine.is_stopping
+
+
+def test_the_second_stop_signal_forces_the_end() -> None:
+    with running(graceful_timeout=60) as made, made.client() as client:
+        client.send(HOLD)
+        assert made.application.held.acquire(timeout=PATIENCE)
+        made.engine.take_signal(signal.SIGTERM)
+        assert made.engine.is_stopping
+        assert made.engine.stop_by > time.monotonic() + 30
+        made.engine.take_signal(signal.SIGTERM)
+        assert made.engine.stop_by == 0.0
+        assert made.has_ended()
+
+
+def test_it_serves_for_drain_delay_before_it_drains(caplog: pytest.LogCaptureFixture) -> None:
+    """A balancer needs that time to notice that it is not ready any more."""
+    caplog.set_level("INFO", "wiverno")
+    told: list[int] = []
+    with running(drain_delay=0.2) as made:
+        made.engine.on_stop = lambda: told.append(1)
+        made.engine.stop()
+        wait_until(lambda: told)
+        with made.client() as client:
+            client.send(GET)
+            assert client.response()[0] == 200
+        assert made.has_ended()
+    assert told == [1]
+    assert "0.2 s" in caplog.text
+
+
+def test_another_application_serves_later_connections() -> None:
+    with running() as made:
+        first = made.engine.application
+
+        def second(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            start_response("200 OK", [])
+            return [b"second"]
+
+        made.engine.application = second
+        with made.client() as client:
+            client.send(GET)
+            assert client.response()[2] == b"second"
+        assert made.engine.application is second
+        assert first is made.application
+
+
+def test_a_failure_ends_it_and_is_raised(threads: int) -> None:
+    """Run() raises what could not be mended; connections are closed."""
+    with running(threads, is_started=False) as made:
+        raised: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                made.engine.run()
+            except ServerFailedError as error:
+                raised.append(error)
+
+        made.thread = threading.Thread(target=run, daemon=True)
+        made.thread.start()
+        with made.client() as client:
+            client.send(GET)
+            client.response()
+            made.engine.fail(ValueError("the epoll set was closed"))
+            assert made.has_ended()
+            assert client.is_closed()
+        assert [str(error) for error in raised] == ["the epoll set was closed"]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), ValueError("bug")])
+def test_an_exception_of_the_programs_signal_handler_lets_requests_finish(error: BaseException) -> None:
+    """It is a stop as by a signal of ours; any other exception comes out of run() after the threads have ended."""
+    with running(0, is_started=False) as made:
+        run, calls = made.engine.leaders.run, list[int]()
+
+        def raise_once() -> None:
+            calls.append(1)
+            if len(calls) == 1:
+                raise error
+            run()
+
+        made.engine.leaders.run = raise_once  # type: ignore[method-assign]
+        if isinstance(error, ValueError):
+            with pytest.raises(ValueError, match="bug"):
+                made.engine.run()
+        else:
+            made.engine.run()
+            assert made.engine.is_stopping
+        assert made.engine.wait_ended(0)
+
+
+def test_listeners_are_closed_if_a_log_can_not_be_opened(tmp_path: Path) -> None:
+    settings = Adjustments.from_keywords(host=LOOPBACK, port=0, access_log=str(tmp_path / "missing" / "a.log"))
+    listeners = open_listeners(settings)
+    with pytest.raises(OSError, match="No such file"):
+        Engine(Application(), settings, listeners, threads=0)
+    assert listeners[0].socket.fileno() == -1
+
+
+def test_a_child_closes_its_copies_and_leaves_the_rest() -> None:
+    """Nothing is shut down or unlinked, and the engine counts as ended for whoever waits."""
+    with running(is_started=False) as made:
+        made.engine.abandon()
+        assert made.engine.wait_ended(0)
+        assert not made.engine.loop.connections
+        with pytest.raises(ConnectionRefusedError):
+            made.client()
+        made.engine.leaders.is_abandoned = False
+
+
+def test_what_can_not_be_closed_keeps_nothing_from_ending(caplog: pytest.LogCaptureFixture) -> None:
+    with running(is_started=False) as made:
+        listener = made.engine._listeners[0]
+
+        class Broken:
+            def close(self) -> None:
+                listener.close()
+                raise OSError("bad descriptor")
+
+        made.engine._listeners.append(Broken())  # type: ignore[arg-type]
+        made.engine.close()
+        assert made.engine.wait_ended(0)
+    assert "can't be closed: bad descriptor" in caplog.text
