@@ -24,7 +24,7 @@ from urllib.parse import parse_qs
 
 from wiverno.addresses import is_rebind_proof, strip_port
 from wiverno.admin.application_metrics import ApplicationMetrics
-from wiverno.admin.exposition import CONTENT_TYPE, exposition
+from wiverno.admin.exposition import CONTENT_TYPE, format_metrics
 from wiverno.admin.history import COLUMNS, History
 from wiverno.core.telemetry.status import READY, Control, RefusedError, ServiceStatus, WorkerStatus
 
@@ -123,10 +123,10 @@ class AdminApplication:
 
     def _metrics(self, environ: dict[str, Any]) -> Answer:
         more = self._own_metrics.text() if self._own_metrics is not None else ""
-        return "200 OK", CONTENT_TYPE, exposition(self._control.status()) + more
+        return "200 OK", CONTENT_TYPE, format_metrics(self._control.status()) + more
 
     def _status(self, environ: dict[str, Any]) -> Answer:
-        found = described(self._control.status())
+        found = describe_status(self._control.status())
         since = parse_qs(environ.get("QUERY_STRING", "")).get("since")
         if since:
             try:
@@ -154,7 +154,7 @@ def _is_local_name(host: str | None) -> bool:
     return not host or is_rebind_proof(strip_port(host))
 
 
-def described(status: ServiceStatus) -> dict[str, Any]:
+def describe_status(status: ServiceStatus) -> dict[str, Any]:
     """Return a status as the members of its JSON."""
     return {
         "state": status.state,
@@ -164,7 +164,7 @@ def described(status: ServiceStatus) -> dict[str, Any]:
         "age": round(status.age, 3),
         "addresses": status.addresses,
         "wanted": status.wanted,
-        "workers": [_described_worker(worker) for worker in status.workers],
+        "workers": [_describe_worker(worker) for worker in status.workers],
         "total": asdict(status.total),
         "restarts": dict(status.restarts),
         "reloads": {"succeeded": status.reloads[0], "failed": status.reloads[1], "last_failure": status.last_failure},
@@ -176,7 +176,7 @@ WORKER_GAUGES: Final = (
 )  # fmt: skip
 
 
-def _described_worker(worker: WorkerStatus) -> dict[str, Any]:
+def _describe_worker(worker: WorkerStatus) -> dict[str, Any]:
     gauges, totals = worker.counts.gauges, worker.counts.totals
     return {
         "pid": worker.pid,

@@ -12,7 +12,7 @@ Labels = Mapping[str, str]
 Sample = tuple[str, Labels, float]
 
 
-def exposition(status: ServiceStatus) -> str:
+def format_metrics(status: ServiceStatus) -> str:
     """Return all metrics of a server."""
     return "".join(line + "\n" for line in _lines(status))
 

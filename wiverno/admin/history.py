@@ -40,8 +40,8 @@ class History:
                 round(status.age, 1),
                 round(max(responses, 0) / span, 1),
                 round(max(errors, 0) / span, 1),
-                *(round(quantile(latency, share), 6) for share in QUANTILES),
-                round(quantile(wait, 0.99), 6),
+                *(round(estimate_quantile(latency, share), 6) for share in QUANTILES),
+                round(estimate_quantile(wait, 0.99), 6),
                 gauges["busy"],
                 gauges["threads"],
                 gauges["queued"],
@@ -55,7 +55,7 @@ class History:
         return [row for row in self.rows if row[0] > age]
 
 
-def quantile(buckets: Sequence[int], share: float) -> float:
+def estimate_quantile(buckets: Sequence[int], share: float) -> float:
     """Return the time below which `share` of the observations lie, in seconds; within a bucket it is interpolated."""
     count = sum(buckets)
     if count <= 0:

@@ -116,7 +116,7 @@ def load_application(order: Order) -> Application:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  # sys.exit() in the module is a mistake like any other
-        error.__traceback__ = own_part(error.__traceback__)
+        error.__traceback__ = strip_machinery(error.__traceback__)
         report(error, order.title)
         return FailurePage(error, f"{order.title} cannot be imported")
     return found
@@ -130,7 +130,7 @@ def report(error: BaseException, target: str) -> None:
     logger.error("%s cannot be imported\n%s", target, "".join(traceback.format_exception(error)).rstrip())
 
 
-def own_part(trace: TracebackType | None) -> TracebackType | None:
+def strip_machinery(trace: TracebackType | None) -> TracebackType | None:
     """Return a traceback without the first calls, which are wiverno's and the import machinery's."""
     while trace is not None and _is_machinery(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
@@ -148,7 +148,7 @@ def _is_machinery(file: str) -> bool:
     return file.startswith(_MACHINERY)
 
 
-def hold_on_to(lifeline: int, end: Callable[[], None]) -> None:
+def watch_parent(lifeline: int, end: Callable[[], None]) -> None:
     """Call ``end`` when the parent has ended, so that no orphan keeps the port."""
 
     def wait() -> None:
@@ -168,7 +168,7 @@ def main(order: Order) -> None:
     logging.getLogger("wiverno.dev").setLevel(logging.INFO)
     servers: list[BaseWSGIServer] = []
     if order.lifeline >= 0:
-        hold_on_to(order.lifeline, lambda: servers[0].close() if servers else os._exit(1))
+        watch_parent(order.lifeline, lambda: servers[0].close() if servers else os._exit(1))
     application = load_application(order)
     guarded = Guard(application, AllowedHosts(order.hosts), secrets.token_hex(6), is_live=order.is_live)
     sockets = [socket.socket(fileno=descriptor) for descriptor in order.descriptors]

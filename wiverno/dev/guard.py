@@ -45,12 +45,12 @@ class Guard:
             return self._answer_script(environ, start_response)
         began = time.perf_counter()
         environ["wiverno.debug"] = True
-        body = live.Extended((), self._tag)
+        body = live.ExtendedBody((), self._tag)
         sent = ["-"]
 
         def starting(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             sent[0] = status[:3]
-            changed = live.extended(status, headers, self._tag) if self._tag else None
+            changed = live.extend_headers(status, headers, self._tag) if self._tag else None
             # The framework strips the body of HEAD, and so does the server.
             body.is_wanted = changed is not None and environ["REQUEST_METHOD"] != "HEAD"
             return start_response(status, headers if changed is None else changed, *exc_info)
@@ -58,10 +58,10 @@ class Guard:
         try:
             chunks = self._application(environ, starting)
         except Exception as error:  # every exception becomes a page
-            logger.exception("%s", _described(environ))
+            logger.exception("%s", _describe(environ))
             status, headers, chunks = answer(render_debug_page(error, environ), environ)
             starting(status, headers, *(((type(error), error, error.__traceback__),) if sent[0] != "-" else ()))
-        logger.info("%s  %s  %.1f ms", _described(environ), sent[0], (time.perf_counter() - began) * 1000)
+        logger.info("%s  %s  %.1f ms", _describe(environ), sent[0], (time.perf_counter() - began) * 1000)
         if not self._tag:
             return chunks
         body.body = chunks
@@ -86,5 +86,5 @@ def _refuse(environ: Environ, start_response: Callable[..., Any]) -> Iterable[by
     return chunks
 
 
-def _described(environ: Environ) -> str:
+def _describe(environ: Environ) -> str:
     return f"{environ['REQUEST_METHOD']} {Request(environ).raw_path}"

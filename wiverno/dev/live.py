@@ -29,7 +29,7 @@ def script_tag(version: str) -> bytes:
     return f'\n<script src="{ROOT}live.js" data-version="{version}"></script>\n'.encode()
 
 
-def extended(status: str, headers: list[tuple[str, str]], tag: bytes) -> list[tuple[str, str]] | None:
+def extend_headers(status: str, headers: list[tuple[str, str]], tag: bytes) -> list[tuple[str, str]] | None:
     """Return the header fields of an answer to which ``tag`` is appended, or None to leave it unchanged."""
     fields = {name.lower(): value for name, value in headers}
     if not fields.get("content-type", "").lower().startswith("text/html") or "content-encoding" in fields:
@@ -41,13 +41,13 @@ def extended(status: str, headers: list[tuple[str, str]], tag: bytes) -> list[tu
         if name.lower() == "content-length" and value.isdigit():
             changed.append((name, str(int(value) + len(tag))))
         elif name.lower() == "content-security-policy":
-            changed.append((name, _with_own_script(value)))
+            changed.append((name, _allow_script(value)))
         elif name.lower() != "etag":
             changed.append((name, value))
     return changed
 
 
-def _with_own_script(policy: str) -> str:
+def _allow_script(policy: str) -> str:
     """Return a Content-Security-Policy that also allows the script."""
     present = {directive.split()[0].lower() for directive in policy.split(";") if directive.strip()}
     for directive in ("script-src", "connect-src"):
@@ -56,7 +56,7 @@ def _with_own_script(policy: str) -> str:
     return policy
 
 
-class Extended:
+class ExtendedBody:
     """A body with a line appended, if ``is_wanted`` is set when the headers are sent."""
 
     def __init__(self, body: Iterable[bytes], tag: bytes) -> None:

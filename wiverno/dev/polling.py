@@ -32,23 +32,23 @@ def poll(folders: Iterable[Path], longest: float, stopping: threading.Event) -> 
         stopping: Ends the iteration.
     """
     places = list(folders)
-    before = look(places)
+    before = scan(places)
     pause = _PAUSE
     while not stopping.wait(pause):
         began = time.monotonic()
-        now = look(places)
+        now = scan(places)
         pause = max(_PAUSE, (time.monotonic() - began) / _SHARE)
         last = now if now != before else before
         while last is not before and not stopping.wait(_QUIET):
-            now = look(places)
+            now = scan(places)
             if now == last or time.monotonic() - began > longest:
                 break
             last = now
-        yield set(differences(before, now))
+        yield set(find_changes(before, now))
         before = now
 
 
-def look(folders: Iterable[Path]) -> State:
+def scan(folders: Iterable[Path]) -> State:
     """Return each file's time of change, size and number."""
     found: State = {}
     for folder in folders:
@@ -64,7 +64,7 @@ def look(folders: Iterable[Path]) -> State:
     return found
 
 
-def differences(before: State, now: State) -> Iterator[tuple[Change, str]]:
+def find_changes(before: State, now: State) -> Iterator[tuple[Change, str]]:
     """Yield the files that were added, modified and deleted between two scans."""
     for path in before.keys() | now.keys():
         if path not in before:

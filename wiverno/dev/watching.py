@@ -68,7 +68,7 @@ class Relevant(DefaultFilter):
         return any(fnmatch(name, pattern) for pattern in self._ignored for name in names)
 
 
-class Place:
+class WatchedFolder:
     """A watched folder, which may be removed, replaced and made again.
 
     An open descriptor keeps its inode number from being reused.
@@ -123,7 +123,7 @@ def bursts(
         longest: After how many seconds a burst that does not end is yielded nevertheless.
         stopping: Ends the iteration.
     """
-    places = [Place(folder.absolute()) for folder in folders]
+    places = [WatchedFolder(folder.absolute()) for folder in folders]
     new: set[Path] = set()
     try:
         while not stopping.is_set():

@@ -3,7 +3,7 @@
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.statuses import counts, service, worker
-from wiverno.admin.exposition import exposition
+from wiverno.admin.exposition import format_metrics
 from wiverno.core.telemetry.counters import BOUNDS, Counters, Counts
 from wiverno.core.telemetry.status import LEAVING, WorkerStatus
 
@@ -26,7 +26,7 @@ def test_every_family_is_read_by_the_parser() -> None:
         restarts={"max_requests": 2},
         reloads=(3, 1),
     )
-    found = samples(exposition(status))
+    found = samples(format_metrics(status))
     assert found["wiverno_responses_total{class=2xx}"] == 5
     assert found["wiverno_responses_total{class=5xx}"] == 1
     assert found["wiverno_response_bytes_total"] == 100
@@ -43,7 +43,7 @@ def test_buckets_are_cumulative() -> None:
     latency = (1, 2, *(0,) * (len(BOUNDS) - 2), 4)
     row = Counters().read()
     counted = Counts(row.gauges, {**row.totals, "seconds": 7.5}, row.classes, latency, row.wait)
-    found = samples(exposition(service(WorkerStatus(1, "ready", 1, 1.0, 0.0, counted))))
+    found = samples(format_metrics(service(WorkerStatus(1, "ready", 1, 1.0, 0.0, counted))))
     assert found[f"wiverno_request_seconds_bucket{{le={BOUNDS[0]}}}"] == 1
     assert found[f"wiverno_request_seconds_bucket{{le={BOUNDS[1]}}}"] == 3
     assert found["wiverno_request_seconds_bucket{le=+Inf}"] == found["wiverno_request_seconds_count"] == 7
@@ -52,5 +52,5 @@ def test_buckets_are_cumulative() -> None:
 
 def test_labels_are_escaped() -> None:
     """A quotation mark, a backslash or a line end in a label ends no line of the format."""
-    found = samples(exposition(service(worker(), restarts={'a"b\\c\nd': 1})))
+    found = samples(format_metrics(service(worker(), restarts={'a"b\\c\nd': 1})))
     assert found['wiverno_worker_restarts_total{reason=a"b\\c\nd}'] == 1

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.statuses import counts, service, worker
-from wiverno.admin.history import COLUMNS, LENGTH, History, quantile
+from wiverno.admin.history import COLUMNS, LENGTH, History, estimate_quantile
 from wiverno.core.telemetry.counters import BOUNDS
 
 LAST = BOUNDS[-1]
@@ -58,4 +58,4 @@ def test_it_keeps_the_last_minutes() -> None:
     ids=["nothing", "half of the first", "all of the second", "half of two", "beyond the last bound", "one fell"],
 )
 def test_quantiles_are_interpolated(buckets: list[int], share: float, expected: float) -> None:
-    assert quantile(buckets, share) == pytest.approx(expected)
+    assert estimate_quantile(buckets, share) == pytest.approx(expected)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.wsgi import call
-from wiverno.dev.child import FailurePage, Order, hold_on_to, load_application
+from wiverno.dev.child import FailurePage, Order, load_application, watch_parent
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_an_ended_process_is_a_page() -> None:
 def test_the_lifeline() -> None:
     reading, writing = os.pipe()
     ended = threading.Event()
-    hold_on_to(reading, ended.set)
+    watch_parent(reading, ended.set)
     assert not ended.is_set()
     os.close(writing)
     assert ended.wait(10)

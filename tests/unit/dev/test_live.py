@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wiverno.dev.live import Extended, extended, script_tag
+from wiverno.dev.live import ExtendedBody, extend_headers, script_tag
 
 TAG = script_tag("v1")
 
@@ -16,7 +16,7 @@ def test_html_gets_longer_and_allows_the_script() -> None:
         ("ETag", '"x"'),
         ("Content-Security-Policy", "default-src 'none'; script-src 'self'"),
     ]
-    assert extended("200 OK", headers, TAG) == [
+    assert extend_headers("200 OK", headers, TAG) == [
         ("Content-Type", "Text/HTML; charset=utf-8"),
         ("Content-Length", str(5 + len(TAG))),
         ("Content-Security-Policy", "default-src 'none'; script-src 'self'; connect-src 'self'"),
@@ -34,7 +34,7 @@ def test_html_gets_longer_and_allows_the_script() -> None:
     ],
 )
 def test_everything_else_is_left_alone(status: str, headers: list[tuple[str, str]]) -> None:
-    assert extended(status, headers, TAG) is None
+    assert extend_headers(status, headers, TAG) is None
 
 
 def test_the_body_is_closed() -> None:
@@ -47,7 +47,7 @@ def test_the_body_is_closed() -> None:
         def close(self) -> None:
             closed.append(True)
 
-    body = Extended(Body(), TAG)
+    body = ExtendedBody(Body(), TAG)
     assert list(body) == [b"a"]
     body.is_wanted = True
     assert list(body) == [b"a", TAG]

@@ -9,7 +9,7 @@ import pytest
 from watchfiles import Change
 
 from wiverno.dev import polling as module
-from wiverno.dev.polling import differences, look, poll
+from wiverno.dev.polling import find_changes, poll, scan
 
 
 def test_every_file_below_is_looked_at_but_what_never_matters(tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_every_file_below_is_looked_at_but_what_never_matters(tmp_path: Path) ->
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "gone").symlink_to("nowhere")
-    assert set(look([tmp_path, tmp_path / "missing"])) == {str(tmp_path / "a.py"), str(tmp_path / "deep/b.py")}
+    assert set(scan([tmp_path, tmp_path / "missing"])) == {str(tmp_path / "a.py"), str(tmp_path / "deep/b.py")}
 
 
 def rewrite(path: Path) -> None:
@@ -45,14 +45,14 @@ def touch(path: Path) -> None:
 def test_a_change_of_a_file_is_found(tmp_path: Path, act: Callable[[Path], object], expected: Change) -> None:
     path = tmp_path / "a.py"
     path.touch()
-    before = look([tmp_path])
+    before = scan([tmp_path])
     act(path)
-    assert set(differences(before, look([tmp_path]))) == {(expected, str(path))}
+    assert set(find_changes(before, scan([tmp_path]))) == {(expected, str(path))}
 
 
 def test_a_new_file_is_found(tmp_path: Path) -> None:
     (tmp_path / "a.py").touch()
-    assert list(differences({}, look([tmp_path]))) == [(Change.added, str(tmp_path / "a.py"))]
+    assert list(find_changes({}, scan([tmp_path]))) == [(Change.added, str(tmp_path / "a.py"))]
 
 
 class Steps:

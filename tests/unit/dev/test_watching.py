@@ -10,7 +10,7 @@ import pytest
 from watchfiles import Change
 
 from wiverno.dev import watching as module
-from wiverno.dev.watching import Place, Relevant, bursts
+from wiverno.dev.watching import Relevant, WatchedFolder, bursts
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_folder_that_was_removed_or_made_again_has_changed(tmp_path: Path) -> 
     """Also one that another folder has replaced under the same name."""
     folder = tmp_path / "a"
     folder.mkdir()
-    place = Place(folder)
+    place = WatchedFolder(folder)
     assert place.is_there
     assert not place.changed()
     folder.rmdir()
