@@ -1,4 +1,4 @@
-/* The system's clock with an offset, for the process that this is preloaded into: seconds in a file that anybody may
+/* The system's clock with an offset, for the process that this is preloaded into: seconds in a file that any process may
    write while it runs. The monotonic clock stays what it is, as it does when an administrator sets the time. */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -15,7 +15,7 @@ from tests.long.subjects import subject
 from tests.support.processes import ROOT, Child
 
 ORDINARY_WAIT = 2.0
-"""Seconds after which the ordinary client gives up."""
+"""Seconds after which the ordinary client stops waiting."""
 
 
 @dataclass

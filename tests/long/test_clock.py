@@ -1,4 +1,4 @@
-"""The system's clock jumps: nobody is dropped, deadlines stay what they were, the Date header follows."""
+"""The system's clock jumps: no client is dropped, deadlines stay what they were, the Date header follows."""
 
 import pytest
 

@@ -54,7 +54,7 @@ def test_twenty_reloads_and_five_kills(tmp_path: Path) -> None:
         assert lost_by_reloads == []
         assert answers > 50_000
         assert {int(version) for version in load.versions} == set(range(1, 2 + RELOADS))
-        # Who had answered on the connection before was killed, or nobody had: it was new, and that process had it.
+        # Who had answered on the connection before was killed, or no process had: it was new, and that process had it.
         assert {one.pid for one in lost} <= killed | {None}
         assert len(lost) <= KILLS * (KEPT + FRESH)
         assert served.status()["restarts"] == {"died": KILLS}

@@ -1,7 +1,7 @@
-"""The lead changes hands in every order that threads can be interleaved in, and nobody is ever forgotten.
+"""The lead changes hands in every order that threads can be interleaved in, and no client is ever forgotten.
 
-A state machine chooses which thread makes its next step at each shared access of the real Crew; how that is done is
-told in tests/support/stepping.py. What it asserts is the contract at the top of wiverno/core/threads/leader.py.
+A state machine chooses which thread makes its next step at each shared access of the real LeaderFollowers (see
+tests/support/stepping.py). What it asserts is the contract at the top of wiverno/core/threads/leader.py.
 """
 
 import pytest
@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 )
 
 from tests.support.stepping import SteppedTime, World
-from wiverno.core.threads import leader as crew_module
+from wiverno.core.threads import leader as leader_module
 
 CLIENTS = 5
 PLACES = (
@@ -101,9 +101,9 @@ class Lead(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def _quick_to_park(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock stands still, and the lookout parks after one look at nothing: the races are around that."""
-    monkeypatch.setattr(crew_module, "time", SteppedTime())
-    monkeypatch.setattr(crew_module, "QUIET_CHECKS", 0)
+    """The clock stands still, and the monitor thread parks after one check of an idle leader: the races are there."""
+    monkeypatch.setattr(leader_module, "time", SteppedTime())
+    monkeypatch.setattr(leader_module, "QUIET_CHECKS", 0)
 
 
 def explore(examples: int, steps: int) -> None:

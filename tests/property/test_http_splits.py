@@ -110,7 +110,7 @@ def test_valid_requests_on_the_wire(wire: tuple[Served, Recorder], request_: Val
         seen = {key: value for key, value in call.environ.items() if key.startswith(("HTTP_", "CONTENT_"))}
         length = seen.get("CONTENT_LENGTH")
         if request_.length > 0 and length != expected.get("CONTENT_LENGTH"):
-            assert int(length or 0) == request_.length  # written anew, without zeros in front
+            assert int(length or 0) == request_.length  # written again, without zeros in front
             seen["CONTENT_LENGTH"] = expected["CONTENT_LENGTH"]
         assert seen == expected
         assert call.body == request_.body

@@ -1,4 +1,4 @@
-"""A connection on a real socket with its loop, led step by step by the test: no crew, no second thread unless asked."""
+"""A connection on a real socket with its loop, led step by step by the test: no thread pool, no second thread."""
 
 import select
 import socket

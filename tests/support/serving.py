@@ -12,7 +12,7 @@ from tests.support.waiting import PATIENCE
 from wiverno.core.server import create_server
 
 MODES: dict[str, dict[str, Any]] = {"threads": {"threads": 4}, "simple": {"threads": 1}}
-"""Both engines' settings: a crew of threads, and everything on one thread as RunServer does it."""
+"""Both engines' settings: a thread pool, and everything on one thread as RunServer does it."""
 
 
 @dataclass

@@ -1,9 +1,9 @@
-"""The real Crew, its threads stepped one at a time: whoever runs next is chosen by the test at every shared access.
+"""The real LeaderFollowers, its threads stepped one at a time: the test chooses which one runs at each shared access.
 
-Each thread runs until it touches something that threads share (a claim, the mark that the lookout is parked, the list
-of the waiting, a lock, the loop's wait, the application) and stops there. So every interleaving of those accesses can
-be had, and had again. Two leaders, a request that runs twice, or a moment in which everybody waits although there is
-something to do, are found where they happen.
+Each thread runs until it touches something that threads share (a claim, the mark that the monitor thread is parked, the
+list of idle threads, a lock, the loop's wait, the application) and stops there. So every interleaving of those accesses
+can be made, and repeated. Two leaders, a request that runs twice, or a moment in which all threads wait although there
+is something to do, are found where they happen.
 """
 
 import threading
@@ -19,7 +19,7 @@ from wiverno.wsgi.gateway import KEEP
 PATIENCE = 20.0  # seconds in which a thread reaches its next stop
 
 
-IDLE_LOOKS = 4  # looks of the lookout, with everybody else waiting, after which nothing more will happen
+IDLE_CHECKS = 4  # checks of the monitor thread, with all others waiting, after which nothing more will happen
 
 
 class Broken(BaseException):
@@ -156,7 +156,7 @@ class FakeGateway:
 
 
 class FakeConnection:
-    """A client that has at most one request under way, as far as the crew can see."""
+    """A client that has at most one request in progress, as far as the threads can see."""
 
     def __init__(self, world: "World", fd: int) -> None:
         self.fd = fd
@@ -249,7 +249,7 @@ class Leading:
 
 
 class SteppedLeaders(LeaderFollowers):
-    """A crew whose shared marks are stops: properties in the place of attributes."""
+    """The threads with stops at their shared marks: properties in the place of attributes."""
 
     world: "World"
 
@@ -258,7 +258,7 @@ class SteppedLeaders(LeaderFollowers):
 
 
 class SteppedPool(ThreadPool):
-    """The crew's threads as actors."""
+    """The threads of the pool as actors."""
 
     stage: Stage
 
@@ -268,13 +268,13 @@ class SteppedPool(ThreadPool):
         return member
 
     def _start_member(self, member: PoolThread) -> None:
-        thread, member.thread = member.thread, None  # nobody joins an actor
+        thread, member.thread = member.thread, None  # no thread joins an actor
         assert thread is not None
         self.stage.start(thread.name, lambda: self._serve(member))
 
 
 class UnforgivingRecovery(Recovery):
-    """Takes any exception that the crew would survive for the end of the test."""
+    """Ends the test at any exception that the threads would survive."""
 
     stage: Stage
 
@@ -308,7 +308,7 @@ for _name in ("_claim", "_is_parked", "is_saturated"):
 
 
 class World:
-    """A crew on a stage, clients, and an application whose requests block until they are let go."""
+    """Threads on a stage, clients, and an application whose requests block until they are released."""
 
     def __init__(self, threads: int, clients: int, leaders: type[SteppedLeaders] = SteppedLeaders) -> None:
         self.stage = Stage()
@@ -319,7 +319,7 @@ class World:
         self.release: set[int] = set()
         self.running: dict[int, str] = {}
         self.calls: dict[int, int] = {}
-        self.asked: dict[int, int] = {}  # client → number of its request under way
+        self.asked: dict[int, int] = {}  # client → number of its request in progress
         self.answered: set[int] = set()
         self._count = 0
         for fd in range(clients):
@@ -335,7 +335,7 @@ class World:
         made.recovery.stage = self.stage
         made.world = self
         self.leaders = made
-        self.lookout = self.stage.start("lookout", made.run)
+        self.monitor = self.stage.start("monitor", made.run)
 
     def leading(self, what: str) -> Leading:
         """Stand around what only the leader may do."""
@@ -408,14 +408,14 @@ class World:
             able = self.stage.able()
             if count in switches and able:
                 current = able[switches[count] % len(able)]
-                patience = IDLE_LOOKS
+                patience = IDLE_CHECKS
             elif current is not None and current.is_polite and current.is_able() and patience:
-                patience -= 1  # whoever was switched to may look some times before the others go on
+                patience -= 1  # the thread that was switched to may check some times before the others continue
             elif current is None or current.has_ended or current.is_polite or not current.is_able():
                 patience = 0
                 busy = [actor for actor in able if not actor.is_polite]
                 looks = 0 if busy else looks + 1
-                if not able or looks > IDLE_LOOKS:
+                if not able or looks > IDLE_CHECKS:
                     return count
                 current = (busy or able)[0]
             self.stage.step(current)
@@ -448,7 +448,7 @@ class World:
         return f"asked {self.asked}, blocked {sorted(self.blocked)}, of {self.threads} threads; {places}"
 
     def finish(self) -> None:
-        """Let all requests go, see them answered, end the crew, and see every thread end.
+        """Release all requests, check that they are answered, end the pool, and check that every thread ends.
 
         Raises:
             AssertionError: a request is not answered exactly once, or a thread does not end.
@@ -472,7 +472,7 @@ class World:
         assert not len(self.leaders._claim)
 
     def _end_idle(self) -> None:
-        """Do what Crew.join does, without waiting."""
+        """Do what ThreadPool.join does, without waiting."""
         if not self.leaders._lock.is_taken:  # type: ignore[attr-defined]
             self.leaders.join(0.0)
 

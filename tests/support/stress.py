@@ -32,7 +32,7 @@ class Violation(AssertionError):
 
 
 class Watch:
-    """Stands between a crew and its own methods, and keeps count of who leads."""
+    """Wraps the methods of LeaderFollowers, and counts the leaders."""
 
     def __init__(self, leaders: LeaderFollowers, violations: list[str]) -> None:
         self.events: Counter[str] = Counter()
@@ -90,7 +90,7 @@ class Watch:
         if is_taken:
             self.events["stall"] += 1
             with self._lock:
-                self._leaders.clear()  # the one that is held up: its claim is gone
+                self._leaders.clear()  # the one that is blocked: its claim is gone
         return is_taken
 
 

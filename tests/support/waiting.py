@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PATIENCE = 10.0
-"""Seconds after which a condition that should hold within milliseconds is given up, on a busy machine too."""
+"""Seconds after which a condition that should hold within milliseconds fails, on a busy machine too."""
 
 
 def wait_until(condition: Callable[[], T], deadline: float = PATIENCE, *, what: str = "") -> T:

@@ -1,4 +1,4 @@
-"""The end of a server: what is under way is finished, nobody is kept waiting, the second signal ends it at once."""
+"""The end of a server: requests in progress finish, no client is kept waiting, the second signal ends it at once."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_not_ready_before_it_refuses(tmp_path: Path, processes: str) -> None:
 
 
 def test_clients_in_the_backlog_are_served(tmp_path: Path) -> None:
-    """Connections that nobody has accepted yet when the signal comes are answered like all others."""
+    """Connections in the accept queue when the signal arrives are answered like all others."""
     with service(tmp_path, settings="workers = 1\nthreads = 1") as served:
         first = ask_for(served, "/sleep/1")
         wait_until(lambda: connections(served) == 1)

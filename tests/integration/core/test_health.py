@@ -29,7 +29,7 @@ def app(environ, start_response):
 
 
 def test_a_loop_that_does_not_turn(tmp_path: Path) -> None:
-    """It is neither healthy nor ready as long as nobody is served, and both again afterwards."""
+    """It is neither healthy nor ready as long as no request is served, and both again afterwards."""
     with service(tmp_path, application=HOLDS_LOOP) as served:
         wait_until(lambda: served.admin("/readyz") == (200, b"ready\n"))
         assert served.admin("/healthz") == (200, b"alive\n")
@@ -46,7 +46,7 @@ def test_a_loop_that_does_not_turn(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("threads", "limit"), [(1, LONGEST_SILENCE_ALONE), (4, LONGEST_SILENCE)])
 def test_a_heartbeat_grows_old(threads: int, limit: float) -> None:
-    """A process of one thread may be held up in a request for longer than a leader among several."""
+    """A process of one thread may be blocked in a request for longer than a leader among several."""
     counts = Counts()
     counts.gauges["threads"] = threads
     assert WorkerStatus(1, READY, 1, 100.0, limit - 0.1, counts).is_turning

@@ -43,7 +43,7 @@ def test_an_idle_server_sleeps(threads: int, poller: str) -> None:
     with engine_child(threads=threads, poller=poller, channel_timeout=600) as server:
         assert server.ask("/hello") == b"hello"
         with idle_clients(server, 20):
-            wait_until(lambda: wake_ups(server, 0.2) == 0, what="the lookout to park")
+            wait_until(lambda: wake_ups(server, 0.2) == 0, what="the monitor thread to park")
             assert wake_ups(server, 1.2) <= 2, "once a second, twice where the while begins just before"
 
 
@@ -53,7 +53,7 @@ def test_an_idle_server_makes_no_system_call() -> None:
     tracer = program("strace")
     with engine_child(threads=4) as server:
         assert server.ask("/hello") == b"hello"
-        wait_until(lambda: wake_ups(server, 0.2) == 0, what="the lookout to park")
+        wait_until(lambda: wake_ups(server, 0.2) == 0, what="the monitor thread to park")
         command = ["timeout", "--signal=INT", "1", tracer, "-f", "-q", "-q", "-e", "trace=all", "-p", str(server.pid)]
         traced = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
         lines = [line for line in traced.stderr.splitlines() if "<detached" not in line and "resumed" not in line]

@@ -1,4 +1,4 @@
-"""Requests that outlast request_timeout are told of once, with what their thread is doing."""
+"""Requests that run longer than request_timeout are logged once, with the stack of their thread."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def test_plain_http_gets_a_readable_answer(tmp_path: Path) -> None:
     assert f'"GET /plain HTTP/1.1" 400 {len(body)} ' in log.read_text()
 
 
-def test_slow_handshakes_hold_nobody_up() -> None:
+def test_slow_handshakes_block_no_other_client() -> None:
     """Clients that begin and go on slowly, or never, cost others nothing, and are dropped when their time is over."""
     with secured("simple", header_timeout=1) as served:
         silent = [served.client() for _ in range(10)]
@@ -163,7 +163,7 @@ def test_garbage_is_dropped() -> None:
 
 
 def test_clients_show_certificates() -> None:
-    """Mutual TLS: nobody without, and the application knows whom it talks to."""
+    """Mutual TLS: no client without a certificate, and the application knows whose it is."""
     with secured(ca_certs=str(DATA / "ca.pem"), client_cert="required") as served:
         assert fetch(served, "/", context=trusting(certificate="client")) == b"https on TLSv1.3 SUCCESS CN=ann"
         with pytest.raises((ssl.SSLError, ConnectionError, http.client.RemoteDisconnected)):

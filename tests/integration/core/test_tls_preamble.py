@@ -129,7 +129,7 @@ def test_a_peer_that_is_not_trusted_gets_no_further() -> None:
 
 @pytest.mark.parametrize("begun", [b"", V1[:9], V2[:20], V1, V1 + HELLO, V2 + HELLO])
 def test_deadlines_hold_for_both(begun: bytes) -> None:
-    """Whoever stops before, in or after the preamble is dropped, and holds up nobody meanwhile."""
+    """A client that stops before, in or after the preamble is closed, and blocks no other client."""
     with balanced("simple", header_timeout=1) as (served, _), served.client() as slow:
         slow.send(begun)
         with shaken(served, V1) as secure:

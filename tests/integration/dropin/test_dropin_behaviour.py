@@ -81,7 +81,7 @@ def test_a_chunked_body_is_decoded() -> None:
 
 
 def test_a_slow_upload_holds_no_thread() -> None:
-    """More uploads under way than threads, and another request is answered; none has entered the application."""
+    """More uploads in progress than threads, and another request is answered; none has entered the application."""
     recorder = Recorder()
     with serving(recorder, threads=2) as served:
         uploads = [served.client() for _ in range(4)]
@@ -504,11 +504,11 @@ def test_message_serving_on() -> None:
 
 
 def test_messages_about_the_connection_limit() -> None:
-    """The limit is reached and left: one WARNING, one INFO; whoever waited in the backlog is served."""
+    """The limit is reached and left: one WARNING, one INFO; clients in the accept queue are served."""
     with Messages() as messages, serving(hello, connection_limit=2, body_min_rate=0) as served:
         first, second, third = (served.client() for _ in range(3))
         for client in (first, second):
-            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na")  # an idle one would make way
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na")  # an idle one would be evicted
         third.send(GET)
         wait_until(lambda: messages.has("total open connections reached the connection limit, no longer accepting"))
         first.close()
@@ -544,7 +544,7 @@ def test_message_about_the_queue() -> None:
 
 
 def test_messages_at_a_forced_end() -> None:
-    """Threads that do not come back, and requests that nobody will run, are counted in the log."""
+    """Threads that do not return, and requests that no thread will run, are counted in the log."""
     go = threading.Event()
 
     def application(environ: dict[str, Any], start_response: Start) -> list[bytes]:

@@ -190,7 +190,7 @@ def test_unix_socket_permissions_seen_by_a_watcher(tmp_path: Path) -> None:
 
 
 def test_stale_unix_socket_is_replaced(tmp_path: Path) -> None:
-    """A socket file that nobody listens on is left over from a server that is gone."""
+    """A socket file without a listener is left over from a server that has ended."""
     path = str(tmp_path / "s")
     with socket.socket(socket.AF_UNIX) as old:
         old.bind(path)
@@ -291,7 +291,7 @@ def test_sock(is_bound: bool) -> None:
 
 
 def test_dispatcher_is_accepted() -> None:
-    """`_dispatcher` is taken and not used: the engine has its own crew."""
+    """`_dispatcher` is taken and not used: the engine has its own thread pool."""
     with running(create_server(hello, host=LOOPBACK, port=0, _dispatcher=object())) as server:
         assert ask((LOOPBACK, server.effective_port))[2] == b"hello"
 
@@ -405,7 +405,7 @@ def test_close_before_run() -> None:
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_close_races_with_run(threads: int) -> None:
-    """Whoever comes first, close() or run(), the server ends and leaks no descriptor."""
+    """Whichever comes first, close() or run(), the server ends and leaks no descriptor."""
     before = open_descriptors()
     for _ in range(20):
         server = create_server(hello, host=LOOPBACK, port=0, threads=threads)

@@ -91,7 +91,7 @@ def test_requests(base: str) -> None:
 
 
 def test_urllib3(base: str) -> None:
-    """One pooled connection serves many requests; a body that is not read to its end harms nobody."""
+    """One pooled connection serves many requests; a body that is not read to its end harms no request."""
     with urllib3.PoolManager(maxsize=1) as pool:
         for number in range(30):
             response = pool.request("POST", f"{base}/anything/{number}", body=b"x" * number)

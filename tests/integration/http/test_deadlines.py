@@ -183,7 +183,7 @@ def test_while_all_threads_are_busy(poller: str) -> None:
         uploading = connect()
         uploading.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n")
         for _ in range(30):
-            uploading.send(b"x" * 100_000)  # read: it would block if nobody received
+            uploading.send(b"x" * 100_000)  # read: it would block if the server did not receive
         waiting = connect()
         wait_until(lambda: served.server._engine.leaders.queued == 1)
         waiting.send(get("/"))
@@ -278,7 +278,7 @@ def test_a_full_descriptor_table() -> None:
         server.ask("/hello")
         crowd = [stack.enter_context(server.client()) for _ in range(60)]
         for client in crowd:
-            client.send(begun)  # any rate being good, none makes way
+            client.send(begun)  # any rate is accepted, none is evicted
         server.child.wait_for(r"accept\(\) threw an exception.* no longer accepting new connections")
         used = processor_time(server.pid)
         crowd[0].send(BODY[-1:])
@@ -295,7 +295,7 @@ def test_a_full_descriptor_table() -> None:
 @pytest.mark.parametrize("settings", [{"descriptors": 40, "connection_limit": 1000}, {"connection_limit": 25}])
 @pytest.mark.parametrize("threads", [1, 4])
 def test_idle_connections_make_way(settings: dict[str, Any], threads: int) -> None:
-    """With a table full of idle connections new clients are served, and so are those with a request under way."""
+    """With a table full of idle connections new clients are served, and so are those with a request in progress."""
     with engine_child(threads=threads, body_min_rate=0, **settings) as server, ExitStack() as stack:
         begun = stack.enter_context(server.client())
         begun.send(BODY[:-1])
@@ -312,7 +312,7 @@ def test_idle_connections_make_way(settings: dict[str, Any], threads: int) -> No
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_readers_that_take_nothing(threads: int) -> None:
-    """They are cut off after channel_timeout, their responses closed, their files gone; nobody waits for them."""
+    """They are closed after channel_timeout, their responses closed, their files gone; no client waits for them."""
     limits = {"channel_timeout": 2, "outbuf_overflow": 65536, "outbuf_high_watermark": 1 << 20}
     with engine_child(threads=threads, **limits) as server, ExitStack() as stack:
         server.ask("/hello")

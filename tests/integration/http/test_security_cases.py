@@ -1,7 +1,7 @@
 """Security cases 1 to 24: what comes in malformed is refused, and nothing behind it is served.
 
 One named test a case; the inputs without a peculiarity stand in tests/data/requests/invalid with their case's number.
-Every case runs against a crew of threads and against a single thread.
+Every case runs against a thread pool and against a single thread.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Security cases 25 to 41: abuse of connections, limits, deadlines, responses and proxies.
 
-One named test a case, each against a crew of threads and against a single thread; crashes and CPU time are watched from
+One named test a case, each against a thread pool and against a single thread; crashes and CPU time are watched from
 outside, in a child process.
 """
 
@@ -130,7 +130,7 @@ def test_case_26_resets_and_half_closes(child: Child) -> None:
 
 
 def test_case_27_client_leaves_during_the_response(child: Child) -> None:
-    """A client that goes away in the middle of a response harms nobody, and the response's close() is called."""
+    """A client that goes away in the middle of a response harms no other, and the response's close() is called."""
     address = child.address()
     for number in range(1, 5):
         client = RawClient(address)
@@ -155,7 +155,7 @@ def test_case_29_dribbled_head(mode: dict[str, Any]) -> None:
             assert 0.8 < time.monotonic() - begin < 5
             ((status, fields, _),) = responses(client)
             assert (status, fields["connection"]) == (408, "close")
-        with served.client() as client:  # somebody else is not held up meanwhile
+        with served.client() as client:  # another client is served meanwhile
             client.send(HELLO)
             assert client.response()[0] == 200
     assert recorder.paths == ["/hello"]
@@ -451,7 +451,7 @@ def test_case_37_framing_by_the_application(mode: dict[str, Any], streamed: bool
 
 @pytest.mark.parametrize("streamed", [True, False])
 def test_case_37_too_little_content(mode: dict[str, Any], streamed: bool) -> None:
-    """A response shorter than its Content-Length ends the connection: nobody can take the next one for its rest."""
+    """A response shorter than its Content-Length ends the connection: no client can take the next one for its rest."""
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         start_response("200 OK", [("Content-Length", "100")])
@@ -580,7 +580,7 @@ def test_case_41_proxy_protocol(mode: dict[str, Any], preamble: bytes, expected:
                     assert (seen["REMOTE_ADDR"], seen["REMOTE_PORT"]) == (expected or ("127.0.0.1", own))
 
 
-def test_case_41_proxy_protocol_from_somebody_else(mode: dict[str, Any]) -> None:
+def test_case_41_proxy_protocol_from_another_peer(mode: dict[str, Any]) -> None:
     """A preamble from an address that is not allowed closes the connection; nothing is served."""
     recorder = Recorder()
     with serving(recorder, proxy_protocol=True, trusted_proxies="10.0.0.0/8", **mode) as served:

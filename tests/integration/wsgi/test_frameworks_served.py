@@ -159,7 +159,7 @@ class Readable:
 
 
 def outdated_rules_kept(application: Callable[..., Any]) -> Callable[..., Any]:
-    """Keep two rules of wsgiref.validate that nobody else has: read() has a size, a 204 or 304 no Content-Type."""
+    """Keep two rules that only wsgiref.validate has: read() has a size, a 204 or 304 no Content-Type."""
 
     def wrapped(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:

@@ -1,4 +1,4 @@
-"""PEP 3333 over real sockets: what frameworks depend on, with a crew of threads and with one thread."""
+"""PEP 3333 over real sockets: what frameworks depend on, with a thread pool and with one thread."""
 
 import hashlib
 import io

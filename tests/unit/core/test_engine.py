@@ -109,7 +109,7 @@ def test_idle_connections_do_not_hold_a_stop_up(threads: int) -> None:
 
 
 def test_a_request_under_way_finishes() -> None:
-    """Its connection is closed after it, whoever sent the response, and the engine ends then, not later."""
+    """Its connection is closed after it, whichever thread sent the response, and the engine ends then, not later."""
     with running() as made, made.client() as client:
         client.send(HOLD)
         assert made.application.held.acquire(timeout=PATIENCE)
@@ -205,7 +205,7 @@ def test_an_engine_runs_once() -> None:
 
 
 def test_busy_stops_from_many_threads(threads: int) -> None:
-    """Whoever stops it how often: it ends, once."""
+    """However often it is stopped: it ends, once."""
     with running(threads) as made, made.client() as client:
         client.send(GET)
         client.response()

@@ -88,7 +88,7 @@ def test_endless_lines_are_cut_off(endless: bytes, limit: int, status: int, step
 
 
 def test_extensions_are_bounded_over_the_whole_body() -> None:
-    """Extensions that nobody reads can't be most of what is sent."""
+    """Extensions, which are not read, can't be most of what is sent."""
     extension = b";" + b"a" * 1000
     decoder = ChunkedDecoder()
     for _ in range(MAX_EXTENSIONS // len(extension)):

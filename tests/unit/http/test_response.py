@@ -295,7 +295,7 @@ def test_heads_are_remembered_unless_personal_or_long() -> None:
 
 
 def test_signature_follows_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line holds within its second only, also when somebody sets the clock back."""
+    """The line holds within its second only, also when the clock is set back."""
     signature = DateAndServer("")
     for seconds in (1000.0, 1000.9, 1001.0, 999.9, 0.0, -0.5):
         monkeypatch.setattr(time, "time", lambda seconds=seconds: seconds)

@@ -1,4 +1,4 @@
-"""Proxy fields: what a trusted peer says is believed, what anybody else says disappears, what is malformed is a 400."""
+"""Proxy fields: those of trusted peers are believed, those of others are removed, malformed ones are a 400."""
 
 import logging
 from ipaddress import ip_network
@@ -49,7 +49,7 @@ def remote(address: str, port: str | None = None) -> dict[str, object]:
 
 
 def test_without_proxy_fields_nothing_changes() -> None:
-    """A request without proxy fields is left exactly as it was, whoever sent it."""
+    """A request without proxy fields is left exactly as it was, whichever peer sent it."""
     for trusted in (True, False):
         assert apply(X_FORWARDED, trusted=trusted) == environ()
 

@@ -494,7 +494,7 @@ def test_client_leaves(exchange: RequestCallables, after: int, caplog: pytest.Lo
 
 
 def test_client_leaves_before_a_500(exchange: RequestCallables, caplog: pytest.LogCaptureFixture) -> None:
-    """A 500 that nobody is there to read is no second error."""
+    """A 500 without a client to read it is no second error."""
     exchange.sink.broken_after = 0
     with caplog.at_level(logging.INFO, "wiverno"):
         assert exchange.run(raising) == BROKEN
@@ -552,7 +552,7 @@ def test_file_wrapper(
     real: bool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A file has its length; the application may ask for less of it; the file is closed once, by whoever has it."""
+    """A file has its length; the application may ask for less of it; the file is closed once, by its owner."""
     path = tmp_path / "file"
     path.write_bytes(b"xxhello")
     file: Any = path.open("rb") if real else File(b"xxhello")

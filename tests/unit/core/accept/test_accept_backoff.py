@@ -1,4 +1,4 @@
-"""A process without a free thread looks away from new clients for a moment, and takes those whom nobody else took."""
+"""A process without a free thread pauses accepting for a moment, and then accepts those that no other process took."""
 
 import socket
 from collections.abc import Iterator
@@ -61,35 +61,35 @@ def made(listener: socket.socket) -> tuple[AcceptBackoff, Any, Any]:
 
 def test_who_is_still_there_is_taken(listener: socket.socket) -> None:
     """For as long as it looked away, so that a full service still accepts."""
-    courtesy, loop, _ = made(listener)
+    backoff, loop, _ = made(listener)
     with socket.create_connection(listener.getsockname()):
-        assert courtesy.should_defer()
+        assert backoff.should_defer()
         assert loop.poller.armed == {listener.fileno(): NOTHING}
-        courtesy.resume_if_due()
-        assert courtesy.is_paused
+        backoff.resume_if_due()
+        assert backoff.is_paused
         loop.now += PAUSE
-        courtesy.resume_if_due()
-        assert not courtesy.is_paused
+        backoff.resume_if_due()
+        assert not backoff.is_paused
         assert loop.poller.armed == {listener.fileno(): READ}
-        assert not courtesy.should_defer()
+        assert not backoff.should_defer()
         loop.now += PAUSE
-        assert courtesy.should_defer()
+        assert backoff.should_defer()
 
 
-def test_if_somebody_else_took_it_the_next_one_is_left_too(listener: socket.socket) -> None:
-    courtesy, loop, _ = made(listener)
-    assert courtesy.should_defer()
+def test_if_another_process_took_it_the_next_one_is_left_too(listener: socket.socket) -> None:
+    backoff, loop, _ = made(listener)
+    assert backoff.should_defer()
     loop.now += PAUSE
-    courtesy.resume_if_due()
+    backoff.resume_if_due()
     assert loop.poller.armed == {listener.fileno(): READ}
-    assert courtesy.should_defer()
+    assert backoff.should_defer()
 
 
-def test_with_a_free_thread_nobody_is_left_to_others(listener: socket.socket) -> None:
+def test_with_a_free_thread_no_client_is_left_to_others(listener: socket.socket) -> None:
     """A thread that becomes free ends the pause, too."""
-    courtesy, _, leaders = made(listener)
-    assert courtesy.should_defer()
+    backoff, _, leaders = made(listener)
+    assert backoff.should_defer()
     leaders.is_saturated = False
-    courtesy.resume_if_due()
-    assert not courtesy.is_paused
-    assert not courtesy.should_defer()
+    backoff.resume_if_due()
+    assert not backoff.is_paused
+    assert not backoff.should_defer()

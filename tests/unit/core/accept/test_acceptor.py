@@ -80,7 +80,7 @@ def test_a_burst_is_bounded(poller: str) -> None:
 
 
 def test_the_limit_silences_and_room_wakes(poller: str, caplog: pytest.LogCaptureFixture) -> None:
-    """At connection_limit nobody is accepted or refused; the next one enters when one goes, and the log says both."""
+    """At connection_limit no client is accepted or closed; the next one enters when one leaves; both are logged."""
     with caplog.at_level(logging.INFO, "wiverno"), accepting(poller, limit=3, body_min_rate=0) as (made, stack):
         clients = made.connect(stack, 5)
         for client in clients:
@@ -110,7 +110,7 @@ def is_open(client: RawClient) -> bool:
 
 
 def test_at_the_limit_the_idle_make_way(poller: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever has been idle longest is closed for the next client; requests under way are not, nor the young."""
+    """The longest-idle connection is closed for the next client; requests in progress are not, nor young ones."""
     with accepting(poller, limit=4, body_min_rate=0) as (made, stack):
         used, fresh, begun = made.connect(stack, 3)
         used.send(GET)
@@ -137,7 +137,7 @@ def test_at_the_limit_the_idle_make_way(poller: str, caplog: pytest.LogCaptureFi
     assert told == [f"connection_limit = 4 is reached: {what}"]
 
 
-def test_with_nobody_waiting_nobody_makes_way(poller: str) -> None:
+def test_with_an_empty_accept_queue_nothing_is_evicted(poller: str) -> None:
     """The limit alone closes nothing, however long everybody is idle."""
     with accepting(poller, limit=3) as (made, stack):
         clients = made.connect(stack, 3)
@@ -172,7 +172,7 @@ def replace(made: Accepting, *errors: int) -> Failing:
 
 @pytest.mark.parametrize("number", [errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.EHOSTUNREACH])
 def test_errors_of_one_client_pass(number: int) -> None:
-    """accept(2): a client that was gone before it was accepted concerns nobody else."""
+    """accept(2): a client that was gone before it was accepted concerns no other."""
     with accepting() as (made, stack):
         made.connect(stack, 1)
         failing = replace(made, number, number)
@@ -197,7 +197,7 @@ def test_a_shortage_makes_it_pause(poller: str, number: int, caplog: pytest.LogC
 
 
 def test_a_full_descriptor_table_lowers_the_limit(caplog: pytest.LogCaptureFixture) -> None:
-    """The idle make way, some descriptors are left to the application, and after a while the limit is what it was."""
+    """Idle connections are evicted, some descriptors are left to the application, and later the limit is restored."""
     with accepting(limit=1000, body_min_rate=0) as (made, stack):
         clients = made.connect(stack, 32)
         made.rig.until(lambda: len(made.loop.connections) == 32)

@@ -1,4 +1,4 @@
-"""Which client makes way when the table is full: the longest idle or unfinished one, found by few looks at all."""
+"""Which client is evicted when the table is full: the longest idle or unfinished one, found by few scans."""
 
 import logging
 import socket
@@ -165,7 +165,7 @@ def test_a_preamble_that_does_not_come_holds_no_place() -> None:
 
 
 def test_looks_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One look serves many clients, and one in vain is not repeated before somebody can have come of age."""
+    """One scan serves many clients, and an empty one is not repeated before a connection can be old enough."""
     with rig() as made:
         count = 2 * LEAST * SHARE
         for _ in range(count):

@@ -1,4 +1,4 @@
-"""One connection over a real socket: its phases, what it waits for, and who may close it."""
+"""One connection over a real socket: its states, what it waits for, and who may close it."""
 
 import threading
 import time

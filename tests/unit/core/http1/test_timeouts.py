@@ -1,4 +1,4 @@
-"""When a connection expires, phase by phase: a table of states and moments."""
+"""When a connection expires, state by state: a table of states and moments."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def waiting(since: float, sent: int) -> Pending:
     return pending
 
 
-# phase, now, since, started, received, pending, limits → moment
+# state, now, since, started, received, pending, limits → moment
 TABLE: dict[str, tuple[int, float, float, float, int, Pending | None, dict[str, Any], float]] = {
     "idle since the last request": (IDLE, 1050, 1000, 0, 0, None, {}, 1120),
     "idle for ever": (IDLE, 1050, 1000, 0, 0, None, {"channel_timeout": 0}, FOREVER),

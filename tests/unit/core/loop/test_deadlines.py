@@ -1,4 +1,4 @@
-"""Buckets of deadlines: who is asked when, how often, and that an empty table wakes nobody."""
+"""Buckets of deadlines: which item is due when, how often, and that an empty table causes no wake-up."""
 
 import math
 import threading
@@ -46,7 +46,7 @@ def test_only_an_earlier_moment_moves_an_item() -> None:
     assert deadlines.due(50.0) == []
 
 
-def test_what_is_discarded_wakes_nobody() -> None:
+def test_a_discarded_item_causes_no_wake_up() -> None:
     deadlines = Deadlines()
     items = [Item() for _ in range(3)]
     for number, item in enumerate(items):
@@ -60,8 +60,8 @@ def test_what_is_discarded_wakes_nobody() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("ad"), st.integers(0, 9), st.floats(0, 100)), max_size=60))
-def test_nobody_is_forgotten_and_nobody_asked_too_early(steps: list[tuple[str, int, float]]) -> None:
-    """Against a plain dict: whoever was added last without being discarded is due, once, within a second."""
+def test_no_item_is_forgotten_or_due_too_early(steps: list[tuple[str, int, float]]) -> None:
+    """Against a plain dict: an item that was added last without being discarded is due, once, within a second."""
     deadlines = Deadlines()
     items = [Item() for _ in range(10)]
     expected: dict[int, float] = {}

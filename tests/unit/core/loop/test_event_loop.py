@@ -66,7 +66,7 @@ def test_a_callback_is_called_once(loop: Loop) -> None:
 
 
 def test_a_wait_ends_at_the_soonest_deadline(loop: Loop) -> None:
-    """The loop sleeps until somebody is to be asked, and no longer."""
+    """The loop sleeps until an item is due, and no longer."""
     handler = Recording(when=time.monotonic() + 0.2)
     loop.watch(handler, handler.when)
     started = time.monotonic()
@@ -94,7 +94,7 @@ def test_a_deadline_that_moved_is_kept_for_later(loop: Loop) -> None:
 
 
 def test_what_has_come_goes_before_a_deadline_of_the_same_moment(loop: Loop) -> None:
-    """A loop that was held up looks at what has come first; a second time it does not."""
+    """A loop that was blocked handles events first; a second time it does not."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         loop.now = time.monotonic() - 100
@@ -144,8 +144,8 @@ def test_a_forgotten_handler_is_in_no_table(loop: Loop) -> None:
 
 
 @pytest.mark.parametrize("why", ["limit", "draining"])
-def test_a_connection_that_goes_wakes_whoever_counts_them(loop: Loop, why: str) -> None:
-    """At the limit of connections, and while draining, somebody waits for the next one to go."""
+def test_a_closed_connection_wakes_the_loop_that_counts_them(loop: Loop, why: str) -> None:
+    """At the limit of connections, and while draining, the loop waits for the next one to be closed."""
     loop.limit_reached = why == "limit"
     loop.keep_alive = why != "draining"
     rooms: list[int] = []

@@ -39,7 +39,7 @@ def test_a_handler_of_the_program_is_left_alone() -> None:
 
 
 def test_other_threads_install_nothing() -> None:
-    """Only the main thread may set handlers; elsewhere whoever started the thread decides."""
+    """Only the main thread may set handlers; in other threads nothing is installed."""
     before = signal.getsignal(signal.SIGTERM)
     inside: list[object] = []
 

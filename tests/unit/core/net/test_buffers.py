@@ -251,7 +251,7 @@ class Raising:
 
 @pytest.mark.parametrize("how", ["sent", "dropped"])
 def test_a_close_that_raises_is_logged(pair: Pair, tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture) -> None:
-    """The application's close() is called once; what it raises concerns nobody else."""
+    """The application's close() is called once; what it raises concerns no other response."""
     path = tmp_path / "file"
     path.write_bytes(b"x" * 100)
     on_close = Raising()

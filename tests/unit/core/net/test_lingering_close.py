@@ -97,7 +97,7 @@ def test_draining_does_not_wait_for_it(loop: Loop, client: PairClient) -> None:
 
 
 def test_a_client_that_has_gone_is_left_to_the_caller(loop: Loop) -> None:
-    """There is nobody to linger for."""
+    """There is no client to linger for."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as never_connected:
         assert listener.getsockname()
         with pytest.raises(OSError):

@@ -1,4 +1,4 @@
-"""The PROXY protocol in front of a connection: from balancers that are trusted, in any pieces, and from nobody else."""
+"""The PROXY protocol in front of a connection: from trusted balancers, in any pieces, and from no other peer."""
 
 from contextlib import ExitStack
 from typing import Any
@@ -67,7 +67,7 @@ def test_a_peer_that_is_not_trusted_gets_no_further(poller: str) -> None:
 
 @pytest.mark.parametrize("how", ["expire", "drain", "hang up"])
 def test_a_preamble_that_does_not_come(poller: str, how: str) -> None:
-    """header_timeout holds for it; it keeps nobody from draining."""
+    """header_timeout holds for it; it does not delay draining."""
     with accepting(poller, header_timeout=30, **SETTINGS) as (made, stack):
         (client,) = made.connect(stack, 1)
         client.send(V1[:5])

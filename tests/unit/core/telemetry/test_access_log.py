@@ -116,7 +116,7 @@ def test_selection(tmp_path: Path) -> None:
     assert len(written(tmp_path, "{path}", *environs, code=500, **selection)) == len(paths)
 
 
-def test_a_fifo_in_place_of_a_log_holds_nobody_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_fifo_in_place_of_a_log_blocks_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Opening one waits for its reader: at rotation the old file stays, and logging's are left alone."""
     path, other = tmp_path / "access.log", tmp_path / "error.log"
     recorder = RequestRecorder(AccessLog(str(path), "{path}"))

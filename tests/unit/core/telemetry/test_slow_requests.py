@@ -1,4 +1,4 @@
-"""Requests that run longer than they should are told of once, with the application's part of the stack."""
+"""Requests that run longer than they should are logged once, with the application's part of the stack."""
 
 import threading
 import time
@@ -38,7 +38,7 @@ class Looking:
 
 
 def test_a_slow_request_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    """With method, target, thread and the stack from the application on; another request is told of again."""
+    """With method, target, thread and the stack from the application on; another request is logged again."""
     application = Looking(0.0, times=3)
     with rig(application) as made:
         _, client = made.connect()

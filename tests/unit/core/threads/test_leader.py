@@ -1,4 +1,4 @@
-"""The crew at work over real sockets: how it ends, what no request may do to it, and how long one may wait.
+"""The thread pool over real sockets: how it ends, what no request may do to it, and how long one may wait.
 
 The hand-over of the lead itself is proved by tests/property/test_claims.py and tests/integration/core/test_lead.py.
 """
@@ -41,7 +41,7 @@ class Application:
 
 
 class Working:
-    """A crew that runs in a thread, and connections to it."""
+    """A thread pool whose `run` is in a thread, and connections to it."""
 
     def __init__(self, made: Rig, application: Application, threads: int, **limits: Any) -> None:
         self.rig = made
@@ -50,13 +50,13 @@ class Working:
         self.thread = threading.Thread(target=self.leaders.run, daemon=True)
 
     def connect(self) -> PairClient:
-        """Connect while the crew runs: the leader is told by a post."""
+        """Connect while the threads run: the leader is woken."""
         connection, client = self.rig.connect()
         self.rig.loop.resume(connection.fd)
         return client
 
     def hold(self, count: int) -> list[PairClient]:
-        """Have `count` threads held up in the application."""
+        """Block `count` threads in the application."""
         clients = []
         for _ in range(count):
             client = self.connect()
@@ -98,7 +98,7 @@ def test_others_are_served_while_threads_are_held_up(poller: str, threads: int) 
 
 @pytest.mark.parametrize("poller", POLLERS)
 def test_requests_wait_while_all_threads_are_held_up(poller: str) -> None:
-    """The lookout reads and queues meanwhile; each request is answered when a thread is free."""
+    """The monitor thread reads and queues meanwhile; each request is answered when a thread is free."""
     with working(2, poller) as leaders:
         held = leaders.hold(2)
         clients = [leaders.connect() for _ in range(3)]
@@ -114,7 +114,7 @@ def test_requests_wait_while_all_threads_are_held_up(poller: str) -> None:
 
 @pytest.mark.parametrize("threads", [0, 2])
 def test_an_end_wakes_everybody(threads: int) -> None:
-    """`end` makes an idle crew return at once."""
+    """`end` makes an idle pool return at once."""
     with working(threads) as leaders:
         client = leaders.connect()
         client.send(HELLO)
@@ -212,7 +212,7 @@ def test_nothing_an_application_raises_takes_a_thread(
 def test_a_bug_in_the_engine_costs_one_connection(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An exception that nobody foresaw closes the connection it concerns and is logged; the lead is not lost."""
+    """An unforeseen exception closes the connection it concerns and is logged; the lead is not lost."""
     with working(2) as leaders:
         clients = [leaders.connect() for _ in range(3)]
         for client in clients:

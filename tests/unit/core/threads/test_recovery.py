@@ -95,7 +95,7 @@ def test_an_error_after_a_response_closes_its_connection(
     error: BaseException, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also one that looks like the end of the program but comes from the application's close()."""
-    monkeypatch.setattr(signal, "getsignal", lambda number: None)  # KeyboardInterrupt is then nobody's signal
+    monkeypatch.setattr(signal, "getsignal", lambda number: None)  # KeyboardInterrupt is then no handler's
     connection: Any = Connection(finish=error)
     parts = Parts(connection)
     parts.recovery.finish_response(connection, 0)
