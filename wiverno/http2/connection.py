@@ -3,7 +3,7 @@
     owner                                  ServerProtocol
       receive(bytes, now) ───────────────→ frames → field blocks → requests ──→ [RequestReceived, DataReceived, …]
       output.respond(stream, block, body) → frames
-      output.take() ←──────────────────────────────── what is to be sent
+      output.take() ←──────────────────────────────── bytes to send
 
 It knows no socket, thread, clock or setting. The owner calls it from one thread at a time, which with several threads
 takes a lock; hands in the time; sends what `output` holds whenever the transport has nothing else left to send; keeps

@@ -110,7 +110,7 @@ def _open(state: State, stream_id: int, found: Request | BadRequest, *, ends: bo
 
 
 def _refuse(state: State, stream_id: int, code: ErrorCode) -> None:
-    """Reset a stream that the owner has not been told of."""
+    """Reset a stream that the owner does not know yet."""
     state.streams.note_reset(stream_id, by_peer=False)
     state.output.answer(reset_frame(stream_id, code))
     state.spend_reset()
