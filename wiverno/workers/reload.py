@@ -5,6 +5,7 @@ read → (new workers start) → complete      the new generation becomes the cu
 └→ fail                 └→ abort        another reload or a stop was requested
 """
 
+import os
 import traceback
 from collections.abc import Callable
 from typing import Final
@@ -17,6 +18,7 @@ from wiverno.workers.plan import LoadFailedError, Plan, difference, why_kept
 from wiverno.workers.sd_notify import Notifier
 from wiverno.workers.shared_sockets import SharedSockets
 from wiverno.workers.states import RELOAD_MOVES, ReloadState, check_move
+from wiverno.wsgi.forked import leave_if_copy
 
 logger = guarded_logger("wiverno")
 
@@ -63,12 +65,15 @@ class Reload:
         """Read and check the configuration and bind its sockets; `generation` is what follows from it."""
         self._notifier.reloading()
         self._move(ReloadState.READING)
+        pid = os.getpid()
         try:
             plan = self._configure() if self._configure is not None else current.plan
             listeners = self._sockets.open(plan.adjustments)
             self._numbers += 1
             generation = Generation(self._numbers, plan, listeners)
-        except Exception as error:  # noqa: BLE001 - reading the configuration runs foreign code too
+            leave_if_copy(pid)
+        except BaseException as error:  # noqa: BLE001 - reading the configuration runs foreign code, which may exit
+            leave_if_copy(pid, error)
             self.fail(explain_failure(error), current)
             return
         changes = difference(current.plan.adjustments, plan.adjustments)
@@ -105,7 +110,7 @@ class Reload:
         self._notifier.ready("the last reload failed, still running the previous configuration")
 
 
-def explain_failure(error: Exception) -> str:
+def explain_failure(error: BaseException) -> str:
     """Return why a configuration can't be used, with a traceback if the mistake is not in the configuration itself."""
     if isinstance(error, ConfigError):
         return error.reasons

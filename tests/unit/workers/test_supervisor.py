@@ -161,10 +161,22 @@ def raise_in_foreign_code() -> Plan:
     raise ZeroDivisionError("in a factory")
 
 
+def end_the_process() -> Plan:
+    raise SystemExit(7)
+
+
+def fork_and_return() -> Plan:
+    if not os.fork():
+        raise SystemExit(0)
+    raise OSError(2, "only the parent continues")
+
+
 FAILURES: list[tuple[Callable[[], Plan], str]] = [
     (lambda: plan(port=-1), "port: "),
     (find_no_file, "No such file or directory"),
     (raise_in_foreign_code, "Traceback"),
+    (end_the_process, "SystemExit: 7"),
+    (fork_and_return, "only the parent continues"),
 ]
 
 
