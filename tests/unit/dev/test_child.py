@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.support.waiting import PATIENCE
 from tests.support.wsgi import call
+from wiverno.dev import child
 from wiverno.dev.child import FailurePage, Order, load_application, watch_parent
+from wiverno.dev.guard import Guard
 
 
 @pytest.fixture
@@ -87,3 +93,50 @@ def test_the_lifeline() -> None:
     os.close(writing)
     assert ended.wait(10)
     os.close(reading)
+
+
+def test_it_serves_the_sockets_of_its_order(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C is the parent's affair, programs of the application do not get the sockets, and the guard is in front."""
+    module.write_text("def app(environ, start_response):\n    return []\n")
+    listening, (reading, writing) = socket.create_server(("127.0.0.1", 0)), os.pipe()
+    descriptor = os.dup(listening.fileno())
+    for number in (descriptor, reading):
+        os.set_inheritable(number, True)
+    made: list[tuple[Any, dict[str, Any]]] = []
+    ended: list[float] = []
+
+    class Server:
+        engine = SimpleNamespace(stop_by=4.5)
+        closed = threading.Event()
+
+        def __init__(self, application: Any, **options: Any) -> None:
+            made.append((application, options))
+
+        def serve(self, say: Callable[[], None]) -> None:
+            say()
+            os.close(writing)  # the parent has ended
+            assert self.closed.wait(PATIENCE)
+
+        def close(self) -> None:
+            self.closed.set()
+
+    monkeypatch.setattr(child, "create_server", Server)
+    monkeypatch.setattr(child, "watch_end", ended.append)
+    monkeypatch.setattr("logging.basicConfig", lambda **given: None)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        child.main(order(descriptors=(descriptor,), lifeline=reading, threads=3))
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    ((application, options),) = made
+    assert isinstance(application, Guard)
+    assert options["threads"] == 3
+    assert [sock.fileno() for sock in options["sockets"]] == [descriptor]
+    assert not os.get_inheritable(descriptor)
+    assert not os.get_inheritable(reading)
+    assert ended == [4.5]
+    for sock in options["sockets"]:
+        sock.close()
+    os.close(reading)
+    listening.close()

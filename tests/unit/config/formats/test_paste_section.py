@@ -1,7 +1,6 @@
-"""A server's section as PasteDeploy passes it: found again in its file, for places and for reloads."""
+"""A section as PasteDeploy hands it over: its keys' places are found in the file again."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,77 +8,106 @@ import pytest
 from wiverno.config.errors import ConfigError
 from wiverno.config.formats.paste_section import find_section, find_section_name, read_section
 
-TEXT = """[DEFAULT]
-debug = true
-threads = 2
+FILE = """\
+[DEFAULT]
+threads = 7
+colour = red
 [server:main]
-use = egg:wiverno
-port = 8000
-threads = 4
-[server:b]
-use = egg:wiverno
-port = 9000
+use = egg:wiverno#main
+port = 8001
+host = %(name)s
 [server:other]
-use = egg:waitress
-port = 7000
+use = egg:wiverno#main
+port = 8002
+host = b
+[server:foreign]
+use = egg:waitress#main
+port = 8003
 """
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> str:
-    """An INI file with three servers."""
-    path = tmp_path / "a.ini"
-    path.write_text(TEXT)
+    path = tmp_path / "site.ini"
+    path.write_text(FILE)
     return str(path)
 
 
-def test_keys_get_their_places(file: str) -> None:
-    """The section that has all the keys with these values is the one."""
-    layer, traps = find_section(file, {"port": "9000"}, {"__file__": file})
-    value, origin = layer["port"]
-    assert (value, origin.line) == ("9000", 10)
-    assert traps == []
+def known(file: str) -> dict[str, str]:
+    """What is global: the file's [DEFAULT], a variable of pserve's command line, and the file itself."""
+    return {"__file__": file, "here": str(Path(file).parent), "threads": "7", "colour": "red", "name": "a"}
 
 
-def test_dropped_keys_are_warned_of(file: str) -> None:
-    """PasteDeploy passes no key that [DEFAULT] has, too."""
-    _, traps = find_section(file, {"port": "8000"}, {"__file__": file, "threads": "2"})
+@pytest.mark.parametrize(
+    ("settings", "lines"),
+    [
+        ({"port": "8001", "host": "a"}, {"port": 6, "host": 7}),
+        ({"port": "8002", "host": "b"}, {"port": 10, "host": 11}),
+        ({"port": "8001", "host": "b"}, {"port": 6, "host": 11}),
+        ({"port": "9"}, {"port": None}),
+    ],
+    ids=["the section", "another section", "no section has both", "no section has it"],
+)
+def test_a_keys_place_is_where_exactly_one_section_has_it(
+    file: str, settings: dict[str, str], lines: Mapping[str, int | None]
+) -> None:
+    layer, _ = find_section(file, settings, known(file))
+    assert {key: origin.line for key, (_, origin) in layer.items()} == lines
+    assert {key: value for key, (value, _) in layer.items()} == settings
+
+
+def test_a_setting_that_paste_drops_is_warned_of(file: str) -> None:
+    """A key of [DEFAULT] is global for PasteDeploy, which hands over no key of that name from the section."""
+    Path(file).write_text(FILE.replace("host = %(name)s", "host = a\nthreads = 3"))
+    _, traps = find_section(file, {"port": "8001", "host": "a"}, known(file))
     assert len(traps) == 1
     assert "threads" in traps[0]
 
 
-@pytest.mark.parametrize("name", [None, "gone.ini"])
-def test_without_the_file_keys_have_no_lines(name: str | None) -> None:
-    """The values count all the same."""
-    layer, traps = find_section(name, {"port": "1"}, {})
-    assert layer["port"][0] == "1"
-    assert layer["port"][1].line is None
+@pytest.mark.parametrize("name", [None, "missing.ini"])
+def test_without_a_file_the_keys_are_keywords(name: str | None, tmp_path: Path) -> None:
+    file = str(tmp_path / name) if name else None
+    layer, traps = find_section(file, {"port": "1"}, {})
+    assert layer["port"][1].kind == ("file" if file else "keyword")
     assert traps == []
-    assert find_section_name(name, {"port": "1"}, {}) is None
-
-
-def test_a_section_is_identified_by_its_keys(file: str) -> None:
-    """pserve's arguments are told apart from [DEFAULT]; another server's section is never meant."""
-    known = {"__file__": file, "here": "x", "debug": "true", "http_port": "1"}
-    assert find_section_name(file, {"port": "9000"}, known) == ("server:b", {"http_port": "1"})
-    assert find_section_name(file, {"port": "7000"}, known) is None
-
-
-def test_a_section_is_read_as_pastedeploy_passes_it(file: str) -> None:
-    """Without Paste's own keys and those of [DEFAULT]."""
-    known, settings = read_section(file, "server:main", {"x": "1"})
-    assert settings == {"port": "8000"}
-    assert known["debug"] == "true"
-    assert known["x"] == "1"
-    assert known["__file__"] == file
+    assert find_section_name(file, {"port": "1"}, {}) is None
 
 
 @pytest.mark.parametrize(
-    ("section", "message"),
-    [("server:gone", "there is no [server:gone] any more"), ("server:other", "is another server")],
+    ("settings", "name"),
+    [
+        ({"port": "8001"}, "server:main"),
+        ({"port": "8002", "host": "b"}, "server:other"),
+        ({"port": "8003"}, None),
+        ({"port": "9"}, None),
+    ],
 )
-def test_a_reload_cannot_read_another_section(file: str, section: str, message: str) -> None:
-    """A section that is gone, or belongs to another server now, is an error."""
+def test_the_section_is_found_by_its_keys(file: str, settings: dict[str, str], name: str | None) -> None:
+    """Its name is not handed over; another server's section is none of ours. Arguments are what [DEFAULT] lacks."""
+    found = find_section_name(file, settings, known(file))
+    if name is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found[0] == name
+        assert found[1] == {"name": "a"}
+
+
+def test_a_reload_reads_the_section_as_paste_does(file: str) -> None:
+    """Keys for PasteDeploy itself, and those that are global, are left out."""
+    found, keys = read_section(file, "server:main", {"name": "c"})
+    assert keys == {"port": "8001", "host": "c"}
+    assert {"threads": "7", "name": "c", "__file__": file}.items() <= found.items()
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("server:gone", "there is no [server:gone] any more"),
+        ("server:foreign", "is another server, which only a restart can begin"),
+    ],
+)
+def test_a_reload_without_the_section_is_refused(file: str, section: str, words: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        read_section(file, section, {})
-    assert message in str(caught.value)
+        read_section(file, section, {"name": "a"})
+    assert words in str(caught.value)
