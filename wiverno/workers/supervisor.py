@@ -110,8 +110,7 @@ class Supervisor:
         try:
             self._current = Generation(1, plan, self._sockets.open(plan.adjustments))
         except BaseException:
-            forks.unregister(self)
-            self._sockets.close()
+            self.close()
             raise
 
     def __repr__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.descriptors import descriptors
 from tests.support.sockets import LOOPBACK, RawClient
 from tests.support.waiting import wait_until
 from wiverno.config.settings import Adjustments
@@ -285,10 +287,13 @@ def test_signal_handlers_are_restored() -> None:
 
 
 def test_an_address_that_cannot_be_bound() -> None:
-    """Nothing stays behind."""
+    """No descriptor stays open."""
     first = Supervisor(plan(), notifier=Notifier({}))
     try:
+        before = descriptors(os.getpid())
         with pytest.raises(OSError, match="in use"):
             Supervisor(plan(port=first.listeners[0].port), notifier=Notifier({}))
+        gc.collect()
+        assert descriptors(os.getpid()) <= before
     finally:
         first.close()
