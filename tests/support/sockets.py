@@ -19,7 +19,7 @@ LOOPBACK = "127.0.0.1"
 # another server nor an outgoing connection gets one by chance between here and the program that is told it.
 CHOSEN = range(20_000, 30_000)
 _in_turn = itertools.cycle(random.Random(os.getpid()).sample(CHOSEN, len(CHOSEN)))
-_claims = Path(tempfile.gettempdir(), f"wiverno-test-ports-{os.getuid()}").open("wb", 0)  # noqa: SIM115 - see _claim
+_claims = os.open(Path(tempfile.gettempdir(), f"wiverno-test-ports-{os.getuid()}"), os.O_WRONLY | os.O_CREAT, 0o600)
 
 
 def _claim(port: int) -> bool:
