@@ -96,7 +96,7 @@ def acting_as(ids: Owner) -> Iterator[None]:
 def give_socket(path: str, ids: Owner, mode: int) -> None:
     """Give the file of a Unix socket to another user, with these permissions."""
     os.chown(path, *ids, follow_symlinks=False)
-    with acting_as(ids):  # in a directory of that user's, the name may stand for something else by now
+    with acting_as(ids):  # in a directory of that user's, the name may mean another file by now
         Path(path).chmod(mode)
 
 

@@ -1,4 +1,4 @@
-"""Received bytes until they hold a whole request head: accumulates, finds the end, refuses early (RFC 9112 §2.2, §3).
+"""Received bytes until they hold a whole request head: accumulates, finds the end, rejects early (RFC 9112 §2.2, §3).
 
 Time is linear in the bytes however they are split: each byte is searched once, and what has been taken is cut off the
 front of a bytearray, which costs nothing.

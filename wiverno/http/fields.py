@@ -40,7 +40,7 @@ CONTROL: Final = frozenset(
 # RFC 9110 §5.3: more than one line of these is never a list.
 SINGLETONS: Final = frozenset({"HTTP_HOST", "CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_AUTHORIZATION"})
 
-# Few distinct values over many requests, and nothing in them that tells one user from another.
+# Few distinct values over many requests, and nothing in them that identifies a user.
 _INTERNED: Final = frozenset(
     {
         "HTTP_HOST",
@@ -76,7 +76,7 @@ _PERSISTENT: Final = {
 _names: dict[str, str] = {}
 _lines: dict[str, tuple[str, str]] = dict(_PERSISTENT)
 
-# head.py looks lines up itself: a function call a line would cost more than the look-up.
+# head.py reads the table itself: a function call a line would cost more than the look-up.
 interned_line: Final = _lines.get
 
 
@@ -148,7 +148,7 @@ def merge(variables: dict[str, Any], lines: list[str]) -> None:
     """Set `variables` from field lines, joining repeated fields and leaving out dropped ones.
 
     Raises:
-        ProtocolError: 400 if a field that may stand only once stands twice.
+        ProtocolError: 400 if a field that may occur only once is repeated.
     """
     seen: dict[str, str] = {}
     for line in lines:
@@ -163,7 +163,7 @@ def combine(variable: str, first: str, second: str) -> str:
     """Join two values of one field (RFC 9110 §5.3); cookies are joined as RFC 9113 §8.2.3 has it.
 
     Raises:
-        ProtocolError: 400 if the field may stand only once.
+        ProtocolError: 400 if the field may occur only once.
     """
     if variable in SINGLETONS:
         raise ProtocolError(400, f"more than one {field_name(variable)} header")

@@ -1,4 +1,4 @@
-"""The ABNF of RFC 9110 and RFC 9112 as named patterns; the rule's text stands above each.
+"""The ABNF of RFC 9110 and RFC 9112 as named patterns; the rule's text is above each.
 
 Patterns work on ``str`` decoded as latin-1, so that one character is one byte. All of them are linear: no repetition
 can match the same text in two ways.

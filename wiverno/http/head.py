@@ -125,7 +125,7 @@ def is_uri_authority(text: str) -> bool:
 
 
 def check_method(method: str) -> None:
-    """Refuse what is no method, and CONNECT: an origin server has no tunnel to offer (RFC 9110 §9.3.6).
+    """Reject what is not a method, and CONNECT: an origin server has no tunnel to offer (RFC 9110 §9.3.6).
 
     Raises:
         ProtocolError: 400 or 501.
@@ -139,7 +139,7 @@ def check_method(method: str) -> None:
 
 
 def _check_method(method: str, target: str, line: str, max_line: int) -> None:
-    """Refuse what `check_method` refuses, with what else is wrong with the line (RFC 9112 §3.2.3)."""
+    """Reject what `check_method` rejects, and other errors of the line (RFC 9112 §3.2.3)."""
     if not grammar.is_method(method):
         raise request_line_error(line, max_line)
     if method == "CONNECT":

@@ -1,7 +1,7 @@
-"""The PROXY protocol: who the client is, told by a proxy in front of a connection's first byte of HTTP.
+"""The PROXY protocol: the client's address, sent by a proxy in front of a connection's first byte of HTTP.
 
 Versions 1 (one line of text) and 2 (binary) of haproxy.org's doc/proxy-protocol.txt; sections named below are its. The
-bytes come from any client, so the reader is strict and bounded. Whether that peer may say such a thing at all is
+bytes come from any client, so the reader is strict and bounded. Whether that peer is trusted is
 decided by the caller, who owns the socket.
 """
 
@@ -19,7 +19,7 @@ _V2_MARK = b"\r\n\r\n\0\r\nQUIT\n"
 _V2_HEADER = 16  # bytes in front of the addresses
 _V2_LIMIT = 4096  # bytes of addresses and extensions; certificates' names fit, a flood does not
 _V2_ADDRESS_BYTES = {0x11: 4, 0x21: 16}  # family and transport: TCP over IPv4, TCP over IPv6
-_V2_UNNAMED = {0x00: 0, 0x31: 216}  # unspecified, Unix stream: bytes of addresses that say nothing of use here
+_V2_UNNAMED = {0x00: 0, 0x31: 216}  # unspecified, Unix stream: bytes of addresses that are not used here
 _PORT = re.compile(r"0|[1-9][0-9]{0,4}")
 
 Endpoint = tuple[str, int]
@@ -96,7 +96,7 @@ def _read_v2(data: bytes) -> ProxyPreamble | None:
 
 
 def _check_extensions(data: bytes, position: int, end: int) -> None:
-    """Walk the type-length-value fields after the addresses; they are not used, but have to end where they say."""
+    """Walk the type-length-value fields after the addresses; they are not used, but their lengths must be right."""
     while position < end:
         if position + 3 > end:
             raise _malformed_preamble()

@@ -1,6 +1,6 @@
 """Status and fields → the bytes of a response head (RFC 9110 §15, RFC 9112 §4, §6), and the server's own responses.
 
-What an application says is checked to the letter, because a control byte in a field splits the response (CWE-113).
+What an application gives is checked to the letter, because a control byte in a field splits the response (CWE-113).
 Checked heads are kept in a bounded table: applications answer with few combinations of status and fields, and a hit
 proves that these very strings have passed. Heads with cookies or other personal fields never enter it.
 """
@@ -40,7 +40,7 @@ HOP_BY_HOP: Final = frozenset(
     }
 )
 
-# Fields that tell one user from another: a head with one of them is never kept.
+# Personal fields: a head with one of them is never kept.
 PERSONAL: Final = frozenset({"set-cookie", "authorization", "www-authenticate", "authentication-info"})
 
 
@@ -80,7 +80,7 @@ class ResponseHead:
         if not is_status(status):
             raise ResponseError(STATUS_RULE)
         if len(status) == 3:
-            status += " "  # RFC 9112 §4: the space stands even where the reason is empty
+            status += " "  # RFC 9112 §4: the space is there even if the reason is empty
         self.status = status
         self.code = int(status[:3])
         self.has_body = self.code not in (204, 304)
@@ -118,7 +118,7 @@ class ResponseHead:
             if not is_digits(value) or len(value) > 19:
                 raise ResponseError("Content-Length is not a number of bytes")
             self.declared = int(value)
-            # RFC 9110 §8.6: no Content-Length in a 204; Django's middleware adds one, so it is dropped, not refused.
+            # RFC 9110 §8.6: no Content-Length in a 204; Django's middleware adds one, so it is dropped, not an error.
             return self.code != 204
         elif lower in HOP_BY_HOP:
             raise ResponseError(f"{name} is a hop-by-hop header; it is the server's own (PEP 3333)")
@@ -173,7 +173,7 @@ class _Pair(tuple[_Text, _Text]):
 # the interpreter compares characters, and what is found has the characters that were asked for.
 _heads: dict[tuple[object, ...], ResponseHead] = {}
 
-# Exchanges look heads up themselves, with (status, *headers).
+# `start_response` reads the table itself, with (status, *headers).
 checked_head: Final = _heads.get
 
 

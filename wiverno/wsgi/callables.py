@@ -22,8 +22,8 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tupl
 
 
 # An exchange that the application has given back whole serves the next request of the connection: to make one costs a
-# twentieth of a small request. What is held of it is counted, and as long as these numbers are right, the application
-# holds nothing. A wrong number (another interpreter counts otherwise, the environ is still in use) costs time only.
+# twentieth of a small request. The references to it are counted: as long as these numbers are right, the application
+# keeps none. A wrong number (another interpreter counts otherwise, the environ is still in use) costs time only.
 count_references: Callable[[object], int] = getattr(sys, "getrefcount", id)
 START_REFERENCES = 2  # the gateway's, and the argument of the call that counts
 HINTS_REFERENCES = 4  # also the connection's variables' and the environ's

@@ -1,6 +1,6 @@
 """``wsgi.file_wrapper`` (PEP 3333, "Optional Platform-Specific File Handling"): a file handed over to be sent.
 
-What matters is what the wrapper can say about the file before a byte is read: where a regular file's content lies, so
+The wrapper describes the file before a byte is read: where a regular file's content lies, so
 that the kernel can send it, or at least how long a seekable one is, so that the response has a Content-Length. It sends
 nothing itself; an application or middleware may also treat it as the iterable that the PEP makes of it.
 

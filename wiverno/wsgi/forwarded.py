@@ -82,7 +82,7 @@ class ProxyPolicy:
         trusted_proxies: networks whose addresses are believed as well.
         trusted_proxy_count: how many entries, counted from the right, trusted proxies have appended.
         trusted_proxy_headers: names in lower case: ``forwarded``, or any of ``x-forwarded-{for,host,proto,port,by}``.
-        clear_untrusted: take the fields that are not believed out of the environ.
+        clear_untrusted: remove the fields that are not believed from the environ.
         log_untrusted: warn when one has been taken out.
     """
 
@@ -108,7 +108,7 @@ class ProxyPolicy:
         return any((mapped or address) in network or address in network for network in self.trusted_proxies)
 
     def apply(self, environ: dict[str, object], trusted: bool) -> None:
-        """Rewrite the environ as the trusted fields say, and take the others out.
+        """Rewrite the environ from the trusted fields, and remove the others.
 
         Args:
             environ: a complete environ; REMOTE_ADDR is still the peer.

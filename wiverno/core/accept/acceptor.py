@@ -67,6 +67,9 @@ class Acceptor:
         self.should_defer: Callable[[], bool] | None = None
         self._is_followed = is_followed()
 
+    def __repr__(self) -> str:
+        return f"<Acceptor {self._listener} fd={self.fd}>"
+
     def ready(self, events: int) -> None:
         """Accept waiting clients, up to a burst."""
         if self.should_defer is not None and self.should_defer():

@@ -57,7 +57,7 @@ def may_begin_with_preface(context: ServerContext, *, trusted: bool, is_unix: bo
 
 
 class PrefaceReader:
-    """Has a new connection's place until its first bytes tell the protocol; one byte is enough for most requests."""
+    """Reads the first bytes of a new connection until they show the protocol; one byte is enough for most requests."""
 
     __slots__ = (
         "__weakref__", "_deadline", "_is_registered", "_loop", "_on_protocol", "_received", "fd", "since",

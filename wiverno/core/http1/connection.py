@@ -298,7 +298,7 @@ class Connection(Output):
             self._must_linger = self._must_linger or bool(self._partial)
             self.close("after the response")
             return
-        # The loop's own clock stands still while the leader waits or runs a request.
+        # The loop's clock is not updated while the leader waits or runs a request.
         self.since = self._started = time.monotonic()
         self.needs_finish = has_more = bool(self._partial)
         with self._loop.arming:

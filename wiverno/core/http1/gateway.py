@@ -1,7 +1,7 @@
 """The gateway of an HTTP/1.1 connection: PEP 3333, with the heads, chunks and error responses of RFC 9112.
 
 A response whose content is known in full, of the length that its head declares, is the usual one: head and content
-leave with one call, and nothing is decided for it that its checked head does not say already.
+leave with one call, and its checked head decides everything about it.
 """
 
 from time import time as clock

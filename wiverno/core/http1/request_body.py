@@ -1,4 +1,4 @@
-"""One request body on its way in: framing, limit and buffer together, independent of who waits for the socket."""
+"""One request body on its way in: framing, limit and buffer together, independent of the loop."""
 
 import socket
 from typing import Any, Final

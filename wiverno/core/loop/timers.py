@@ -1,7 +1,7 @@
 """Calls at a time, made by the leader between events: once, or again and again.
 
-A timer stands among the loop's deadlines, which come due with whole seconds of the clock. So a call comes up to a
-second late, and a timer costs nothing while it waits.
+Timers are kept with the deadlines of the connections, which come due with whole seconds of the clock. So a call comes
+up to a second late, and a timer costs nothing while it waits.
 """
 
 import time

@@ -238,7 +238,7 @@ def _created_with(sock: socket.socket, mode: int) -> Iterator[None]:
     """
     try:
         os.fchmod(sock.fileno(), mode)
-    except (OSError, AttributeError):  # macOS refuses it for sockets, Windows does not have it
+    except (OSError, AttributeError):  # macOS does not allow it for sockets, Windows does not have it
         pass
     else:
         if sys.platform == "linux":

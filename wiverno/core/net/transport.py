@@ -40,6 +40,9 @@ class Transport:
         self.decrypted: Callable[[], int] | None = getattr(sock, "pending", None)
         self._loop = loop
 
+    def __repr__(self) -> str:
+        return f"<Transport fd={self.fd} armed={self.armed}>"
+
     def arm(self, interest: int) -> None:
         """Tell the poller what the connection waits for: READ, WRITE or NOTHING."""
         if interest == READ and self.decrypted is not None and self.decrypted():

@@ -189,7 +189,7 @@ class AccessLog:
 
 
 def escape(value: object) -> str:
-    r"""Return text for between quotes: `\"`, `\\`, and `\xNN` for what is no printable ASCII."""
+    r"""Return text for between quotes: `\"`, `\\`, and `\xNN` for what is not printable ASCII."""
     return _one_line(str(value).replace("\\", "\\\\").replace('"', '\\"'))
 
 

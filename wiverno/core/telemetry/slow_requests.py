@@ -91,7 +91,7 @@ class SlowRequestWatchdog:
 def _request_of(frame: FrameType | None) -> tuple[Gateway, dict[str, Any], float] | None:
     """Return the gateway and environ of the request that a thread runs, and when it was complete, monotonic seconds.
 
-    The environ only tells one request from another: its content belongs to the application.
+    The environ only identifies the request: its content belongs to the application.
     """
     while frame is not None:
         if frame.f_code is _RESPOND:

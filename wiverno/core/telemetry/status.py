@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from wiverno.core.telemetry.counters import Counts
 
 # Seconds without a turn of its loop after which a process counts as one that serves no requests. With several threads
-# the leader is blocked for milliseconds; the loop of a process of one thread stands still as long as a request takes.
+# the leader is blocked for milliseconds; the loop of a process of one thread waits as long as a request takes.
 LONGEST_SILENCE: Final = 5.0
 LONGEST_SILENCE_ALONE: Final = 30.0
 

@@ -66,7 +66,7 @@ class Recovery:
         """End an exchange that an exception has left in an unknown state: its connection in HTTP/1.1, its stream.
 
         Raises:
-            SystemExit, KeyboardInterrupt: `error`, raised by a signal handler; the connection goes on.
+            SystemExit, KeyboardInterrupt: `error`, raised by a signal handler; the connection stays open.
         """
         self._drop(exchange.client, exchange, error)
 

@@ -47,6 +47,9 @@ class RequestQueue:
         self._tasks: deque[Task] = deque()
         self._next_log = 0.0
 
+    def __repr__(self) -> str:
+        return f"<RequestQueue {len(self._tasks)} waiting, size={self._size}>"
+
     def __len__(self) -> int:
         return len(self._tasks)
 

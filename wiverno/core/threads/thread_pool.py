@@ -56,9 +56,12 @@ class ThreadPool:
         self._count = count
         self._serve = serve
         self._members: list[PoolThread] = []
-        self._held = 0
+        self._blocked = 0
         self._started = 0
         self._next_warning = 0.0
+
+    def __repr__(self) -> str:
+        return f"<ThreadPool {len(self._members)} threads, {len(self.idle)} idle, {self._blocked} blocked>"
 
     def start(self) -> None:
         """Start the threads, all of them idle.
@@ -93,7 +96,7 @@ class ThreadPool:
         return True
 
     def rejoin(self, member: PoolThread) -> bool:
-        """Have a member wait again after an exception; True if it has a job that it was woken for (lock held)."""
+        """Make a member wait again after an exception; True if it has a job that it was woken for (lock held)."""
         if member in self.idle or member.has_left:
             return False
         if member.job is None:
@@ -105,15 +108,15 @@ class ThreadPool:
     def busy(self, leading: int) -> int:
         """Return how many threads run a request, without the blocked ones and `leading` others."""
         with self.lock:
-            return max(len(self._members) - len(self.idle) - self._held - leading, 0)
+            return max(len(self._members) - len(self.idle) - self._blocked - leading, 0)
 
     # ---------------------------------------------------------------- compensation
 
     def begin_blocking(self) -> None:
         """Start a compensation thread for the calling thread, which is about to wait for its client."""
         with self.lock:
-            self._held += 1
-            present = len(self._members) - self._held
+            self._blocked += 1
+            present = len(self._members) - self._blocked
             if present >= self._count or len(self._members) >= self._count + MAX_COMPENSATION_THREADS:
                 return
             member = self._add_member()
@@ -134,11 +137,11 @@ class ThreadPool:
     def end_blocking(self) -> None:
         """Note that the calling thread continues."""
         with self.lock:
-            self._held -= 1
+            self._blocked -= 1
 
     def leave(self, member: PoolThread) -> bool:
         """Remove the calling thread if there are too many; True if it must end (lock held)."""
-        if len(self._members) - self._held <= self._count:
+        if len(self._members) - self._blocked <= self._count:
             return False
         self._members.remove(member)
         member.has_left = True
