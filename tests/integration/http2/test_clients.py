@@ -89,6 +89,17 @@ def test_curl_over_a_unix_socket(tmp_path: Path, listen: str) -> None:
         assert curl("--http1.1", "--unix-socket", str(path), "http://localhost/echo/x") == "x?"
 
 
+@pytest.mark.parametrize("kind", ["tls", "clear"])
+def test_curl_behind_the_proxy_protocol(kind: str) -> None:
+    """The preamble comes first, then the TLS handshake or HTTP/2's preface."""
+    trust = {"proxy_protocol": True, "trusted_proxies": "127.0.0.1", "http2": True}
+    with serving(Site(), **trust, **(CERTIFICATE if kind == "tls" else {})) as served:
+        scheme, option = ("https", "--http2") if kind == "tls" else ("http", "--http2-prior-knowledge")
+        url = f"{scheme}://127.0.0.1:{served.address[1]}/echo/x"
+        assert curl("--haproxy-protocol", option, "--write-out", " %{http_version}", url) == "x? 2"
+        assert curl("--haproxy-protocol", "--http1.1", "--write-out", " %{http_version}", url) == "x? 1.1"
+
+
 class running:
     """Run a server in a thread for the length of the block."""
 
