@@ -46,6 +46,11 @@ def find_risks(settings: Adjustments) -> list[str]:
             "graceful_timeout = 0 sets no deadline, so one stuck request keeps the server from stopping; "
             "set it below what the service manager waits"
         )
+    if settings.http2 and not _may_speak_http2(settings):
+        found.append(
+            "http2 has no effect here, because plain ports speak it with trusted proxies only; "
+            "set certfile or trusted_proxies, or listen on a Unix socket"
+        )
     memory = _machine_memory()
     each = settings.max_rss or SMALLEST_WORKER
     if memory is not None and settings.workers * each > memory:
@@ -60,6 +65,13 @@ def find_risks(settings: Adjustments) -> list[str]:
             "raise the limit (ulimit -n, LimitNOFILE=) or lower connection_limit"
         )
     return found
+
+
+def _may_speak_http2(settings: Adjustments) -> bool:
+    """Return whether any client can speak HTTP/2; inherited sockets may be Unix sockets."""
+    has_trust = settings.trusted_proxy is not None or bool(settings.trusted_proxies)
+    is_plain = all(isinstance(address, TcpAddress) for address in settings.addresses)
+    return settings.certfile is not None or has_trust or not is_plain or bool(settings.sockets)
 
 
 def _is_public(address: object) -> bool:
