@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.support.statuses import service, worker
-from wiverno.admin.application import described
+from wiverno.admin.application import describe_status
 from wiverno.admin.client import AdminClient, NoAnswerError
 from wiverno.cli import ctl as module
 from wiverno.cli.group import group
@@ -21,7 +21,7 @@ class Service:
     """What the client of `wiverno ctl` reaches: statuses in turn, and an answer to actions."""
 
     def __init__(self) -> None:
-        self.statuses: list[dict[str, Any]] = [described(service(worker(requests=3.0, resident=2.0**21)))]
+        self.statuses: list[dict[str, Any]] = [describe_status(service(worker(requests=3.0, resident=2.0**21)))]
         self.answer = (True, "it has begun")
         self.asked: list[str] = []
         self.error: NoAnswerError | None = None
@@ -55,7 +55,9 @@ def ctl(*words: str) -> Result:
 def test_status_in_words(served: Service) -> None:
     """The first line says whether it is ready and where; the table has a line for each process."""
     served.statuses = [
-        described(service(worker(11, requests=3.0, busy=1.0, resident=2.0**21), age=7200.0, restarts={"timeout": 2}))
+        describe_status(
+            service(worker(11, requests=3.0, busy=1.0, resident=2.0**21), age=7200.0, restarts={"timeout": 2})
+        )
     ]
     done = ctl("status", "--admin", ADDRESS)
     assert done.exit_code == 0
@@ -68,7 +70,7 @@ def test_status_in_words(served: Service) -> None:
 
 
 def test_a_service_that_is_not_ready_has_status_1_and_its_last_failure(served: Service) -> None:
-    served.statuses = [described(service(state="starting", last_failure="shop.py: no module", reloads=(0, 1)))]
+    served.statuses = [describe_status(service(state="starting", last_failure="shop.py: no module", reloads=(0, 1)))]
     done = ctl("--admin", ADDRESS, "status")
     assert done.exit_code == 1
     assert done.output.startswith("starting  process 7")
@@ -100,7 +102,7 @@ def test_actions(served: Service, words: list[str], action: str) -> None:
 
 
 def test_workers_lists_the_processes(served: Service) -> None:
-    served.statuses = [described(service(worker(11), worker(12)))]
+    served.statuses = [describe_status(service(worker(11), worker(12)))]
     lines = ctl("workers", "--admin", ADDRESS).output.splitlines()
     assert [line.split()[0] for line in lines] == ["process", "11", "12"]
 
@@ -113,8 +115,8 @@ def test_reload_waits_for_its_outcome(
     served: Service, reloads: tuple[int, int], status: int, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    before = described(service(worker()))
-    served.statuses = [before, before, described(service(worker(), reloads=reloads, last_failure="bad"))]
+    before = describe_status(service(worker()))
+    served.statuses = [before, before, describe_status(service(worker(), reloads=reloads, last_failure="bad"))]
     done = ctl("reload", "--admin", ADDRESS)
     assert done.exit_code == status
     assert done.output.endswith(text)
