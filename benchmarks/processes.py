@@ -1,6 +1,6 @@
 """Child processes that are pinned to one CPU and end in every case.
 
-Each child leads a session of its own, so everything it forks is found by the session's number and ended with it. The
+Each child leads a new session, so everything it forks is found by the session's number and ended with it. The
 kernel ends the child when the benchmark itself is killed (PR_SET_PDEATHSIG). Memory and CPU time are read from /proc
 for the whole session, because gunicorn, granian and uWSGI serve from a process that they fork. Linux only.
 """

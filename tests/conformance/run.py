@@ -16,7 +16,7 @@ def chosen(prefixes: Sequence[str]) -> list[Case]:
 
 
 def run_case(found: Case, address: tuple[str, int], *, tls: bool, path: str = "/", timeout: float = 2.0) -> str | None:
-    """Run one case on a connection of its own; return why it failed, or None."""
+    """Run one case on a new connection; return why it failed, or None."""
     try:
         with Client(address, tls=tls, timeout=timeout, path=path) as client:
             found.run(client)

@@ -50,13 +50,13 @@ class Fleet:
         return child
 
     def restart(self, index: int) -> None:
-        """End one process well and start it anew."""
+        """Stop one process gracefully and start it again."""
         old = self.children[index]
         assert old.stop(signal.SIGTERM) == 0, old.output
         self.replace(index)
 
     def replace(self, index: int) -> None:
-        """Start a process that has ended anew."""
+        """Start a process again that has ended."""
         self.ended.append(self.children[index])
         self.children[index] = self.start(index)
 
@@ -146,7 +146,7 @@ def fetch(
     port: int, path: str = "/", *, method: str = "GET", body: bytes | None = None, fields: dict[str, str] | None = None,
     source: str = LOOPBACK, timeout: float = 10.0,
 ) -> Any:  # fmt: skip
-    """Make one request on a connection of its own, from the address `source`, and return the JSON of the answer.
+    """Make one request on a new connection, from the address `source`, and return the JSON of the answer.
 
     Raises:
         ValueError: the status is not 200.

@@ -1,7 +1,7 @@
 """HAProxy and nginx with the configurations that deploy/ ships, in front of three real processes, on loopback.
 
 The rolling restart is of the whole fleet under load; what a process takes with it when it is killed or stopped is
-counted, and must be no more than what it had been given and nobody else may repeat.
+counted, and must be no more than what it had been given and no other process may repeat.
 """
 
 import signal

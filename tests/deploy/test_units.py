@@ -86,8 +86,8 @@ def test_socket_activation(site: Path) -> None:
         assert child.stop(signal.SIGTERM) == 0, child.output
 
 
-def test_restart_refuses_nobody(site: Path) -> None:
-    """With the port kept by somebody else, as systemd keeps it, a restart under load only makes clients wait."""
+def test_restart_refuses_no_client(site: Path) -> None:
+    """With the port held by another process, as systemd holds it, a restart under load only makes clients wait."""
     with socket.socket() as listener:
         listener.bind((LOOPBACK, 0))
         listener.listen(1024)

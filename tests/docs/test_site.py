@@ -8,7 +8,7 @@ import pytest
 from tests.support.processes import ROOT, run
 
 
-@pytest.mark.long  # make docs builds it too; test_pages looks after links in every run
+@pytest.mark.long  # make docs builds it too; test_pages checks links in every run
 def test_site(tmp_path: Path) -> None:
     """Sphinx builds every page without a warning, with the docstrings, the drawings and the files of deploy/."""
     target = tmp_path / "site"

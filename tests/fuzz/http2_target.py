@@ -164,7 +164,7 @@ def fuzz_unguided(seconds: float, seed: int = 0) -> int:
 
 def _inside(arguments: list[str]) -> None:
     """Hand the process over to libFuzzer."""
-    import atheris  # type: ignore[import-untyped,import-not-found,unused-ignore] # it is in a group of its own
+    import atheris  # type: ignore[import-untyped,import-not-found,unused-ignore] # it is in a separate group
 
     with atheris.instrument_imports(include=["wiverno"]):
         import wiverno.http2.connection  # noqa: F401 - imported here to be instrumented
@@ -173,7 +173,7 @@ def _inside(arguments: list[str]) -> None:
 
 
 def _fuzz_guided(seconds: int) -> int:
-    """Run libFuzzer in a process of its own: it ends by leaving the process. Return its exit status."""
+    """Run libFuzzer in a separate process: libFuzzer exits the process. Return its exit status."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for number, data in enumerate(corpus()):

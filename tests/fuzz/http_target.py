@@ -139,7 +139,7 @@ def _fuzz_unguided(seconds: float) -> None:
 
 
 def _fuzz_guided(seconds: int, keep: bool) -> int:
-    """Run libFuzzer in a process of its own: it ends by leaving the process. Return its exit status."""
+    """Run libFuzzer in a separate process: libFuzzer exits the process. Return its exit status."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for number, data in enumerate(corpus()):
@@ -164,7 +164,7 @@ def _fuzz_guided(seconds: int, keep: bool) -> int:
 
 def _inside(arguments: list[str]) -> None:
     """Hand the process over to libFuzzer."""
-    import atheris  # type: ignore[import-untyped,import-not-found,unused-ignore] # it is in a group of its own
+    import atheris  # type: ignore[import-untyped,import-not-found,unused-ignore] # it is in a separate group
 
     logging.disable()
 

@@ -1,6 +1,6 @@
 """What is done to a server while an ordinary client asks, and what that client notices.
 
-The harm is done by a process of its own (harm.py); `measure` asks beside it and says what became of that. Those who do
+A separate process does the harm (harm.py); `measure` asks beside it and says what became of that. Those who do
 harm go on as fast as the server lets them, so a figure says how often they could: a server that is quick to get rid of
 them has more of them to do with.
 """

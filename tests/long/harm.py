@@ -1,8 +1,8 @@
 """What clients do to a server that means it no good: each harm is a coroutine that goes on until it is cancelled.
 
-python -m tests.long.harm NAME PORT    does it in a process of its own, and says four times a second how often it could
+python -m tests.long.harm NAME PORT    does it in a separate process, and says four times a second how often it could
 
-The same code runs against every server. It has a process of its own so that the ordinary client, which is measured
+The same code runs against every server. It has a separate process so that the ordinary client, which is measured
 beside it, waits for the server and not for the harm.
 """
 

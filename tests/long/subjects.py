@@ -1,4 +1,4 @@
-"""The servers under the same faults, each in a process of its own with 16 threads and the same application.
+"""The servers under the same faults, each in a separate process with 16 threads and the same application.
 
 python -m tests.long.subjects NAME PORT    serves until it is ended; limits come from the environment
 """

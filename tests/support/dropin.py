@@ -34,7 +34,7 @@ def running(server: Any) -> Iterator[Any]:
 
 
 def ask(address: tuple[str, int] | str, request: bytes = GET) -> tuple[int, dict[str, str], bytes]:
-    """Make one request on a connection of its own."""
+    """Make one request on a new connection."""
     with RawClient(address) as client:
         client.send(request)
         return client.response()

@@ -28,7 +28,7 @@ class EngineChild:
         return RawClient(self.address, timeout)
 
     def ask(self, path: str) -> bytes:
-        """Ask over a connection of its own, and return the body."""
+        """Make one request on a new connection, and return the body."""
         with self.client() as client:
             client.send(get(path, "Connection: close"))
             status, _, body = client.response()

@@ -6,7 +6,7 @@
 /file/PATH     a file through wsgi.file_wrapper
 /upload        how many bytes the body had, and their crc32
 /hold          waits for a request of /release
-/signal        after a moment, sends SIGTERM to a thread of its own instead of to the process
+/signal        after a moment, sends SIGTERM to one of its threads instead of the process
 /fork          leaves a child that lives as long as the server
 /closed        how many responses of /stream have been closed
 """

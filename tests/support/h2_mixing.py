@@ -123,7 +123,7 @@ class Checker:
 
 @contextlib.contextmanager
 def running(work: list[Callable[[], None]]) -> Iterator[None]:
-    """Run each in a thread of its own until all are through."""
+    """Run each in a separate thread until all have finished."""
     threads = [threading.Thread(target=one, daemon=True) for one in work]
     for thread in threads:
         thread.start()

@@ -166,7 +166,7 @@ def test_the_page_is_one_file(tmp_path: Path) -> None:
 
 
 def test_history(tmp_path: Path) -> None:
-    """Somebody who opens the page sees what was before."""
+    """The page shows the time before it was opened, too."""
     with service(tmp_path) as served:
         for _ in range(20):
             served.get()

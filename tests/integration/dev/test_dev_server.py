@@ -62,7 +62,7 @@ class Project:
         return self.output.count("restarting")
 
     def get(self, path: str = "/", **headers: str) -> tuple[int, str]:
-        """Make one request on a connection of its own, without a second try."""
+        """Make one request on a new connection, without a second try."""
         connection = http.client.HTTPConnection(*self.address, timeout=PATIENCE)
         try:
             connection.request("GET", path, headers=headers)

@@ -24,7 +24,7 @@ from pathlib import Path
 import wiverno.dev.watching as watching
 import logging
 logging.basicConfig(format="%(message)s")
-# In a user namespace of its own a process has no rights over files, even root, and limits that it may lower.
+# In a new user namespace a process has no rights over files, even root, and limits that it may lower.
 if ctypes.CDLL(None).unshare(0x10000000):
     sys.exit("no namespace")
 for name in sys.argv[2:]:

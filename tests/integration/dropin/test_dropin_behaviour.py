@@ -408,7 +408,7 @@ ALL = "x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port x-for
             {"REMOTE_ADDR": LOOPBACK, "HTTP_X_FORWARDED_FOR": "192.0.2.9, 198.51.100.7"},
         ),
     ],
-    ids=["all", "two hops", "some", "port", "forwarded", "other peer", "nobody", "not cleared"],
+    ids=["all", "two hops", "some", "port", "forwarded", "other peer", "no peer", "not cleared"],
 )  # fmt: skip
 def test_trusted_proxy(settings: dict[str, Any], fields: tuple[str, ...], expected: dict[str, Any]) -> None:
     """Who is believed, what about, and what becomes of the rest."""

@@ -104,7 +104,7 @@ SAME: dict[str, bytes] = {
     "empty line first": b"\r\n" + ask_for("/"),
     "pipeline": ask_for("/") + ask_for("/environ") + ask_for("/", "Connection: close"),
     "upgrade": ask_for("/environ", "Connection: Upgrade", "Upgrade: websocket"),
-    "forwarded by nobody": ask_for("/environ", "X-Forwarded-For: 192.0.2.1", "Forwarded: for=192.0.2.1"),
+    "forwarded by no proxy": ask_for("/environ", "X-Forwarded-For: 192.0.2.1", "Forwarded: for=192.0.2.1"),
     "raise": ask_for("/raise"),
     "raise late": ask_for("/late"),
     "too much": ask_for("/over"),

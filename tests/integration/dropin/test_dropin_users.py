@@ -154,7 +154,7 @@ def test_webtest() -> None:
 
 @pytest.mark.usefixtures("_logger_level")
 def test_webtest_in_use() -> None:
-    """A test case that starts and stops a server of its own for each test, ten times over."""
+    """A test case that starts and stops a new server for each test, ten times over."""
     module = types.ModuleType("webtest_http")
     exec(inspect.getsource(webtest.http).replace("waitress", "wiverno"), vars(module))
     for _ in range(10):

@@ -65,7 +65,7 @@ def test_the_figures_and_the_log_know_http_2(two_workers: ServerContext) -> None
         client.wait(*streams)
     wait_until(lambda: two_workers.status()["total"]["gauges"]["http2_connections"] == 0)
     line = re.compile(r"^HTTP/2 GET /sleep/1.5 HTTP/2 200 10 (\S{8,})$", re.MULTILINE)
-    wait_until(lambda: len(set(line.findall(two_workers.child.output))) == 3)  # each with an id of its own
+    wait_until(lambda: len(set(line.findall(two_workers.child.output))) == 3)  # each with another id
 
 
 def test_max_requests_counts_streams(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_factory(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["OSError", "SystemExit"])
 @pytest.mark.parametrize("file", ["shop.toml", "shop.ini"])
 def test_pserve(tmp_path: Path, file: str, kind: str) -> None:
-    """pserve ends with the application's lines, too, and none of its own."""
+    """pserve ends with the application's lines, too, and no lines of pserve."""
     source, words = FAILURES[kind]
     (tmp_path / "shop.py").write_text(source)
     (tmp_path / "shop.toml").write_text('[app]\nuse = "shop:app"\n[server]\nlisten = "127.0.0.1:0"\n')

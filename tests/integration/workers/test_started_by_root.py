@@ -256,7 +256,7 @@ def test_a_log_of_roots_in_the_users_directory(processes: str) -> None:
 
 @each_way
 def test_a_handler_that_rotates_by_itself(processes: str) -> None:
-    """A handler that will not be able to begin its next file is told of at the start."""
+    """A handler that will not be able to begin its next file is reported at the start."""
     kind = LOGGING.replace("logging.FileHandler", "logging.handlers.RotatingFileHandler")
     with (
         directory(is_users=False) as place,

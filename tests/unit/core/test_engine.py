@@ -233,7 +233,7 @@ def test_responses_are_counted_and_gauges_written(threads: int) -> None:
 
 
 def test_a_stuck_request_is_counted_and_told_of(threads: int, caplog: pytest.LogCaptureFixture) -> None:
-    """Each look finds it, also where the one thread is in the application; it is told of once."""
+    """Each check finds it, also while the only thread is in the application; it is logged once."""
     with running(threads, is_started=False, request_timeout=0.05) as made:
         counters, stuck = Counters(), list[int]()
         made.engine.count(counters)
@@ -365,7 +365,7 @@ def test_listeners_are_closed_if_a_log_can_not_be_opened(tmp_path: Path) -> None
 
 
 def test_a_child_closes_its_copies_and_leaves_the_rest() -> None:
-    """Nothing is shut down or unlinked, and the engine counts as ended for whoever waits."""
+    """Nothing is shut down or unlinked, and the engine counts as ended for a thread that waits."""
     with running(is_started=False) as made:
         made.engine.abandon()
         assert made.engine.wait_ended(0)

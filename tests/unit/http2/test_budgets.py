@@ -1,4 +1,4 @@
-"""Token buckets: a burst, then a rate; no clock of their own."""
+"""Token buckets: a burst, then a rate; without a clock."""
 
 from wiverno.http2.budgets import Budget
 

@@ -202,7 +202,7 @@ def test_too_large() -> None:
 
 
 def test_cookie_crumbs_are_one_field() -> None:
-    """A browser with many cookies sends each as a field of its own; HTTP/1.1 has one."""
+    """A browser with many cookies sends each in a separate field; HTTP/1.1 has one."""
     crumbs = [("cookie", f"c{number}=1") for number in range(300)]
     found = decoder(max_fields=6).request(block([*GET, *crumbs, ("accept", "x")]))
     assert isinstance(found, Request)

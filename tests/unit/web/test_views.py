@@ -29,7 +29,7 @@ def app_with_view() -> Wiverno:
 def test_methods_are_those_the_class_defines() -> None:
     app = app_with_view()
     assert call(app, "GET", "/items/7").body == b"7 1"
-    assert call(app, "GET", "/items/7").body == b"7 1", "an instance of its own for each request"
+    assert call(app, "GET", "/items/7").body == b"7 1", "a new instance for each request"
     head = call(app, "HEAD", "/items/7")
     assert (head.status, head.body, head.headers["content-length"]) == ("200 OK", b"", "3")
     assert call(app, "DELETE", "/items/7").status == "204 No Content"
