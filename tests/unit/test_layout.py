@@ -19,6 +19,7 @@ import pytest
 from tests.support.layout import (
     MODULES,
     PACKAGE,
+    TABLE,
     Layout,
     find_circles,
     name_of,
@@ -202,6 +203,14 @@ def test_reading_of_the_table() -> None:
         read_floors(page.replace("`c`", "`a`"))
     with pytest.raises(ValueError, match="no table begins"):
         read_floors("| floor |")
+
+
+def test_the_page_names_files_that_exist() -> None:
+    """Each file that docs/architecture.md names is there, in the package or in the repository."""
+    text = TABLE.read_text(encoding="utf-8")
+    names = re.findall(r"`([\w/]+\.(?:py|md|toml))`", text)
+    assert names
+    assert not [name for name in names if not any((root / name).exists() for root in (PACKAGE, PACKAGE.parent))]
 
 
 def test_circles_are_found() -> None:
