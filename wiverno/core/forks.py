@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final, Protocol
 
-from wiverno.core.loop.signals import forget_wake_up, give_back_signals
+from wiverno.core.loop.signals import clear_wake_up, restore_signals
 from wiverno.wsgi import forked
 
 
@@ -86,13 +86,13 @@ def _abandon() -> None:
     is_own = threading.get_ident() in _forking
     _forking.clear()
     if is_own:
-        forget_wake_up()
+        clear_wake_up()
         return
     forked.is_copy = bool(owners) or forked.is_copy
     for owner in owners:
         with suppress(Exception):  # the others have to be abandoned, too
             owner.abandon()
-    give_back_signals()
+    restore_signals()
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork

@@ -23,7 +23,7 @@ from typing import Final, NoReturn
 from wiverno.config.environment import environment, follow_directory, take_variable
 from wiverno.config.settings import Adjustments
 from wiverno.core import forks
-from wiverno.core.loop.signals import ignored_before
+from wiverno.core.loop.signals import remember_ignored
 from wiverno.core.net.listeners import Listener
 from wiverno.core.telemetry.counters import Counters
 from wiverno.importer import own_traceback
@@ -127,7 +127,7 @@ class ReexecWorker:
     def run(self, application: Application) -> NoReturn:
         """Serve as a worker; never returns."""
         forks.unregister(self)  # the worker registers
-        ignored_before(signal.Signals[name] for name in _IGNORED_AT_FIRST)
+        remember_ignored(signal.Signals[name] for name in _IGNORED_AT_FIRST)
         plan = Plan(self._adjustments, lambda: application, reloads_code=False)
         run_worker(Inheritance(plan, application, *self._inherited))
 

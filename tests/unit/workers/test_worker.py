@@ -18,7 +18,7 @@ from tests.support.forking import run_in_child
 from tests.support.sockets import LOOPBACK, RawClient
 from tests.support.waiting import PATIENCE, wait_until
 from wiverno.config.settings import Adjustments
-from wiverno.core.loop.signals import give_back_signals
+from wiverno.core.loop.signals import restore_signals
 from wiverno.core.net.listeners import open_listeners
 from wiverno.core.telemetry.counters import Counters
 from wiverno.workers.exit_reasons import FAILED_TO_LOAD
@@ -86,7 +86,7 @@ def inherited() -> Iterator[Callable[..., Inherited]]:
 def signals() -> Iterator[None]:
     child = signal.getsignal(signal.SIGCHLD)
     yield
-    give_back_signals()
+    restore_signals()
     signal.signal(signal.SIGCHLD, child)
 
 

@@ -34,31 +34,31 @@ def take_signal(number: int, handler: Handler) -> None:
     _taken[number] = (handler, _taken[number][1] if number in _taken else before)
 
 
-def give_back_signal(number: int) -> None:
+def restore_signal(number: int) -> None:
     """Restore the handler that was there before the server's (main thread)."""
     _, before = _taken.pop(number, (None, None))
     signal.signal(number, signal.SIG_DFL if before is None else before)
 
 
-def ignored_before(numbers: Iterable[int]) -> None:
+def remember_ignored(numbers: Iterable[int]) -> None:
     """Remember signals that the server ignored across an exec, as if Python's defaults had been there before."""
     for number in numbers:
         default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
         _taken[number] = (signal.SIG_IGN, default)
 
 
-def forget_wake_up() -> None:
+def clear_wake_up() -> None:
     """Let signals write nowhere: in a worker, where the supervisor's descriptor is closed."""
     signal.set_wakeup_fd(-1)
     _wake_up.clear()
 
 
-def give_back_signals() -> None:
+def restore_signals() -> None:
     """Restore all handlers in a child process that is not the server; what the program has set meanwhile stays."""
     for number, (handler, _) in list(_taken.items()):
         with suppress(ValueError, OSError):
             if signal.getsignal(number) is handler:
-                give_back_signal(number)
+                restore_signal(number)
     _taken.clear()
     if _stacks_on:
         faulthandler.unregister(_stacks_on.pop())
@@ -109,7 +109,7 @@ def handle_signals(numbers: Iterable[int], handler: Handler) -> Iterator[None]:
         yield
     finally:
         for number in numbers:
-            give_back_signal(number)
+            restore_signal(number)
 
 
 @contextmanager

@@ -100,8 +100,8 @@ def test_a_signal_that_was_ignored_across_an_exec_is_given_back_to_pythons_defau
     try:
         for number in before:
             signal.signal(number, signal.SIG_IGN)
-        signals.ignored_before(before)
-        signals.give_back_signals()
+        signals.remember_ignored(before)
+        signals.restore_signals()
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
         assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
         assert not signals._taken
@@ -116,7 +116,7 @@ def test_a_child_has_no_signal_that_prints_stacks() -> None:
     signals.print_stacks_on(signal.SIGUSR2)
     assert unregister(signal.SIGUSR2)
     signals.print_stacks_on(signal.SIGUSR2)
-    signals.give_back_signals()
+    signals.restore_signals()
     assert not unregister(signal.SIGUSR2)
 
 
@@ -129,7 +129,7 @@ def test_a_child_is_not_woken_through_its_parents_descriptor(is_ours: bool) -> N
     with signals_wake(ours.fileno()):
         if not is_ours:
             signal.set_wakeup_fd(theirs.fileno())
-        signals.give_back_signals()
+        signals.restore_signals()
         assert signal.set_wakeup_fd(-1) == (-1 if is_ours else theirs.fileno())
     ours.close()
     theirs.close()
@@ -151,7 +151,7 @@ def test_a_worker_is_woken_by_its_own_descriptor_only() -> None:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     with signals_wake(ours.fileno()):
-        signals.forget_wake_up()
+        signals.clear_wake_up()
         assert signal.set_wakeup_fd(-1) == -1
     ours.close()
     theirs.close()
