@@ -152,7 +152,7 @@ def test_a_first_worker_that_cannot_start(caplog: pytest.LogCaptureFixture) -> N
         raise RuntimeError("on purpose")
 
     with pytest.raises(StartFailedError, match=r"(?s)worker \d+ failed to start: the application failed .*on purpose"):
-        Driver(plan(load, workers=2)).run(lambda driver: wait_until(lambda: driver.status().state == "stopping"))
+        Driver(plan(load, workers=2)).run(lambda driver: wait_until(lambda: driver.status().state == "stopping", 30))
 
 
 def find_no_file() -> Plan:
@@ -168,8 +168,10 @@ def end_the_process() -> Plan:
 
 
 def fork_and_return() -> Plan:
-    if not os.fork():
-        raise SystemExit(0)
+    pid = os.fork()
+    if not pid:
+        raise SystemExit(8)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 8
     raise OSError(2, "only the parent continues")
 
 
