@@ -27,8 +27,7 @@ def test_a_connection_is_followed(caplog: pytest.LogCaptureFixture) -> None:
         with RawClient(server.address) as client:
             client.send(b"GET /a?token=secret HTTP/1.1\r\nHost: x\r\n\r\n")
             assert client.response()[0] == 200
-            client.send(b"GET /b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n")
-            client.send(b"abc")
+            client.send(b"GET /b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n" + b"abc")
             assert client.response()[0] == 200
         wait_until(lambda: any("closed: by the client" in line for line in lines_of(caplog)))
         with RawClient(server.address) as client:
@@ -38,6 +37,7 @@ def test_a_connection_is_followed(caplog: pytest.LogCaptureFixture) -> None:
     text = "\n".join(lines_of(caplog))
     for wanted in ("accepted from 127.0.0.1:", "request received: GET /a", "idle -> body", "request received: GET /b"):
         assert wanted in text
+    assert text.count("request received: GET /b") == 1
     assert "error response 400: " in text
     assert "secret" not in text
 

@@ -1,9 +1,14 @@
 """An HTTP/1.1 connection that logs what happens to it: for the debug log, so that others pay nothing for it."""
 
+from typing import Final
+
 from wiverno.core.http1.connection import Connection
 from wiverno.core.http1.states import CLOSED, NAMES, RUNNING
 from wiverno.core.loop.connection_log import log_event
+from wiverno.wsgi.outcomes import BROKEN, CLOSE, KEEP, SUSPENDED
 from wiverno.wsgi_types import Environ
+
+OUTCOMES: Final = {CLOSE: "close", KEEP: "keep", SUSPENDED: "suspended", BROKEN: "broken"}
 
 
 class FollowedConnection(Connection):
@@ -20,7 +25,7 @@ class FollowedConnection(Connection):
 
     def _parse(self, block: bytes) -> Connection | None:
         exchange = super()._parse(block)
-        if exchange is not None:
+        if exchange is not None and self._body is None:  # else `_end_body` has logged it
             self._log_request()
         return exchange
 
@@ -41,7 +46,7 @@ class FollowedConnection(Connection):
 
     def finish_response(self, outcome: int) -> None:
         """Continue after a response, and log it."""
-        log_event(self.fd, "response ended, outcome %d", outcome)
+        log_event(self.fd, "response ended: %s", OUTCOMES[outcome])
         super().finish_response(outcome)
 
     def close(self, reason: str = "by the server") -> None:
