@@ -4,6 +4,7 @@ The tests run in several processes side by side (pytest-xdist), for most of them
 """
 
 import compileall
+import logging
 import os
 import signal
 import tempfile
@@ -16,6 +17,7 @@ import pytest
 
 import tests.support
 import wiverno
+from tests.support.examples import FEWEST
 from tests.support.leftovers import engine_threads
 from tests.support.sockets import RawClient
 from tests.support.turns import Turns
@@ -26,8 +28,8 @@ from wiverno.core.http1 import states
 PROCESSES = 4
 """Side by side when the whole suite runs, on two processors and more."""
 
-hypothesis.settings.register_profile("always the same", derandomize=True, deadline=None)
-hypothesis.settings.register_profile("new ones", deadline=None, print_blob=True)
+hypothesis.settings.register_profile("always the same", derandomize=True, deadline=None, max_examples=FEWEST)
+hypothesis.settings.register_profile("new ones", deadline=None, print_blob=True, max_examples=100)
 
 _turns = pytest.StashKey[Turns]()
 _folder = pytest.StashKey["tempfile.TemporaryDirectory[str]"]()
@@ -92,12 +94,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 @pytest.fixture(autouse=True)
-def _as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the variables of who runs the tests, nor what an earlier test was started with, steer a test."""
+def _as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test is steered by variables of the caller, or by what an earlier test was started with or has logged at."""
     for name in list(os.environ):
         if name.startswith("WIVERNO_"):
             monkeypatch.delenv(name)
     monkeypatch.setattr(loader, "_started", [])
+    logger = logging.getLogger("wiverno")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.support.examples import examples
 from tests.support.stepping import SteppedTime, World
 from wiverno.core.threads import leader as leader_module
 
@@ -106,15 +107,15 @@ def _quick_to_park(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leader_module, "QUIET_CHECKS", 0)
 
 
-def explore(examples: int, steps: int) -> None:
+def explore(count: int, steps: int) -> None:
     limits = settings(
-        max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=count, stateful_step_count=steps, deadline=None, suppress_health_check=list(HealthCheck)
     )
     run_state_machine_as_test(Lead, settings=limits)
 
 
 def test_the_lead_in_every_order() -> None:
-    explore(80, 40)
+    explore(examples(80), 40)
 
 
 # What happens together: requests (client, path, whether it blocks, whether its client holds the thread), and None for

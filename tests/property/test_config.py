@@ -12,6 +12,7 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from wiverno.config.convert import paste_ini
 from wiverno.config.convert.converter import convert
 from wiverno.config.errors import BadValue
@@ -108,7 +109,7 @@ def written(made: Adjustments) -> dict[str, Any]:
 
 
 @given(GIVEN)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_settings_to_toml_and_back(values: dict[str, Any]) -> None:
     made = Adjustments(**values)
     with tempfile.TemporaryDirectory() as folder:
@@ -118,7 +119,7 @@ def test_settings_to_toml_and_back(values: dict[str, Any]) -> None:
 
 
 @given(GIVEN)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_settings_to_ini_and_back_and_through_toml(values: dict[str, Any]) -> None:
     made = Adjustments(**values)
     with tempfile.TemporaryDirectory() as folder:
@@ -133,7 +134,7 @@ def test_settings_to_ini_and_back_and_through_toml(values: dict[str, Any]) -> No
 
 
 @given(GIVEN)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_settings_through_the_environment_and_options(values: dict[str, Any]) -> None:
     made = Adjustments(**values)
     texts = {name: SETTINGS[name].type.text(getattr(made, name)) for name in made.model_fields_set}

@@ -6,6 +6,7 @@ import h2.events
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.reading import split
 from wiverno.http2.frames import (
     ACK,
@@ -50,7 +51,7 @@ def block(fields: list[tuple[str, str]], *, huffman: bool) -> bytes:
 
 
 @given(_fields, st.integers(0, 400), st.booleans(), st.integers(1, 50), st.sets(st.integers(1, 300), max_size=5))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_our_requests(more: list[tuple[str, str]], size: int, huffman: bool, max_size: int, cuts: set[int]) -> None:
     """A request of our writers arrives with the same fields, body and trailers, in any pieces."""
     fields = [(":method", "POST"), (":scheme", "https"), (":path", "/x"), (":authority", "a"), *more]
@@ -78,7 +79,7 @@ def test_our_requests(more: list[tuple[str, str]], size: int, huffman: bool, max
 
 
 @given(_fields, st.integers(0, 40000), st.sets(st.integers(1, 300), max_size=5))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_its_answers(fields: list[tuple[str, str]], size: int, cuts: set[int]) -> None:
     """What the library's server writes is read by our reader and decoder, frame by frame."""
     found = server()

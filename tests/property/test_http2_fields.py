@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from wiverno.http.errors import ProtocolError
 from wiverno.http.head import parse_head
 from wiverno.http2.fields import BadRequest, Request, build_request, make_entry
@@ -58,7 +59,7 @@ def _is_comparable(method: str, target: str, fields: list[tuple[str, str]]) -> b
 
 
 @given(_methods, _targets, _hosts, _fields)
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_both_versions_agree(method: str, target: str, host: str, fields: list[tuple[str, str]]) -> None:
     """The same request in both versions gives the same variables, or is refused by both."""
     first = by_http1(method, target, host, fields)

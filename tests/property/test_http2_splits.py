@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.http2 import GET, POST, block, frames, head, split_head
 from tests.support.reading import split
 from wiverno.http2.connection import ServerProtocol
@@ -96,7 +97,7 @@ def read(pieces: Iterable[bytes]) -> tuple[list[Event], list[Any], bool]:
 
 
 @given(streams_of_bytes, cuts)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example(PREFACE + settings_frame({}) + frame(HEADERS, 0, 1) + frame(CONTINUATION, 4, 1, block(GET)), {30})
 def test_any_split(data: bytes, cut: set[int]) -> None:
     """Whole, in random pieces and byte by byte; nothing escapes, whatever the bytes."""
@@ -106,7 +107,7 @@ def test_any_split(data: bytes, cut: set[int]) -> None:
 
 
 @given(st.binary(max_size=300), cuts)
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_bytes(data: bytes, cut: set[int]) -> None:
     """Random bytes after a good beginning are an error or wait for more; never an exception."""
     beginning = PREFACE + settings_frame({})

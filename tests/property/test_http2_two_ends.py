@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
+from tests.support.examples import examples
 from tests.support.reading import split
 from wiverno.http2.connection import ServerProtocol
 from wiverno.http2.events import (
@@ -242,5 +243,5 @@ class TwoEnds(RuleBasedStateMachine):
 
 TestTwoEnds = TwoEnds.TestCase
 TestTwoEnds.settings = settings(
-    max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(40), stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -6,6 +6,7 @@ import h11
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.generated import valid_requests
 from tests.support.reading import read
 from wiverno.http.response import DateAndServer, check_head
@@ -37,7 +38,7 @@ def variables(request: h11.Request) -> dict[str, str]:
 
 
 @given(valid_requests())
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_requests(generated: tuple[bytes, dict[str, Any]]) -> None:
     """Method, target, fields and content agree."""
     data, _ = generated

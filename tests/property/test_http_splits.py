@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support import request_tables
+from tests.support.examples import examples
 from tests.support.generated import mutated_requests, valid_requests
 from tests.support.reading import Reader, read, split
 from tests.support.request_tables import InvalidRequest, ValidRequest
@@ -56,7 +57,7 @@ def test_invalid_requests(before: list[ValidRequest], bad: InvalidRequest, cut: 
 
 
 @given(mutated_requests() | st.binary(max_size=200), cuts)
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @example(b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", {1})
 @example(b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", {2, 3})
 @example(b"GET / HTTP/1.1\r\nHost: a\r\n\n\r\n\r\n", {25})
@@ -120,7 +121,7 @@ def test_valid_requests_on_the_wire(wire: tuple[Served, Recorder], request_: Val
 
 
 @given(mutated_requests(), cuts)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_mutated_requests_on_the_wire(wire: tuple[Served, Recorder], data: bytes, cut: set[int]) -> None:
     """The live server calls the application exactly for the requests that the reader read, and for nothing after."""
     served, recorder = wire

@@ -1,9 +1,14 @@
 """The program itself: which status it leaves to the end of its process."""
 
+import errno
+import io
+import os
+import runpy
 import sys
 
 import pytest
 
+import wiverno.main
 from wiverno import cli
 from wiverno.cli.commands import overview
 from wiverno.workers import process_exit
@@ -64,3 +69,35 @@ def test_process_one_forks_for_servers(
     monkeypatch.setattr(sys, "argv", ["wiverno", *words])
     cli.main()
     assert bool(seen) == forks
+
+
+def test_python_m_wiverno_is_the_same_program(
+    statuses: list[int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["wiverno", "--help"])
+    runpy.run_module("wiverno", run_name="__main__")
+    assert capsys.readouterr().out == overview("python -m wiverno")
+
+
+@pytest.mark.parametrize(("number", "text"), [(errno.EPIPE, ""), (errno.ENOSPC, "No space left on device")])
+def test_help_that_can_not_be_printed_is_a_failure(
+    statuses: list[int], number: int, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A reader that has gone (`wiverno --help | head -1`) needs no words; a full disk does."""
+
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(sys, "argv", ["wiverno", "--help"])
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == cli.FAILURE
+    output = capsys.readouterr().err
+    assert text in output
+    assert bool(text) == bool(output)
+
+
+def test_the_frameworks_import_path_is_the_framework() -> None:
+    assert wiverno.main.Wiverno is wiverno.Wiverno
