@@ -38,7 +38,7 @@ def files() -> list[Path]:
     programs = [path for room in ("tests", "benchmarks", "examples") for path in (ROOT / room).rglob("*.py")]
     return [
         *sorted(path for path in found if path.suffix in SUFFIXES),
-        *sorted(path for path in programs if path != Path(__file__)),
+        *sorted(path for path in programs if path != Path(__file__) and ".venv" not in path.parts),
         ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md",
     ]  # fmt: skip
 
