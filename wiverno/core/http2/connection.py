@@ -22,11 +22,10 @@ from wiverno.core.http2.receiving import take_event
 from wiverno.core.http2.states import CLOSED, QUEUED, RECEIVING, RUNNING
 from wiverno.core.http2.stream import Stream
 from wiverno.core.http2.timeouts import connection_deadline, overdue_streams, partial_deadline, stalled_deadline
-from wiverno.core.http2.transport import UNREGISTERED, WOULD_BLOCK, Http2Transport
+from wiverno.core.http2.transport import Http2Transport
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.handlers import HEAD_AGE, IDLE_AGE, IDLE_RANK, UNFINISHED_RANK, Eviction
-from wiverno.core.net.closing import close_client
-from wiverno.core.net.lingering_close import Lingering
+from wiverno.core.net.transport import UNREGISTERED, WOULD_BLOCK
 from wiverno.foreign_code import guarded_logger
 from wiverno.http2.connection import ServerProtocol
 from wiverno.http2.errors import ErrorCode
@@ -93,7 +92,7 @@ class Http2Connection(Http2Transport):
                 if self._waiting and not self.is_closed:
                     resumable = self._pump()
             exchange = self._next_exchange()
-            if exchange is None or self._armed == UNREGISTERED:
+            if exchange is None or self.transport.armed == UNREGISTERED:
                 self.flush(batch=False)
         if resumable:
             self._resume(resumable)
@@ -306,17 +305,8 @@ class Http2Connection(Http2Transport):
         self._loop.forget(self)
         if self.context.http2_connections is not None:
             self.context.http2_connections.discard(self)
-        is_registered = self._armed != UNREGISTERED
         self.base.clear()
-        if lingers:
-            try:
-                Lingering(self.sock, self._loop, is_registered=is_registered)
-                return
-            except OSError:
-                pass
-        if is_registered:
-            self._loop.poller.unregister(self.fd)
-        close_client(self.sock)
+        self.transport.close(lingers=lingers)
 
     def is_gone(self) -> bool:
         """Tell whether the client has closed the connection."""

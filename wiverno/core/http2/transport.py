@@ -11,16 +11,14 @@ from typing import Any, Final
 
 from wiverno.core.context import ServerContext
 from wiverno.core.loop.event_loop import BlockingThreads, Loop
-from wiverno.core.loop.poller import READ, WRITE, is_readable
-from wiverno.core.net.closing import close_copy
+from wiverno.core.loop.poller import READ, WRITE
+from wiverno.core.net.transport import WOULD_BLOCK, Transport
 from wiverno.foreign_code import guarded_logger
 from wiverno.http2.connection import ServerProtocol
 
 logger = guarded_logger("wiverno")
 
-WOULD_BLOCK: Final = (BlockingIOError, InterruptedError)
 MAX_UNSENT: Final = 131072  # bytes in the output, above which streams keep what they have
-UNREGISTERED: Final = -1
 
 
 class Http2Transport:
@@ -29,6 +27,7 @@ class Http2Transport:
     Attributes:
         lock: guards the protocol object, the socket and the tables of streams; reentrant.
         protocol: frames and streams as the wire has them.
+        transport: the socket in the loop.
         since: when something was received or sent last, monotonic seconds.
         now: the loop's clock at the last event.
         queued: bytes in the output, as far as streams have put them there.
@@ -38,14 +37,15 @@ class Http2Transport:
     """
 
     __slots__ = (
-        "__weakref__", "_armed", "_loop", "_unsent", "context", "fd", "is_closed", "lock", "now", "protocol", "queued",
-        "sent_at", "since", "sock", "stalled_sent", "stalled_since", "tick",
+        "__weakref__", "_loop", "_unsent", "context", "fd", "is_closed", "lock", "now", "protocol", "queued",
+        "sent_at", "since", "sock", "stalled_sent", "stalled_since", "tick", "transport",
     )  # fmt: skip
 
     def __init__(self, sock: Any, context: ServerContext, loop: Loop, protocol: ServerProtocol) -> None:
         """Take over a connected, non-blocking socket that the poller does not know yet."""
         self.sock = sock
-        self.fd = sock.fileno()
+        self.transport = Transport(sock, loop)
+        self.fd = self.transport.fd
         self.tick = 0
         self.context = context
         self.protocol = protocol
@@ -53,7 +53,6 @@ class Http2Transport:
         self.lock = threading.RLock()
         self.is_closed = False
         self._loop = loop
-        self._armed = UNREGISTERED
         self._unsent: memoryview | None = None
         self.queued = 0
         self.sent_at = loop.now
@@ -97,18 +96,11 @@ class Http2Transport:
         elif self.stalled_since is None:
             self.stalled_since = self.sent_at = time.monotonic()
             self.stalled_sent = 0
-        self._arm(READ | WRITE if unsent is not None or wants_room() else READ)
+        interest = READ | WRITE if unsent is not None or wants_room() else READ
+        if interest != self.transport.armed:
+            with self._loop.arming:
+                self.transport.arm(interest)
         return True
-
-    def _arm(self, interest: int) -> None:
-        if interest == self._armed:
-            return
-        with self._loop.arming:
-            if self._armed == UNREGISTERED:
-                self._loop.poller.register(self.fd, interest)
-            else:
-                self._loop.poller.arm(self.fd, interest)
-            self._armed = interest
 
     def flush_soon(self) -> None:
         """Have the leader flush; called with or without any lock."""
@@ -121,9 +113,8 @@ class Http2Transport:
 
     def has_input(self) -> bool:
         """Tell whether the client has sent something that has not been looked at yet."""
-        decrypted: Callable[[], int] | None = getattr(self.sock, "pending", None)
-        return is_readable(self.fd) or bool(decrypted is not None and decrypted())
+        return self.transport.has_input()
 
     def abandon(self) -> None:
         """Close this process's copy of the socket after a fork."""
-        close_copy(self.sock)
+        self.transport.abandon()
