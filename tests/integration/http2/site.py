@@ -21,6 +21,7 @@ class Site:
         self.disconnected: list[str] = []
         self.released = threading.Event()
         self.entered: list[str] = []
+        self.all_here = threading.Barrier(8)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         kind, _, rest = environ["PATH_INFO"].lstrip("/").partition("/")
@@ -82,6 +83,12 @@ class Site:
         time.sleep(float(rest))
         start_response("200 OK", [])
         return [b"slept"]
+
+    def together(self, environ: dict[str, Any], start_response: Callable[..., Any], rest: str) -> list[bytes]:
+        """Return only when eight requests are in the application at once."""
+        self.all_here.wait(20)
+        start_response("200 OK", [])
+        return [b"together"]
 
     def hold(self, environ: dict[str, Any], start_response: Callable[..., Any], rest: str) -> list[bytes]:
         self.released.wait(20)
