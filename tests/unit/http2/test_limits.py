@@ -1,25 +1,20 @@
 """The bounds, attacked: each ends the connection with the right code, and a good client never meets it."""
 
 import tracemalloc
-from collections.abc import Callable, Iterator
-from itertools import count
 
 import pytest
 
+from tests.support.h2_attacks import FLOODS, PINGED
 from tests.support.http2 import GET, POST, begin, block, frames, head, string
 from wiverno.http2.connection import ServerProtocol
 from wiverno.http2.errors import ErrorCode
 from wiverno.http2.events import DataReceived, RequestReceived, StreamReset
 from wiverno.http2.frames import (
-    ACK,
-    CONTINUATION,
     DATA,
     END_HEADERS,
     HEADERS,
-    PING,
     PRIORITY,
     RST_STREAM,
-    SETTINGS,
     frame,
     reset_frame,
     window_update_frame,
@@ -27,97 +22,18 @@ from wiverno.http2.frames import (
 from wiverno.http2.limits import DEFAULT_LIMITS, Limits
 from wiverno.http2.response_fields import response_block
 from wiverno.http2.sending import MAX_QUEUED_ANSWERS
-from wiverno.http2.settings import settings_frame
 
 BLOCK = response_block(200, [])
-PINGED = frame(PING, 0, 0, bytes(8))
 
 
-def _rapid_reset() -> Iterator[bytes]:
-    for stream_id in count(1, 2):
-        yield head(stream_id) + reset_frame(stream_id, ErrorCode.CANCEL)
-
-
-def _made_you_reset(provocation: Callable[[int], bytes]) -> Callable[[], Iterator[bytes]]:
-    def attack() -> Iterator[bytes]:
-        for stream_id in count(1, 2):
-            yield head(stream_id) + provocation(stream_id)
-
-    return attack
-
-
-def _malformed() -> Iterator[bytes]:
-    for stream_id in count(1, 2):
-        yield head(stream_id, GET[:3])
-
-
-def _too_many_streams() -> Iterator[bytes]:
-    for stream_id in count(1, 2):
-        yield head(stream_id, POST, ends=False)
-
-
-def _on_a_closed_stream() -> Iterator[bytes]:
-    yield head(1, POST, ends=False) + reset_frame(1, 8)
-    while True:
-        yield frame(DATA, 0, 1, b"x")
-
-
-def _repeat(data: bytes, first: bytes = b"") -> Callable[[], Iterator[bytes]]:
-    def attack() -> Iterator[bytes]:
-        yield first
-        while True:
-            yield data
-
-    return attack
-
-
-def _settings() -> Iterator[bytes]:
-    """Each frame changes the windows of a hundred streams."""
-    yield b"".join(head(stream_id, POST, ends=False) for stream_id in range(1, 199, 2))
-    for size in count(1):
-        yield settings_frame({4: size})
-
-
-_OPEN = head(1, POST, ends=False)
-
-ATTACKS: dict[str, Callable[[], Iterator[bytes]]] = {
-    "rapid reset (CVE-2023-44487)": _rapid_reset,
-    "made you reset by window update (CVE-2025-8671)": _made_you_reset(lambda number: window_update_frame(number, 0)),
-    "made you reset by overflow": _made_you_reset(lambda number: window_update_frame(number, 0x7FFFFFFF)),
-    "made you reset by priority": _made_you_reset(lambda number: frame(PRIORITY, 0, number, bytes(4))),
-    "made you reset by data": _made_you_reset(lambda number: frame(DATA, 0, number, b"x")),
-    "made you reset by headers": _made_you_reset(lambda number: head(number)),
-    "malformed requests": _malformed,
-    "refused streams": _too_many_streams,
-    "data on a closed stream": _on_a_closed_stream,
-    "ping flood (CVE-2019-9512)": _repeat(PINGED),
-    "acknowledged pings": _repeat(frame(PING, ACK, 0, bytes(8))),
-    "settings flood (CVE-2019-9515)": _settings,
-    "settings acknowledgements": _repeat(frame(SETTINGS, ACK, 0)),
-    "priority flood (CVE-2019-9513)": _repeat(frame(PRIORITY, 0, 1, b"\0\0\0\3\x10")),
-    "window update flood": _repeat(window_update_frame(0, 1)),
-    "window update flood of a stream": _repeat(window_update_frame(1, 1), _OPEN),
-    "empty data (CVE-2019-9518)": _repeat(frame(DATA, 0, 1), _OPEN),
-    "padding alone": _repeat(frame(DATA, 8, 1, b"\0"), _OPEN),
-    "empty headers (CVE-2019-9516)": _repeat(frame(CONTINUATION, 0, 1), frame(HEADERS, 0, 1)),
-    "continuation flood (CVE-2024-27316)": _repeat(
-        frame(CONTINUATION, 0, 1, block([("x", "v" * 100)])), frame(HEADERS, 0, 1, block(GET))
-    ),
-    "long continuations": _repeat(frame(CONTINUATION, 0, 1, bytes(16384)), frame(HEADERS, 0, 1, block(GET))),
-    "unknown frames": _repeat(frame(0x77, 0, 0)),
-    "goaway flood": _repeat(frame(7, 0, 0, bytes(8))),
-    "resets of a closed stream": _repeat(reset_frame(1, 8), _OPEN + reset_frame(1, 8)),
-}
-
-
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", FLOODS)
 def test_attacks(name: str) -> None:
     """A peer that keeps on is told to calm down soon, in one moment and at a slow pace, and costs little memory."""
     for pause in (0.0, 0.001):
         protocol = begin()
         requests = 0
         tracemalloc.start()
-        for number, data in enumerate(ATTACKS[name]()):
+        for number, data in enumerate(FLOODS[name]()):
             for event in protocol.receive(data, number * pause):
                 requests += isinstance(event, RequestReceived)
                 if isinstance(event, StreamReset):

@@ -38,6 +38,7 @@ RECEIVE_SIZE: Final = 65536  # bytes of one recv
 MAX_READS: Final = 8  # recv calls before other connections have their turn
 FULL_READ: Final = 8192  # bytes: a shorter read means that the socket is empty, most probably
 MAX_SPARE: Final = 16  # gateways kept for the next streams
+MAX_WAITING: Final = 16  # responses that wait for their client, from which on no further request of it is begun
 QUICK: Final = 0.005  # seconds that responses wait for those that came with them, where one thread does everything
 
 
@@ -81,7 +82,7 @@ class Http2Connection(Http2Transport):
 
     def ready(self, events: int) -> Stream | None:
         """Take an event; return an exchange whose request is complete, or None."""
-        resumable: list[Stream] = []
+        resumable: deque[Stream] = deque()
         with self.lock:
             if self.is_closed:
                 return None
@@ -94,16 +95,15 @@ class Http2Connection(Http2Transport):
             exchange = self._next_exchange()
             if exchange is None or self.transport.armed == UNREGISTERED:
                 self.flush(batch=False)
-        if resumable:
-            self._resume(resumable)
+        self._resume(resumable)
         if exchange is None and self._drain_since is not None:
             self.after_exchange()
         return exchange
 
     def _next_exchange(self) -> Stream | None:
-        """Take the first complete request that was not reset meanwhile (lock held)."""
+        """Take the first complete request that was not reset meanwhile, if the client reads (lock held)."""
         complete = self.complete
-        while complete:
+        while complete and len(self._waiting) < MAX_WAITING:
             stream = complete.popleft()
             if stream.state == QUEUED:
                 stream.move(RUNNING)
@@ -112,14 +112,13 @@ class Http2Connection(Http2Transport):
                 return stream
         return None
 
-    def _resume(self, streams: list[Stream]) -> None:
+    def _resume(self, streams: deque[Stream]) -> None:
         """Continue suspended iterations; a signal handler's exception leaves the others for later."""
-        waiting = deque(streams)
         try:
-            while waiting:
-                waiting.popleft().resume()
+            while streams:
+                streams.popleft().resume()
         finally:
-            for stream in waiting:
+            for stream in streams:
                 self._loop.call_soon_threadsafe(stream.resume)
 
     def _receive(self) -> None:
@@ -181,10 +180,6 @@ class Http2Connection(Http2Transport):
         """Remember that a stream has output that waits."""
         self._waiting[stream] = None
 
-    def waiting_in_memory(self) -> int:
-        """Return how many streams keep response bytes that wait."""
-        return len(self._waiting)
-
     def pump(self, stream: Stream) -> None:
         """Send what one stream has waiting, as far as that is possible now."""
         if self.has_room():
@@ -192,9 +187,9 @@ class Http2Connection(Http2Transport):
             if stream.pending is None:
                 self._waiting.pop(stream, None)
 
-    def _pump(self) -> list[Stream]:
+    def _pump(self) -> deque[Stream]:
         """Send what streams have waiting, in turns; return those whose iteration may go on."""
-        resumable: list[Stream] = []
+        resumable: deque[Stream] = deque()
         waiting = self._waiting
         for stream in list(waiting):
             if not self.has_room():
@@ -215,6 +210,8 @@ class Http2Connection(Http2Transport):
 
     def _must_hurry(self) -> bool:
         """Tell whether a response may not wait for the next one, which could take long where one thread does all."""
+        if len(self._waiting) >= MAX_WAITING:
+            return True
         if self.context.is_threaded:
             return False  # the monitor thread finds out within a millisecond or two, and the next leader sends
         is_late = time.monotonic() - self._loop.now > QUICK
@@ -253,21 +250,24 @@ class Http2Connection(Http2Transport):
         """Close if that was the last exchange of a connection that drains (without the lock)."""
         if self._drain_since is not None and not self.streams:
             with self.lock:
-                if not self.is_closed and self.protocol.is_drained and self._unsent is None:
+                if self.protocol.is_drained and self._unsent is None:
                     self._close(lingers=True)
 
     def _end_for_fault(self) -> None:
         """Send GOAWAY, say why in the log, and close."""
-        fault = self.protocol.fault
-        assert fault is not None
-        level = logging.WARNING if fault.code == ErrorCode.ENHANCE_YOUR_CALM else logging.INFO
-        client = self.base.get("REMOTE_ADDR", "-")
-        logger.log(level, "HTTP/2 connection of %s ended: %s (%s)", client, fault.reason, ErrorCode(fault.code).name)
+        self._log_fault(logging.WARNING)
         for stream in list(self.streams.values()):
             self.drop_stream(stream)
         self.flush(batch=False)
-        if not self.is_closed:
-            self._close(lingers=True)
+        self._close(lingers=True)
+
+    def _log_fault(self, level: int) -> None:
+        """Say why the connection ends; `level` is for those who flood."""
+        fault = self.protocol.fault
+        assert fault is not None
+        client, code = self.base.get("REMOTE_ADDR", "-"), ErrorCode(fault.code)
+        level = level if code == ErrorCode.ENHANCE_YOUR_CALM else logging.INFO
+        logger.log(level, "HTTP/2 connection of %s ended: %s (%s)", client, fault.reason, code.name)
 
     # ---------------------------------------------------------------- the end
 
@@ -339,10 +339,13 @@ class Http2Connection(Http2Transport):
             self._give_up("", ErrorCode.NO_ERROR)
         elif not self.is_closed:
             self.watch()
+            self._loop.ready.append((self.fd, 0))  # complete requests may have waited for these
 
     def _give_up(self, reason: str, code: ErrorCode = ErrorCode.ENHANCE_YOUR_CALM) -> None:
         with self.lock:
             self.protocol.terminate(code, reason)
+            if reason:
+                self._log_fault(logging.INFO)  # what slow clients do is no alarm
             self.flush(batch=False)
             self._close()
 
@@ -379,10 +382,9 @@ class Http2Connection(Http2Transport):
 
     def record_error_response(self, stream: Stream, environ: Environ | None, status: int, length: int) -> None:
         """Put one of the server's own responses into the access log."""
-        recorder = self.context.recorder
-        if recorder is not None:
+        if (recorder := self.context.recorder) is not None:
             recorder.record_error_response(environ or stream.environ or self.base, status, length)
 
     def __repr__(self) -> str:
-        state = "closed" if self.is_closed else "open"
-        return f"<Http2Connection fd={self.fd} {state} streams={len(self.streams)} complete={len(self.complete)}>"
+        counts = f"streams={len(self.streams)} complete={len(self.complete)}"
+        return f"<Http2Connection fd={self.fd} {'closed' if self.is_closed else 'open'} {counts}>"

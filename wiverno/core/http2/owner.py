@@ -60,9 +60,6 @@ class StreamOwner(Protocol[S_contra]):
     def call_unlocked(self, call: Callable[[], None]) -> None:
         """Have the application's code called when the lock is not held."""
 
-    def waiting_in_memory(self) -> int:
-        """Return how many streams keep response bytes that wait."""
-
     def after_exchange(self) -> None:
         """Close the connection if that was the last exchange of one that drains."""
 

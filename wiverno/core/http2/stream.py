@@ -8,7 +8,7 @@ may meet in; `pending` has its own lock, taken after it.
 
 import time
 from contextlib import AbstractContextManager
-from typing import Any, Final
+from typing import Any
 
 from wiverno.core.http2.gateway import Http2Gateway
 from wiverno.core.http2.owner import StreamOwner, StreamWindow
@@ -24,9 +24,6 @@ from wiverno.wsgi.sink import ClientDisconnected
 from wiverno.wsgi_types import Environ
 
 logger = guarded_logger("wiverno")
-
-FULL_RESPONSES: Final = 4  # streams of a connection whose waiting output may use all of outbuf_overflow in memory
-SMALL_RESPONSE: Final = 16384  # bytes in memory of each further one; the rest waits in a file
 
 
 class Stream:
@@ -292,14 +289,8 @@ class Stream:
             return
         pending = self.pending
         if pending is None:
-            connection = self._connection
-            overflow = connection.context.outbuf_overflow
-            if connection.waiting_in_memory() >= FULL_RESPONSES:
-                pending = Pending(min(overflow, SMALL_RESPONSE), time.monotonic(), spools=True)
-            else:
-                pending = Pending(overflow, time.monotonic())
-            self.pending = pending
-            connection.note_waiting(self)
+            pending = self.pending = Pending(self._connection.context.outbuf_overflow, time.monotonic())
+            self._connection.note_waiting(self)
         with pending.lock:
             for piece in pieces:
                 if isinstance(piece, FileSegment):

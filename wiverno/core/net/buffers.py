@@ -218,13 +218,12 @@ class Pending:
     """
 
     __slots__ = (
-        "_in_memory", "_overflow", "_segments", "_spool", "_spooled", "_spools", "is_broken", "is_retired", "lock",
+        "_in_memory", "_overflow", "_segments", "_spool", "_spooled", "is_broken", "is_retired", "lock",
         "sent", "since", "size",
     )  # fmt: skip
 
-    def __init__(self, overflow: int, now: float, *, spools: bool = False) -> None:
-        """More than `overflow` bytes go to a temporary file; only with `spools` a first piece that is longer does."""
-        self._spools = spools
+    def __init__(self, overflow: int, now: float) -> None:
+        """More than `overflow` bytes in memory go to a temporary file."""
         self.lock = threading.Condition(threading.Lock())
         self.size = 0
         self.sent = 0
@@ -243,7 +242,7 @@ class Pending:
         if not size:
             return
         # The first piece is in memory anyway, whether or not the application keeps it: a copy saves nothing.
-        if (self._in_memory or self._spools) and self._in_memory + size > self._overflow:
+        if self._in_memory and self._in_memory + size > self._overflow:
             self._add_to_spool(data)
         else:
             self._segments.append(memoryview(data))
@@ -262,8 +261,7 @@ class Pending:
             spool = self._spool = tempfile.TemporaryFile(prefix="wiverno-out-", buffering=0)  # noqa: SIM115 - see close()
         offset = spool.seek(0, os.SEEK_END)
         _write_all(spool, data)
-        is_last = last is not None and bool(self._segments) and last is self._segments[-1]
-        if last is not None and is_last and last.fd == spool.fileno() and last.offset + last.count == offset:
+        if last is self._segments[-1] and last.fd == spool.fileno() and last.offset + last.count == offset:
             last.count += len(data)
         else:
             self._spooled = FileSegment(spool.fileno(), offset, len(data), None)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.http2_rig import LedClient, connect
 from tests.support.rig import Rig, hello, rig
-from wiverno.core.http2.connection import Http2Connection
+from wiverno.core.http2.connection import MAX_WAITING, Http2Connection
 from wiverno.core.threads.recovery import Recovery
 from wiverno.http2.errors import ErrorCode
 from wiverno.wsgi.sink import ClientDisconnected
@@ -254,20 +254,38 @@ def test_a_client_that_reads_nothing_keeps_its_place_and_loses_it_in_the_end() -
         assert connection.is_closed
 
 
-def test_responses_that_wait_in_memory_are_few() -> None:
-    """A hundred streams with a window of nothing hold four contents in memory; the others wait in files."""
-    with rig(large) as made:
+def test_a_client_that_reads_nothing_gets_no_further_request_begun() -> None:
+    """A hundred streams with a window of nothing hold few contents; with windows all of them are served."""
+    calls: list[str] = []
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        calls.append(environ["PATH_INFO"])
+        return large(environ, start_response)
+
+    with rig(application, channel_timeout=20) as made:
         connection, client = connect(made, window=0)
-        streams = [client.request("/") for _ in range(20)]
-        made.until(lambda: sum(stream.pending is not None for stream in connection.streams.values()) == 20)
-        held = [stream.pending for stream in connection.streams.values() if stream.pending is not None]
-        assert sum(pending._in_memory for pending in held) <= 4 * LARGE
-        client.state.increment_flow_control_window(20 * LARGE)
-        for stream in streams:
+        streams = [client.request("/") for _ in range(50)]
+        made.until(lambda: len(calls) >= MAX_WAITING)
+        made.run_until_idle()
+        assert len(calls) == MAX_WAITING
+        client.state.increment_flow_control_window(50 * LARGE)
+        for stream in streams[1:]:
             client.state.increment_flow_control_window(LARGE, stream)
         client.flush()
-        for stream in streams:
+        for stream in streams[1:]:
             assert bytes(client.answer(made, stream).body) == b"x" * LARGE
+        assert list(connection.streams) == streams[:1]
+
+
+def test_requests_are_begun_when_those_that_waited_are_given_up() -> None:
+    with rig(large, channel_timeout=20) as made:
+        _, client = connect(made, window=0)
+        streams = [client.request("/") for _ in range(MAX_WAITING + 1)]
+        made.until(lambda: client.receive() or client.answers[streams[-2]].headers)
+        assert not client.answers[streams[-1]].headers
+        made.later(22)
+        made.until(lambda: client.receive() or client.answers[streams[-1]].headers)
+        assert client.answers[streams[0]].reset == ErrorCode.CANCEL
 
 
 def test_one_thread_sends_a_response_before_a_slow_request() -> None:
