@@ -77,6 +77,11 @@ class Output:
         self._answers = 0
         return data
 
+    def discard(self) -> None:
+        """Drop what waits: the connection has ended."""
+        self._frames.clear()
+        self.blocked.clear()
+
     # ---------------------------------------------------------------- responses
 
     def respond(self, stream_id: int, block: bytes, content: bytes) -> int:

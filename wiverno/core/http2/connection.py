@@ -306,6 +306,7 @@ class Http2Connection(Http2Transport):
         if self.context.http2_connections is not None:
             self.context.http2_connections.discard(self)
         self.base.clear()
+        self.discard_output()
         self.transport.close(lingers=lingers)
 
     def is_gone(self) -> bool:

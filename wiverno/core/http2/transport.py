@@ -102,6 +102,11 @@ class Http2Transport:
                 self.transport.arm(interest)
         return True
 
+    def discard_output(self) -> None:
+        """Give the memory of what was not sent back: exchanges that still run keep the connection (lock held)."""
+        self._unsent = None
+        self.protocol.output.discard()
+
     def flush_soon(self) -> None:
         """Have the leader flush; called with or without any lock."""
         self._loop.resume(self.fd)
