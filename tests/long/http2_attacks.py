@@ -1,6 +1,6 @@
 """Attacks on a running HTTP/2 server: what was sent, what it cost, and how it ended.
 
-python -m tests.long.http2_attacks               prints the table; `... figures http2_attacks` puts it into the page
+python -m tests.long.http2_attacks               prints the table, for docs/http2.md
 python -m tests.long.http2_attacks "flood"       only the rows whose name has this in it
 
 One process with four threads serves with short deadlines. Beside each attack a normal client asks again and again.
