@@ -26,6 +26,9 @@ def hasty_threads() -> Iterator[None]:
 def test_every_byte_is_that_of_its_request(mode: str, kind: str) -> None:
     settings: dict[str, Any] = {**MODES[mode], **(SECURE if kind == "tls" else CLEAR)}
     with serving(application, **settings) as served:
-        findings = look_for_mixing(served.address, secure=kind == "tls", seconds=0.8)
-    assert not findings.wrong
-    assert findings.checked
+        for seconds in (0.8, 2.0, 5.0, 15.0):  # a busy machine may take longer to bring the first answers
+            findings = look_for_mixing(served.address, secure=kind == "tls", seconds=seconds)
+            assert not findings.wrong
+            if findings.checked > 20:
+                return
+    pytest.fail(f"only {findings.checked} answers came in {seconds:g} s")
