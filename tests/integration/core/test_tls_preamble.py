@@ -144,7 +144,7 @@ def test_plain_http_behind_the_preamble(tmp_path: Path) -> None:
         client.send(V1 + REQUEST)
         status, _, body = client.response()
         assert status == 400
-        assert b"this port speaks TLS" in body
+        assert b"plain HTTP request sent to an HTTPS port" in body
     assert log.read_text().startswith("192.0.2.7 ")
 
 

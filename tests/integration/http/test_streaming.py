@@ -155,7 +155,7 @@ def test_no_thread_can_stand_in() -> None:
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.send(get(f"/stream/{20 * MIB}"))
             client.until(b"\r\n\r\n")
-        wait_until(lambda: "No thread can stand in" in child.child.output, what="the warning")
+        wait_until(lambda: "cannot start a thread to replace one" in child.child.output, what="the warning")
         with child.client() as other:
             other.send(get("/hello"))
             clients[0].close()
