@@ -78,6 +78,8 @@ class TlsSocket:
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             if not sent:
                 raise BlockingIOError from None
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
+            raise BrokenPipeError(str(error)) from error  # the client has left, as a plain socket says it
         return sent
 
     def shutdown(self, how: int) -> None:

@@ -138,6 +138,17 @@ def test_the_end_is_no_error(certificates: Certificates, how: str, is_announced:
         assert not (sock.recv(10) if how == "recv" else sock.recv_into(bytearray(10)))
 
 
+def test_sending_to_a_client_that_has_left_is_a_broken_pipe(certificates: Certificates) -> None:
+    """As a plain socket says it, so that it is no error for the log."""
+    with ends(certificates) as made:
+        client = made.connect()
+        sock, _ = made.secured[0]
+        client.shutdown(socket.SHUT_RDWR)
+        sock.recv(10)
+        with pytest.raises(ConnectionError):
+            sock.send(b"x" * 100_000)
+
+
 def test_large_data_is_sent_in_records_until_the_client_takes_no_more(certificates: Certificates) -> None:
     """What could not be sent is offered again; every byte arrives once."""
     with ends(certificates) as made:
