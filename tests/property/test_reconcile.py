@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from wiverno.workers import actions as to_do
 from wiverno.workers.reconcile import Wanted, WantedWorkers, WorkerView, abort_reload, force_stop, reconcile
 from wiverno.workers.restarts import Restarts
@@ -89,6 +90,17 @@ class Simulation:
         if self.wanted.state is not ServiceState.STOPPED:
             for action in reconcile(self.wanted, views, self.now):
                 self.perform(action)
+            self.check()
+
+    def check(self) -> None:
+        """Each worker that is not about to end belongs to the current generation, or to the reload in progress."""
+        wanted = self.wanted
+        generations = {wanted.current.generation, wanted.next and wanted.next.generation}
+        lasting = [view for view in self.workers.values() if view.state not in (*OVER, WorkerState.GONE)]
+        if wanted.state in (ServiceState.STARTING, ServiceState.READY):
+            assert all(view.generation in generations for view in lasting), lasting
+        elif wanted.state is ServiceState.DRAINING:
+            assert not lasting
 
     def count(self, *states: WorkerState) -> int:
         generation = self.wanted.current.generation
@@ -145,7 +157,10 @@ class Simulation:
             self.reconcile()
 
 
-@settings(max_examples=150, deadline=None)
+# An old worker ends, or hangs, and the workers of a reload are ready before its replacement has started.
+@example(1, [("hang", 0), ("reload", 0)])
+@example(1, [("ready", 0), ("exit", 0), ("reload", 0), ("exit", 0)])
+@settings(max_examples=examples(600), deadline=None)
 @given(st.integers(1, 4), st.lists(st.tuples(EVENTS, st.integers(0, 11)), max_size=60))
 def test_workers_come_to_what_is_wanted(count: int, events: list[tuple[str, int]]) -> None:
     """Every move is legal, workers never multiply, and after all trouble there are as many as wanted, or none."""

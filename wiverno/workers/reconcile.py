@@ -8,6 +8,7 @@ in their order. Each pass looks at everything again, so an action that failed is
     too few workers            → start them
     workers that retire        → drain one for each replacement that is ready
     too many workers           → drain them
+    workers of other reloads   → drain them
     a reload's workers ready   → complete the reload: drain the old ones
     a stop                     → after drain_delay drain all; end when all of them are gone
 """
@@ -42,6 +43,7 @@ FORCED_TIMEOUT: Final = 1.0  # seconds that a worker gets when the end is forced
 MIN_AGE: Final = 2.0  # seconds before a worker is replaced for its memory: the next one may need as much
 HUNG: Final = "hung"
 NEVER: Final = float("inf")
+OVER: Final = (WorkerState.DRAINING, WorkerState.KILLED, WorkerState.GONE)
 
 
 # ---------------------------------------------------------------- what is looked at
@@ -136,11 +138,12 @@ def reconcile(wanted: Wanted, workers: Iterable[WorkerView], now: float) -> list
     if wanted.state not in (ServiceState.STARTING, ServiceState.READY):
         return actions + _stop(wanted, alive, now)
     able = [worker for worker in alive if worker.pid not in silent | drained]
-    actions += _scale(wanted.current, able, now >= wanted.restarts.not_before)
-    is_complete = False
+    may_start = now >= wanted.restarts.not_before
+    is_complete = wanted.next is not None and _is_ready(wanted.next, able)
+    if not is_complete:  # else a worker that starts in place of an old one would be no longer wanted
+        actions += _scale(wanted.current, able, may_start) + _drain_unwanted(wanted, able)
     if wanted.next is not None:
-        actions += _scale(wanted.next, able, now >= wanted.restarts.not_before)
-        is_complete = _is_ready(wanted.next, able)
+        actions += _scale(wanted.next, able, may_start)
         if is_complete:
             actions += complete_reload(wanted.current, wanted.next, alive)
     if wanted.state is ServiceState.STARTING:
@@ -212,10 +215,19 @@ def _scale(wanted: WantedWorkers, workers: Iterable[WorkerView], may_start: bool
     return actions
 
 
+def _drain_unwanted(wanted: Wanted, workers: Iterable[WorkerView]) -> list[Action]:
+    """Drain the workers of earlier generations and of reloads that failed, if that has not been done."""
+    generations = {wanted.current.generation, wanted.next and wanted.next.generation}
+    return [
+        Drain(worker.pid, wanted.current.grace, IDLE_GRACE)
+        for worker in workers
+        if worker.generation not in generations and worker.state not in OVER
+    ]
+
+
 def _members(wanted: WantedWorkers, workers: Iterable[WorkerView]) -> list[WorkerView]:
     """Return the workers of a generation that still count for it."""
-    over = (WorkerState.DRAINING, WorkerState.KILLED, WorkerState.GONE)
-    return [worker for worker in workers if worker.generation == wanted.generation and worker.state not in over]
+    return [worker for worker in workers if worker.generation == wanted.generation and worker.state not in OVER]
 
 
 def _is_ready(wanted: WantedWorkers, workers: Iterable[WorkerView]) -> bool:
@@ -229,6 +241,8 @@ def _stop(wanted: Wanted, alive: Sequence[WorkerView], now: float) -> list[Actio
     if wanted.state is ServiceState.STOPPING and now >= wanted.stop_at:
         actions.append(StopAccepting(len(alive)))
         actions += [Drain(worker.pid, wanted.current.grace) for worker in alive]
+    elif wanted.state is ServiceState.DRAINING:  # those that could not be told
+        actions += [Drain(worker.pid, wanted.current.grace) for worker in alive if worker.state not in OVER]
     if not alive and wanted.state is not ServiceState.STOPPED:
         actions.append(Finish())
     return actions

@@ -188,6 +188,29 @@ CASES: dict[str, tuple[Wanted, list[WorkerView], list[Action]]] = {
         Wanted(ONE, NEXT, STARTING), [starting(7), worker(9, generation=2), worker(10, generation=2)],
         [CompleteReload(), drain(7), AnnounceReady(2)],
     ),
+    "an old worker exits as the reload is complete: none starts in its place": (
+        Wanted(TWO, NEXT), [gone(7), worker(8), worker(9, generation=2), worker(10, generation=2)],
+        [Restart(7, "exited with status 7", "died", Restarts(0, NOW), 0.0), CompleteReload(), drain(8)],
+    ),
+    "an old worker hangs as the reload is complete": (
+        Wanted(ONE, NEXT, worker_timeout=5.0),
+        [worker(7, silence=5.1), worker(9, generation=2), worker(10, generation=2)],
+        [DumpStacks(7, 5.0), CompleteReload(), drain(7)],
+    ),
+    "an old worker retires as the reload is complete": (
+        Wanted(ONE, NEXT), [retiring(7), worker(9, generation=2), worker(10, generation=2)],
+        [CompleteReload(), drain(7)],
+    ),
+    "workers of an earlier generation that were not told drain": (
+        Wanted(NEXT),
+        [worker(7), starting(8), draining(5), worker(6, WorkerState.KILLED), worker(9, generation=2),
+         worker(10, generation=2)],
+        [drain(7, grace=13.0), drain(8, grace=13.0)],
+    ),
+    "workers of a failed reload that were not told drain beside the next one": (
+        Wanted(ONE, replace(NEXT, generation=3)), [worker(7), worker(8, generation=2), starting(9, 3), starting(10, 3)],
+        [drain(8)],
+    ),
     "a new worker fails: the other new ones end": (
         Wanted(ONE, NEXT), [gone(9, 2), worker(7), worker(10, generation=2), starting(11, 2)],
         [FailReload("worker 9 exited with status 7"), drain(10, grace=13.0), drain(11, grace=FORCED_TIMEOUT)],
@@ -215,6 +238,11 @@ CASES: dict[str, tuple[Wanted, list[WorkerView], list[Action]]] = {
     "after drain_delay all drain": (
         Wanted(TWO, state=STOPPING, stop_at=NOW), [worker(7), starting(8), draining(9)],
         [StopAccepting(3), Drain(7, GRACE), Drain(8, GRACE), Drain(9, GRACE)],
+    ),
+    "workers that were not told drain": (
+        Wanted(TWO, state=DRAINING, stop_at=NOW),
+        [worker(7), starting(8), retiring(9), draining(10), worker(11, WorkerState.KILLED)],
+        [Drain(7, GRACE), Drain(8, GRACE), Drain(9, GRACE)],
     ),
     "draining is waited for": (Wanted(TWO, state=DRAINING, stop_at=NOW), [draining(7)], []),
     "an overdue worker is killed at the end": (
