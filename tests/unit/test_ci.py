@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.files import ROOT, written_files
 
 
 def load_script() -> ModuleType:
@@ -101,7 +101,7 @@ def test_ci_installs_what_tests_ask_for() -> None:
     """Every program that a test of `make test` names stands in .ci/run with its package."""
     needed = dict(re.findall(r"^need (\S+) (\S+)", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE))
     missing = []
-    for path in sorted((ROOT / "tests").rglob("*.py")):
+    for path in (path for path in written_files("tests") if path.suffix == ".py"):
         if "tests.support.programs" not in (text := path.read_text(encoding="utf-8")):
             continue
         tree = ast.parse(text)

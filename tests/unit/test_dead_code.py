@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from tests.support.files import ROOT, written_files
 from tests.support.layout import MODULES, nodes_of, parse
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "wiverno"
 
 OTHERS = {
@@ -88,7 +88,11 @@ def read_names() -> set[str]:
 
 def documented_names() -> set[str]:
     """Every word of the documents and of the table of entry points: names that users write."""
-    texts = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "pyproject.toml"]
+    texts = [
+        *(path for path in written_files("docs") if path.suffix == ".md"),
+        ROOT / "README.md",
+        ROOT / "pyproject.toml",
+    ]
     return {word for path in texts for word in re.findall(r"\w+", path.read_text(encoding="utf-8"))}
 
 

@@ -10,8 +10,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 import wiverno
-
-ROOT = Path(__file__).parents[2]
+from tests.support.files import ROOT, written_files
 
 
 def test_version_is_the_same_everywhere() -> None:
@@ -67,9 +66,9 @@ def unbound(text: str) -> list[str]:
 
 def texts() -> Iterator[tuple[Path, str]]:
     """Every file that we write and that is text."""
-    inside = (path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if "__pycache__" not in path.parts)
-    for path in [*ROOT.iterdir(), *inside]:
-        if path == Path(__file__) or not path.is_file() or "data" in path.parts:
+    outside = (path for path in written_files() if path.parent == ROOT)
+    for path in [*outside, *written_files(*FOLDERS)]:
+        if path == Path(__file__) or "data" in path.relative_to(ROOT).parts:
             continue
         try:
             yield path, path.read_text(encoding="utf-8")

@@ -13,7 +13,9 @@ from typing import Final
 
 import pytest
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+from tests.support.files import ROOT, written_files
+
+HERE: Final = Path(__file__).resolve()
 
 # "a thread of its own" is meant; "exceptions of its own code" says whose they are.
 AFTER: Final = r"(?=[^\w\s]|\s+(?:and|as|at|beside|by|for|from|has|in|is|of|on|or|so|that|to|until|where|which|with)\b)"
@@ -34,11 +36,9 @@ NAMES: Final = re.compile(r"[\"']nobody(?:atall)?[\"']")
 
 def files() -> list[Path]:
     """Return the files whose words readers see: package, documents, configurations, tests, benchmarks and examples."""
-    found = [path for room in ("wiverno", "docs", "configs") for path in (ROOT / room).rglob("*")]
-    programs = [path for room in ("tests", "benchmarks", "examples") for path in (ROOT / room).rglob("*.py")]
     return [
-        *sorted(path for path in found if path.suffix in SUFFIXES),
-        *sorted(path for path in programs if path != Path(__file__) and ".venv" not in path.parts),
+        *(path for path in written_files("wiverno", "docs", "configs") if path.suffix in SUFFIXES),
+        *(path for path in written_files("tests", "benchmarks", "examples") if path.suffix == ".py" and path != HERE),
         ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md",
     ]  # fmt: skip
 
