@@ -143,18 +143,23 @@ def last_of(witness: Witness) -> str:
 
 Attack = Callable[[Any, Course], str]
 
+
+def _flooding(name: str) -> Attack:
+    return lambda address, course: flood(address, FLOODS[name](), course)
+
+
+def _misusing(name: str) -> Attack:
+    return lambda address, course: misuse(address, MISUSES[name].data, MISUSES[name].end, course)
+
+
+def _holding(name: str) -> Attack:
+    return lambda address, course: hold(address, HOLDS[name], course)
+
+
 ATTACKS: dict[str, tuple[Attack, str]] = {
-    **{
-        name: (lambda address, course, pieces=pieces: flood(address, pieces(), course), "GOAWAY ENHANCE_YOUR_CALM")
-        for name, pieces in FLOODS.items()
-    },
-    **{
-        name: (lambda address, course, plan=plan: misuse(address, plan.data, plan.end, course), plan.end)
-        for name, plan in MISUSES.items()
-    },
-    **{
-        name: (lambda address, course, plan=plan: hold(address, plan, course), plan.end) for name, plan in HOLDS.items()
-    },
+    **{name: (_flooding(name), "GOAWAY ENHANCE_YOUR_CALM") for name in FLOODS},
+    **{name: (_misusing(name), plan.end) for name, plan in MISUSES.items()},
+    **{name: (_holding(name), plan.end) for name, plan in HOLDS.items()},
 }
 
 

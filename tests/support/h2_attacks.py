@@ -213,8 +213,8 @@ class Witness:
         self.received += len(data)
         for kind, _, _, payload in self._reader.read(data):
             if kind == HEADERS:
-                fields = dict(self._decoder.decode(payload))
-                self.seen.append(fields[":status"])
+                fields: list[Any] = list(self._decoder.decode(payload))
+                self.seen.append(str(dict(fields)[":status"]))
             elif kind == RST_STREAM:
                 self.seen.append(f"RST_STREAM {ErrorCode(int.from_bytes(payload, 'big')).name}")
             elif kind == GOAWAY:
