@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import signal
+import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -149,3 +153,36 @@ def test_one_process_says_that_it_cannot(tmp_path: Path) -> None:
         served.child.send(signal.SIGHUP)
         served.child.wait_for("SIGHUP: log files were reopened; one process can't reload: set workers = 1 or more")
         assert served.get()[0] == 200
+
+
+def unread_pipes(pid: int) -> int:
+    """Return how many pipes of a process hold what it has not read; a wake-up of a few bytes does not count."""
+    found = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        if (name := str(entry.readlink())).startswith("pipe:"):
+            fd = os.open(entry, os.O_RDONLY | os.O_NONBLOCK)
+            unread = fcntl.ioctl(fd, termios.FIONREAD, bytes(4))
+            os.close(fd)
+            if int.from_bytes(unread, sys.byteorder) > 8:
+                found.add(name)
+    return len(found)
+
+
+def test_an_old_worker_that_retires_as_the_new_one_is_ready_has_no_successor(tmp_path: Path) -> None:
+    """The supervisor reads both reports in one turn; nothing with the old code stays beside the new worker."""
+    with service(tmp_path, settings="workers = 1\nmax_requests = 5") as served:
+        wait_for_workers(served, 1)
+        waiting = "import time, pathlib\nwhile not pathlib.Path('go').exists(): time.sleep(0.01)\n"
+        served.write("shop.py", waiting + APPLICATION.replace("VERSION = 1", "VERSION = 2"))
+        served.child.send(signal.SIGHUP)
+        wait_until(lambda: served.workers("starting"), what="the new worker")
+        served.child.send(signal.SIGSTOP)
+        for _ in range(10):
+            assert served.get()[1].split()[1] == b"1"
+        served.write("go", "")
+        wait_until(lambda: unread_pipes(served.child.process.pid) == 2, what="the reports of both")
+        served.child.send(signal.SIGCONT)
+        wait_until(lambda: served.status()["reloads"]["succeeded"] == 1, what="the reload")
+        wait_until(lambda: len(served.status()["workers"]) == 1, what="the old worker's end")
+        assert served.get()[1].split()[1] == b"2"
+        assert served.child.stop() == 0
