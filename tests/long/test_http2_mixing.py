@@ -11,6 +11,8 @@ from tests.support.serving import MODES, serving
 
 __all__ = ["hasty_threads"]
 
+pytestmark = pytest.mark.long
+
 SECONDS = 60.0
 
 

@@ -8,6 +8,8 @@ from tests.integration.http2.test_operations import APPLICATION, SETTINGS
 from tests.support.h2_load import h2_load
 from tests.support.workers import reload, service, wait_for_workers
 
+pytestmark = pytest.mark.long
+
 RELOADS = 20
 
 

@@ -118,3 +118,11 @@ def test_ci_installs_what_tests_ask_for() -> None:
             if needed.get(name) != package:
                 missing.append(f"{path.relative_to(ROOT)}:{node.lineno}: need {name} {package}")
     assert not missing
+
+
+def test_what_takes_minutes_is_left_out_of_ci() -> None:
+    """Every file of tests/long has the mark that only `make test-long` selects."""
+    unmarked = [
+        path.name for path in (ROOT / "tests" / "long").glob("test_*.py") if "mark.long" not in path.read_text()
+    ]
+    assert not unmarked
