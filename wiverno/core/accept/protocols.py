@@ -14,9 +14,9 @@ from wiverno.core.http1.connection import Connection
 from wiverno.core.http1.followed import FollowedConnection
 from wiverno.core.loop.connection_log import log_event
 from wiverno.core.loop.event_loop import Loop
-from wiverno.core.loop.handlers import HEAD_AGE, UNFINISHED_RANK, Client, Eviction
-from wiverno.core.loop.poller import READ, is_readable
-from wiverno.core.net.closing import close_client, close_copy
+from wiverno.core.loop.handlers import HEAD_AGE, Client
+from wiverno.core.loop.poller import READ
+from wiverno.core.net.new_client import NewClient
 from wiverno.wsgi_types import Environ
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -56,27 +56,20 @@ def may_begin_with_preface(context: ServerContext, *, trusted: bool, is_unix: bo
     return context.http2_connections is not None and (trusted or is_unix)
 
 
-class PrefaceReader:
+class PrefaceReader(NewClient):
     """Reads the first bytes of a new connection until they show the protocol; one byte is enough for most requests."""
 
-    __slots__ = (
-        "__weakref__", "_deadline", "_is_registered", "_loop", "_on_protocol", "_received", "fd", "since",
-        "sock", "tick",
-    )  # fmt: skip
+    __slots__ = ("_on_protocol", "_received")
+
+    grace = HEAD_AGE
 
     def __init__(
         self, sock: socket.socket, loop: Loop, timeout: float, on_protocol: OnProtocol, received: bytes
     ) -> None:
         """Begin with what has been received already; `timeout` in seconds, 0 for none."""
-        self.sock = sock
-        self.fd = sock.fileno()
-        self.tick = 0
-        self.since = loop.now
-        self._loop = loop
-        self._deadline = loop.now + timeout if timeout else float("inf")
+        super().__init__(sock, loop, timeout)
         self._on_protocol = on_protocol
         self._received = received
-        self._is_registered = False
 
     def ready(self, events: int) -> None:
         """Read, and decide as soon as the bytes allow it."""
@@ -84,7 +77,7 @@ class PrefaceReader:
             try:
                 data = self.sock.recv(65536)
             except (BlockingIOError, InterruptedError):
-                self._wait()
+                self._wait_for(READ)
                 return
             except OSError:
                 data = b""
@@ -96,7 +89,7 @@ class PrefaceReader:
         if received[: len(PREFACE)] == PREFACE:
             self._decide(is_http2=True)
         elif PREFACE.startswith(received):
-            self._wait()
+            self._wait_for(READ)
         else:
             self._decide(is_http2=False)
 
@@ -104,53 +97,7 @@ class PrefaceReader:
         self._leave_loop()
         self._on_protocol(is_http2, self._received)
 
-    def _wait(self) -> None:
-        if not self._is_registered:
-            self._loop.poller.register(self.fd, READ)
-            self._is_registered = True
-
-    def _leave_loop(self) -> None:
-        self._loop.forget(self)
-        if self._is_registered:
-            self._loop.poller.unregister(self.fd)
-            self._is_registered = False
-
-    def deadline(self) -> float:
-        """Return when the first bytes must have arrived."""
-        return self._deadline
-
-    def expire(self) -> None:
-        """Close."""
-        self.close()
-
-    def eviction(self) -> Eviction:
-        """Return when it may be evicted."""
-        return Eviction(UNFINISHED_RANK, self.since, self.since + HEAD_AGE)
-
-    def has_input(self) -> bool:
-        """Tell whether the client has sent something that has not been read yet."""
-        return is_readable(self.fd)
-
-    def evict(self) -> None:
-        """Close to admit another client."""
-        self.close()
-
-    def begin_drain(self) -> None:
-        """Continue: the request may be on its way."""
-
     def drain(self, before: float = float("inf")) -> None:
         """Close if nothing has come since `before`."""
-        if self.since <= before and not self.has_input():
+        if self._since <= before and not self.has_input():
             self.close()
-
-    def close(self) -> None:
-        """Close the socket."""
-        self._leave_loop()
-        close_client(self.sock)
-
-    def abandon(self) -> None:
-        """Close this process's copy of the socket after a fork."""
-        close_copy(self.sock)
-
-    def __repr__(self) -> str:
-        return f"<PrefaceReader fd={self.fd} received={len(self._received)}>"

@@ -12,9 +12,8 @@ from collections.abc import Callable
 from typing import Final
 
 from wiverno.core.loop.event_loop import Loop
-from wiverno.core.loop.handlers import HANDSHAKE_GRACE, UNFINISHED_RANK, Eviction
-from wiverno.core.loop.poller import READ, is_readable
-from wiverno.core.net.closing import close_client, close_copy
+from wiverno.core.loop.poller import READ
+from wiverno.core.net.new_client import NewClient
 from wiverno.http.errors import ProtocolError
 from wiverno.http.proxy_protocol import ProxyPreamble, read_proxy_preamble
 
@@ -24,13 +23,10 @@ MAX_PREAMBLE: Final = 4096  # bytes read at once; what follows belongs to the re
 OnPreamble = Callable[[ProxyPreamble, bytes], None]
 
 
-class PreambleReader:
+class PreambleReader(NewClient):
     """Reads a balancer's preamble before the connection begins."""
 
-    __slots__ = (
-        "__weakref__", "_data", "_deadline", "_is_registered", "_loop", "_on_preamble", "_since", "_takes_rest", "fd",
-        "sock", "tick",
-    )  # fmt: skip
+    __slots__ = ("_data", "_on_preamble", "_takes_rest")
 
     def __init__(
         self, sock: socket.socket, loop: Loop, timeout: float, on_preamble: OnPreamble, *, takes_rest: bool = True
@@ -44,23 +40,17 @@ class PreambleReader:
             on_preamble: called when the preamble is complete.
             takes_rest: what follows may be read too, and is handed over; else it stays in the socket.
         """
-        self.sock = sock
+        super().__init__(sock, loop, timeout)
         self._takes_rest = takes_rest
-        self._loop = loop
         self._data = b""
-        self._since = loop.now
         self._on_preamble = on_preamble
-        self._deadline = loop.now + timeout if timeout else float("inf")
-        self._is_registered = False
-        self.fd = sock.fileno()
-        self.tick = 0
 
     def ready(self, events: int) -> None:
         """Read; hand over when the preamble is complete, close if it is invalid."""
         try:
             data = self.sock.recv(MAX_PREAMBLE, 0 if self._takes_rest else socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
-            self._wait()
+            self._wait_for(READ)
             return
         except OSError:
             data = b""
@@ -75,57 +65,9 @@ class PreambleReader:
             self.close()
             return
         if preamble is not None:
-            self._loop.forget(self)
-            if self._is_registered:
-                self._loop.poller.unregister(self.fd)
+            self._leave_loop()
             self._on_preamble(preamble, self._data[preamble.consumed :])
         elif data:
-            self._wait()
+            self._wait_for(READ)
         else:
             self.close()
-
-    def _wait(self) -> None:
-        if not self._is_registered:
-            self._is_registered = True
-            self._loop.poller.register(self.fd, READ)
-
-    def deadline(self) -> float:
-        """Return when the preamble must be complete."""
-        return self._deadline
-
-    def expire(self) -> None:
-        """Close: the preamble is incomplete."""
-        self.close()
-
-    def eviction(self) -> Eviction:
-        """Return when it may be evicted."""
-        return Eviction(UNFINISHED_RANK, self._since, self._since + HANDSHAKE_GRACE)
-
-    def has_input(self) -> bool:
-        """Tell whether the client has sent something that has not been read yet."""
-        return is_readable(self.fd)
-
-    def evict(self) -> None:
-        """Close to admit another client."""
-        self.close()
-
-    def begin_drain(self) -> None:
-        """Do nothing: a request that follows soon is still answered."""
-
-    def abandon(self) -> None:
-        """Close this process's copy after a fork."""
-        close_copy(self.sock)
-
-    def __repr__(self) -> str:
-        return f"<PreambleReader fd={self.fd} received={len(self._data)}>"
-
-    def drain(self, before: float = float("inf")) -> None:
-        """Close: no request has begun."""
-        self.close()
-
-    def close(self) -> None:
-        """Close the socket."""
-        self._loop.forget(self)
-        if self._is_registered:
-            self._loop.poller.unregister(self.fd)
-        close_client(self.sock)

@@ -17,11 +17,10 @@ from typing import Any, Final
 
 from wiverno.core.loop.connection_log import log_event
 from wiverno.core.loop.event_loop import Loop
-from wiverno.core.loop.handlers import HANDSHAKE_GRACE, UNFINISHED_RANK, Eviction
-from wiverno.core.loop.poller import READ, WRITE, is_readable
+from wiverno.core.loop.poller import READ, WRITE
 from wiverno.core.net.certificates import Certificates
-from wiverno.core.net.closing import close_client, close_copy
 from wiverno.core.net.lingering_close import Lingering
+from wiverno.core.net.new_client import NewClient
 from wiverno.core.net.peer_name import distinguished_name
 
 RECORD: Final = 16384  # bytes: the largest TLS record (RFC 8446 §5.1)
@@ -111,23 +110,10 @@ OnSecured = Callable[[TlsSocket, dict[str, Any]], None]
 AnswerPlain = Callable[[bytes], bytes]
 
 
-class Handshake:
+class Handshake(NewClient):
     """A client in the loop until its handshake is complete; it has as much time as the head of a request."""
 
-    __slots__ = (
-        "__weakref__",
-        "_answer_plain",
-        "_armed",
-        "_certificates",
-        "_deadline",
-        "_loop",
-        "_on_secured",
-        "_plain",
-        "_secure",
-        "_since",
-        "fd",
-        "tick",
-    )  # fmt: skip
+    __slots__ = ("_answer_plain", "_certificates", "_on_secured")
 
     def __init__(
         self, sock: socket.socket, loop: Loop, certificates: Certificates, timeout: float,
@@ -143,126 +129,53 @@ class Handshake:
             on_secured: called when the handshake is complete.
             answer_plain: called when the client sends plain HTTP.
         """
-        self._plain: socket.socket | None = sock
-        self._secure: ssl.SSLSocket | None = None
+        super().__init__(sock, loop, timeout)
         self._certificates = certificates
-        self._loop = loop
         self._on_secured = on_secured
         self._answer_plain = answer_plain
-        self._deadline = loop.now + timeout if timeout else float("inf")
-        self._armed = 0
-        self._since = loop.now
-        self.fd = sock.fileno()
-        self.tick = 0
 
     def ready(self, events: int) -> None:
         """Continue the handshake."""
         try:
-            if self._secure is None and not self._begin():
+            if not isinstance(self.sock, ssl.SSLSocket) and not self._begin():
                 return
-            assert self._secure is not None
-            self._secure.do_handshake()
+            self.sock.do_handshake()
         except (ssl.SSLWantReadError, BlockingIOError, InterruptedError):
-            self._arm(READ)
+            self._wait_for(READ)
         except ssl.SSLWantWriteError:
-            self._arm(WRITE)
+            self._wait_for(WRITE)
         except (OSError, ValueError) as error:
             # Scanners do this all day: DEBUG is enough.
             log_event(self.fd, "TLS handshake failed: %s", error)
             self.close()
         else:
             self._leave_loop()
-            secure, self._secure = self._secure, None
-            self._on_secured(TlsSocket(secure), describe_certificate(secure))
+            self._on_secured(TlsSocket(self.sock), describe_certificate(self.sock))
 
     def _begin(self) -> bool:
         """Wrap the socket if the client speaks TLS; False if it does not."""
-        assert self._plain is not None
-        first = self._plain.recv(MAX_PEEK, socket.MSG_PEEK)
+        first = self.sock.recv(MAX_PEEK, socket.MSG_PEEK)
         if not first:
             self.close()
             return False
         if first[0] != HANDSHAKE_RECORD:
             self._reject_plain(first)
             return False
-        plain, self._plain = self._plain, None
         context = self._certificates.context
-        self._secure = context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+        self.sock = context.wrap_socket(self.sock, server_side=True, do_handshake_on_connect=False)
         return True
 
     def _reject_plain(self, received: bytes) -> None:
         """Answer a client that sends plain HTTP; `received` is the beginning of it."""
-        sock, self._plain = self._plain, None
-        assert sock is not None
         response = self._answer_plain(received)
         with contextlib.suppress(OSError):
-            sock.send(response)
+            self.sock.send(response)
         is_registered = bool(self._armed)
         self._loop.forget(self)
         try:
-            Lingering(sock, self._loop, is_registered=is_registered)
+            Lingering(self.sock, self._loop, is_registered=is_registered)
         except OSError:
-            self._plain = sock
             self.close()
-
-    def _arm(self, interest: int) -> None:
-        if not self._armed:
-            self._loop.poller.register(self.fd, interest)
-        elif self._armed != interest:
-            self._loop.poller.arm(self.fd, interest)
-        self._armed = interest
-
-    def _leave_loop(self) -> None:
-        self._loop.forget(self)
-        if self._armed:
-            self._loop.poller.unregister(self.fd)
-            self._armed = 0
-
-    def deadline(self) -> float:
-        """Return when the handshake must be over."""
-        return self._deadline
-
-    def expire(self) -> None:
-        """Close: the handshake took too long."""
-        self.close()
-
-    def eviction(self) -> Eviction:
-        """Return when it may be evicted."""
-        return Eviction(UNFINISHED_RANK, self._since, self._since + HANDSHAKE_GRACE)
-
-    def has_input(self) -> bool:
-        """Tell whether the client has sent something that has not been read yet."""
-        return is_readable(self.fd)
-
-    def evict(self) -> None:
-        """Close to admit another client."""
-        self.close()
-
-    def begin_drain(self) -> None:
-        """Do nothing: a request that follows soon is still answered."""
-
-    def abandon(self) -> None:
-        """Close this process's copy after a fork."""
-        close_copy(self.sock)
-
-    def __repr__(self) -> str:
-        return f"<Handshake fd={self.fd} armed={self._armed}>"
-
-    def drain(self, before: float = float("inf")) -> None:
-        """Close: no request has begun."""
-        self.close()
-
-    @property
-    def sock(self) -> Any:
-        """The socket, as connections have it."""
-        return self._secure or self._plain
-
-    def close(self) -> None:
-        """Close the socket."""
-        self._leave_loop()
-        for sock in (self._plain, self._secure):
-            if sock is not None:
-                close_client(sock)
 
 
 def describe_certificate(sock: ssl.SSLSocket) -> dict[str, Any]:
