@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from benchmarks.loads import Load
-from benchmarks.processes import CLIENT_CPU, Child, ChildFailed
+from benchmarks.processes import CLIENT_CPU, Child
 from benchmarks.servers import HOST
 from benchmarks.summary import Summary
 
@@ -155,6 +155,3 @@ def _check_answer(server: Child, load: Load, port: int, workspace: Path) -> None
     is_right = content == load.answer if load.answer is not None else len(content) == load.answer_length
     if not is_right:
         raise server.fail(f"{load.path} was answered with {len(content)} other bytes: {content[:60]!r}")
-
-
-__all__ = ["ChildFailed", "read_summary", "run", "wait_until_right"]

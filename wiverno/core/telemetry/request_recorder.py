@@ -163,31 +163,20 @@ class Recording(Gateway):
         # Once the application is called, the environ belongs to it.
         has_log = recorder.has_log
         seen = _copied(environ) if has_log else _NOTHING
-        if recorder.is_plain:
-            outcome = _respond(self, environ)
+        is_timed = not recorder.is_plain
+        since, started = (sink.since, time.monotonic()) if is_timed else (0.0, 0.0)
+        outcome = _respond(self, environ)
+        if has_log:
             try:
                 if "REMOTE_USER" in environ:
                     _take_user(environ, seen)
             except BaseException as error:  # noqa: BLE001 - see _pass_signal
                 _pass_signal(error)
-            if outcome == SUSPENDED:
-                self._recorded = (seen, 0.0, 0.0)
-                return outcome
-            recorder.record((seen, self.method, self.head, self.sent, 0.0, 0.0, 0.0))
-        else:
-            since = sink.since
-            started = time.monotonic()
-            outcome = _respond(self, environ)
-            if has_log:
-                try:
-                    if "REMOTE_USER" in environ:
-                        _take_user(environ, seen)
-                except BaseException as error:  # noqa: BLE001 - see _pass_signal
-                    _pass_signal(error)
-            if outcome == SUSPENDED:
-                self._recorded = (seen, since, started)
-                return outcome
-            recorder.record((seen, self.method, self.head, self.sent, since, started, time.monotonic()))
+        if outcome == SUSPENDED:
+            self._recorded = (seen, since, started)
+            return outcome
+        ended = time.monotonic() if is_timed else 0.0
+        recorder.record((seen, self.method, self.head, self.sent, since, started, ended))
         if sink.is_handed_off():  # this thread does not lead, and the leader may wait for long
             recorder.flush()
         return outcome
