@@ -7,6 +7,7 @@ resolves. Every command and every entry point loads applications here.
 import inspect
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,9 @@ def load_configured_application(loaded: LoadedConfig, variables: Mapping[str, st
         where = Origin("file", str(loaded.path)) if loaded.path else Origin("keyword")
         hint = 'name one there: [app] use = "module:attribute"' if loaded.path else None
         raise ConfigError([Problem("no application is named", where, "app", hint=hint)])
-    with utf8_files(loaded.texts):
+    # PasteDeploy is imported only for what it loads: a worker's user may not be allowed to read it.
+    uses_paste = any(spec.use.startswith(PASTE_SCHEMES) for spec in (loaded.app, *loaded.middleware))
+    with utf8_files(loaded.texts) if uses_paste else nullcontext():
         application = load_application(loaded.app, paste_globals(loaded, variables))
         for spec in reversed(loaded.middleware):
             application = add_middleware(spec, application, paste_globals(loaded, variables))

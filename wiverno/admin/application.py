@@ -17,7 +17,6 @@ rebinding).
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -61,6 +60,8 @@ class AdminApplication:
         self.history = History()
         self._control = control
         self._is_public = is_public
+        # Read now: the user who serves later may not be allowed to.
+        self._page_text = files("wiverno.admin").joinpath("page.html").read_text(encoding="utf-8")
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""
@@ -137,12 +138,7 @@ class AdminApplication:
         return "200 OK", "application/json", json.dumps(found)
 
     def _page(self, environ: dict[str, Any]) -> Answer:
-        return "200 OK", "text/html; charset=utf-8", _page_text()
-
-
-@cache
-def _page_text() -> str:
-    return files("wiverno.admin").joinpath("page.html").read_text(encoding="utf-8")
+        return "200 OK", "text/html; charset=utf-8", self._page_text
 
 
 def _plain(status: str, text: str) -> Answer:

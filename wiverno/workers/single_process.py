@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Final
 
 from wiverno.config.settings import Adjustments, UnixAddress
+from wiverno.core.accept.protocols import load_protocols
 from wiverno.core.log_files import log_paths
 from wiverno.core.loop.timers import EVERY_SECOND, Repeating
 from wiverno.core.net.listeners import Listener
@@ -58,6 +59,7 @@ class SingleProcess:
                 os.umask(settings.umask)
             if future_owner(settings) is not None:
                 keeper.enter_context(run_keeper(_made_files(self._server.listeners, settings), log_paths(settings)))
+            load_protocols(settings)
             drop_privileges(settings.user, settings.group)
             self._server.serve(announce)
             self._on_stop()  # for a stop that was forced at once

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from wiverno.config.settings import ConfigError
 from wiverno.core import forks
+from wiverno.core.accept.protocols import load_protocols
 from wiverno.core.context import new_certificates
 from wiverno.core.engine import Engine
 from wiverno.core.log_files import prepare_for
@@ -126,6 +127,7 @@ class Worker:
                 _enter_start_directory()
             # Before the user changes: perhaps only root may read the key.
             certificates = inherited.certificates or new_certificates(settings)
+            load_protocols(settings)
             prepare_for(future_owner(settings), inherited.plan.prepare)
             drop_privileges(settings.user, settings.group)
             set_log_level(settings)

@@ -10,14 +10,18 @@ import pwd
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
+import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.support.h2_client import h2_client
 from tests.support.processes import Child, run, script
 from tests.support.programs import program, require_root
 from tests.support.waiting import wait_until
@@ -31,6 +35,8 @@ def _root() -> None:
     require_root()
 
 
+ROOT = Path(__file__).resolve().parents[3]
+PACKAGE, TLS = ROOT / "wiverno", ROOT / "tests" / "data" / "tls"
 USER = "nobody"
 PROCESSES = ("", "workers = 1")
 each_way = pytest.mark.parametrize("processes", PROCESSES, ids=["one", "workers"])
@@ -265,3 +271,35 @@ def test_a_handler_that_rotates_by_itself(processes: str) -> None:
         assert f"can't rotate its file: user {ids()[0]} may not write to {place}" in child.output
         assert ask(child.address(), "/", timeout=PATIENCE)[0] == 200
         assert child.stop(deadline=PATIENCE) == 0
+
+
+@each_way
+def test_code_that_only_root_can_read(processes: str) -> None:
+    """What serves the first client, over TLS and HTTP/2 too, was imported before the rights were given up."""
+    hidden = Path(tempfile.mkdtemp(prefix="wiverno-hidden-"))  # only its owner can reach it
+    try:
+        shutil.copytree(PACKAGE, hidden / "wiverno", ignore=shutil.ignore_patterns("__pycache__"))
+        with directory(is_users=False) as place:
+            keys = f'certfile = "{TLS / "first.pem"}"\nkeyfile = "{TLS / "first.key"}"\nhttp2 = true\n'
+            server = f'listen = "127.0.0.1:0"\nadmin_listen = "unix:admin.sock"\nuser = "{USER}"\n{keys}{processes}\n'
+            (place / "wiverno.toml").write_text(f'[app]\nuse = "shop:app"\n[server]\n{server}')
+            command = [sys.executable, "-m", "wiverno", "run"]
+            with Child(command, cwd=place, env={"PYTHONPATH": str(hidden), "PYTHONDONTWRITEBYTECODE": "1"}) as child:
+                child.wait_for("Serving on https", PATIENCE)
+                with h2_client(child.address(), secure=True) as client:
+                    assert client.fetch("/").status == "200", child.output
+                host, port = child.address()
+                with urllib.request.urlopen(f"https://{host}:{port}/", context=trusting()) as answer:
+                    assert answer.status == 200
+                status, page = ask(str(place / "admin.sock"), "/")
+                assert (status, page[:9].lower()) == (200, b"<!doctype"), child.output
+                assert child.stop(deadline=PATIENCE) == 0, child.output
+    finally:
+        shutil.rmtree(hidden)
+
+
+def trusting() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final
 
+from wiverno.config.settings import Adjustments
 from wiverno.core.context import ServerContext
 from wiverno.core.http1.connection import Connection
 from wiverno.core.http1.followed import FollowedConnection
@@ -49,6 +50,14 @@ def new_connection(
         return Http2Connection(sock, variables, context, loop, trusted=trusted, received=received)
     connection = FollowedConnection if is_followed else Connection
     return connection(sock, variables, context, loop, trusted=trusted, received=received)
+
+
+def load_protocols(settings: Adjustments) -> None:
+    """Import what the first client needs, for a process that gives up the right to read its own package."""
+    if settings.certfile is not None:
+        import wiverno.core.net.tls
+    if settings.http2:
+        import wiverno.core.http2.connection  # noqa: F401 - imported for later
 
 
 def may_begin_with_preface(context: ServerContext, *, trusted: bool, is_unix: bool) -> bool:
