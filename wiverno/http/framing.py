@@ -7,7 +7,7 @@ them is an error here, and the connection closes after the answer.
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from wiverno.http.errors import ProtocolError
+from wiverno.http.errors import ProtocolError, WebSocketRefusedError
 from wiverno.http.grammar import is_digits, is_token
 
 # More digits than a length of 10 ** 18 bytes needs; int() of a few thousand digits would be slow or refused.
@@ -35,6 +35,7 @@ def decide(variables: Mapping[str, Any], minor: int) -> Framing:
 
     Raises:
         ProtocolError: 400, 413, 417 or 501.
+        WebSocketRefusedError: the request is the opening handshake of a WebSocket.
     """
     length = _content_length(variables.get("CONTENT_LENGTH"))
     coding = variables.get("HTTP_TRANSFER_ENCODING")
@@ -43,7 +44,14 @@ def decide(variables: Mapping[str, Any], minor: int) -> Framing:
         if length is not None:
             raise ProtocolError(400, "both Content-Length and Transfer-Encoding")
         length = CHUNKED
-    return Framing(length or 0, _keep_alive(variables.get("HTTP_CONNECTION"), minor), _expectation(variables, minor))
+    keep_alive = minor == 1  # RFC 9112 §9.3
+    connection = variables.get("HTTP_CONNECTION")
+    if connection is not None:
+        options = {option.strip(" \t").lower() for option in connection.split(",")}
+        keep_alive = "close" not in options and (minor == 1 or "keep-alive" in options)
+        if "upgrade" in options and _is_websocket(variables, minor):
+            raise WebSocketRefusedError
+    return Framing(length or 0, keep_alive, _expectation(variables, minor))
 
 
 def _content_length(value: str | None) -> int | None:
@@ -70,12 +78,15 @@ def _check_transfer_encoding(value: str, minor: int) -> None:
     raise ProtocolError(501, "transfer coding not implemented")
 
 
-def _keep_alive(value: str | None, minor: int) -> bool:
-    """Decide persistence from the Connection options (RFC 9112 §9.3): close wins, 1.0 must ask."""
-    if value is None:
-        return minor == 1
-    options = {option.strip(" \t").lower() for option in value.split(",")}
-    return "close" not in options and (minor == 1 or "keep-alive" in options)
+def _is_websocket(variables: Mapping[str, Any], minor: int) -> bool:
+    """Tell whether this is the opening handshake of RFC 6455 §4.1, whole.
+
+    Any other Upgrade is ignored (RFC 9110 §7.8): `h2c`, one in an HTTP/1.0 request, and one without the handshake's
+    key, which proxies send with every request if they are configured so.
+    """
+    protocols = {protocol.strip(" \t").lower() for protocol in variables.get("HTTP_UPGRADE", "").split(",")}
+    is_complete = minor == 1 and "HTTP_SEC_WEBSOCKET_KEY" in variables
+    return is_complete and "websocket" in protocols and variables.get("REQUEST_METHOD") == "GET"
 
 
 def _expectation(variables: Mapping[str, Any], minor: int) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wiverno.http.errors import ProtocolError
+from wiverno.http.errors import ProtocolError, WebSocketRefusedError
 from wiverno.http.framing import CHUNKED, decide
 
 
@@ -58,3 +58,41 @@ def test_unknown_expectation(value: str) -> None:
     with pytest.raises(ProtocolError) as raised:
         decide({"HTTP_EXPECT": value}, 1)
     assert raised.value.status == 417
+
+
+HANDSHAKE = {
+    "REQUEST_METHOD": "GET",
+    "HTTP_CONNECTION": "keep-alive, Upgrade",
+    "HTTP_UPGRADE": "WebSocket",
+    "HTTP_SEC_WEBSOCKET_KEY": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+def test_websocket_handshake() -> None:
+    """RFC 6455 §4.1: the opening handshake is refused with 501, before an application sees it."""
+    with pytest.raises(WebSocketRefusedError) as raised:
+        decide(HANDSHAKE, 1)
+    assert raised.value.status == 501
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"HTTP_UPGRADE": "h2c"},
+        {"HTTP_UPGRADE": ""},
+        {"HTTP_CONNECTION": "close"},
+        {"HTTP_CONNECTION": "keep-alive"},
+        {"REQUEST_METHOD": "POST"},
+        {"HTTP_SEC_WEBSOCKET_KEY": None},
+        {"HTTP_UPGRADE": None},
+    ],
+)
+def test_other_upgrades_are_ignored(change: dict[str, str | None]) -> None:
+    """RFC 9110 §7.8: a server may ignore Upgrade, and what is not the whole handshake is an ordinary request."""
+    variables = {name: value for name, value in (HANDSHAKE | change).items() if value is not None}
+    assert decide(variables, 1).length == 0
+
+
+def test_upgrade_in_http_1_0_is_ignored() -> None:
+    """RFC 9110 §7.8: Upgrade in an HTTP/1.0 request must be ignored."""
+    assert decide(HANDSHAKE, 0).length == 0

@@ -26,6 +26,7 @@ from wiverno.core.http1.output import Output
 from wiverno.core.http1.request_body import RequestBody
 from wiverno.core.http1.states import BODY, CLOSED, HEAD, IDLE, PARTS, RUNNING, SENDING, WAITING
 from wiverno.core.http1.timeouts import deadline_for, eviction_of
+from wiverno.core.http1.websockets import log_refused_websocket
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.handlers import Eviction
 from wiverno.core.loop.poller import READ
@@ -33,7 +34,7 @@ from wiverno.core.net.buffers import Pending
 from wiverno.core.net.transport import UNREGISTERED, WOULD_BLOCK
 from wiverno.core.threads.exchange import NO_ENVIRON
 from wiverno.http.buffer import HeadBuffer
-from wiverno.http.errors import ProtocolError
+from wiverno.http.errors import ProtocolError, WebSocketRefusedError
 from wiverno.http.framing import decide
 from wiverno.http.head import parse_head
 from wiverno.http.response import CONTINUE
@@ -123,6 +124,8 @@ class Connection(Output):
                 return self
             return self._take_framing(environ, minor)
         except ProtocolError as error:
+            if isinstance(error, WebSocketRefusedError):
+                log_refused_websocket(self.gateway.target, self._loop.now)
             self.answer(error.status, error.message, environ=describe_partial(environ, block))
             return None
 
