@@ -14,7 +14,8 @@ PACKAGE = ROOT / "wiverno"
 OTHERS = {
     "file objects and sockets": "readinto readline readlines closed",
     "click": "format_help format_options get_command list_commands",
-    "configparser, pydantic, ast, sys": "optionxform model_config visit_Attribute dont_write_bytecode",
+    "configparser, ast, sys": "optionxform visit_Attribute dont_write_bytecode",
+    "pydantic's models": "model_dump",
     "plaster": "get_sections get_settings get_wsgi_app get_wsgi_filter get_wsgi_server setup_logging",
     "reprlib": "repr_dict maxdict maxlevel maxlist maxother maxset maxstring maxtuple",
     "complete tables of HTTP/2": "SETTINGS_TIMEOUT CONNECT_ERROR INADEQUATE_SECURITY HTTP_1_1_REQUIRED PRIORITY "

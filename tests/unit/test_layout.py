@@ -38,7 +38,6 @@ ONLY_IN = {
     "selectors": {"core", "workers", "dev"},
     "ssl": {"core", "workers"},
     "threading": {"core", "foreign_code", "workers", "dev"},
-    "pydantic": {"config"},
     "click": {"cli"},
     "watchfiles": {"dev"},
     "tomli_w": {"config"},
@@ -121,7 +120,7 @@ def test_no_circle_of_modules() -> None:
 
 
 def test_restricted_modules() -> None:
-    """Sockets, threads, pydantic and the like stay in the parts that own them."""
+    """Sockets, threads and the like stay in the parts that own them."""
     wrong = [
         f"wiverno/{name_of(path)}.py:{line} imports {name}"
         for path in MODULES
@@ -236,7 +235,7 @@ def test_contributing_points_to_the_table() -> None:
         ("import wiverno.serving", "wiverno.web wiverno.main wiverno.cli click watchfiles paste.deploy werkzeug"),
         ("import wiverno.main", "wiverno.core wiverno.dev wiverno.config pydantic click paste.deploy"),
         ("import wiverno.paste", "plaster pyramid click watchfiles wiverno.web"),
-        ("import wiverno.applications", "wiverno.core wiverno.web wiverno.cli plaster click watchfiles"),
+        ("import wiverno.applications", "pydantic wiverno.core wiverno.web wiverno.cli plaster click watchfiles"),
     ],
 )
 def test_light_imports(statement: str, absent: str) -> None:

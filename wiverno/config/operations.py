@@ -3,18 +3,15 @@
 They concern what is around the engine, not the engine; the rules of settings.py apply here too.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
-
-from pydantic import BaseModel
 
 from wiverno.config.fields import operations_types, types, units
 from wiverno.config.fields.access_log_format import access_format
 from wiverno.config.fields.field import setting
+from wiverno.config.fields.model import SettingsModel
 
 
-class OperationsSettings(BaseModel):
+class OperationsSettings(SettingsModel):
     """The settings of operation, declared for `Adjustments`."""
 
     access_log: Annotated[

@@ -7,20 +7,17 @@ output of `wiverno config` are derived from it; there is no second list. The val
 A setting is added together with the code that reads it, never before.
 """
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, ValidationError
-
 from wiverno.config import validation
-from wiverno.config.errors import BadValue, ConfigError, Origin, Problem, did_you_mean
+from wiverno.config.errors import ConfigError, Origin, Problem, did_you_mean
 from wiverno.config.fields import network_types, types, units
-from wiverno.config.fields.field import Setting, describe, setting
+from wiverno.config.fields.field import Setting, setting
+from wiverno.config.fields.model import BadValuesError
 from wiverno.config.fields.network_types import Network
 from wiverno.config.fields.units import Address, FdAddress, TcpAddress, UnixAddress
 from wiverno.config.operations import OperationsSettings
@@ -41,8 +38,6 @@ class Adjustments(OperationsSettings):
     Raises:
         ConfigError: values that are not accepted or contradict one another; all of them at once, as a ValueError.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     # `mode` stands first: defaults of the settings below depend on it.
     mode: Annotated[str, types.choice("threaded", "simple")] = setting(
@@ -229,12 +224,12 @@ class Adjustments(OperationsSettings):
         given, problems = _resolve_aliases(values)
         problems += validation.find_conflicts(given)
         try:
-            super().__init__(**given)
-        except ValidationError as error:
+            super().__init__(given)
+        except BadValuesError as error:
             problems += _convert_errors(error, values)
         else:
             problems += validation.find_contradictions(
-                dict(self), self.model_fields_set, self.addresses, self.admin_address
+                vars(self), self.model_fields_set, self.addresses, self.admin_address
             )
         if problems:
             raise ConfigError(problems)
@@ -260,7 +255,7 @@ class Adjustments(OperationsSettings):
     def deprecations(self) -> list[str]:
         """Return one sentence for each deprecated use."""
         inert = [name for name, entry in SETTINGS.items() if entry.inert]
-        return validation.find_deprecations(dict(self), self.model_fields_set, inert)
+        return validation.find_deprecations(vars(self), self.model_fields_set, inert)
 
     @property
     def request_queue_size(self) -> int:
@@ -279,14 +274,9 @@ class Adjustments(OperationsSettings):
         return (TcpAddress(units.read_host(self.host), self.port),)
 
 
+# A base class's settings come first in the class; in help and documentation they come last.
 SETTINGS: Mapping[str, Setting] = MappingProxyType(
-    {
-        # A base class's fields come first in pydantic; in help and documentation they come last.
-        name: describe(name, info)
-        for name, info in sorted(
-            Adjustments.model_fields.items(), key=lambda item: item[0] in OperationsSettings.model_fields
-        )
-    }
+    dict(sorted(Adjustments.model_fields.items(), key=lambda item: item[0] in OperationsSettings.model_fields))
 )
 ALIASES: Mapping[str, str] = MappingProxyType(
     {alias: entry.name for entry in SETTINGS.values() for alias in entry.aliases}
@@ -323,15 +313,10 @@ def _resolve_aliases(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Pr
     return given, problems
 
 
-def _convert_errors(error: ValidationError, values: Mapping[str, Any]) -> list[Problem]:
-    """Return pydantic's errors as problems, each with the name and the value as they were given."""
+def _convert_errors(error: BadValuesError, values: Mapping[str, Any]) -> list[Problem]:
+    """Return the errors as problems, each with the name and the value as they were given."""
     found = []
-    for item in error.errors():
-        reason = item.get("ctx", {}).get("error")
-        if not isinstance(reason, BadValue):
-            # A default depends on another setting that is wrong: that one is reported.
-            continue
-        name = str(item["loc"][0])
+    for name, reason in error.wrong.items():
         key = name if name in values else next(alias for alias in SETTINGS[name].aliases if alias in values)
         origin = Origin("keyword", text=key)
         secret = SETTINGS[name].secret

@@ -10,7 +10,7 @@ from wiverno.config.fields.units import TcpAddress, UnixAddress
 from wiverno.config.settings import Adjustments
 from wiverno.config.validation import find_conflicts, find_contradictions, find_deprecations
 
-DEFAULTS = dict(Adjustments())
+DEFAULTS = Adjustments().model_dump()
 
 
 def contradictions(admin: TcpAddress | UnixAddress | None = None, **given: Any) -> list[str]:

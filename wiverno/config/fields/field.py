@@ -1,6 +1,6 @@
 """How a setting is declared, and the declaration as data.
 
-The model declares with `setting()`; options, help, schema and documentation are made from `Setting`.
+A class of settings declares with `setting()`; options, help, schema and documentation are made from `Setting`.
 """
 
 from __future__ import annotations
@@ -8,9 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from pydantic import Field
-from pydantic.fields import FieldInfo
 
 from wiverno.config.fields.types import ValueType
 
@@ -40,15 +37,28 @@ def setting(
         inert: accepted for compatibility with waitress; it does nothing and warns once.
         code_only: no file, variable or option can give it.
     """
-    about: dict[str, Any] = {
-        "group": group, "aliases": aliases, "secret": secret, "inert": inert, "code_only": code_only,
-        "default": default, "simple": default if simple is None else simple,
-    }  # fmt: skip
     if otherwise is None and simple is not None:
         otherwise = lambda values: simple if values.get("mode") == "simple" else default  # noqa: E731
-    if otherwise is not None:
-        return Field(default_factory=otherwise, description=meaning, json_schema_extra=about)
-    return Field(default=default, description=meaning, json_schema_extra=about)
+    return Declaration(
+        default, default if simple is None else simple, otherwise, meaning, group, aliases, secret, inert, code_only
+    )
+
+
+class Declaration:
+    """What `setting()` is given, until `SettingsModel` adds name and type."""
+
+    __slots__ = ("facts", "otherwise")
+
+    def __init__(
+        self, default: object, simple: object, otherwise: Callable[[Mapping[str, Any]], object] | None, *facts: Any
+    ) -> None:
+        self.otherwise = otherwise
+        self.facts = (default, simple, *facts)
+
+    def named(self, name: str, value_type: ValueType) -> Setting:
+        """Return the setting."""
+        default, simple, *others = self.facts
+        return Setting(name, value_type, default, simple, *others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +95,3 @@ class Setting:
             if self.simple_default == self.default
             else f"{text}; {self.type.text(self.simple_default)} in mode simple"
         )
-
-
-def describe(name: str, info: FieldInfo) -> Setting:
-    """Return the declaration of a field of the model."""
-    value_type = next(item for item in info.metadata if isinstance(item, ValueType))
-    about = info.json_schema_extra
-    assert isinstance(about, dict)
-    more: dict[str, Any] = dict(about)
-    return Setting(
-        name, value_type, more["default"], more["simple"], info.description or "", more["group"],
-        more["aliases"], more["secret"], more["inert"], more["code_only"],
-    )  # fmt: skip

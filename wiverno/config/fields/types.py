@@ -1,6 +1,6 @@
 """The types of value a setting can have: what is accepted, how text and values are read, how they are written.
 
-A type stands in a setting's annotation: pydantic reads values with it, and the schema, the options' help and the
+A type stands in a setting's annotation: values are read with it, and the schema, the options' help and the
 settings page describe it. Text is read leniently, because INI files, the environment and the command line have only
 text; a native value (TOML, Python) must already be of the right type, so `port = true` is a mistake and not port 1.
 Reading what a type has written gives the same value.
@@ -13,9 +13,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, core_schema
 
 from wiverno.config.errors import BadValue, did_you_mean
 from wiverno.config.fields import units
@@ -62,12 +59,6 @@ class ValueType:
             BadValue: the value is not accepted.
         """
         return self.from_text(raw) if isinstance(raw, str) else self.from_native(raw)
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self.read)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return dict(self.schema)
 
 
 def reject_native(accepts: str) -> Callable[[object], Any]:

@@ -82,7 +82,14 @@ def _server() -> dict[str, Any]:
 
 
 def _setting(found: dict[str, Any]) -> dict[str, Any]:
-    shapes = found.get("anyOf") or [{key: found[key] for key in ("type", "enum", "pattern") if key in found}]
+    shapes = _in_order(found.get("anyOf", ())) or [{k: found[k] for k in ("type", "enum", "pattern") if k in found}]
     if {"type": "string"} in shapes:
         return {"anyOf": shapes} if len(shapes) > 1 else dict(shapes[0])
     return {"anyOf": [*shapes, _EXPANDED]}
+
+
+def _in_order(shape: Any) -> Any:
+    """Return a schema with its keys sorted, so that another order of declaration leaves the file as it is."""
+    if isinstance(shape, list | tuple):
+        return [_in_order(each) for each in shape]
+    return {key: _in_order(shape[key]) for key in sorted(shape)} if isinstance(shape, dict) else shape
