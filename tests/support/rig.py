@@ -71,14 +71,32 @@ class Rig:
         self.held: list[tuple[Connection, Environ]] = []
         self.clients: list[PairClient] = []
 
-    def connect(self, *, received: bytes = b"", buffer: int = 0) -> tuple[Connection, PairClient]:
-        """Make a connection as the acceptor does; `buffer` is the size of the kernel's buffers on the way out."""
+    def connect(
+        self,
+        *,
+        received: bytes = b"",
+        buffer: int = 0,
+        make: Callable[..., Any] = Connection,
+        trusted: bool = False,
+        **more: Any,
+    ) -> tuple[Connection, PairClient]:
+        """Make a connection as the acceptor does.
+
+        Args:
+            received: what has been read already.
+            buffer: size of the kernel's buffers on the way out.
+            make: makes it.
+            trusted: whether the peer is a trusted proxy.
+            **more: further arguments of `make`.
+        """
         ours, theirs = socket.socketpair()
         if buffer:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
             theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         ours.setblocking(False)
-        connection = Connection(ours, variables(), self.context, self.loop, trusted=False, received=received)
+        connection: Connection = make(
+            ours, variables(), self.context, self.loop, trusted=trusted, received=received, **more
+        )
         self.loop.handlers[connection.fd] = connection
         self.loop.connections.add(connection)
         self.loop.watch(connection, connection.deadline())

@@ -9,9 +9,10 @@ from wiverno.cli.options import collect_options
 from wiverno.config.loader import LoadedConfig, load
 from wiverno.config.settings import SETTINGS, FdAddress, TcpAddress
 from wiverno.dev.dev_server import DevServer
+from wiverno.dev.hosts import AllowedHosts
 from wiverno.start_errors import explain_bind_error
 
-USED = ("host", "port", "listen", "threads")
+USED = ("host", "port", "listen", "threads", "allowed_hosts")
 """The settings that the development server uses."""
 
 
@@ -35,6 +36,7 @@ def develop(
             MISTAKE,
         )
     loaded = load(kw["config_file"], options=settings, server_name=kw["section"], variables=variables, mode="simple")
+    _check_hosts(kw["allow_host"])
     require_file(bool(loaded.files) or kw["config_file"] == "-", section=kw["section"], variables=variables)
     warn([*loaded.warnings, *_notes(loaded)])
     if named is not None:
@@ -59,7 +61,7 @@ def develop(
             adjustments.port,
             watch_dirs=_items(kw["watch"]),
             ignore_patterns=_items(kw["ignore"]),
-            allowed_hosts=kw["allow_host"],
+            allowed_hosts=[*adjustments.allowed_hosts, *kw["allow_host"]],
             live=kw["live"],
             **options,
         )
@@ -68,6 +70,14 @@ def develop(
         end(f"{error}{hint}", MISTAKE)
     except OSError as error:
         end(explain_bind_error(error, adjustments), FAILURE)
+
+
+def _check_hosts(names: Iterable[str]) -> None:
+    """End the program if `--allow-host` names no host."""
+    try:
+        AllowedHosts(names)
+    except ValueError as error:
+        end(f"--allow-host: {error}", MISTAKE)
 
 
 def _is_given(loaded: LoadedConfig, name: str) -> bool:

@@ -145,6 +145,12 @@ class Adjustments(OperationsSettings):
         16384, "Size past which a request line is refused with 414.", "Limits"
     )
 
+    allowed_hosts: Annotated[tuple[str, ...], network_types.hosts()] = setting(
+        (),
+        "Hosts that requests may name: example.org, *.example.org, addresses; others are answered 421. Empty is any.",
+        "Limits",
+    )
+
     recv_bytes: Annotated[int, types.size(1)] = setting(8192, "Bytes asked of a socket at once.", "Buffers")
     inbuf_overflow: Annotated[int, types.size()] = setting(
         524288, "Request body past which it goes to a temporary file.", "Buffers"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from wiverno.config.settings import Adjustments
 from wiverno.core.net.listeners import Listener
 from wiverno.core.telemetry.request_recorder import RequestRecorder
+from wiverno.http.hosts import AllowedHosts
 from wiverno.http.response import DateAndServer, error_response
 from wiverno.wsgi.environ import listener_variables
 from wiverno.wsgi.forwarded import ProxyPolicy
@@ -43,6 +44,8 @@ class ServerContext:
     tls: "Certificates | None" = None
     http2_connections: set[Any] | None = None
     """The open HTTP/2 connections, for the figures; None if HTTP/2 is off."""
+    allowed_hosts: AllowedHosts | None = None
+    """The hosts that requests may name; None for every host."""
 
     @property
     def ident(self) -> str:
@@ -103,6 +106,7 @@ def new_context(
         min_rate=settings.body_min_rate,
         recorder=recorder,
         http2_connections=set() if settings.http2 else None,
+        allowed_hosts=AllowedHosts(settings.allowed_hosts) if settings.allowed_hosts else None,
     )
 
 

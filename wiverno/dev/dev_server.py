@@ -25,6 +25,7 @@ from typing import Any
 from wiverno.config.settings import Adjustments
 from wiverno.core.net.listeners import Listener, open_listeners
 from wiverno.dev.child import GRACE, Order
+from wiverno.dev.hosts import AllowedHosts
 from wiverno.dev.terminal import Terminal
 from wiverno.dev.watching import Relevant, bursts
 from wiverno.foreign_code import guarded_logger
@@ -49,13 +50,16 @@ class DevServer:
         debounce_seconds: The longest time to collect changes before the restart; a pause of a tenth of a second
             ends a burst earlier.
         factory: The attribute is a function that makes the application.
-        allowed_hosts: Host names to answer beside those of this machine; ``"*"`` for all.
+        allowed_hosts: Hosts to answer beside those of this machine, as ``allowed_hosts`` names them; ``"*"`` for all.
         live: Let pages in the browser reload themselves after a restart.
         threads: How many threads serve; 1 is what ``RunServer`` does.
         listen: Addresses to listen on, in place of ``host`` and ``port``, like ``"127.0.0.1:8000"`` or
             ``"unix:/tmp/shop.sock"``.
         arguments: The arguments of a factory; values of JSON.
         shown_as: The application's name in messages; by default module and attribute.
+
+    Raises:
+        ValueError: An allowed host is none.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class DevServer:
         self.debounce_seconds = debounce_seconds
         self.factory = factory
         self.allowed_hosts = tuple(allowed_hosts)
+        AllowedHosts(self.allowed_hosts)  # a mistake is reported here, not by the child
         self.live = live
         self.threads = threads
         self.listen = list(listen)

@@ -127,3 +127,13 @@ def test_standard_input_can_not_be_read_again(served: Served) -> None:
     done = CliRunner().invoke(group, ["run", "dev", "--config", "-"], input=FILE)
     assert done.exit_code == 2
     assert "reads the configuration again after each change: give it a file's name" in done.output
+
+
+def test_allowed_hosts(served: Served) -> None:
+    """The configuration's hosts are answered beside those of --allow-host; a mistake is named."""
+    done = dev("shop:app", "--allow-host", "dev.example", "--allowed-hosts", "*.shop.example")
+    assert done.exit_code == 0, done.output
+    assert served.options["allowed_hosts"] == ["*.shop.example", "dev.example"]
+    done = dev("shop:app", "--allow-host", "www.*.example")
+    assert done.exit_code == 2
+    assert 'error: --allow-host: "www.*.example": * stands only in front' in done.output

@@ -204,3 +204,17 @@ def test_a_message_without_files_stands_alone() -> None:
         Adjustments.from_keywords(port="x")
     assert str(caught.value) == "error: port: expected a whole number (got 'x')"
     assert caught.value.problems[0].origin.kind == "keyword"
+
+
+def test_allowed_hosts() -> None:
+    """Hosts are kept as written; what no request could name is refused."""
+    words = "example.org *.example.org, 192.0.2.1:8000 [2001:db8::1]"
+    assert Adjustments.from_keywords(allowed_hosts=words).allowed_hosts == (
+        "example.org", "*.example.org", "192.0.2.1:8000", "[2001:db8::1]",
+    )  # fmt: skip
+    assert problems_of(allowed_hosts=["www.*.org"]) == [
+        'allowed_hosts: "www.*.org": * stands only in front, for every name below another one: *.example.org'
+    ]
+    assert problems_of(allowed_hosts="https://example.org") == [
+        'allowed_hosts: "https://example.org" is an address of a page: write only its host'
+    ]

@@ -27,6 +27,7 @@ from wiverno.dev.hosts import AllowedHosts
 )
 def test_allowed(host: str | None) -> None:
     assert AllowedHosts(["dev.example", ".a.test", "a.test"]).allows(host)
+    assert AllowedHosts(["dev.example", "*.a.test", "a.test", "::1", "fe80::1%eth0"]).allows(host)
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,9 @@ def test_refused(host: str) -> None:
 
 def test_everything() -> None:
     assert AllowedHosts(["*"]).allows("evil.example")
+
+
+def test_a_mistake() -> None:
+    """The names are read as `allowed_hosts` is."""
+    with pytest.raises(ValueError, match="stands only in front"):
+        AllowedHosts(["www.*.test"])

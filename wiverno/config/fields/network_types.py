@@ -8,6 +8,7 @@ from typing import Any
 from wiverno.config.errors import BadValue
 from wiverno.config.fields import units
 from wiverno.config.fields.types import ValueType, list_of, reject_native
+from wiverno.http.hosts import read_host_pattern
 
 Network = IPv4Network | IPv6Network
 
@@ -53,6 +54,20 @@ def networks() -> ValueType:
     accepted = (str, IPv4Network, IPv6Network)
     examples = ("10.0.0.0/8", "::1")
     return list_of("a list of IP networks", item, metavar="NETWORK", examples=examples, native_items=accepted)
+
+
+def hosts() -> ValueType:
+    """Return the type of hosts that requests may name, kept as written; `wiverno.http.hosts` compares them."""
+
+    def item(word: str) -> str:
+        try:
+            read_host_pattern(word)
+        except ValueError as error:
+            raise BadValue(str(error)) from None
+        return word
+
+    accepts = "a list of hosts such as example.org, *.example.org, 192.0.2.1 or [2001:db8::1]:8443"
+    return list_of(accepts, item, metavar="HOST", examples=("www.example.org", "*.example.org", "192.0.2.1"))
 
 
 def sockets() -> ValueType:

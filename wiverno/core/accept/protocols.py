@@ -6,13 +6,15 @@ allowed, at trusted proxies and on Unix sockets, and before a connection exists:
 """
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from wiverno.config.settings import Adjustments
 from wiverno.core.context import ServerContext
 from wiverno.core.http1.connection import Connection
 from wiverno.core.http1.followed import FollowedConnection
+from wiverno.core.http1.host_check import FollowedHostCheckedConnection, HostCheckedConnection
 from wiverno.core.loop.connection_log import log_event
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.handlers import HEAD_AGE, Client
@@ -22,6 +24,16 @@ from wiverno.wsgi_types import Environ
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 ALPN_HTTP2: Final = "h2"
+
+# By whether hosts are checked, and whether the connection is followed.
+CONNECTIONS: Final[Mapping[tuple[bool, bool], type[Connection]]] = MappingProxyType(
+    {
+        (False, False): Connection,
+        (False, True): FollowedConnection,
+        (True, False): HostCheckedConnection,
+        (True, True): FollowedHostCheckedConnection,
+    }
+)
 
 OnProtocol = Callable[[bool, bytes], None]
 """Called with whether the client speaks HTTP/2, and what it has sent."""
@@ -48,8 +60,8 @@ def new_connection(
         from wiverno.core.http2.connection import Http2Connection  # HPACK is loaded where HTTP/2 is spoken
 
         return Http2Connection(sock, variables, context, loop, trusted=trusted, received=received)
-    connection = FollowedConnection if is_followed else Connection
-    return connection(sock, variables, context, loop, trusted=trusted, received=received)
+    kind = CONNECTIONS[context.allowed_hosts is not None, is_followed]
+    return kind(sock, variables, context, loop, trusted=trusted, received=received)
 
 
 def load_protocols(settings: Adjustments) -> None:

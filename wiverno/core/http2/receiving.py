@@ -65,6 +65,8 @@ def _take_request(connection: Receiver, event: RequestReceived) -> None:
     try:
         if not request.is_plain and context.policy is not None:
             context.policy.apply(environ, connection.is_trusted)
+        if context.allowed_hosts is not None:
+            context.allowed_hosts.check(environ["HTTP_HOST"], environ["wsgi.url_scheme"])
         if request.length >= context.max_body:
             raise ProtocolError(413, f"exceeds max_body of {context.max_body}")
     except ProtocolError as error:

@@ -313,3 +313,23 @@ def test_one_thread_sends_a_response_before_a_slow_request() -> None:
         assert not client.answers[streams[2]].is_complete
         client.answer(made, streams[2])
         assert not connection.complete
+
+
+def test_allowed_hosts() -> None:
+    """A stream for a host that is not allowed is refused before its body comes; the connection serves others."""
+    more: dict[str, Any] = {"allowed_hosts": "localhost *.shop.example", "trusted_proxy_headers": {"x-forwarded-host"}}
+    with rig(**more, trusted_proxy="192.0.2.1") as made:
+        _, client = connect(made)
+        assert client.answer(made, client.request("/")).status == "200"
+        for authority, status in (("evil.example", "421"), ("www.shop.example:443", "200"), ("shop.example", "421")):
+            client.authority = authority
+            answer = client.answer(made, client.request("/"))
+            assert answer.status == status, authority
+            assert b"evil" not in answer.body
+        client.authority = "evil.example"
+        made.holds = True
+        refused = client.request("/", "POST", [("content-length", "5")], ends=False)
+        assert client.answer(made, refused).status == "421"
+        forwarded = client.request("/", headers=[("x-forwarded-host", "localhost")])
+        assert client.answer(made, forwarded).status == "421", "the peer is not trusted"
+        assert not made.held
