@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from wiverno.application_process import prepare_process
 from wiverno.applications import load_application, load_configured_application
 from wiverno.config.errors import Origin
 from wiverno.config.loader import AppSpec, activate, load
@@ -55,4 +56,5 @@ def app_from(path: str | Path, app_name: str = "main", **variables: str) -> Appl
     """
     loaded = load(path, app_name=app_name, variables=variables, hand_over=True)
     activate(loaded)
+    prepare_process(loaded.adjustments)
     return load_configured_application(loaded, variables)

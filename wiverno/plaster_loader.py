@@ -6,6 +6,7 @@ plaster is not imported: it knows its loaders by their methods alone.
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
+from wiverno.application_process import prepare_process
 from wiverno.applications import load_configured_application
 from wiverno.config.formats.document import flatten
 from wiverno.config.formats.toml_file import TomlFile, read_toml
@@ -57,7 +58,12 @@ class TomlLoader:
         app_name = name or self._fragment("app")
         loaded = self._load(defaults, app_name=app_name)
         use = loaded.app.use if loaded.app else ""
-        return exit_on_config_error(lambda: load_named(use, lambda: load_configured_application(loaded, defaults)))
+
+        def load_prepared() -> Application:
+            prepare_process(loaded.adjustments)
+            return load_configured_application(loaded, defaults)
+
+        return exit_on_config_error(lambda: load_named(use, load_prepared))
 
     def get_wsgi_app_settings(
         self, name: str | None = None, defaults: Mapping[str, str] | None = None

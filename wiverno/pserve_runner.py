@@ -7,6 +7,7 @@ application is imported, and what fails later ends it with one line.
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from wiverno.application_process import prepare_process
 from wiverno.applications import create_with_paste, paste_globals
 from wiverno.config.environment import directory_name
 from wiverno.config.errors import ConfigError, Origin, Problem
@@ -69,6 +70,8 @@ def _runner(loaded: LoadedConfig, reread: Callable[[], LoadedConfig] | None = No
             exit_on_config_error(lambda: prepared_metrics(loaded.adjustments))
     this_program()
     directory = directory_name()
+    with started_in(directory):  # pserve imports the application after this
+        exit_on_config_error(lambda: prepare_process(loaded.adjustments))
     read_again = Rereading(loaded, reread) if reread else None
 
     def reread_settings() -> Adjustments:

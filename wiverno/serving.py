@@ -15,16 +15,18 @@ from typing import Any
 from wiverno.addresses import bracket_host
 from wiverno.admin.application import AdminApplication
 from wiverno.admin.application_metrics import ApplicationMetrics, application_metrics
+from wiverno.application_process import prepare_process
 from wiverno.config.environment import environment
 from wiverno.config.settings import Adjustments
 from wiverno.core.log_files import log_files_belong_to
 from wiverno.core.net.listeners import Listener
 from wiverno.core.ownership import future_owner
-from wiverno.core.server import MAIN_PROCESS, build_server, check_application, create_server
+from wiverno.core.server import FOR_APPLICATION, MAIN_PROCESS, build_server, check_application, create_server
 from wiverno.files import in_start_directory, started_in
 from wiverno.foreign_code import guarded_logger
 from wiverno.profiling import profile
 from wiverno.standard_streams import reserve_descriptors
+from wiverno.workers.hooks import ProcessHooks
 from wiverno.workers.plan import Plan, set_log_level
 from wiverno.workers.privileges import owner
 from wiverno.workers.reexec import inherited_worker, this_program
@@ -57,7 +59,7 @@ def serve(app: Any, **kw: Any) -> None:
     is_quiet, is_profiled = kw.pop("_quiet", False), kw.pop("_profile", False)
     if not is_quiet:
         enable_default_logging()
-    if make_server is create_server and any(kw.get(name) for name in MAIN_PROCESS):
+    if make_server is create_server and any(kw.get(name) for name in (*MAIN_PROCESS, *FOR_APPLICATION)):
         run_server(app, Adjustments.from_keywords(**kw), is_quiet=is_quiet)
         return
     server = make_server(app, **kw)
@@ -196,16 +198,26 @@ def _serve_alone(
     plan: Plan, notifier: Notifier, metrics: ApplicationMetrics | None, announce: Callable[..., None]
 ) -> float:  # fmt: skip
     settings = plan.adjustments
+    hooks = ProcessHooks(settings)
+    if settings.hooks:
+        prepare_process(settings)
+        hooks.post_fork()
     server = build_server(plan.load(), settings)
+
+    def announce_ready() -> None:
+        announce(settings, server.listeners)
+        hooks.when_ready(server.listeners)
+
     try:
         if notifier or any(getattr(settings, name) for name in MAIN_PROCESS):
             alone = SingleProcess(server, notifier=notifier, version=version("wiverno"))
             admin = AdminApplication(alone, is_public=settings.admin_public, metrics=metrics, probe=alone.probe)
-            alone.run(admin, lambda: announce(settings, server.listeners))
+            alone.run(admin, announce_ready)
         else:
-            server.serve(lambda: announce(settings, server.listeners))
+            server.serve(announce_ready)
     finally:
         server.close()
+        hooks.worker_exit(server.engine.stop_by)
     return server.engine.stop_by
 
 

@@ -75,6 +75,7 @@ def drawn(draw: st.DrawFn) -> dict[str, Any]:
     chosen = set(draw(st.lists(st.sampled_from(names), max_size=12)))
     group = draw(st.sampled_from([{"host", "port"}, {"listen"}, {"unix_socket"}]))
     chosen -= {"host", "port", "listen", "unix_socket"} - group
+    chosen.discard("env_file")  # the files would have to exist
     if not chosen & {"trusted_proxy", "trusted_proxies"}:
         chosen -= {"trusted_proxy_count", "trusted_proxy_headers"}
     if "trusted_proxies" in chosen:

@@ -278,8 +278,8 @@ def test_every_setting_is_read() -> None:
     from wiverno.config.settings import SETTINGS
 
     read = attributes_of(r"(^|[._])(settings|adjustments|adj)$")
-    through_addresses = {"listen", "unix_socket", "host", "port"}
-    unread = {name for name, setting in SETTINGS.items() if not setting.inert} - read - through_addresses
+    through_others = {"listen", "unix_socket", "host", "port", "env_file"}  # addresses, and env
+    unread = {name for name, setting in SETTINGS.items() if not setting.inert} - read - through_others
     assert not unread, f"no code reads {', '.join(sorted(unread))}"
     for name, setting in SETTINGS.items():
         assert setting.inert == ("does nothing" in setting.meaning), name

@@ -73,13 +73,23 @@ def check(file: tuple[str, ...], form: str, with_app: bool, **kw: Any) -> None:
 
 def _app_problems(loaded: LoadedConfig, variables: Mapping[str, str]) -> list[Problem]:
     """Import the application; an exception of its own code is a problem like any other."""
+    from wiverno.application_process import prepare_process
     from wiverno.applications import load_configured_application
+    from wiverno.files import SetupError, error_text
+    from wiverno.workers.hooks import load_hooks
+    from wiverno.workers.plan import LoadFailedError
 
     sys.path.insert(0, str(Path.cwd()))
     try:
+        prepare_process(loaded.adjustments)
         load_configured_application(loaded, variables)
+        load_hooks(loaded.adjustments)
     except ConfigError as error:
         return list(error.problems)
+    except SetupError as error:
+        return [Problem(error_text(error), loaded.origins["chdir"][0][1], "app")]
+    except LoadFailedError as error:
+        return [Problem(error_text(error), loaded.origins["hooks"][0][1], "hooks")]
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - an import may raise anything, SystemExit too

@@ -94,7 +94,8 @@ def collect_options(values: Mapping[str, Any]) -> dict[str, object]:
         if isinstance(value, bool):
             found[name] = "true" if value else "false"
         else:
-            found[name] = " ".join(value) if isinstance(value, tuple) else value
+            is_joined = isinstance(value, tuple) and not SETTINGS[name].type.is_table  # a word may hold spaces
+            found[name] = " ".join(value) if is_joined else list(value) if isinstance(value, tuple) else value
     return found
 
 

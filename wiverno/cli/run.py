@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from wiverno.application_process import extend_import_path
 from wiverno.applications import load_application, load_configured_application
 from wiverno.cli.exit import FAILURE, MISTAKE, end, report_config_errors, require_file, warn, warn_of_replaced
 from wiverno.cli.options import SettingsCommand, collect_options, with_settings
@@ -20,6 +21,7 @@ from wiverno.core.threads.recovery import ServerFailedError
 from wiverno.files import in_start_directory
 from wiverno.serving import run_plan
 from wiverno.start_errors import explain_bind_error
+from wiverno.workers.hooks import load_hooks
 from wiverno.workers.plan import LoadFailedError, Plan
 from wiverno.workers.process_exit import watch_end
 from wiverno.workers.supervisor import StartFailedError
@@ -102,6 +104,7 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
     if kw["check"]:
         try:
             plan(loaded).load()
+            load_hooks(loaded.adjustments)
         except LoadFailedError as error:
             end(str(error), FAILURE)
         click.echo(f"ok: {_summary(loaded, spec)}")
@@ -112,6 +115,7 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
 
 def _prepare(loaded: LoadedConfig) -> None:
     """Prepare a process for loading the application."""
+    extend_import_path(loaded.adjustments)
     with in_start_directory():
         prepare_for(future_owner(loaded.adjustments), lambda: set_up_logging(loaded))
     activate(loaded)

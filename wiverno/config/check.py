@@ -14,12 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wiverno.config import merge
+from wiverno.config.env_files import add_env_files
 from wiverno.config.environment import Environment, choose_file, environment, read_options
 from wiverno.config.errors import BadValue, ConfigError, Problem
 from wiverno.config.formats.document import Expander, Layer, read_run_mode
 from wiverno.config.formats.ini_file import IniFile
 from wiverno.config.formats.toml_file import TomlFile
-from wiverno.config.loader import LoadedConfig, assemble, find_missing_server, load, make_expander, open_file
+from wiverno.config.loader import (
+    LoadedConfig,
+    assemble,
+    find_missing_server,
+    load,
+    make_expander,
+    open_file,
+    written_layers,
+)  # fmt: skip
 from wiverno.config.settings import SETTINGS
 
 
@@ -56,7 +65,9 @@ def check(
     main: LoadedConfig | None = None
     for server, app in _list_sections(source):
         expander = make_expander(source, name, variables, env, [])
-        found, loaded_one = _check_section(source, server, app, expander, [given, env.layer], env)
+        own = add_env_files(env, [given, env.layer, *written_layers(source, server)], expander)
+        expander = make_expander(source, name, variables, own, expander.problems)
+        found, loaded_one = _check_section(source, server, app, expander, [given, own.layer], own)
         problems |= {problem.headline(): problem for problem in found}
         if loaded_one is not None:
             warnings |= dict.fromkeys((*loaded_one.warnings, *_warn_of_other_server(loaded_one, server)))

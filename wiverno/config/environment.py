@@ -37,7 +37,8 @@ _SERVICE_LINK = re.compile(r"WIVERNO_(?:.+_)?(?:SERVICE_(?:HOST|PORT)(?:_.+)?|PO
 class Environment:
     """The part of the environment that concerns wiverno.
 
-    `variables` is the whole environment, for `${NAME}`; `warnings` name variables that were ignored.
+    `variables` is the whole environment, for `${NAME}`; `warnings` name variables that were ignored. `below` is the
+    lowest source of all: variables that files of `env_file` give to the application.
     """
 
     layer: Layer
@@ -45,6 +46,11 @@ class Environment:
     file: str | None = None
     app: str | None = None
     warnings: tuple[str, ...] = field(default=())
+    below: Layer = field(default_factory=dict)
+
+
+_replaced: dict[str, str | None] = {}
+"""The values that variables had before `set_for_application`, None for variables that did not exist."""
 
 
 def environment(environ: Mapping[str, str] | None = None) -> Environment:
@@ -53,7 +59,7 @@ def environment(environ: Mapping[str, str] | None = None) -> Environment:
     An empty variable counts as unset. An unknown `WIVERNO_` name is a warning, not an error, because other services in
     a pod can add one. Names with two underscores after WIVERNO pass values between wiverno's processes.
     """
-    variables = os.environ if environ is None else environ
+    variables = _own_variables() if environ is None else environ
     layer: dict[str, tuple[object, Origin]] = {}
     warnings: list[str] = []
     for variable, value in sorted(variables.items()):
@@ -72,6 +78,21 @@ def environment(environ: Mapping[str, str] | None = None) -> Environment:
             layer[name] = (decode_system_text(value), Origin("environment", text=variable))
     file, app = variables.get(FILE_VARIABLE) or None, variables.get(APP_VARIABLE) or None
     return Environment(layer, variables, file, app, tuple(warnings))
+
+
+def _own_variables() -> Mapping[str, str]:
+    """Return the environment that this process was started with, without what it has set for the application."""
+    if not _replaced:
+        return os.environ
+    before = {name: value for name, value in _replaced.items() if value is not None}
+    return {name: value for name, value in os.environ.items() if name not in _replaced} | before
+
+
+def set_for_application(variables: Mapping[str, str]) -> None:
+    """Set variables of this process for the application; a configuration that is read later does not see them."""
+    for name, value in variables.items():
+        _replaced.setdefault(name, os.environ.get(name))
+        os.environ[name] = value
 
 
 def _warn_of_unknown(variable: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from wiverno.config import lint, merge
+from wiverno.config.env_files import add_env_files
 from wiverno.config.environment import (
     APP_VARIABLE,
     Environment,
@@ -125,17 +126,32 @@ def load(
     name, named_by = choose_file(file, env)
     contents = Contents()
     expander = Expander(make_lookup({}, variables, env), Path(), problems)
+    given = read_options(options)
     if name is not None:
         source = open_file(name, named_by, variables or {})
+        expander = make_expander(source, name, variables, env, problems)
+        env = add_env_files(env, [given, env.layer, *written_layers(source, server_name)], expander)
         expander = make_expander(source, name, variables, env, problems)
         contents = source.contents(server_name, app_name, expander)
         if not hand_over and (missing := find_missing_server(source, server_name)):
             problems.append(missing)
+    else:
+        env = add_env_files(env, [given, env.layer], expander)
     if mode is not None:
-        below = _make_default_layer(mode, [read_options(options), env.layer, *contents.layers])
+        below = _make_default_layer(mode, [given, env.layer, *contents.layers])
         contents = replace(contents, layers=(*contents.layers, below))
     path = Path(name) if name is not None and name != "-" else None
-    return assemble(contents, [read_options(options), env.layer], env, expander, path, hand_over=hand_over)
+    return assemble(contents, [given, env.layer], env, expander, path, hand_over=hand_over)
+
+
+def written_layers(source: TomlFile | IniFile, server_name: str) -> Sequence[Layer]:
+    """Return the settings of one server as they are written, nearest first; its mistakes are reported elsewhere."""
+    if isinstance(source, IniFile):
+        try:
+            return source.chain(server_name, [])[0]
+        except ConfigError:
+            return ()
+    return source.server_layers(source.names("server").get(server_name))
 
 
 def find_missing_server(source: TomlFile | IniFile, name: str) -> Problem | None:
@@ -247,7 +263,7 @@ def assemble(
         stack = []
     elif own and use is not None:
         stack = [*stack, {"mode": (own, use[1])}]
-    merged = merge.merge_layers([*above, *stack], problems)
+    merged = merge.merge_layers([*above, *stack, env.below], problems)
     adjustments, chains = _validate(merged, expander, env)
     if problems or adjustments is None:
         raise ConfigError(problems)
@@ -281,7 +297,10 @@ def _validate(
     problems, values = expander.problems, dict[str, Any]()
     for name, entry in merged.winners.items():
         before = len(problems)
-        value = merge.expand_entry(entry, expander)
+        if SETTINGS[name].type.is_table:
+            value = merge.merge_table(name, merged.chains[name], expander)
+        else:
+            value = merge.expand_entry(entry, expander)
         if len(problems) == before:
             values[name] = replace_socket_names(value, env.variables) if name == "listen" else value
     adjustments = None
@@ -331,6 +350,8 @@ def load_section(
     below: list[Layer] = [{"mode": (mode, DEFAULT)}] if mode else []
     directory = Path(name).parent if name else Path()
     expander = Expander(make_lookup({}, known, env), directory, problems)
+    env = add_env_files(env, [env.layer, layer], expander)
+    expander = replace(expander, lookup=make_lookup({}, known, env))
     path = Path(name) if name else None
     texts: dict[str, str] = {}
     if name:

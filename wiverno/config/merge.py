@@ -131,10 +131,34 @@ def expand_entry(entry: Entry, expander: Expander) -> Any:
     items = entry.raw if isinstance(entry.raw, list) else []
 
     def origin_of(*path: str | int) -> Origin:
-        number = path[1] if len(path) > 1 else None
-        return entry.origin.of_item(items[number]) if isinstance(number, int) else entry.origin
+        part = path[1] if len(path) > 1 else None
+        if part is None:
+            return entry.origin
+        return entry.origin.of_item(items[part] if isinstance(part, int) else part)
 
     return expander.tree(entry.raw, (entry.spelled,), origin_of)
+
+
+def merge_table(name: str, chain: Sequence[Entry], expander: Expander) -> dict[str, str]:
+    """Return a setting that is a table, with the entries of all its sources; a higher source's entry wins.
+
+    Args:
+        name: the setting.
+        chain: its values, highest first.
+        expander: expands them; gets the problems of all.
+    """
+    found: dict[str, str] = {}
+    for entry in reversed(chain):
+        before = len(expander.problems)
+        value = expand_entry(entry, expander)
+        if len(expander.problems) > before:
+            continue
+        try:
+            found |= SETTINGS[name].type.read(value)
+        except BadValue as error:
+            problem = Problem(error.message, key=name, hint=error.hint, part=error.part, secret=SETTINGS[name].secret)
+            expander.problems.append(locate_at(problem, entry))
+    return found
 
 
 def locate(problem: Problem, merged: Merged) -> Problem:

@@ -5,7 +5,7 @@ They concern what is around the engine, not the engine; the rules of settings.py
 
 from typing import Annotated
 
-from wiverno.config.fields import operations_types, types, units
+from wiverno.config.fields import operations_types, tables, types, units
 from wiverno.config.fields.access_log_format import access_format
 from wiverno.config.fields.field import setting
 from wiverno.config.fields.model import SettingsModel
@@ -120,6 +120,33 @@ class OperationsSettings(SettingsModel):
     )
     umask: Annotated[int | None, operations_types.optional_mode()] = setting(
         None, "Permissions that files created by the application never have.", "Administration"
+    )
+
+    chdir: Annotated[str | None, types.optional_text("a directory", examples=("/srv/shop",))] = setting(
+        None,
+        "Directory in which the application is imported and runs; other settings' relative paths do not start there.",
+        "Application",
+    )
+    pythonpath: Annotated[tuple[str, ...], operations_types.directories()] = setting(
+        (), "Directories to import from, before all others; relative ones start at chdir.", "Application"
+    )
+    env: Annotated[tables.Table, tables.variables()] = setting(
+        tables.EMPTY,
+        "Environment variables for the application, set before it is imported.",
+        "Application",
+        otherwise=lambda _: tables.EMPTY,
+        secret=True,
+    )
+    env_file: Annotated[tuple[str, ...], operations_types.files()] = setting(
+        (),
+        "Files with lines NAME=VALUE for env, for ${NAME} and for WIVERNO_ variables; the environment has precedence.",
+        "Application",
+    )
+    hooks: Annotated[tables.Table, tables.hooks()] = setting(
+        tables.EMPTY,
+        "Functions that are called at certain times, each as module:function.",
+        "Application",
+        otherwise=lambda _: tables.EMPTY,
     )
 
     @property

@@ -253,6 +253,9 @@ class Adjustments(OperationsSettings):
         Raises:
             ConfigError: see the class.
         """
+        if values.get("env_file"):
+            hint = "read it before, and give its variables as env"
+            raise ConfigError([validation.problem("env_file", "is read with a configuration file, not in code", hint)])
         made = cls(**{name: _normalise_keyword(name, value) for name, value in values.items()})
         for text in made.deprecations():
             warnings.warn(text, DeprecationWarning, stacklevel=3)

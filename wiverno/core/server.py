@@ -23,6 +23,7 @@ from wiverno.wsgi_types import Application
 
 # Settings that concern the whole process, or make it several.
 MAIN_PROCESS = ("workers", "admin_listen", "pid_file", "user", "group", "umask")
+FOR_APPLICATION = ("chdir", "pythonpath", "env", "hooks")
 
 logger = guarded_logger(__name__)
 channel_logger = guarded_logger("wiverno")
@@ -243,7 +244,7 @@ def create_server(
     """
     check_application(application)
     adjustments = Adjustments.from_keywords(**kw)
-    foreign = [name for name in MAIN_PROCESS if getattr(adjustments, name)]
+    foreign = [name for name in (*MAIN_PROCESS, *FOR_APPLICATION) if getattr(adjustments, name)]
     if foreign:
         raise ValueError(
             f"{', '.join(foreign)}: not for one server among others in a program; serve(), wiverno run and pserve have "

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
+from wiverno.application_process import prepare_process
 from wiverno.config.settings import SETTINGS, Adjustments, ConfigError
 from wiverno.importer import ImportTargetError, own_traceback
 from wiverno.wsgi.forked import leave_if_copy
@@ -58,13 +59,15 @@ class Plan:
     name: str = ""
 
     def load(self) -> Application:
-        """Return the application; called in each worker, or once in the supervisor with `preload`.
+        """Prepare this process and return the application; called in each worker, or in the supervisor with `preload`.
 
         Raises:
+            SetupError: the directory of `chdir` cannot be entered.
             ConfigError: the configuration names no application.
             ImportTargetError: the same.
             LoadFailedError: the application raised an exception, SystemExit included.
         """
+        prepare_process(self.adjustments)
         pid = os.getpid()
         try:
             application = self.application()

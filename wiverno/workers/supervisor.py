@@ -39,6 +39,8 @@ from wiverno.foreign_code import guarded_logger
 from wiverno.workers import actions as to_do
 from wiverno.workers.admin_listener import Admin, admin_engine
 from wiverno.workers.generation import Generation
+from wiverno.workers.hook_processes import HookProcesses
+from wiverno.workers.hooks import describe_server
 from wiverno.workers.pid_file import pid_file
 from wiverno.workers.plan import Plan
 from wiverno.workers.process import WorkerProcess
@@ -90,6 +92,7 @@ class Supervisor:
         self._start_failure = ""
         self._started = time.monotonic()
         self._stop_at = NEVER
+        self._hooks = HookProcesses()
         self._engine: Engine
         self._performers: dict[type, Callable[[Any], None]] = {
             to_do.Kill: self._kill,
@@ -167,6 +170,7 @@ class Supervisor:
     def close(self) -> None:
         """Kill the workers that are left, and close the sockets."""
         forks.unregister(self)
+        self._hooks.close()
         self._pool.close()
         self._sockets.close()
 
@@ -286,6 +290,7 @@ class Supervisor:
         """Reconcile the running workers with the wanted state."""
         now = time.monotonic()
         gone = self._pool.reap(now)
+        self._hooks.reap()
         if self._on_gone is not None:
             for worker in gone:
                 self._on_gone(worker.pid)
@@ -358,11 +363,17 @@ class Supervisor:
         self._restarts = Restarts(0, self._restarts.not_before)
         logger.info("reloaded: %s ready, draining the old ones", _count(generation.wanted, "new worker"))
         self._notifier.ready(f"ready: {_count(generation.wanted)} since the last reload")
+        self._call_hook("on_reload")
 
     def _announce_ready(self, action: to_do.AnnounceReady) -> None:
         self._move(ServiceState.READY)
         logger.info("ready: %s", _count(action.count))
         self._notifier.ready(f"ready: {_count(action.count)}")
+        self._call_hook("when_ready")
+
+    def _call_hook(self, name: str) -> None:
+        generation = self._current
+        self._hooks.start(name, describe_server(generation.plan.adjustments, os.getpid(), generation.listeners))
 
     def _stop_accepting(self, action: to_do.StopAccepting) -> None:
         self._move(ServiceState.DRAINING)

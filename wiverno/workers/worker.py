@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from wiverno.application_process import extend_import_path, prepare_process
 from wiverno.config.settings import ConfigError
 from wiverno.core import forks
 from wiverno.core.accept.protocols import load_protocols
@@ -37,6 +38,7 @@ from wiverno.files import error_text, start_directory
 from wiverno.foreign_code import guarded_logger
 from wiverno.importer import ImportTargetError
 from wiverno.workers.exit_reasons import FAILED_TO_LOAD
+from wiverno.workers.hooks import WorkerHooks, describe_server
 from wiverno.workers.plan import LoadFailedError, LoadStopped, Plan, set_log_level
 from wiverno.workers.privileges import drop_privileges
 from wiverno.workers.process_exit import end_process, leave_to_parent
@@ -111,6 +113,7 @@ class Worker:
         self._inheritance = inheritance
         self._engine: Engine | None = None
         self._was_ready = self._is_stopped = False
+        self._hooks: WorkerHooks | None = None
         settings = inheritance.plan.adjustments
         jitter = random.randint(0, settings.max_requests_jitter) if settings.max_requests else 0
         self._limit = settings.max_requests + jitter
@@ -125,12 +128,17 @@ class Worker:
                 os.umask(settings.umask)
             if inherited.application is None:
                 _enter_start_directory()
+                extend_import_path(settings)
             # Before the user changes: perhaps only root may read the key.
             certificates = inherited.certificates or new_certificates(settings)
             load_protocols(settings)
             prepare_for(future_owner(settings), inherited.plan.prepare)
             drop_privileges(settings.user, settings.group)
             set_log_level(settings)
+            if settings.hooks:
+                prepare_process(settings)
+                self._hooks = WorkerHooks(describe_server(settings, os.getppid(), inherited.listeners))
+                self._hooks.post_fork()
             application = inherited.application or inherited.plan.load()
             check_application(application)
             threads = 0 if settings.mode == "simple" or settings.threads == 1 else settings.threads
@@ -165,6 +173,11 @@ class Worker:
     def stop_by(self) -> float:
         """Monotonic seconds until which threads of the application may continue after `run`."""
         return self._engine.stop_by if self._engine is not None else 0.0
+
+    def call_exit_hook(self) -> None:
+        """Call the hook `worker_exit`, if there is one."""
+        if self._hooks is not None:
+            self._hooks.worker_exit(self.stop_by)
 
     def abandon(self) -> None:
         """Close this process's copies of what the worker has, after the application has forked."""
@@ -240,6 +253,7 @@ def run_worker(inheritance: Inheritance) -> NoReturn:
     try:
         leave_to_parent()
         status = worker.run()
+        worker.call_exit_hook()
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
     except BaseException:

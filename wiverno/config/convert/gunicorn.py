@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from wiverno.config.fields.tables import other_hook
 from wiverno.config.settings import SETTINGS
 
 # gunicorn's name → wiverno's, with a note if the meaning differs. A name that wiverno does not have gets a note.
@@ -148,7 +149,7 @@ def from_gunicorn(values: Mapping[str, object]) -> Translated:
         elif key == "wsgi_app":
             result.app = str(value)
         elif key in _HOOKS:
-            result.notes.append((key, "wiverno calls no hooks"))
+            result.notes.append((key, other_hook(key) or f"name it as module:function: [server.hooks] {key}"))
         elif key != "threads":
             result.notes.append((key, _DROPPED.get(key, "wiverno has no such setting")))
     _convert_threads(values, result)

@@ -22,6 +22,16 @@ def paths() -> ValueType:
     return list_of("a list of paths such as /healthz or /static/*", item, metavar="PATH", examples=("/static/*",))
 
 
+def directories() -> ValueType:
+    """Return the type of a list of directories."""
+    return list_of("a list of directories", str, metavar="DIRECTORY", examples=("/srv/shop/lib",))
+
+
+def files() -> ValueType:
+    """Return the type of a list of files."""
+    return list_of("a list of paths", str, metavar="FILE", examples=(".env",))
+
+
 def _restrict(value_type: ValueType, check: Callable[[Any], None], **changed: Any) -> ValueType:
     """Return a type that refuses further values."""
 

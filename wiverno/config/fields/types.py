@@ -38,6 +38,9 @@ class ValueType:
         metavar: the value's name in an option's help.
         unit: "seconds", "bytes" or nothing.
         examples: texts to show in explanations.
+        is_flag: true or false; the option needs no value.
+        is_list: several values; the option may be repeated.
+        is_table: names with values; those of a lower source that no higher one names stay.
     """
 
     accepts: str
@@ -51,6 +54,7 @@ class ValueType:
     examples: tuple[str, ...] = ()
     is_flag: bool = False
     is_list: bool = False
+    is_table: bool = False
 
     def read(self, raw: object) -> Any:
         """Return the normalised value.

@@ -62,8 +62,10 @@ class TomlDocument:
         return Origin("file", self.name)
 
     def list_origin(self, value: object, *path: str | int) -> Origin:
-        """Return the place of a value, with the places of its items if it is an array."""
+        """Return the place of a value, with the places of its items if it is an array or a table."""
         origin = self.origin(*path)
+        if isinstance(value, dict):
+            return replace(origin, items=tuple((key, self.origin(*path, key)) for key in value))
         if not isinstance(value, list):
             return origin
         places = [(item, self.places.get((*path, number))) for number, item in enumerate(value)]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wiverno.config.errors import ConfigError, Origin
+from wiverno.config.errors import BadValue, ConfigError, Origin
 from wiverno.config.fields.field import Setting
 from wiverno.config.formats.document import AppSpec
 from wiverno.config.formats.interpolation import escape, is_expandable
@@ -24,7 +24,7 @@ class Row:
 
     Texts are spelled as in TOML; `value` is the normalised value, in seconds and bytes, or the text shown instead.
     `overridden` has (value, origin) from the next lower source to the default. `replaced_by` names the setting of a
-    higher source that excludes this one, such as port for listen.
+    higher source that excludes this one, such as port for listen. `entries` are a table's, each with its origin.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Row:
     group: str = ""
     replaced_by: str = ""
     value: object = None
+    entries: tuple[tuple[str, str], ...] = ()
 
     def line(self) -> str:
         """Return `port = 9000   # option --port; overrides 8000 from good.toml:2`."""
@@ -55,7 +56,7 @@ class Row:
             "origin": self.origin_text,
             "overridden": overridden,
             "replaced_by": self.replaced_by or None,
-        }
+        } | ({"entries": dict(self.entries)} if self.entries else {})
 
 
 def describe(loaded: LoadedConfig, reveal: bool = False, *, everything: bool = True) -> list[Row]:
@@ -78,6 +79,13 @@ def _make_row(loaded: LoadedConfig, entry: Setting, reveal: bool) -> Row:
     # The effective value, not the raw one: a default can follow from other settings (trusted_proxy_headers).
     value = getattr(loaded.adjustments, entry.name)
     as_written = _is_shown_as_written(raw, origin) and not reveal
+    if entry.type.is_table:
+        table = _shown_table(loaded, entry, reveal)
+        entries = tuple((key, str(place)) for key, (_, place) in table.items())
+        shown = {key: text for key, (text, _) in table.items()}
+        is_default, lower = origin.kind == "default", [place for _, place in lower_values if place.kind != "default"]
+        words = f"{origin} and {', '.join(map(str, lower))}" if lower else str(origin)
+        return Row(entry.name, format_toml(shown), words, (), is_default, entry.group, "", shown, entries)
     text = format_value(entry, raw if as_written else value, reveal)
     overridden = tuple((format_value(entry, lower, reveal), str(place)) for lower, place in lower_values)
     data: object = value
@@ -89,6 +97,22 @@ def _make_row(loaded: LoadedConfig, entry: Setting, reveal: bool) -> Row:
         data = entry.type.native(value)
     is_default, replaced_by = origin.kind == "default", loaded.replaced.get(entry.name, "")
     return Row(entry.name, text, str(origin), overridden, is_default, entry.group, replaced_by, data)
+
+
+def _shown_table(loaded: LoadedConfig, entry: Setting, reveal: bool) -> dict[str, tuple[str, Origin]]:
+    """Return the entries of a table from all sources with their places; secrets and `${…}` as they may be shown."""
+    found: dict[str, tuple[str, Origin]] = {}
+    value = getattr(loaded.adjustments, entry.name)
+    for raw, origin in reversed(loaded.origins[entry.name]):
+        try:
+            written: Mapping[str, Any] = raw if isinstance(raw, Mapping) else entry.type.read(raw)
+        except BadValue:  # text whose ${…} changes what it says
+            written = {}
+        for key, text in written.items():
+            hidden = entry.secret and is_secret_setting(key, text)
+            shown = value.get(key, "") if reveal or not is_expandable(text) else text
+            found[key] = (MASK if hidden and not reveal else str(shown), origin.of_item(key))
+    return found
 
 
 def _is_shown_as_written(raw: object, origin: Origin) -> bool:
@@ -223,6 +247,7 @@ class Explanation:
         if row.replaced_by:
             lines.append(f"  replaced  by {row.replaced_by}")
         lines += [f"  overrides {value}   ({origin})" for value, origin in row.overridden]
+        lines += [f"    {key:20} {origin}" for key, origin in row.entries]
         lines += ["", "  to set it, highest first:"]
         lines += [f"    {source:12} {example}" for source, example in self.examples()]
         return "\n".join(lines)
@@ -242,7 +267,7 @@ class Explanation:
             ("environment", f"{entry.variable}={value}"),
             ("TOML", f"[server] {entry.name} = {native}"),
             ("INI", f"[server:main] {entry.name} = {value}"),
-            ("code", f"serve(app, {entry.name}={_format_python(native)})"),
+            ("code", f"serve(app, {entry.name}={_format_python(entry, value, native)})"),
         ]
 
     def to_dict(self) -> dict[str, object]:
@@ -281,5 +306,7 @@ def choose_example(entry: Setting) -> str:
     return next((text for text in entry.type.examples if text != default), default)
 
 
-def _format_python(native: str) -> str:
+def _format_python(entry: Setting, value: str, native: str) -> str:
+    if entry.type.is_table:
+        return repr(dict(entry.type.read(value)))
     return {"true": "True", "false": "False"}.get(native, native)

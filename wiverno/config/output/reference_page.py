@@ -68,7 +68,9 @@ def _section(entry: Setting) -> str:
     lines.append(f"- default: {_default(entry)}")
     if entry.aliases:
         lines.append("- also called: " + ", ".join(f"`{alias}`" for alias in entry.aliases))
-    if entry.secret:
+    if entry.secret and entry.type.is_table:
+        lines.append("- secret: values of names such as `API_KEY` are shown nowhere unless asked for")
+    elif entry.secret:
         lines.append("- secret: shown nowhere unless asked for")
     if not entry.code_only:
         native = format_toml(entry.type.native(entry.type.read(choose_example(entry))))

@@ -142,7 +142,7 @@ def test_a_gunicorn_conf_py_is_run_as_gunicorn_does() -> None:
         },
     }  # fmt: skip
     assert sorted(found) == [
-        "gunicorn.conf.py:6: post_fork: wiverno calls no hooks",
+        "gunicorn.conf.py:6: post_fork: name it as module:function: [server.hooks] post_fork",
         "gunicorn.conf.py:8: worker_class: wiverno has one engine: threads, or mode = simple",
     ]
 

@@ -1,0 +1,104 @@
+"""The supervisor's hooks, each in a process forked for it.
+
+A hook that hangs, exits, crashes or starts threads in the supervisor would take the service with it: the supervisor
+reaps and replaces workers, reads signals, and forks. In a process of its kind it can do none of that, and it is killed
+when it takes too long. It runs as the user that serves, without the server's sockets.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from wiverno.application_process import prepare_process
+from wiverno.foreign_code import guarded_logger
+from wiverno.workers.hooks import ServerInfo, load_hook, run_logged
+from wiverno.workers.privileges import drop_privileges
+
+logger = guarded_logger("wiverno")
+
+LIMIT: Final = 60.0  # seconds that a hook may take
+
+
+@dataclass(frozen=True, slots=True)
+class _HookProcess:
+    pid: int
+    name: str
+    kill_at: float
+
+
+class HookProcesses:
+    """The processes of the supervisor's hooks; belongs to its main thread."""
+
+    def __init__(self) -> None:
+        self._running: list[_HookProcess] = []
+
+    def start(self, name: str, server: ServerInfo) -> None:
+        """Call the hook `name` in a new process, if the settings have one."""
+        if name not in server.settings.hooks:
+            return
+        try:
+            pid = os.fork()  # the child abandons the server's descriptors and signal handlers, see core/forks.py
+        except OSError as error:
+            logger.error("hook %s is not called: %s", name, error.strerror)
+            return
+        if not pid:
+            _run(name, server)
+        self._running.append(_HookProcess(pid, name, time.monotonic() + LIMIT))
+
+    def reap(self) -> None:
+        """Collect the processes that have ended, and kill those that take too long."""
+        for process in list(self._running):
+            status = _status(process.pid)
+            if status is None and time.monotonic() >= process.kill_at:
+                logger.error("hook %s has not returned within %g s; killing its process", process.name, LIMIT)
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
+                status = _status(process.pid, 0)
+            if status is None:
+                continue
+            self._running.remove(process)
+            if status < 0 and time.monotonic() < process.kill_at:
+                logger.error("hook %s: its process was killed by %s", process.name, signal.Signals(-status).name)
+
+    def close(self) -> None:
+        """Kill those that are left."""
+        for process in self._running:
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+            _status(process.pid, 0)
+        self._running.clear()
+
+
+def _status(pid: int, options: int = os.WNOHANG) -> int | None:
+    """Return the exit status of a process, negative for a signal; None if it runs."""
+    try:
+        found, status = os.waitpid(pid, options)
+    except ChildProcessError:  # the application has taken it
+        return 0
+    return os.waitstatus_to_exitcode(status) if found else None
+
+
+def _run(name: str, server: ServerInfo) -> NoReturn:
+    status = 1
+    settings = server.settings
+
+    def call() -> None:
+        prepare_process(settings)
+        drop_privileges(settings.user, settings.group)
+        hook = load_hook(settings, name)
+        assert hook is not None
+        hook(server)
+
+    try:
+        status = 0 if run_logged(name, settings.hooks[name], call) else 1
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):
+                stream.flush()
+    finally:
+        os._exit(status)
