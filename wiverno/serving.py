@@ -19,7 +19,7 @@ from wiverno.application_process import prepare_process
 from wiverno.config.environment import environment
 from wiverno.config.settings import Adjustments
 from wiverno.core.log_files import log_files_belong_to
-from wiverno.core.net.listeners import Listener
+from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.ownership import future_owner
 from wiverno.core.server import FOR_APPLICATION, MAIN_PROCESS, build_server, check_application, create_server
 from wiverno.files import in_start_directory, started_in
@@ -244,11 +244,11 @@ def _announce(settings: Adjustments, listeners: Iterable[Listener]) -> None:
     """Log where the server listens; in mode simple with RunServer's lines, word for word."""
     log = guarded_logger("wiverno.core.server").info
     for listener in listeners:
-        scheme = "https" if settings.certfile is not None and not listener.is_unix else "http"
+        scheme = listener.scheme("https") if settings.certfile is not None else "http"
         if settings.mode == "simple":
             log("Wiverno server started on %s://%s:%s", scheme, bracket_host(listener.host), listener.port)
         else:
-            logger.info("Serving on %s", listener if listener.is_unix else f"{scheme}://{listener}")
+            logger.info("Serving on %s", listener.url(scheme))
     if settings.mode == "simple":
         log("Request queue size: %s", settings.backlog)
         log("Press Ctrl+C to stop the server")

@@ -14,7 +14,7 @@ from wiverno import serving
 from wiverno.admin.application import AdminApplication
 from wiverno.config.errors import ConfigError
 from wiverno.config.settings import Adjustments
-from wiverno.core.net.listeners import Listener
+from wiverno.core.net.listener_kinds import Listener
 from wiverno.serving import run_plan, run_server, serve, serve_paste
 from wiverno.workers.plan import Plan
 

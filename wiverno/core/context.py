@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wiverno.config.settings import Adjustments
-from wiverno.core.net.listeners import Listener
+from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.telemetry.request_recorder import RequestRecorder
 from wiverno.http.hosts import AllowedHosts
 from wiverno.http.response import DateAndServer, error_response
@@ -125,14 +125,11 @@ def new_certificates(settings: Adjustments) -> "Certificates | None":
 
 def variables_of(listener: Listener, settings: Adjustments, context: ServerContext, *, processes: bool) -> Environ:
     """Return a listener's part of the environ; `processes`: whether other processes accept from it, too."""
-    name = listener.host
-    if listener.is_unix or name in ("", "0.0.0.0", "::"):
-        name = settings.server_name
     return listener_variables(
-        server_name=name,
+        server_name=listener.server_name(settings.server_name),
         server_port=str(listener.port),
         software=settings.ident,
-        scheme="https" if context.tls is not None and not listener.is_unix else settings.url_scheme,
+        scheme=settings.url_scheme if context.tls is None else listener.scheme("https", settings.url_scheme),
         prefix=settings.url_prefix,
         threads=context.is_threaded,
         processes=processes,

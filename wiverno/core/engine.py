@@ -29,7 +29,7 @@ from wiverno.core.loop.draining import Shutdown, Step, next_step
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.poller import READ, new_poller
 from wiverno.core.loop.signals import REFRESH_SIGNALS, signals_wake
-from wiverno.core.net.listeners import Listener
+from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.telemetry.counters import Counters
 from wiverno.core.telemetry.heartbeat import Heartbeat
 from wiverno.core.telemetry.request_recorder import RequestRecorder, new_recorder
@@ -165,7 +165,7 @@ class Engine:
             self.loop.poller.close()  # epoll's set is shared with the parent
             self.loop.poller = new_poller(self._adjustments.poller)
             for listener in self._listeners:
-                listener.owner = os.getpid()
+                listener.take_over()
         forked.is_copy = False
         forks.register(self)
 
@@ -378,8 +378,7 @@ class Engine:
         self._ended.set()
         self.leaders.is_abandoned = self.leaders.has_ended = True
         for listener in self._listeners:
-            listener.socket.close()
-            listener.path = ""
+            listener.close_copy()
         self.loop.abandon()
 
     def wait_ended(self, timeout: float) -> bool:

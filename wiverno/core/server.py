@@ -12,11 +12,11 @@ from collections.abc import Callable, MutableMapping
 from types import TracebackType
 from typing import Any, Self
 
-from wiverno.addresses import bracket_host
 from wiverno.config.settings import Adjustments
 from wiverno.core.engine import FORCED_WAIT, Engine
 from wiverno.core.loop.signals import stop_signals
-from wiverno.core.net.listeners import Listener, adopt, open_listeners
+from wiverno.core.net.listener_kinds import Listener, UnixListener
+from wiverno.core.net.listeners import adopt, open_listeners
 from wiverno.core.waitress_compat import Asyncore, TaskDispatcher, entries
 from wiverno.foreign_code import guarded_logger
 from wiverno.wsgi_types import Application
@@ -191,10 +191,7 @@ class BaseWSGIServer:
     def print_listen(self, format_str: str) -> None:
         """Log at INFO where the server listens: `format_str` takes host and port, or "unix" and the path."""
         for listener in self._listeners:
-            if listener.is_unix:
-                channel_logger.info(format_str.format("unix", listener.host))
-            else:
-                channel_logger.info(format_str.format(bracket_host(listener.host), listener.port))
+            channel_logger.info(format_str.format(*listener.host_and_port()))
 
     def __enter__(self) -> Self:
         return self
@@ -266,7 +263,7 @@ def build_server(
     listeners = bound_listeners(adjustments, sock)
     kind: type[BaseWSGIServer] = MultiSocketServer
     if len(listeners) == 1:
-        kind = UnixWSGIServer if listeners[0].is_unix else TcpWSGIServer
+        kind = UnixWSGIServer if isinstance(listeners[0], UnixListener) else TcpWSGIServer
     return kind(application, map, start, adj=adjustments, _listeners=listeners)
 
 
@@ -278,7 +275,7 @@ def bound_listeners(adjustments: Adjustments, sock: sockets.socket | None = None
 def _adopt_bound(sock: sockets.socket, adjustments: Adjustments) -> Listener:
     """Take a socket from `_sock`; one that is not bound yet is bound to the settings' host and port, as in waitress."""
     listener = adopt(sock)
-    if not listener.is_unix and not listener.port:
+    if not listener.is_bound:
         sock.bind((adjustments.host, adjustments.port))
         listener = adopt(sock)
     return listener

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from wiverno.config.settings import Adjustments
-from wiverno.core.net.listeners import Listener, open_listeners
+from wiverno.core.net.listener_kinds import Listener
+from wiverno.core.net.listeners import open_listeners
 from wiverno.dev.child import GRACE, Order
 from wiverno.dev.hosts import AllowedHosts
 from wiverno.dev.terminal import Terminal
@@ -232,7 +233,7 @@ class DevServer:
 
 
 def _address_of(listener: Listener) -> str:
-    return str(listener) if listener.is_unix else f"http://{listener}"
+    return listener.url()
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from typing import Any, Final, Protocol
 
 from wiverno.config.settings import Adjustments, TcpAddress, UnixAddress
 from wiverno.core.engine import Engine
-from wiverno.core.net.listeners import Listener, bind_tcp, bind_unix
+from wiverno.core.net.listener_kinds import Listener
+from wiverno.core.net.listeners import bind_tcp, bind_unix
 from wiverno.core.ownership import future_owner
 from wiverno.foreign_code import guarded_logger
 
@@ -41,7 +42,7 @@ def admin_engine(settings: Adjustments, admin: Admin) -> Engine:
     engine = Engine(admin, adjustments, listeners, threads=0)
     engine.listen()  # from now on the kernel queues clients instead of refusing them
     for listener in listeners:
-        logger.info("admin listener on %s%s", "" if listener.is_unix else "http://", listener)
+        logger.info("admin listener on %s", listener.url())
     return engine
 
 

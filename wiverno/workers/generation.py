@@ -3,7 +3,7 @@
 from typing import Final
 
 from wiverno.core.context import new_certificates
-from wiverno.core.net.listeners import Listener
+from wiverno.core.net.listener_kinds import Listener
 from wiverno.workers.plan import Plan
 from wiverno.workers.reconcile import WantedWorkers
 from wiverno.wsgi_types import Application

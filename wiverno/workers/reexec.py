@@ -24,7 +24,6 @@ from wiverno.config.environment import environment, follow_directory, take_varia
 from wiverno.config.settings import Adjustments
 from wiverno.core import forks
 from wiverno.core.loop.signals import remember_ignored
-from wiverno.core.net.listeners import Listener
 from wiverno.core.telemetry.counters import Counters
 from wiverno.importer import own_traceback
 from wiverno.workers.plan import Plan
@@ -60,7 +59,7 @@ class Program:
             row: the bytes of the worker's row there.
         """
         handover_fd = memory_file()
-        sockets = [(one.socket.fileno(), one.host, one.port, one.is_unix) for one in inheritance.listeners]
+        sockets = [(one.socket.fileno(), type(one), one.host, one.port) for one in inheritance.listeners]
         words = (inheritance.plan.adjustments, sockets, memory, row, inheritance.report, inheritance.life)
         with os.fdopen(os.dup(handover_fd), "wb") as file:
             pickle.dump(words, file)
@@ -102,8 +101,7 @@ class ReexecWorker:
             adjustments, sockets, memory, row, self._report, life = pickle.load(file)
         self._adjustments: Adjustments = adjustments
         listeners = [
-            Listener(socket.socket(fileno=number), host, port, is_unix, is_listening=True)
-            for number, host, port, is_unix in sockets
+            kind(socket.socket(fileno=number), host, port, is_listening=True) for number, kind, host, port in sockets
         ]
         rows = memoryview(mmap.mmap(memory, 0))[row].cast("d")
         os.close(memory)

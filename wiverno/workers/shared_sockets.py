@@ -2,11 +2,11 @@
 
 import contextlib
 from collections.abc import Iterable
-from pathlib import Path
 
 from wiverno.config.settings import Adjustments
-from wiverno.core.net.listeners import Listener, adopt, open_address
-from wiverno.core.ownership import future_owner, give_socket
+from wiverno.core.net.listener_kinds import Listener
+from wiverno.core.net.listeners import adopt, open_address
+from wiverno.core.ownership import future_owner
 
 
 class SharedSockets:
@@ -62,12 +62,7 @@ class SharedSockets:
             for listener in listeners:
                 with contextlib.suppress(OSError):
                     listener.socket.listen(settings.backlog)
-                    if listener.is_own_file():
-                        ids = future_owner(settings)
-                        if ids is None:
-                            Path(listener.path).chmod(settings.unix_socket_perms)
-                        else:
-                            give_socket(listener.path, ids, settings.unix_socket_perms)
+                    listener.give(settings.unix_socket_perms, future_owner(settings))
 
     def close(self) -> None:
         """Close all."""
@@ -82,7 +77,4 @@ def _close(listeners: Iterable[Listener]) -> None:
 
 def copy_listeners(listeners: Iterable[Listener]) -> list[Listener]:
     """Return listeners for a child process: the same sockets, whose files the parent removes."""
-    return [
-        Listener(listener.socket, listener.host, listener.port, listener.is_unix, is_listening=True)
-        for listener in listeners
-    ]
+    return [listener.copy() for listener in listeners]

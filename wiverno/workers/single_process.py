@@ -10,7 +10,7 @@ from wiverno.config.settings import Adjustments, UnixAddress
 from wiverno.core.accept.protocols import load_protocols
 from wiverno.core.log_files import log_paths
 from wiverno.core.loop.timers import EVERY_SECOND, Repeating
-from wiverno.core.net.listeners import Listener
+from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.ownership import future_owner
 from wiverno.core.server import BaseWSGIServer
 from wiverno.core.telemetry.counters import Counters

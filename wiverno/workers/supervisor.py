@@ -30,7 +30,7 @@ from wiverno.core.engine import Engine
 from wiverno.core.log_files import provide_log_files
 from wiverno.core.loop.signals import handle_signals
 from wiverno.core.loop.timers import EVERY_SECOND, Repeating
-from wiverno.core.net.listeners import Listener
+from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.ownership import future_owner
 from wiverno.core.telemetry import status
 from wiverno.core.telemetry.status import RefusedError, ServiceStatus

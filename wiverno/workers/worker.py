@@ -29,7 +29,7 @@ from wiverno.core.loop.descriptors import Descriptor
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.poller import READ
 from wiverno.core.loop.signals import print_stacks_on, take_signal
-from wiverno.core.net.listeners import Listener
+from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.ownership import future_owner
 from wiverno.core.server import check_application
 from wiverno.core.telemetry.counters import Counters

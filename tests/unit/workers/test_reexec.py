@@ -18,7 +18,8 @@ import pytest
 from tests.support.forking import run_in_child
 from tests.support.sockets import LOOPBACK
 from wiverno.config.settings import Adjustments
-from wiverno.core.net.listeners import Listener, open_listeners
+from wiverno.core.net.listener_kinds import Listener
+from wiverno.core.net.listeners import open_listeners
 from wiverno.core.telemetry.counters import CELL, WIDTH, Counters
 from wiverno.workers import reexec
 from wiverno.workers.plan import Plan
@@ -55,7 +56,7 @@ class Supervisor:
     def handover(self) -> int:
         """Write what a worker reads, and return the descriptor."""
         fd = memory_file()
-        sockets = [(os.dup(one.socket.fileno()), one.host, one.port, one.is_unix) for one in self.listeners]
+        sockets = [(os.dup(one.socket.fileno()), type(one), one.host, one.port) for one in self.listeners]
         with os.fdopen(os.dup(fd), "wb") as file:
             pickle.dump((self.settings, sockets, self.memory, ROW, self.report, self.life), file)
         return fd

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.sockets import LOOPBACK
 from wiverno.config.settings import Adjustments
-from wiverno.core.net.listeners import Listener
+from wiverno.core.net.listener_kinds import Listener
 from wiverno.workers.shared_sockets import SharedSockets, copy_listeners
 
 

@@ -18,7 +18,7 @@ from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.handlers import Client
 from wiverno.core.loop.poller import NOTHING, READ, is_readable
 from wiverno.core.net.closing import close_client
-from wiverno.core.net.listeners import Listener
+from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.net.proxy_protocol import PreambleReader
 from wiverno.foreign_code import guarded_logger
 from wiverno.http.proxy_protocol import ProxyPreamble
@@ -107,16 +107,12 @@ class Acceptor:
 
     def _admit(self, sock: socket.socket, peer: Any) -> None:
         variables = self._variables.copy()
-        if self._listener.is_unix:
-            # As in waitress: a Unix peer has no address, and programs expect some text.
-            host, port = "localhost", "None"
-        else:
-            host, port = peer[0], str(peer[1])
+        host, port = self._listener.peer_of(peer)
         variables["REMOTE_ADDR"] = variables["REMOTE_HOST"] = host
         variables["REMOTE_PORT"] = port
         if self._is_followed:
             log_event(sock.fileno(), "accepted from %s:%s on %s", host, port, self._listener)
-        is_secure = self.context.tls is not None and not self._listener.is_unix
+        is_secure = self.context.tls is not None and self._listener.speaks_tls
         begin = self._secure if is_secure else self._begin
         if not self.context.proxy_protocol:
             begin(sock, variables, host, b"")
@@ -174,7 +170,7 @@ class Acceptor:
             begin(False, received)
         elif protocol == ALPN_HTTP2:
             begin(True, received)
-        elif may_begin_with_preface(self.context, trusted=trusted, is_unix=self._listener.is_unix):
+        elif may_begin_with_preface(self.context, trusted=trusted or self._listener.has_trusted_clients):
             reader = PrefaceReader(sock, self._loop, self.context.header_timeout, begin, received)
             self._enter(reader, 0 if received else READ)
         else:

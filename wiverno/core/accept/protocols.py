@@ -72,9 +72,9 @@ def load_protocols(settings: Adjustments) -> None:
         import wiverno.core.http2.connection  # noqa: F401 - imported for later
 
 
-def may_begin_with_preface(context: ServerContext, *, trusted: bool, is_unix: bool) -> bool:
+def may_begin_with_preface(context: ServerContext, *, trusted: bool) -> bool:
     """Tell whether a plain connection may speak HTTP/2 by prior knowledge."""
-    return context.http2_connections is not None and (trusted or is_unix)
+    return context.http2_connections is not None and trusted
 
 
 class PrefaceReader(NewClient):

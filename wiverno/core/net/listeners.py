@@ -1,7 +1,6 @@
 """Addresses and inherited descriptors → listening sockets.
 
-Each listener knows its name in URLs and logs, and cleans up what it made: a Unix socket's file is removed
-when the listener that created it closes, and only then.
+The kinds of listeners are in `listener_kinds.py`; a new kind needs a function here that binds it.
 """
 
 import contextlib
@@ -11,13 +10,11 @@ import socket
 import stat
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from wiverno.addresses import join_host_port
 from wiverno.config.settings import Address, Adjustments, FdAddress, TcpAddress, UnixAddress
-from wiverno.core.loop.descriptors import Descriptor
+from wiverno.core.net.listener_kinds import Listener, UnixListener, identity_of
 from wiverno.core.ownership import Owner, future_owner, give_socket
 from wiverno.files import error_text, unix_path
 from wiverno.standard_streams import reserve_descriptors
@@ -25,64 +22,6 @@ from wiverno.standard_streams import reserve_descriptors
 HAS_UNIX: Final = hasattr(socket, "AF_UNIX")
 
 PORT_ATTEMPTS: Final = 10  # ports to try for one that is free in every family
-
-
-@dataclass(slots=True)
-class Listener:
-    """A bound socket and its address.
-
-    Attributes:
-        socket: bound, not blocking; listening once `listen` was called.
-        host: the address it is bound to; a Unix socket's path.
-        port: its port, 0 for a Unix socket.
-        is_unix: whether clients come through a file.
-        path: the file to remove at the end, "" if the socket was inherited.
-        is_listening: whether clients can connect already.
-        identity: device and inode of that file, so that another server's file of the same name is left alone.
-        descriptor: what the socket's number stood for, so that its loss is noticed.
-        owner: the process that removes the file: no copy of the listener in another one does.
-    """
-
-    socket: socket.socket
-    host: str
-    port: int
-    is_unix: bool = False
-    path: str = ""
-    is_listening: bool = False
-    identity: tuple[int, int] = (0, 0)
-    owner: int = field(default_factory=os.getpid)
-    descriptor: Descriptor = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self.descriptor = Descriptor(self.socket.fileno(), f"the listening socket {self}")
-
-    def __str__(self) -> str:
-        return f"unix:{self.host}" if self.is_unix else join_host_port(self.host, self.port)
-
-    def listen(self, backlog: int) -> None:
-        """Let clients connect; `backlog` is how many may wait for accept (listen(2))."""
-        if not self.is_listening:
-            self.socket.listen(backlog)
-            self.is_listening = True
-
-    def close(self) -> None:
-        """Close the socket, unless its number is used for something else now, and remove the file it made."""
-        if not self.descriptor.is_ours():
-            self.socket.detach()
-        self.socket.close()
-        if self.path and self.owner == os.getpid():
-            with contextlib.suppress(OSError):
-                if self.is_own_file():
-                    Path(self.path).unlink()
-        self.path = ""
-
-    def is_own_file(self) -> bool:
-        """Tell whether the Unix socket's file is there and is the one that was made for this socket.
-
-        Raises:
-            OSError: it can't be examined.
-        """
-        return bool(self.path) and _identity(self.path) == self.identity
 
 
 def open_listeners(adjustments: Adjustments) -> list[Listener]:
@@ -114,7 +53,7 @@ def open_address(address: Address, adjustments: Adjustments, others: Iterable[Li
     if isinstance(address, FdAddress):
         return [adopt(inherited(address.name))]
     # Two spellings may mean one address: "localhost:80 127.0.0.1:80".
-    bound = {(listener.host, listener.port) for listener in others if not listener.is_unix}
+    bound = {(listener.host, listener.port) for listener in others}
     return bind_tcp(address, ipv4=adjustments.ipv4, ipv6=adjustments.ipv6, without=bound)
 
 
@@ -201,7 +140,7 @@ def _bind_one(family: int, name: tuple[object, ...]) -> Listener:
     return Listener(sock, str(bound[0]), int(bound[1]))
 
 
-def bind_unix(path: str, mode: int, owner: Owner | None = None) -> Listener:
+def bind_unix(path: str, mode: int, owner: Owner | None = None) -> UnixListener:
     """Bind a Unix socket whose file never has wider permissions than `mode`, and belongs to `owner`.
 
     A file left behind by a server that has ended is removed, if it is a socket and no server answers on it.
@@ -225,7 +164,7 @@ def bind_unix(path: str, mode: int, owner: Owner | None = None) -> Listener:
         raise type(error)(error.errno, f"{error_text(error)}: {place}") from error
     # The directory that holds the file now, even if a symbolic link on the way to it is changed meanwhile.
     file = str(Path(place).parent.resolve() / Path(place).name)
-    return Listener(sock, path, 0, is_unix=True, path=file, identity=_identity(file))
+    return UnixListener(sock, path, 0, path=file, identity=identity_of(file))
 
 
 @contextlib.contextmanager
@@ -250,11 +189,6 @@ def _created_with(sock: socket.socket, mode: int) -> Iterator[None]:
         yield
     finally:
         os.umask(umask)
-
-
-def _identity(path: str) -> tuple[int, int]:
-    status = os.lstat(path)
-    return status.st_dev, status.st_ino
 
 
 def _remove_stale(path: str) -> None:
@@ -285,7 +219,7 @@ def adopt(sock: socket.socket) -> Listener:
     name = sock.getsockname()
     if HAS_UNIX and sock.family == socket.AF_UNIX:
         path = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else str(name)
-        listener = Listener(sock, path, 0, is_unix=True)
+        listener: Listener = UnixListener(sock, path, 0)
     else:
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

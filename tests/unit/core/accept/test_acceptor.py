@@ -18,7 +18,7 @@ from wiverno.core.accept.idle_eviction import RETRY
 from wiverno.core.http1.connection import Connection
 from wiverno.core.loop.handlers import IDLE_AGE
 from wiverno.core.loop.poller import READ
-from wiverno.core.net.listeners import Listener
+from wiverno.core.net.listener_kinds import Listener, UnixListener
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab"
@@ -244,7 +244,7 @@ def test_a_unix_peer_is_localhost(poller: str, tmp_path: Any) -> None:
         listening.bind(path)
         listening.listen()
         listening.setblocking(False)
-        made.acceptor._listener = Listener(listening, path, 0, is_unix=True)
+        made.acceptor._listener = UnixListener(listening, path, 0)
         stack.enter_context(RawClient(path))
         assert made.acceptor.accept()
         connection = next(iter(made.loop.connections))

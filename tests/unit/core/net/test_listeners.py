@@ -14,7 +14,8 @@ import pytest
 from tests.support.sockets import LOOPBACK, busy_port
 from wiverno.config.settings import Adjustments, TcpAddress
 from wiverno.core.net import listeners as module
-from wiverno.core.net.listeners import Listener, adopt, bind_tcp, bind_unix, inherited, open_address, open_listeners
+from wiverno.core.net.listener_kinds import Listener
+from wiverno.core.net.listeners import adopt, bind_tcp, bind_unix, inherited, open_address, open_listeners
 
 
 @pytest.fixture
