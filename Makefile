@@ -97,7 +97,7 @@ $(VENV)/.installed-run: pyproject.toml constraints.txt | $(VENV)/.pip
 $(VENV)/.installed-test $(VENV)/.installed-check $(VENV)/.installed-docs: \
 $(VENV)/.installed-%: pyproject.toml constraints.txt | $(VENV)/.pip
 	@echo "Installing wiverno and the tools of the group '$*' into $(VENV) ..."
-	@$(INSTALL) --group $* --editable '.[templates,metrics,http2]'
+	@$(INSTALL) --group $* --editable '.[templates,metrics,http2,models,sessions]'
 	@touch $@
 
 # A fresh environment with every group, written down: names and versions only, no index and no path.
@@ -106,7 +106,7 @@ lock:
 	$(MAKE) $(VENV)/.pip
 	$(BIN)/python -m venv $(VENV)/lock
 	$(VENV)/lock/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(VENV)/lock/bin/python -m pip install --quiet --group test --group check --group fuzz --group docs --editable '.[templates,metrics,http2]'
+	$(VENV)/lock/bin/python -m pip install --quiet --group test --group check --group fuzz --group docs --editable '.[templates,metrics,http2,models,sessions]'
 	{ echo "# Exact versions of every tool and dependency that the Makefile installs; made by \`make lock\`."; \
 	  $(VENV)/lock/bin/python -m pip freeze --exclude-editable; } > constraints.txt.new
 	mv constraints.txt.new constraints.txt

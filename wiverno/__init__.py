@@ -8,30 +8,56 @@ __version__ = "2.0.0"
 
 TYPE_CHECKING = False  # the name is what type checkers go by; importing typing would take as long as all the rest
 if TYPE_CHECKING:
+    from wiverno.config.errors import ConfigError as ConfigError
+    from wiverno.config.loader import load as load
     from wiverno.config.settings import Adjustments as Adjustments
+    from wiverno.core.server import BaseWSGIServer as BaseWSGIServer
     from wiverno.core.server import RunServer as RunServer
     from wiverno.core.server import create_server as create_server
+    from wiverno.dev.dev_server import DevServer as DevServer
     from wiverno.serving import profile as profile
     from wiverno.serving import serve as serve
     from wiverno.serving import serve_paste as serve_paste
     from wiverno.web.application import Wiverno as Wiverno
+    from wiverno.web.arguments import FromForm as FromForm
+    from wiverno.web.arguments import FromQuery as FromQuery
+    from wiverno.web.errors import HTTPError as HTTPError
+    from wiverno.web.errors import abort as abort
+    from wiverno.web.files import send_file as send_file
+    from wiverno.web.forms import Limits as Limits
+    from wiverno.web.patterns import Converter as Converter
     from wiverno.web.request import Request as Request
     from wiverno.web.response import Response as Response
+    from wiverno.web.response import redirect as redirect
     from wiverno.web.router import Router as Router
     from wiverno.web.templating import Templator as Templator
+    from wiverno.web.testing import TestClient as TestClient
     from wiverno.web.views import BaseView as BaseView
 
 _ROOMS = {
     "Adjustments": "wiverno.config.settings",
     "BaseView": "wiverno.web.views",
+    "BaseWSGIServer": "wiverno.core.server",
+    "ConfigError": "wiverno.config.errors",
+    "Converter": "wiverno.web.patterns",
+    "DevServer": "wiverno.dev.dev_server",
+    "FromForm": "wiverno.web.arguments",
+    "FromQuery": "wiverno.web.arguments",
+    "HTTPError": "wiverno.web.errors",
+    "Limits": "wiverno.web.forms",
     "Request": "wiverno.web.request",
     "Response": "wiverno.web.response",
     "Router": "wiverno.web.router",
     "RunServer": "wiverno.core.server",
     "Templator": "wiverno.web.templating",
+    "TestClient": "wiverno.web.testing",
     "Wiverno": "wiverno.web.application",
+    "abort": "wiverno.web.errors",
     "create_server": "wiverno.core.server",
+    "load": "wiverno.config.loader",
     "profile": "wiverno.serving",
+    "redirect": "wiverno.web.response",
+    "send_file": "wiverno.web.files",
     "serve": "wiverno.serving",
     "serve_paste": "wiverno.serving",
 }
@@ -39,14 +65,27 @@ _ROOMS = {
 __all__ = [
     "Adjustments",
     "BaseView",
+    "BaseWSGIServer",
+    "ConfigError",
+    "Converter",
+    "DevServer",
+    "FromForm",
+    "FromQuery",
+    "HTTPError",
+    "Limits",
     "Request",
     "Response",
     "Router",
     "RunServer",
     "Templator",
+    "TestClient",
     "Wiverno",
+    "abort",
     "create_server",
+    "load",
     "profile",
+    "redirect",
+    "send_file",
     "serve",
     "serve_paste",
 ]

@@ -1,8 +1,8 @@
 """What a handler may return, and the one place where it becomes a WSGI answer: ``answer``.
 
-A handler returns text, bytes, a dict or list (JSON), a file, a ``Path``, an iterator of text or bytes, a ``Response``,
-or a tuple ``(status, body)`` or ``(status, body, headers)`` around any of these bodies. A status is ``200``,
-``HTTPStatus.OK`` or ``"200 OK"``.
+A handler returns text, bytes, JSON (a dict, a list, a dataclass or a pydantic model), a file, a ``Path``, an iterator
+of text or bytes, a ``Response``, or a tuple ``(status, body)`` or ``(status, body, headers)`` around one of these.
+A status is ``200``, ``HTTPStatus.OK`` or ``"200 OK"``; it may also stand after the body, as in Flask.
 
 An answer is a plain triple ``(status line, header list, body iterable)``. The list is new each time because PEP 3333
 lets servers change it; its tuples and strings are shared, so that a server can recognise a head it has seen before.
@@ -15,6 +15,8 @@ from os import PathLike
 from typing import Any, cast
 
 from wiverno.web.files import send_file
+from wiverno.web.handlers import describe_handler
+from wiverno.web.json_text import dump_json, is_json_object
 from wiverno.web.request import Request
 from wiverno.web.response import (
     BYTES,
@@ -25,7 +27,6 @@ from wiverno.web.response import (
     ReadableFile,
     Response,
     close_body,
-    dump_json,
     header_pairs,
     status_line,
 )  # fmt: skip
@@ -45,8 +46,8 @@ def answer(result: object, environ: Mapping[str, Any]) -> Answer:
         environ: The request's; its ``wsgi.file_wrapper`` serves files.
 
     Raises:
-        TypeError: the value has none of these forms.
-        ValueError: its status or a header field cannot be sent.
+        ReturnError: the value has none of these forms.
+        TypeError, ValueError: its JSON, its status or a header field cannot be sent.
     """
     status: Any = 200
     headers: Any = None
@@ -57,11 +58,14 @@ def answer(result: object, environ: Mapping[str, Any]) -> Answer:
         elif len(result) == 3:
             status, body, headers = result
         else:
-            forms = "(status, body) or (status, body, headers)"
-            raise TypeError(f"a handler returned a tuple of {len(result)}; return {forms}")
+            raise ReturnError(f"returned a tuple of {len(result)}; return (status, body) or (status, body, headers)")
     elif isinstance(result, Response):
         return _finish(result.status, list(result.headers), result.body, environ)
-    line = STATUS_LINES.get(status) or status_line(status)
+    try:
+        line = STATUS_LINES.get(status) or status_line(status)
+    except (TypeError, ValueError):
+        # Flask's order: (body, status) and (body, status, headers).
+        line, body = _status_after(status, body)
     if headers is None and line not in _BODILESS:
         # The forms that nearly every handler uses take the short way.
         kind = type(body)
@@ -71,7 +75,38 @@ def answer(result: object, environ: Mapping[str, Any]) -> Answer:
         if kind is dict or kind is list:
             data = dump_json(body)
             return line, [_JSON_FIELD, _LENGTH_FIELDS.get(len(data)) or _length_field(len(data))], [data]
+    if isinstance(body, int) and type(result) is tuple:
+        line, body = status_line(body), status  # ("404 Not Found", 404), where both may be a status
     return _finish(line, header_pairs(headers) if headers else [], body, environ)
+
+
+class ReturnError(TypeError):
+    """A handler returned what is no response.
+
+    ``name`` puts the handler's name and place into the message, where the caller knows them.
+    """
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(f"a handler {fault}")
+        self._fault: str | None = fault
+
+    def name(self, handler: object) -> None:
+        """Name the handler in the message, unless another one is named already."""
+        if self._fault is not None:
+            self.args = (f"{describe_handler(handler)} {self._fault}",)
+            self._fault = None
+
+
+def _status_after(body: Any, status: Any) -> tuple[str, Any]:
+    """Return status and body of a tuple whose first item is no status.
+
+    Raises:
+        ValueError: the second item is no status either; the message names the first one.
+    """
+    try:
+        return STATUS_LINES.get(status) or status_line(status), body
+    except (TypeError, ValueError):
+        raise ValueError(f"{body!r} is not a status; write 200, HTTPStatus.OK or '200 OK'") from None
 
 
 # These are never paths: looking up a missing attribute would be slow.
@@ -124,14 +159,14 @@ def encode_body(body: Any, environ: Mapping[str, Any]) -> tuple[str, Iterable[by
     """Return a body's default media type, its chunks, and its length in bytes where that is known.
 
     Raises:
-        TypeError: the value cannot be a body.
+        ReturnError: the value cannot be a body.
     """
     if isinstance(body, str):
         data = body.encode()
         return HTML, [data], len(data)
     if isinstance(body, bytes | bytearray):
         return BYTES, [bytes(body)], len(body)
-    if isinstance(body, Mapping | list):
+    if isinstance(body, Mapping | list) or is_json_object(body):
         data = dump_json(body)
         return JSON, [data], len(data)
     if hasattr(body, "read"):
@@ -140,15 +175,16 @@ def encode_body(body: Any, environ: Mapping[str, Any]) -> tuple[str, Iterable[by
     if isinstance(body, Iterator):
         return HTML, Stream(body), None
     if body is None:
-        raise TypeError(f"a handler returned None; return {_FORMS}")
+        raise ReturnError(f"returned None; return {_FORMS}")
     if hasattr(body, "__await__"):
         body.close()
-        raise TypeError("a handler returned a coroutine; this is a WSGI framework, write 'def', not 'async def'")
-    raise TypeError(f"a handler returned a {type(body).__name__}; return {_FORMS}")
+        raise ReturnError("returned a coroutine; this is a WSGI framework, write 'def', not 'async def'")
+    raise ReturnError(f"returned a {type(body).__name__}; return {_FORMS}")
 
 
 _FORMS = (
-    "text, bytes, a dict or list, a file, a Path, an iterator, (status, body), (status, body, headers) or a Response"
+    "text, bytes, a dict, a list, a dataclass, a model, a file, a Path, an iterator, "
+    "(status, body), (status, body, headers) or a Response"
 )
 
 

@@ -8,23 +8,28 @@ request's id and becomes the 500 page, or in debug mode the debug page.
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar, cast
 from urllib.parse import quote
 
 from wiverno.foreign_code import guarded_logger
-from wiverno.web.answers import Stream, answer
+from wiverno.web.answers import ReturnError, Stream, answer
+from wiverno.web.arguments import bind_handler
 from wiverno.web.debug_page import render_debug_page
 from wiverno.web.error_pages import render_error_page
 from wiverno.web.errors import HTTPError, MethodNotAllowed, as_http_error
 from wiverno.web.forms import Limits
+from wiverno.web.handlers import view_of
 from wiverno.web.mount import MOUNTS, MountedBody, mount_point
 from wiverno.web.patterns import Converter
 from wiverno.web.request import Request
 from wiverno.web.response import Answer, Response, ReturnValue, close_body, status_line
 from wiverno.web.route_tree import Route, RouteTable
 from wiverno.web.router import Router
+from wiverno.web.values import explain_misuse
 from wiverno.wsgi_types import Environ, StartResponse
 
 ErrorPage: TypeAlias = Callable[[Request], ReturnValue] | Callable[[Request, Any], ReturnValue]
@@ -98,7 +103,7 @@ class Wiverno(Router):
         if route is not None:
             request = Request(environ, {}, self.limits)
             try:
-                status, headers, body = answer(route.handler(request), environ)
+                status, headers, body = answer(route.call(request), environ)
             except Exception as error:  # noqa: BLE001  # whatever a handler raises becomes a page
                 status, headers, body = self._answer_exception(request, error)
         else:
@@ -126,7 +131,7 @@ class Wiverno(Router):
         return MountedBody(body, mounts) if isinstance(body, Stream | _Closing) else body
 
     def _store(self, route: Route) -> None:
-        self._table.add(route)
+        self._table.add(replace(route, call=bind_handler(route.handler, route.pattern)))
 
     def _find_answer(self, request: Request, method: str) -> Answer:
         """Answer a request for a path with parameters, with another method, or without a route."""
@@ -134,7 +139,7 @@ class Wiverno(Router):
         found = self._table.find(method, path)
         if isinstance(found, tuple):
             route, request.path_params = found
-            return answer(route.handler(request), request.environ)
+            return answer(route.call(request), request.environ)
         if found:
             allowed = tuple(sorted(found | {"OPTIONS"}))
             if method == "OPTIONS":
@@ -160,7 +165,9 @@ class Wiverno(Router):
 
     def _answer_exception(self, request: Request, error: Exception) -> Answer:
         """Answer a request during which ``error`` was raised."""
-        problem = as_http_error(error)
+        if isinstance(error, ReturnError):
+            self._name_handler(error, request)
+        problem = as_http_error(error) or _misused_json(request, error)
         what = f"{_escape_method(request.method)} {request.raw_path}"
         cause = problem or error
         if problem is None:
@@ -177,12 +184,22 @@ class Wiverno(Router):
             try:
                 return self._render_own_page(page, request, problem, cause)
             except Exception as second:  # a broken error page is a bug like any other
+                if isinstance(second, ReturnError):
+                    second.name(page)
                 _raise_for_tests(request, second)
                 logger.error("the page for %d failed, request %s", problem.status, request.id, exc_info=second)
                 if self._shows_errors(request):
                     return answer(render_debug_page(second, request.environ), request.environ)
                 problem = HTTPError(500)
         return answer(render_error_page(request, problem), request.environ)
+
+    def _name_handler(self, error: ReturnError, request: Request) -> None:
+        """Name the handler that returned what is no response; the route is searched again, only for this message."""
+        found = self._table.find(request.method, request.path)
+        if isinstance(found, tuple):
+            handler = found[0].handler
+            view = view_of(handler)
+            error.name(handler if view is None else getattr(view, request.method.lower(), handler))
 
     def _render_own_page(
         self, page: Callable[[Request, Exception], Any], request: Request, problem: HTTPError, error: Exception
@@ -220,8 +237,14 @@ def _as_error_page(page: Callable[..., Any]) -> Callable[[Request, Exception], A
     try:
         inspect.signature(page).bind(None, None)
     except TypeError:
-        return lambda request, error: page(request)
+        return functools.update_wrapper(lambda request, error: page(request), page)
     return cast("Callable[[Request, Exception], Any]", page)
+
+
+def _misused_json(request: Request, error: Exception) -> HTTPError | None:
+    """Return the client's mistake if a handler took ``true``, ``false`` or ``null`` for an object."""
+    read = request._cache or {}
+    return explain_misuse(error, read["json"]) if "json" in read else None
 
 
 def _raise_for_tests(request: Request, error: Exception) -> None:
@@ -250,7 +273,7 @@ def _slash_redirect(request: Request, path: str) -> Response:
 
 
 # Raised while a request is read. Nothing else in the log says why the request was refused.
-_CLIENT_MISTAKES = frozenset({400, 413})
+_CLIENT_MISTAKES = frozenset({400, 413, 415, 422})
 
 _QUERY_SAFE = "!$&'()*+,;=:@/?-._~%"
 

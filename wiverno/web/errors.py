@@ -7,6 +7,7 @@ searched, or in a handler (``abort(404)``). Every other exception is a bug: 500.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import NoReturn
 
@@ -38,6 +39,33 @@ class MethodNotAllowed(HTTPError):
         self.allowed = allowed
         methods = ", ".join(allowed)
         super().__init__(405, f"This address answers {methods}.", {"Allow": methods})
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One value of a request that does not fit.
+
+    Attributes:
+        place: Where it is, like ``("body", "items", 0, "price")``.
+        message: What is wrong, in pydantic's words.
+        kind: The same as one word for programs, like ``"missing"``.
+    """
+
+    place: tuple[str | int, ...]
+    message: str
+    kind: str
+
+
+class Invalid(HTTPError):
+    """A body, a query, a form or a path that does not fit its handler's annotation; 422 (RFC 9110 §15.5.21).
+
+    Attributes:
+        problems: The first fifty values that do not fit.
+    """
+
+    def __init__(self, message: str, problems: tuple[Problem, ...] = ()) -> None:
+        self.problems = problems
+        super().__init__(422, message)
 
 
 def as_http_error(error: Exception) -> HTTPError | None:
@@ -82,6 +110,7 @@ _SENTENCES = {
     405: "This address does not answer that method.",
     413: "The request is larger than this application accepts.",
     415: "The request's body has a type this address does not accept.",
+    422: "The request's values do not fit.",
     416: "The requested range lies outside the file.",
     500: "Something went wrong on our side.",
     503: "The service cannot answer just now; try again in a moment.",

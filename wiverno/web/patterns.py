@@ -217,12 +217,30 @@ _TOKENS = re.compile(r"(?P<open>\{\{)|(?P<close>\}\})|\{(?P<inside>[^{}]*)\}|(?P
 _INSIDE = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::(?P<converter>[A-Za-z_][A-Za-z0-9_]*))?")
 
 
+# "<name>" and "<int:name>" of Flask and Django, "<name:int>" of Bottle.
+_ELSEWHERE = re.compile(r"<(?:(?P<kind>[A-Za-z_]\w*)(?:\([^)<>]*\))?:)?(?P<name>[A-Za-z_]\w*)>")
+
+
+def _own_spelling(match: re.Match[str]) -> str:
+    kind, name = match["kind"], match["name"]
+    if kind and kind not in _KINDS_ELSEWHERE and name in _KINDS_ELSEWHERE:
+        kind, name = name, kind
+    return "{" + name + ("" if kind in (None, "str", "string", "default", "slug") else f":{kind}") + "}"
+
+
+_KINDS_ELSEWHERE = frozenset({"str", "string", "default", "slug", "int", "float", "path", "uuid", "any", "re"})
+
+
 def parse_pattern(text: str, converters: Mapping[str, Converter] = CONVERTERS) -> Pattern:
     """Take a route path apart.
 
     Raises:
         PatternError: the text is not a route path; the message says why.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"a route is text, like '/items/{{id:int}}', not {type(text).__name__}")
+    if _ELSEWHERE.search(text):
+        raise PatternError(f"{text!r}: write {_ELSEWHERE.sub(_own_spelling, text)!r}")
     if not text.startswith("/"):
         raise PatternError(f"{text!r}: a route starts with a slash, like {'/' + text!r}")
     if any(ord(character) < 33 or ord(character) == 127 or character in "?#" for character in text):
@@ -274,7 +292,10 @@ def _parse_segment(text: str, part: str, converters: Mapping[str, Converter]) ->
 def _parse_parameter(text: str, inside: str, converters: Mapping[str, Converter]) -> Parameter:
     match = _INSIDE.fullmatch(inside)
     if match is None:
-        raise PatternError(f"{text!r}: {'{' + inside + '}'!r} is not '{{name}}' or '{{name:converter}}'")
+        raise PatternError(
+            f"{text!r}: {'{' + inside + '}'!r} is not '{{name}}' or '{{name:converter}}'; "
+            f"converters are {', '.join(sorted(converters))}"
+        )
     kind = match["converter"] or "str"
     if kind not in converters:
         raise PatternError(f"{text!r}: no converter {kind!r}; there are {', '.join(sorted(converters))}")

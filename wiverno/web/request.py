@@ -184,6 +184,12 @@ class Request:
         return self._media_type[0]
 
     @property
+    def is_json(self) -> bool:
+        """Whether the body claims to be JSON: ``application/json``, or a type that ends with ``+json`` (RFC 6839)."""
+        kind = self.content_type
+        return kind == "application/json" or kind.endswith("+json")
+
+    @property
     def content_length(self) -> int | None:
         """The body's length in bytes, if it was announced."""
         text = self.environ.get("CONTENT_LENGTH") or ""
@@ -296,10 +302,9 @@ class Request:
         Raises:
             HTTPError: 400 for a body that is not what it claims to be, 413 above the limits.
         """
-        kind = self.content_type
-        if kind == "application/json" or kind.endswith("+json"):
+        if self.is_json:
             return self.json
-        if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
+        if self.content_type in ("multipart/form-data", "application/x-www-form-urlencoded"):
             return self.form
         return self.body
 

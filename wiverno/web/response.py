@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from os import PathLike
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, cast
 
 from werkzeug.datastructures import Headers
 from werkzeug.http import dump_cookie
@@ -48,7 +47,8 @@ class Response:
     """An answer with everything said: body, status, headers, cookies.
 
     Args:
-        body: Text, bytes, a dict or list (JSON), an open binary file, a ``Path``, or an iterator.
+        body: Text, bytes, a dict, list, dataclass or pydantic model (JSON), an open binary file, a ``Path`` or an
+            iterator.
         status: ``200``, ``HTTPStatus.OK`` or ``"200 OK"``.
         headers: Further header fields.
         content_type: The media type; by default that of the kind of body.
@@ -107,15 +107,51 @@ class Response:
         )
         self.headers.add("Set-Cookie", cookie)
 
+    def add_vary(self, *names: str) -> None:
+        """Say that the answer depends on header fields of the request (RFC 9110 §12.5.5); caches keep one for each."""
+        present = [name.strip() for line in self.headers.getlist("Vary") for name in line.split(",") if name.strip()]
+        known = {name.lower() for name in present}
+        if "*" not in known:
+            self.headers["Vary"] = ", ".join([*present, *(name for name in names if name.lower() not in known)])
+
     def delete_cookie(self, name: str, *, path: str | None = "/", domain: str | None = None) -> None:
         """Tell the browser to forget a cookie; path and domain must be those it was set with."""
         self.set_cookie(name, "", max_age=0, expires=0, path=path, domain=domain)
 
 
+class DataClass(Protocol):
+    """An instance of a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+class Model(Protocol):
+    """A pydantic model, or whatever writes itself as one does."""
+
+    def model_dump(self, *, mode: str, by_alias: bool) -> Any:
+        """Return the values by name."""
+
+
 Body: TypeAlias = (
-    str | bytes | bytearray | Mapping[str, Any] | list[Any] | ReadableFile | PathLike[str] | Iterator[str | bytes]
+    str
+    | bytes
+    | bytearray
+    | Mapping[str, Any]
+    | list[Any]
+    | DataClass
+    | Model
+    | ReadableFile
+    | PathLike[str]
+    | Iterator[str | bytes]
 )
-ReturnValue: TypeAlias = Body | Response | tuple[Status, Body] | tuple[Status, Body, HeaderItems]
+ReturnValue: TypeAlias = (
+    Body
+    | Response
+    | tuple[Status, Body]
+    | tuple[Status, Body, HeaderItems]
+    | tuple[Body, int]
+    | tuple[Body, int, HeaderItems]
+)
 
 
 def redirect(location: str, status: Status = 303) -> Response:
@@ -176,18 +212,6 @@ def header_pairs(headers: HeaderItems) -> list[tuple[str, str]]:
 
 
 _BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-
-
-def dump_json(value: object) -> bytes:
-    """Encode a value as JSON in UTF-8.
-
-    Raises:
-        TypeError, ValueError: the value has no JSON form; NaN and Infinity have none (RFC 8259 §6).
-    """
-    return _encode_json(value).encode()
-
-
-_encode_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def close_body(chunks: Iterable[bytes]) -> None:

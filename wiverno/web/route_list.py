@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
-from pathlib import Path
 
+from wiverno.web.handlers import place_of
 from wiverno.web.router import Router
 
 
@@ -29,7 +28,9 @@ def routes_table(app: object) -> list[RouteRow]:
     if not isinstance(app, Router):
         raise TypeError(f"{type(app).__qualname__} is not a wiverno application; only its framework knows its routes")
     rows = [
-        RouteRow(", ".join(route.methods), route.pattern.text, route.name, _name(route.handler), _place(route.handler))
+        RouteRow(
+            ", ".join(route.methods), route.pattern.text, route.name, _name(route.handler), place_of(route.handler)
+        )
         for route in app.routes
     ]
     return sorted(rows, key=lambda row: (row.path, row.methods))
@@ -50,14 +51,3 @@ def format_routes(rows: list[RouteRow]) -> str:
 def _name(handler: object) -> str:
     named = handler if hasattr(handler, "__qualname__") else type(handler)
     return f"{named.__module__}.{getattr(named, '__qualname__', '')}"
-
-
-def _place(handler: object) -> str:
-    try:
-        target = inspect.unwrap(handler) if inspect.isfunction(handler) else type(handler)
-        file = inspect.getsourcefile(target)
-        if file is None or not Path(file).is_file():
-            return ""  # code made by exec(), which Python 3.13 places in "<string>"
-        return f"{file}:{inspect.getsourcelines(target)[1]}"
-    except (TypeError, OSError):
-        return ""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from wiverno.web.patterns import Converter, Pattern, PatternError, Segment
 from wiverno.web.request import Request
@@ -27,6 +27,10 @@ Leaf: TypeAlias = "dict[str, Route]"
 _LONGEST_MIXED_SEGMENT = 255
 
 
+def _is_not_bound(request: Request) -> NoReturn:
+    raise TypeError("the route is not in an application")
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One registered handler.
@@ -34,7 +38,8 @@ class Route:
     Attributes:
         pattern: Where it answers.
         methods: The registered methods; GET includes HEAD.
-        handler: What is called with the request.
+        handler: What was registered.
+        call: What is called with the request: the handler, or a function that gives it its arguments.
         name: What ``url_for`` calls it.
         is_named: The name was given, not taken from the handler.
         parameter_names: The pattern's parameters in order.
@@ -42,10 +47,11 @@ class Route:
 
     pattern: Pattern
     methods: tuple[str, ...]
-    handler: Callable[[Request], Any]
+    handler: Callable[..., Any]
     name: str
     is_named: bool = False
     parameter_names: tuple[str, ...] = ()
+    call: Callable[[Request], Any] = _is_not_bound
 
 
 class RouteTable:

@@ -6,22 +6,21 @@ every router that includes it. The application has the table in which paths are 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from os import PathLike
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 from urllib.parse import urlencode
 
 from wiverno.web.files import StaticFiles
+from wiverno.web.handlers import as_handler, describe_handler
 from wiverno.web.mount import MOUNTS
 from wiverno.web.patterns import CONVERTERS, Converter, Pattern, PatternError, join, parse_pattern
-from wiverno.web.request import Request
 from wiverno.web.response import ReturnValue
 from wiverno.web.route_tree import Route
 from wiverno.web.views import BaseView
 
-Handler: TypeAlias = Callable[[Request], ReturnValue]
+Handler: TypeAlias = Callable[..., ReturnValue]
 _H = TypeVar("_H", bound=Handler | type[BaseView])
 
 
@@ -87,6 +86,9 @@ class Router:
 
     def route(self, path: str, methods: Iterable[str] | None = None, *, name: str | None = None) -> Callable[[_H], _H]:
         """Decorate a handler or view for ``path`` and several methods."""
+        if callable(path):
+            name = getattr(path, "__name__", "")
+            raise TypeError(f"{describe_handler(path)}: a route needs its path, like @app.get('/{name}')")
 
         def register(handler: _H) -> _H:
             self.add_route(path, handler, methods, name=name)
@@ -214,31 +216,6 @@ class Router:
     def _all_parents(self) -> set[Router]:
         parents = {parent for parent, _ in self._included_in}
         return parents.union(*(parent._all_parents() for parent in parents))
-
-
-def as_handler(handler: object) -> Callable[[Request], Any]:
-    """Return the callable that gets the request.
-
-    Raises:
-        TypeError: ``handler`` is not callable, or is a coroutine function.
-    """
-    if isinstance(handler, type):
-        if not issubclass(handler, BaseView):
-            raise TypeError(f"{handler.__qualname__} is a class but not a BaseView; register a function or a BaseView")
-        view = handler
-
-        def make_and_call(request: Request) -> Any:
-            return view()(request)
-
-        make_and_call.__qualname__ = make_and_call.__name__ = view.__qualname__
-        make_and_call.__module__ = view.__module__
-        return make_and_call
-    if not callable(handler):
-        raise TypeError(f"a handler is a function of the request, not {type(handler).__name__}")
-    if inspect.iscoroutinefunction(handler) or inspect.isasyncgenfunction(handler):
-        name = getattr(handler, "__qualname__", repr(handler))
-        raise TypeError(f"{name} is 'async def'; this is a WSGI framework, write 'def'")
-    return handler
 
 
 def _check_methods(methods: Iterable[str] | None, handler: object) -> tuple[str, ...]:

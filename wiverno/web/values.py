@@ -24,7 +24,7 @@ class MissingValue(HTTPError, KeyError):
     """
 
     def __init__(self, what: str, name: object, note: str = "") -> None:
-        self.name = name
+        self.name: Any = name
         super().__init__(400, f"{what} {repr(name)[:_LONGEST_NAME]}{note}.")
 
     # KeyError would show the sentence in quotes.
@@ -81,6 +81,24 @@ class Fields(EnvironHeaders):
             raise MissingValue("The request has no header", key) from None
 
 
+class MissingMember(MissingValue, AttributeError):
+    """A handler has asked a JSON value that is no object for what an object has, like ``get``."""
+
+
+def _refuse_methods(kind: str) -> Any:
+    """Return a ``__getattr__`` for which the methods of an object are members that are missing."""
+
+    def refuse(self: object, name: str) -> NoReturn:
+        if name in _OBJECT_METHODS:
+            raise MissingMember(f"The body's JSON is {kind} and has no", name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    return refuse
+
+
+_OBJECT_METHODS: Final = frozenset({"get", "items", "keys", "values", "pop", "setdefault", "update"})
+
+
 class JSONObject(dict[str, Any]):
     """An object of a request's JSON."""
 
@@ -94,6 +112,7 @@ class JSONArray(list[Any]):
     """A request's JSON that is an array, where a handler may expect an object."""
 
     __slots__ = ()
+    __getattr__ = _refuse_methods("an array")
 
     def __getitem__(self, key: Any) -> Any:
         """Return an item or a slice; an item that is not there, or a name, is the client's mistake."""
@@ -109,6 +128,10 @@ class _JSONNumber:
     """What both kinds of numbers share: they have no members."""
 
     __slots__ = ()
+    __getattr__ = _refuse_methods("a number")
+
+    def __contains__(self, key: object) -> bool:
+        return False
 
     def __getitem__(self, key: object) -> NoReturn:
         raise MissingValue("The body's JSON is a number and has no member", key)
@@ -126,6 +149,7 @@ class JSONText(str):
     """A request's JSON that is a string."""
 
     __slots__ = ()
+    __getattr__ = _refuse_methods("a string")
 
     def __getitem__(self, key: Any) -> str:
         """Return a character or a slice; a name is the client's mistake."""
@@ -140,7 +164,26 @@ _WITHOUT_MEMBERS: Final[dict[type, type]] = {list: JSONArray, int: JSONInteger, 
 def refuse_members(value: Any) -> Any:
     """Return a JSON document so that asking it for a member is the client's mistake where it is no object.
 
-    ``true``, ``false`` and ``null`` stay Python's own, which no class can extend.
+    ``true``, ``false`` and ``null`` stay Python's own, which no class can extend (``explain_misuse``).
     """
     kind = _WITHOUT_MEMBERS.get(type(value))
     return value if kind is None else kind(value)
+
+
+def explain_misuse(error: Exception, document: object) -> HTTPError | None:
+    """Return the client's mistake behind an exception, or None if there is none.
+
+    A handler that asks for a member gets a TypeError or an AttributeError from Python where the whole document is
+    ``true``, ``false`` or ``null``.
+
+    Args:
+        error: What the handler raised.
+        document: The request's JSON.
+    """
+    if not (document is None or isinstance(document, bool)) or not isinstance(error, TypeError | AttributeError):
+        return None
+    kind = type(document).__name__
+    if not str(error).startswith((f"{kind!r} object", f"argument of type {kind!r}")):
+        return None
+    text = {None: "null", True: "true", False: "false"}[document]
+    return HTTPError(400, f"The body's JSON is {text} and has no members.")

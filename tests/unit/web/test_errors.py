@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.wsgi import call
 from wiverno.web.application import Wiverno
-from wiverno.web.errors import HTTPError, abort, describe, reason
+from wiverno.web.errors import HTTPError, Invalid, Problem, abort, describe, reason
 from wiverno.web.request import Request
 
 
@@ -58,3 +58,44 @@ def test_no_redirect_between_slashes_when_switched_off() -> None:
     app = Wiverno(redirect_slashes=False)
     app.get("/a")(lambda request: "")
     assert call(app, path="/a/").status == "404 Not Found"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "sent", "form"),
+    [
+        ("", "", "html"),
+        ("*/*", "", "html"),
+        ("*/*", "application/json", "json"),
+        ("", "application/vnd.shop+json", "json"),
+        ("application/json", "", "json"),
+        ("application/problem+json", "", "json"),
+        ("application/json, text/plain, */*", "", "json"),
+        ("application/json, text/html;q=0.5", "", "json"),
+        ("text/html, application/json;q=0.9", "application/json", "html"),
+        ("text/html, application/json", "application/json", "json"),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "application/json", "html"),
+        ("application/json;q=0, text/html", "application/json", "html"),
+        ("image/*", "application/json", "json"),
+        ("json", "", "html"),
+    ],
+)
+def test_the_form_of_an_error(accepted: str, sent: str, form: str) -> None:
+    """JSON for clients that accept it more than HTML, or that sent JSON and accept both alike."""
+    got = call(Wiverno(), HTTP_ACCEPT=accepted, CONTENT_TYPE=sent)
+    assert form in got.headers["content-type"]
+    assert got.headers["vary"] == "Accept"
+
+
+def test_values_that_do_not_fit_are_listed() -> None:
+    """In JSON under ``details``, in HTML as a list, and names of the client are escaped and bounded."""
+    app = Wiverno()
+
+    @app.get("/")
+    def handler(request: Request) -> str:
+        raise Invalid("The body does not fit.", (Problem(("body", 0, "<b>"), "Field required", "missing"),))
+
+    got = call(app, HTTP_ACCEPT="application/json")
+    assert (got.status[:3], json.loads(got.body)["details"]) == (
+        "422", [{"loc": ["body", 0, "<b>"], "msg": "Field required", "type": "missing"}],
+    )  # fmt: skip
+    assert b"<li>body.0.&lt;b&gt;: Field required</li>" in call(app).body

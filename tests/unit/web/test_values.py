@@ -113,3 +113,42 @@ def test_what_werkzeug_raises_keeps_its_status() -> None:
     assert client.get("/m").status_code == 400
     environ = {"wsgi.input": BytesIO(b"ab"), "CONTENT_LENGTH": "5"}
     assert client.post("/s", environ_overrides=environ).status_code == 400
+
+
+@pytest.mark.parametrize("document", ["true", "false", "null", "[1]", "3", "1.5", '"note"', "[" * 60 + "]" * 60])
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda document: document["note"],
+        lambda document: document.get("note"),
+        lambda document: dict(document.items()),
+        lambda document: document["a"]["b"],
+    ],
+    ids=["member", "get", "items", "deeper"],
+)
+def test_json_that_is_no_object_has_no_members(document: str, read: Callable[[Any], Any]) -> None:
+    """A handler that takes it for an object answers 400, whatever it asks for."""
+    app = Wiverno()
+    app.add_route("/f", lambda request: {"got": read(request.json)}, ["POST"])
+    answer = TestClient(app).post("/f", data=document, headers=JSON)
+    assert (answer.status_code, "The body's JSON is " in answer.text) == (400, True)
+
+
+@pytest.mark.parametrize("document", ["true", "false", "null", "[1]", "3", "1.5", '"note"', "[" * 60 + "]" * 60])
+def test_json_of_any_kind_is_a_value(document: str) -> None:
+    """A handler that expects it gets it; the question whether it has a method of objects is answered with no."""
+    app = Wiverno()
+    app.add_route("/f", lambda request: {"got": request.json, "get": hasattr(request.json, "get")}, ["POST"])
+    assert TestClient(app).post("/f", data=document).text == f'{{"got":{document},"get":false}}'
+
+
+def test_mistakes_of_the_handler_are_no_mistake_of_the_client(caplog: pytest.LogCaptureFixture) -> None:
+    """The same exception about another value, or for another body, is a bug: 500."""
+    app = Wiverno()
+    app.add_route("/a", lambda request: [request.json, [].nothing], ["POST"])  # type: ignore[attr-defined]
+    app.add_route("/b", lambda request: [request.json, request.json.nothing], ["POST"])
+    app.add_route("/c", lambda request: [request.json, 1 + "a"], ["POST"])  # type: ignore[operator]
+    client = TestClient(app, raise_errors=False)
+    sent = {"/a": "{}", "/b": "[]", "/c": "null"}
+    assert [client.post(path, data=data).status_code for path, data in sent.items()] == [500, 500, 500]
+    assert all(record.exc_info for record in caplog.records)
