@@ -15,5 +15,5 @@ def tests(session: nox.Session) -> None:
     """Run the tests; what is given after -- goes to pytest."""
     pip = ["--constraint", "constraints.txt"]
     session.install("--upgrade", "pip>=25.1", silent=True)  # dependency groups (PEP 735)
-    session.install(*pip, "--group", "test", "--editable", ".[templates,metrics,http2]")
+    session.install(*pip, "--group", "test", "--editable", ".[templates,metrics,http2,models,sessions]")
     session.run("python", "-m", "pytest", *session.posargs)

@@ -231,8 +231,8 @@ class _Chooser:
     def _validator(self, kind: Any, name: str) -> Validator:
         try:
             return Validator(kind)
-        except TypeError as error:
-            raise self._error(f"{name!r}: {error}") from error
+        except (TypeError, ImportError) as error:
+            raise type(error)(f"{describe_handler(self._handler)}: {name!r}: {error}") from error
 
     def _from_path(self, name: str, kind: Any) -> Getter:
         gives = _TYPES.get(type(self._converters[name]))

@@ -1,7 +1,8 @@
 """Values of a request checked against a type by pydantic. What does not fit is answered 422, with its places.
 
-pydantic is an extra (``wiverno[models]``) and is imported when the first handler that wants it is registered. The answer names the places and what is wrong there. It repeats no value that the client sent, and what it
-repeats of names is bounded.
+pydantic is an extra (``wiverno[models]``) and is imported when the first handler that wants it is registered. The
+answer names the places and what is wrong there. It repeats no value that the client sent, and what it repeats of names
+is bounded.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -421,3 +422,12 @@ def test_refused_handlers_leave_no_route() -> None:
         app.get("/")(two_bodies)
     app.get("/")(plain)
     assert call(app).body == b"/"
+
+
+def test_without_pydantic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only an argument that has to be checked needs it, and says so where it is registered."""
+    app = Wiverno()
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    app.get("/{id:int}")(by_int)
+    with pytest.raises(ImportError, match=r"by_int \(.*\): 'id': checked arguments need pydantic: pip install"):
+        app.get("/x/{id}")(by_int)

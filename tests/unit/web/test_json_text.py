@@ -39,7 +39,7 @@ class Item(BaseModel):
     price: Decimal
     id: UUID
     place: Place | None = None
-    label: str = Field("x", serialization_alias="Label")
+    label: str = Field(default="x", serialization_alias="Label")
 
 
 IDENTITY = UUID("12345678-1234-5678-1234-567812345678")
