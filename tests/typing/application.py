@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, assert_type
 
+from pydantic import BaseModel
 from werkzeug.datastructures import FileStorage
 
-from wiverno import BaseView, Request, Response, Router, Templator, Wiverno
+from wiverno import BaseView, FromForm, FromQuery, Request, Response, Router, Templator, Wiverno
 from wiverno.web.errors import HTTPError, abort
 from wiverno.web.files import send_file
 from wiverno.web.forms import Limits
@@ -50,6 +52,37 @@ def enum_and_bytes(request: Request) -> tuple[HTTPStatus, bytes]:
 @app.post("/json")
 def dictionary(request: Request) -> dict[str, Any]:
     return {"got": request.json}
+
+
+@dataclass
+class Item:
+    name: str
+
+
+class Order(BaseModel):
+    item: str
+
+
+@app.get("/path/{id:int}")
+def of_the_path(id: int) -> dict[str, int]:
+    return {"id": id}
+
+
+@app.post("/checked")
+def checked(order: Order, page: FromQuery[int] = 1, note: FromForm[str] = "") -> tuple[Order, int]:
+    assert_type(page, int)
+    assert_type(note, str)
+    return order, 201
+
+
+@app.get("/dataclass")
+def of_a_dataclass() -> Item:
+    return Item("a")
+
+
+@app.get("/flask")
+def as_in_flask() -> tuple[dict[str, str], int, dict[str, str]]:
+    return {"a": "b"}, 202, {"X-A": "b"}
 
 
 @shop.get("/items/{id:int}")

@@ -25,8 +25,8 @@ def four(request: Request) -> tuple[int, str, dict[str, str], int]:  # wrong
     return 200, "", {}, 1
 
 @app.get("/d")
-def arguments(request: Request, id: int) -> str:        # wrong
-    return ""
+def order(id: int) -> tuple[str, str, int]:             # wrong
+    return "", "", 201
 
 @app.get("/e")
 async def coroutine(request: Request) -> str:           # wrong
