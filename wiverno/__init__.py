@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wiverno.web.application import Wiverno as Wiverno
     from wiverno.web.arguments import FromForm as FromForm
     from wiverno.web.arguments import FromQuery as FromQuery
+    from wiverno.web.cors import CORS as CORS
     from wiverno.web.errors import HTTPError as HTTPError
     from wiverno.web.errors import abort as abort
     from wiverno.web.files import send_file as send_file
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from wiverno.web.response import Response as Response
     from wiverno.web.response import redirect as redirect
     from wiverno.web.router import Router as Router
+    from wiverno.web.sessions import Sessions as Sessions
+    from wiverno.web.signing import Signer as Signer
     from wiverno.web.templating import Templator as Templator
     from wiverno.web.testing import TestClient as TestClient
     from wiverno.web.views import BaseView as BaseView
@@ -38,6 +41,7 @@ _ROOMS = {
     "Adjustments": "wiverno.config.settings",
     "BaseView": "wiverno.web.views",
     "BaseWSGIServer": "wiverno.core.server",
+    "CORS": "wiverno.web.cors",
     "ConfigError": "wiverno.config.errors",
     "Converter": "wiverno.web.patterns",
     "DevServer": "wiverno.dev.dev_server",
@@ -49,6 +53,8 @@ _ROOMS = {
     "Response": "wiverno.web.response",
     "Router": "wiverno.web.router",
     "RunServer": "wiverno.core.server",
+    "Sessions": "wiverno.web.sessions",
+    "Signer": "wiverno.web.signing",
     "Templator": "wiverno.web.templating",
     "TestClient": "wiverno.web.testing",
     "Wiverno": "wiverno.web.application",
@@ -63,6 +69,7 @@ _ROOMS = {
 }
 
 __all__ = [
+    "CORS",
     "Adjustments",
     "BaseView",
     "BaseWSGIServer",
@@ -77,6 +84,8 @@ __all__ = [
     "Response",
     "Router",
     "RunServer",
+    "Sessions",
+    "Signer",
     "Templator",
     "TestClient",
     "Wiverno",

@@ -115,6 +115,11 @@ _PLAIN = frozenset({str, bytes, dict, list})
 _BODILESS = frozenset({"204 No Content", "304 Not Modified"})
 
 
+def has_body(line: str) -> bool:
+    """Whether a response with this status line has content (RFC 9110 §15.3.5, §15.4.5)."""
+    return line[:3] not in ("204", "304")
+
+
 def _length_field(size: int) -> tuple[str, str]:
     """Return the Content-Length field; short lengths share one tuple each."""
     known = _LENGTH_FIELDS.get(size)
@@ -131,7 +136,7 @@ def _finish(line: str, headers: list[tuple[str, str]], body: Any, environ: Mappi
         line, headers, body = _file_of(line, headers, body, environ)
     names = {name.lower() for name, _ in headers}
     content_type, chunks, size = encode_body(body, environ)
-    if line[:3] in ("204", "304"):
+    if not has_body(line):
         close_body(chunks)
         return line, [field for field in headers if field[0].lower() not in ("content-length", "content-type")], []
     if "content-type" not in names:

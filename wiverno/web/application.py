@@ -23,6 +23,7 @@ from wiverno.web.error_pages import render_error_page
 from wiverno.web.errors import HTTPError, MethodNotAllowed, as_http_error
 from wiverno.web.forms import Limits
 from wiverno.web.handlers import view_of
+from wiverno.web.hooks import AfterHook, BeforeHook, HookChain, Middleware
 from wiverno.web.mount import MOUNTS, MountedBody, mount_point
 from wiverno.web.patterns import Converter
 from wiverno.web.request import Request
@@ -34,6 +35,9 @@ from wiverno.wsgi_types import Environ, StartResponse
 
 ErrorPage: TypeAlias = Callable[[Request], ReturnValue] | Callable[[Request, Any], ReturnValue]
 _P = TypeVar("_P", bound=ErrorPage)
+_B = TypeVar("_B", bound=BeforeHook)
+_A = TypeVar("_A", bound=AfterHook)
+_M = TypeVar("_M", bound=Middleware)
 
 logger = guarded_logger("wiverno.web")
 
@@ -69,7 +73,10 @@ class Wiverno(Router):
         converters: Mapping[str, Converter | type[Converter]] | None = None,
     ) -> None:
         self._table = RouteTable()
+        # Hooks replace both, so that an application without hooks pays nothing for them.
         self._static = self._table.static
+        self._answer_other: Callable[[Request, str], Answer] = self._find_answer
+        self._hooks: HookChain | None = None
         super().__init__(prefix, converters=converters)
         self.debug = debug
         self.limits = limits or Limits()
@@ -93,6 +100,39 @@ class Wiverno(Router):
 
         return register
 
+    def before_request(self, hook: _B) -> _B:
+        """Decorate a function of ``(request)`` that is called before each handler, in the order of registration.
+
+        If it returns something else than None, that is the response, and the handler is not called.
+        """
+        self._hook_chain().add_before(hook)
+        return hook
+
+    def after_request(self, hook: _A) -> _A:
+        """Decorate a function of ``(request, response)`` that is called after each handler, the last one first.
+
+        It may change the response, or return another one. Error pages are responses too.
+        """
+        self._hook_chain().add_after(hook)
+        return hook
+
+    def middleware(self, layer: _M) -> _M:
+        """Add a middleware, or decorate one: a function of ``(request, call_next)`` that returns a response.
+
+        ``call_next(request)`` returns the response of the handler or an error page. The middleware that is added first
+        is the outermost one; hooks are inside of all of them.
+        """
+        self._hook_chain().add_middleware(layer)
+        return layer
+
+    def _hook_chain(self) -> HookChain:
+        if self._hooks is None:
+            chain = HookChain(lambda request: self._find_answer(request, request.method), self._answer_exception)
+            self._static = {}
+            self._answer_other = lambda request, method: chain.answer(request)
+            self._hooks = chain
+        return self._hooks
+
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
         if environ.get("SCRIPT_NAME") and MOUNTS.get().get(id(self), "") != (root := mount_point(environ)):
@@ -109,7 +149,7 @@ class Wiverno(Router):
         else:
             request = Request(environ, {}, self.limits)
             try:
-                status, headers, body = self._find_answer(request, method)
+                status, headers, body = self._answer_other(request, method)
             except Exception as error:  # noqa: BLE001  # whatever a handler raises becomes a page
                 status, headers, body = self._answer_exception(request, error)
         if method == "HEAD":

@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from typing import IO, Any, Generic, Self, TypeVar, cast, overload
+from types import SimpleNamespace
+from typing import IO, TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, cast, overload
 from urllib.parse import quote
 
 from werkzeug.exceptions import ClientDisconnected
@@ -21,7 +22,7 @@ from werkzeug.wsgi import get_input_stream
 from wiverno.web.errors import HTTPError
 from wiverno.web.forms import Limits, parse_json, parse_multipart, parse_pairs, parse_urlencoded
 from wiverno.web.mount import mount_point
-from wiverno.web.values import Cookies, Fields, Files, Form, Query
+from wiverno.web.values import Cookies, Fields, Files, Form, Query, Session
 from wiverno.wsgi_types import Environ
 
 _T = TypeVar("_T")
@@ -176,6 +177,36 @@ class Request:
         given = self.environ.get("HTTP_X_REQUEST_ID", "")
         return given if _HARMLESS_ID.fullmatch(given) else secrets.token_hex(8)
 
+    # What the application keeps with it.
+
+    @_cached
+    def state(self) -> SimpleNamespace:
+        """A place for what hooks, middleware and handlers tell each other during this request: ``state.user = …``."""
+        return SimpleNamespace()
+
+    @_cached
+    def session(self) -> Session:
+        """The session of the client's browser; a dictionary that ``Sessions`` keeps in a signed cookie.
+
+        Raises:
+            RuntimeError: the application has no ``Sessions``.
+        """
+        open_session: Callable[[Request], Session] | None = (self._cache or {}).get("open_session")
+        if open_session is None:
+            raise RuntimeError("sessions are off; switch them on with app.middleware(Sessions(secret))")
+        return open_session(self)
+
+    @property
+    def opened_session(self) -> Session | None:
+        """The session if something has asked for it."""
+        return (self._cache or {}).get("session")
+
+    def use_sessions(self, open_session: Callable[[Request], Session]) -> None:
+        """Let ``session`` be what ``open_session`` returns when it is asked for."""
+        if self._cache is None:
+            self._cache = {}
+        self._cache["open_session"] = open_session
+
     # The body.
 
     @property
@@ -320,7 +351,22 @@ class Request:
                 for storage in storages:
                     storage.close()
 
+    if not TYPE_CHECKING:  # a type checker finds an unknown name by itself
 
+        def __getattr__(self, name: str) -> NoReturn:
+            """Say what an attribute of another framework's request is called here."""
+            own = _OTHER_NAMES.get(name)
+            hint = f"; here it is request.{own}" if own else ""
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+
+
+# Flask, Django, Pyramid, Starlette.
+_OTHER_NAMES = {
+    "args": "query_params", "GET": "query_params", "query": "query_params", "POST": "form", "FILES": "files",
+    "get_json": "json", "json_body": "json", "get_data": "body", "view_args": "path_params",
+    "matchdict": "path_params", "META": "environ", "remote_addr": "client_ip", "client": "client_ip",
+    "script_root": "root_path", "COOKIES": "cookies", "user": "state.user", "mimetype": "content_type",
+}  # fmt: skip
 _HARMLESS_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 # RFC 3986 §3.4; a percent sign is kept because the query arrives encoded.
 _QUERY_SAFE = "!$&'()*+,;=:@/?-._~%"

@@ -81,6 +81,18 @@ class Fields(EnvironHeaders):
             raise MissingValue("The request has no header", key) from None
 
 
+class Session(dict[str, Any]):
+    """What an application keeps for one browser: values that JSON can hold, by name.
+
+    Attributes:
+        original: The session as JSON when the request began; what differs from it is saved.
+    """
+
+    __slots__ = ("original",)
+
+    original: str
+
+
 class MissingMember(MissingValue, AttributeError):
     """A handler has asked a JSON value that is no object for what an object has, like ``get``."""
 

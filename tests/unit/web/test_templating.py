@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pytest
 
+from tests.support.wsgi import call
+from wiverno.web.application import Wiverno
+from wiverno.web.request import Request
 from wiverno.web.templating import Templator
 
 
@@ -41,3 +45,38 @@ def test_without_jinja_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(ImportError, match=r"pip install 'wiverno\[templates\]>=2'"):
         Templator()
+
+
+def test_templates_know_the_request_and_addresses(tmp_path: Path) -> None:
+    """``request`` where it is given, ``url_for`` of the application, and values that are made for each request."""
+    (tmp_path / "a.html").write_text("{{ request.path }} {{ url_for('user', id=7) }} {{ user }} {{ a }} {{ b }}")
+    app = Wiverno()
+    pages = Templator(tmp_path, app=app)
+
+    @pages.for_each_request
+    def of_the_request(request: Request) -> dict[str, Any]:
+        return {"user": request.query_params["user"], "b": "lost"}
+
+    @app.get("/users/{id:int}")
+    def user(request: Request) -> str:
+        return pages.render(request, "a.html", {"a": 1}, b=2)
+
+    got = call(app, path="/users/7", QUERY_STRING="user=%3Cann%3E", SCRIPT_NAME="/m")
+    assert got.body == b"/users/7 /m/users/7 &lt;ann&gt; 1 2"
+
+
+def test_own_filters_and_functions(tmp_path: Path) -> None:
+    """Decorators add them under their names; what they return is escaped too."""
+    (tmp_path / "a.html").write_text("{{ 3|money }} {{ asset('a&b.css') }}")
+    pages = Templator(tmp_path)
+
+    @pages.filter
+    def money(amount: float) -> str:
+        return f"{amount:.2f} €"
+
+    @pages.value
+    def asset(name: str) -> str:
+        return f"/static/{name}"
+
+    assert pages.render("a.html") == "3.00 € /static/a&amp;b.css"
+    assert (money(1), asset("x")) == ("1.00 €", "/static/x")
