@@ -8,8 +8,7 @@ from typing import Any
 
 from book import Book
 
-from wiverno import Request, Response, Router, Templator, Wiverno
-from wiverno.web.errors import abort
+from wiverno import Request, Response, Router, Templator, Wiverno, abort
 
 HERE = Path(__file__).parent
 
@@ -18,7 +17,7 @@ def create_app(database: str = str(HERE / "guestbook.sqlite"), title: str = "Gue
     """Return the application; the arguments are the keys of [app.settings]."""
     app = Wiverno()
     book = Book(database)
-    pages = Templator(HERE / "templates", values={"title": title, "url_for": app.url_for})
+    pages = Templator(HERE / "templates", app=app, values={"title": title})
 
     @app.get("/")
     def home(request: Request) -> str:
@@ -47,8 +46,8 @@ def api(book: Book) -> Router:
         return [as_json(entry) for entry in book.latest()]
 
     @router.get("/entries/{number:int}")
-    def entry(request: Request) -> dict[str, Any]:
-        found = book.find(request.path_params["number"])
+    def entry(number: int) -> dict[str, Any]:
+        found = book.find(number)
         if found is None:
             abort(404, "No such entry.")
         return as_json(found)
