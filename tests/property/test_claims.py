@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 
 from tests.support.examples import examples
 from tests.support.stepping import SteppedTime, World
+from wiverno.core.threads import growth as growth_module
 from wiverno.core.threads import leader as leader_module
 
 CLIENTS = 5
@@ -32,9 +33,10 @@ class Lead(RuleBasedStateMachine):
 
     world: World | None = None
 
-    @initialize(threads=st.integers(1, 3))
-    def begin(self, threads: int) -> None:
-        self.world = World(threads, CLIENTS)
+    @initialize(threads=st.integers(1, 3), further=st.integers(0, 2), limit=st.integers(0, 2))
+    def begin(self, threads: int, further: int, limit: int) -> None:
+        """There are so many threads, so many further ones if requests wait, and a limit for each client."""
+        self.world = World(threads, CLIENTS, max_threads=threads + further, max_per_client=limit)
 
     @precondition(lambda self: self.world is not None and self.world.idle_clients())
     @rule(
@@ -86,6 +88,12 @@ class Lead(RuleBasedStateMachine):
                     break
 
     @rule()
+    def time_passes(self) -> None:
+        """Threads beyond the usual ones end if they are idle when the leader looks."""
+        assert self.world is not None
+        self.world.loop.has_timer = self.world.loop.is_woken = True
+
+    @rule()
     def everybody_gets_on(self) -> None:
         assert self.world is not None
         self.world.check_progress()
@@ -105,6 +113,8 @@ def _quick_to_park(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock stands still, and the monitor thread parks after one check of an idle leader: the races are there."""
     monkeypatch.setattr(leader_module, "time", SteppedTime())
     monkeypatch.setattr(leader_module, "QUIET_CHECKS", 0)
+    for name in ("PATIENCE", "STEP", "IDLE_TIME"):
+        monkeypatch.setattr(growth_module, name, 0.0)
 
 
 def explore(count: int, steps: int) -> None:
@@ -123,22 +133,34 @@ def test_the_lead_in_every_order() -> None:
 Part = list[tuple[int, str, bool, bool] | None]
 QUICK, STALL, OTHER = (0, "/a", False, False), (1, "/b", True, False), (2, "/c", False, False)
 HELD = (3, "/h", True, True)
-SCENARIOS: dict[str, tuple[int, list[Part]]] = {
-    "a stall, then another request": (2, [[STALL], [OTHER]]),
-    "a quick one and a stall, then another": (2, [[QUICK, STALL], [OTHER]]),
-    "a stall with one thread, and another waits": (1, [[STALL], [OTHER], [None], [QUICK]]),
-    "a stall ends as another request comes": (1, [[STALL], [None, OTHER], [QUICK]]),
-    "a predicted stall": (2, [[STALL], [None], [STALL, OTHER]]),
-    "a predicted stall with one thread": (1, [[STALL], [None], [STALL], [OTHER], [None]]),
-    "all threads stalled, all let go": (2, [[STALL, (0, "/a", True, False)], [OTHER], [None, (3, "/d", True, False)]]),
-    "a thread is held, others go on": (1, [[HELD], [OTHER], [None, QUICK]]),
-    "one held, one stalled, then a third": (1, [[HELD, STALL], [OTHER], [None], [QUICK]]),
+# Threads, further ones if requests wait, requests of one client at once (connections 0 and 1 are one client's).
+Size = tuple[int, int, int]
+SCENARIOS: dict[str, tuple[Size, list[Part]]] = {
+    "a stall, then another request": ((2, 0, 0), [[STALL], [OTHER]]),
+    "a quick one and a stall, then another": ((2, 0, 0), [[QUICK, STALL], [OTHER]]),
+    "a stall with one thread, and another waits": ((1, 0, 0), [[STALL], [OTHER], [None], [QUICK]]),
+    "a stall ends as another request comes": ((1, 0, 0), [[STALL], [None, OTHER], [QUICK]]),
+    "a predicted stall": ((2, 0, 0), [[STALL], [None], [STALL, OTHER]]),
+    "a predicted stall with one thread": ((1, 0, 0), [[STALL], [None], [STALL], [OTHER], [None]]),
+    "all threads stalled, all let go": (
+        (2, 0, 0),
+        [[STALL, (0, "/a", True, False)], [OTHER], [None, (3, "/d", True, False)]],
+    ),
+    "a thread is held, others go on": ((1, 0, 0), [[HELD], [OTHER], [None, QUICK]]),
+    "one held, one stalled, then a third": ((1, 0, 0), [[HELD, STALL], [OTHER], [None], [QUICK]]),
+    "a second thread is started": ((1, 1, 0), [[STALL], [OTHER, QUICK], [None]]),
+    "a second thread is started as the first is let go": ((1, 1, 0), [[STALL, OTHER], [None, QUICK], [QUICK]]),
+    "a client at its limit": ((2, 0, 1), [[STALL], [QUICK, OTHER], [None], [QUICK]]),
+    "a client at its limit is let go as it asks": ((2, 0, 1), [[STALL], [None, QUICK], [QUICK]]),
+    "a client at its limit, all threads stalled": ((1, 0, 1), [[STALL, QUICK], [OTHER], [None]]),
+    "a client at its limit with a predicted stall": ((2, 0, 1), [[STALL], [None], [STALL], [QUICK], [None]]),
 }
 
 
-def play(threads: int, parts: list[Part], switched: int, switches: dict[int, int]) -> int:
+def play(size: Size, parts: list[Part], switched: int, switches: dict[int, int]) -> int:
     """Play a scenario with threads switched in one of its parts; return how many steps that part took."""
-    world = World(threads, CLIENTS)
+    threads, further, limit = size
+    world = World(threads, CLIENTS, max_threads=threads + further, max_per_client=limit)
     taken = 0
     try:
         world.run_on({}, 500)
@@ -159,26 +181,28 @@ def play(threads: int, parts: list[Part], switched: int, switches: dict[int, int
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_single_switch(name: str) -> None:
     """Each thread in turn is stopped before each of its steps, once, while another one runs until it has to wait."""
-    threads, parts = SCENARIOS[name]
+    size, parts = SCENARIOS[name]
+    actors = size[0] + size[1] + 1
     for part in range(len(parts)):
-        length = play(threads, parts, part, {})
+        length = play(size, parts, part, {})
         for moment in range(length):
-            for other in range(threads + 1):
-                play(threads, parts, part, {moment: other})
+            for other in range(actors):
+                play(size, parts, part, {moment: other})
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_pair_of_switches(name: str) -> None:
     """The same with two such stops, wherever they are."""
-    threads, parts = SCENARIOS[name]
+    size, parts = SCENARIOS[name]
+    actors = size[0] + size[1] + 1
     for part in range(len(parts)):
-        length = play(threads, parts, part, {})
+        length = play(size, parts, part, {})
         for first in range(length):
             for second in range(first + 1, length + 10):
-                for other in range(threads + 1):
-                    for third in range(threads + 1):
-                        play(threads, parts, part, {first: other, second: third})
+                for other in range(actors):
+                    for third in range(actors):
+                        play(size, parts, part, {first: other, second: third})
 
 
 @pytest.mark.long

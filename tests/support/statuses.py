@@ -18,7 +18,7 @@ def counts(*, classes: dict[str, int] | None = None, **values: float) -> Counts:
 
 def worker(pid: int = 11, state: str = READY, silence: float = 0.1, **more: Any) -> WorkerStatus:
     """Return a worker of the first generation that was started ten seconds ago."""
-    found = counts(**{"threads": 4, **more})
+    found = counts(**{"threads": 4, "max_threads": more.get("threads", 4), **more})
     return WorkerStatus(pid=pid, state=state, generation=1, age=10.0, silence=silence, counts=found)
 
 

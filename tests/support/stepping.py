@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from wiverno.core.loop.event_loop import MAX_WAIT
 from wiverno.core.threads.leader import LeaderFollowers
 from wiverno.core.threads.recovery import Recovery
 from wiverno.core.threads.thread_pool import PoolThread, ThreadPool
@@ -209,13 +210,17 @@ class FakeLoop:
         self.now = 0.0
         self.come: list[int] = []
         self.is_woken = False
+        self.has_timer = False  # time has passed, and idle threads may end
         self.poller = self
         self.thread_pool: ThreadPool | None = None
 
-    def wait(self) -> None:
+    def wait(self, longest: float = MAX_WAIT) -> None:
         with self._world.leading("wait"):
-            self._world.stage.stop("wait", lambda: self.is_woken or bool(self._armed()))
+            self._world.stage.stop("wait", lambda: self.is_woken or bool(self._armed()) or not longest)
             self.is_woken = False
+            if self.has_timer:
+                self.has_timer = False
+                self._world.leaders.growth.retire()
             for fd in self._armed():
                 self.ready.append((fd, 1))
                 self.come.remove(fd)
@@ -310,11 +315,21 @@ for _name in ("_claim", "_is_parked", "is_saturated"):
 class World:
     """Threads on a stage, clients, and an application whose requests block until they are released."""
 
-    def __init__(self, threads: int, clients: int, leaders: type[SteppedLeaders] = SteppedLeaders) -> None:
+    def __init__(
+        self,
+        threads: int,
+        clients: int,
+        leaders: type[SteppedLeaders] = SteppedLeaders,
+        *,
+        max_threads: int = 0,
+        max_per_client: int = 0,
+    ) -> None:
+        """Make a world; two neighbouring connections belong to one client address."""
         self.stage = Stage()
         self.doing_leaders_work: list[str] = []
         self.loop = FakeLoop(self)
-        self.threads = threads
+        self.max_threads = max(threads, max_threads)
+        self.max_per_client = max_per_client
         self.blocked: dict[int, Environ] = {}  # by number, in the application until let go
         self.release: set[int] = set()
         self.running: dict[int, str] = {}
@@ -325,14 +340,16 @@ class World:
         for fd in range(clients):
             self.loop.handlers[fd] = FakeConnection(self, fd)
         loop: Any = self.loop
-        made = leaders(loop, threads, queue_size=0, queue_timeout=0.0)
+        made = leaders(
+            loop, threads, queue_size=0, queue_timeout=0.0, max_threads=max_threads, max_per_client=max_per_client
+        )
         made._check_lock = SteppedLock(self.stage, "look", is_taken=True)  # type: ignore[assignment]
         made._lock = SteppedLock(self.stage, "lock")  # type: ignore[assignment]
-        thread_pool = SteppedPool(threads, made._serve, made._lock)
-        thread_pool.stage = self.stage
-        made.thread_pool = self.loop.thread_pool = thread_pool
         made.recovery = UnforgivingRecovery(loop, made.end)
         made.recovery.stage = self.stage
+        thread_pool = SteppedPool(threads, made._serve, made._lock, most=max_threads)
+        thread_pool.stage = self.stage
+        made._use_pool(thread_pool)
         made.world = self
         self.leaders = made
         self.monitor = self.stage.start("monitor", made.run)
@@ -348,9 +365,18 @@ class World:
         self._count += 1
         request = Environ(PATH_INFO=path, REQUEST_METHOD="GET", number=self._count, fd=fd, blocks=blocks)
         request["is_held"] = is_held
+        request["REMOTE_ADDR"] = self.client_of(fd)
         self.loop.handlers[fd].request = request
         self.asked[fd] = self._count
         self.loop.come.append(fd)
+
+    def client_of(self, fd: int) -> str:
+        """Return the address of a connection's client: two neighbours have one."""
+        return f"192.0.2.{fd // 2}"
+
+    def count_running(self, fd: int) -> int:
+        """Return how many requests of the client of `fd` are in the application."""
+        return sum(self.client_of(other) == self.client_of(fd) for other in self.running)
 
     def idle_clients(self) -> list[int]:
         return [fd for fd in self.loop.handlers if fd not in self.asked]
@@ -363,6 +389,8 @@ class World:
         if fd in self.running:
             raise Broken(f"connection {fd} is run by two threads")
         self.running[fd] = threading.current_thread().name
+        if self.max_per_client and self.count_running(fd) > self.max_per_client:
+            raise Broken(f"more than {self.max_per_client} of one client run: {self.running}")
         if environ["blocks"]:
             if environ["is_held"]:
                 self.leaders.thread_pool.begin_blocking()
@@ -435,17 +463,22 @@ class World:
         assert all(count == 1 for count in self.calls.values()), self.calls
 
     def _is_served(self) -> bool:
-        """Everything asked is answered, or blocks in the application, or waits because all threads are blocked.
+        """Everything asked is answered, or blocks in the application, or waits for a thread or for its client's limit.
 
         Threads that wait for a client are replaced and do not count.
         """
-        waiting = [number for number in self.asked.values() if number not in self.blocked]
+        waiting = [
+            fd
+            for fd, number in self.asked.items()
+            if number not in self.blocked
+            and not (self.max_per_client and self.count_running(fd) >= self.max_per_client)
+        ]
         blocked = [number for number, environ in self.blocked.items() if not environ["is_held"]]
-        return not waiting or len(blocked) >= self.threads
+        return not waiting or len(blocked) >= self.max_threads
 
     def describe(self) -> str:
         places = ", ".join(f"{actor.name}: {actor.place}" for actor in self.stage.actors if not actor.has_ended)
-        return f"asked {self.asked}, blocked {sorted(self.blocked)}, of {self.threads} threads; {places}"
+        return f"asked {self.asked}, blocked {sorted(self.blocked)}, of {self.max_threads} threads; {places}"
 
     def finish(self) -> None:
         """Release all requests, check that they are answered, end the pool, and check that every thread ends.

@@ -40,8 +40,9 @@ class Watch:
         self._lock = threading.Lock()
         self._violations = violations
         target: Any = leaders
-        for name in ("_lead", "_dispatch", "_take_claim", "_pass_lead", "_return_lead"):
+        for name in ("_lead", "_take_claim", "_pass_lead", "return_lead"):
             setattr(target, name, self._wrapped(name, getattr(leaders, name)))
+        target._dispatcher.lead = self._wrapped("_dispatch", target._dispatcher.lead)
 
     def _wrapped(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         watch = getattr(self, name)
@@ -78,7 +79,7 @@ class Watch:
         self._leave()
         call()
 
-    def _return_lead(self, call: Callable[[], Any]) -> bool:
+    def return_lead(self, call: Callable[[], Any]) -> bool:
         self._leave()
         has_given = bool(call())
         if not has_given:
@@ -97,7 +98,8 @@ class Watch:
 class Application:
     """Answers every kind of request with its own id, and notes what runs when."""
 
-    def __init__(self, violations: list[str]) -> None:
+    def __init__(self, violations: list[str], most_at_once: int = 0) -> None:
+        self._most_at_once = most_at_once
         self.calls: Counter[str] = Counter()
         self.closed: Counter[str] = Counter()
         self.streams: Counter[str] = Counter()
@@ -134,6 +136,8 @@ class Application:
             if port in self._running:
                 self._violations.append(f"connection {port} is run by two threads")
             self._running[port] = threading.get_ident()
+            if self._most_at_once and len(self._running) > self._most_at_once:
+                self._violations.append(f"{len(self._running)} requests of one client run")
 
     def _end(self, port: str) -> None:
         with self._lock:
@@ -279,16 +283,20 @@ def switch_interval(seconds: float | None) -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-def run(*, threads: int, poller: str, seconds: float, interval: float | None = None, seed: int = 0) -> Counter[str]:
+def run(
+    *, threads: int, poller: str, seconds: float, interval: float | None = None, seed: int = 0, **more: Any
+) -> Counter[str]:
     """Serve clients for some seconds, check everything, and return how often which thing happened to the lead.
+
+    `more` are further settings.
 
     Raises:
         AssertionError: something was answered wrongly, run twice, led by two, or left behind.
     """
     violations: list[str] = []
     before = descriptors()
-    application = Application(violations)
-    settings: dict[str, Any] = {"threads": threads, "poller": poller, "log_socket_errors": False}
+    application = Application(violations, more.get("max_requests_per_client", 0))
+    settings: dict[str, Any] = {"threads": threads, "poller": poller, "log_socket_errors": False, **more}
     server: Any = create_server(application, host=LOOPBACK, port=0, inbuf_overflow=50_000, **settings)
     watch = Watch(server._engine.leaders, violations)
     runner = threading.Thread(target=server.run, name="server under stress", daemon=True)
@@ -312,6 +320,7 @@ def _nothing_is_left(server: Any, application: Application, clients: Clients, vi
     leaders = server._engine.leaders
     assert not leaders._claim
     assert not leaders.queued
+    assert not leaders._tasks.tasks.running
     assert not leaders.thread_pool.alive
     twice = [name for name, count in application.calls.items() if count != 1]
     assert not twice, twice

@@ -168,7 +168,7 @@ def describe_status(status: ServiceStatus) -> dict[str, Any]:
 
 
 WORKER_GAUGES: Final = (
-    "connections", "http2_connections", "http2_streams", "busy", "threads", "queued", "resident",
+    "connections", "http2_connections", "http2_streams", "busy", "threads", "max_threads", "queued", "resident",
 )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ def _lines(status: ServiceStatus) -> Iterator[str]:
         ("wiverno_http2_connections", "gauge", "Open HTTP/2 connections.", gauges["http2_connections"]),
         ("wiverno_http2_streams", "gauge", "HTTP/2 streams that are not answered in full.", gauges["http2_streams"]),
         ("wiverno_threads", "gauge", "Threads that may be inside the application at once.", gauges["threads"]),
+        ("wiverno_threads_max", "gauge", "Threads that there may be (max_threads).", gauges["max_threads"]),
         ("wiverno_threads_busy", "gauge", "Threads that are inside the application.", gauges["busy"]),
         ("wiverno_requests_queued", "gauge", "Requests that wait for a thread.", gauges["queued"]),
         ("wiverno_ready", "gauge", "Whether requests should be sent here.", float(status.is_ready)),

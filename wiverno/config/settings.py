@@ -90,6 +90,18 @@ class Adjustments(OperationsSettings):
     threads: Annotated[int, types.integer(1, 4096)] = setting(
         4, "Threads that may be inside the application at once.", "Server"
     )
+    max_threads: Annotated[int, types.integer(0, 4096)] = setting(
+        0,
+        "Threads that there may be while requests wait because all are held up; idle ones end again, down to threads. "
+        "0 is never more than threads.",
+        "Server",
+    )
+    max_requests_per_client: Annotated[int, types.integer(0)] = setting(
+        0,
+        "Requests of one client address that may be inside the application of a process at once; more of them wait. "
+        "0 is no bound.",
+        "Server",
+    )
     queue_size: Annotated[int, types.integer(0)] = setting(
         0, "Requests that may wait for a thread; one more is answered 503. 0 is no bound.", "Server"
     )
@@ -270,6 +282,11 @@ class Adjustments(OperationsSettings):
     def request_queue_size(self) -> int:
         """`backlog`, by RunServer's name."""
         return self.backlog
+
+    @property
+    def pool_threads(self) -> int:
+        """Threads of the pool at the start; 0 if the application runs in the event loop's thread (RunServer)."""
+        return 0 if self.mode == "simple" or max(self.threads, self.max_threads) == 1 else self.threads
 
     @property
     def addresses(self) -> tuple[Address, ...]:

@@ -56,15 +56,31 @@ def find_contradictions(
     found += _about_operations(values, admin)
     if values["http2"] and importlib.util.find_spec("hpack") is None:
         found.append(problem("http2", "needs the package hpack", "install the extra: pip install 'wiverno[http2]>=2'"))
-    if values["mode"] == "simple" and "threads" in given and values["threads"] > 1:
-        found.append(
-            problem(
-                "threads", "has no effect in mode simple, which serves one request at a time", "leave out one of them"
-            )
-        )
+    found += _about_threads(values, given)
     if not values["ipv4"] and not values["ipv6"] and not values["sockets"]:
         found.append(problem("ipv6", "ipv4 and ipv6 are both off, so there is nothing to listen on"))
     return found
+
+
+def _about_threads(values: Mapping[str, Any], given: Collection[str]) -> list[Problem]:
+    """Return which settings of the thread pool contradict one another."""
+    if values["mode"] == "simple":
+        return [
+            problem(name, "has no effect in mode simple, which serves one request at a time", "leave out one of them")
+            for name, least in (("threads", 2), ("max_threads", 2), ("max_requests_per_client", 1))
+            if name in given and values[name] >= least
+        ]
+    threads, most = values["threads"], values["max_threads"]
+    if 0 < most < threads:
+        of_default = "" if "threads" in given else ", the default"
+        return [
+            problem(
+                "max_threads",
+                f"{most} is below threads, which is {threads}{of_default}: there are never fewer",
+                f"set max_threads to {threads} or more, or lower threads",
+            )
+        ]
+    return []
 
 
 def _about_proxies(values: Mapping[str, Any], given: Collection[str]) -> list[Problem]:

@@ -33,7 +33,7 @@ from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.telemetry.counters import Counters
 from wiverno.core.telemetry.heartbeat import Heartbeat
 from wiverno.core.telemetry.request_recorder import RequestRecorder, new_recorder
-from wiverno.core.telemetry.slow_requests import SlowRequestWatchdog
+from wiverno.core.telemetry.slow_requests import SlowRequestWatchdog, describe_running
 from wiverno.core.threads.leader import LeaderFollowers
 from wiverno.core.threads.recovery import ServerFailedError
 from wiverno.foreign_code import guarded_logger
@@ -60,7 +60,6 @@ class Engine:
         adjustments: Adjustments,
         listeners: list[Listener],
         *,
-        threads: int,
         is_shared: bool = False,
         certificates: "Certificates | None" = None,
     ) -> None:
@@ -70,14 +69,12 @@ class Engine:
             application: the WSGI application.
             adjustments: the settings.
             listeners: bound; they belong to the engine from here on.
-            threads: 0 to run the application in the thread that calls `run`.
             is_shared: other processes accept from the same sockets.
             certificates: read before, by a process with the permission.
         """
         reserve_descriptors()
         self._pid = os.getpid()
         self._is_shared = is_shared
-        self._threads = threads
         self._counters: Counters | None = None
         self._heartbeat: Heartbeat | None = None
         self.on_heartbeat: Callable[[], None] | None = None
@@ -95,11 +92,14 @@ class Engine:
                 listener.close()
             raise
         self.loop = Loop(new_poller(adjustments.poller))
-        queue = adjustments.queue_size, adjustments.queue_timeout
-        self.leaders = LeaderFollowers(self.loop, threads, queue_size=queue[0], queue_timeout=queue[1])
+        self.leaders = LeaderFollowers(
+            self.loop, adjustments.pool_threads, queue_size=adjustments.queue_size, max_threads=adjustments.max_threads,
+            queue_timeout=adjustments.queue_timeout, max_per_client=adjustments.max_requests_per_client,
+        )  # fmt: skip
+        self.leaders.growth.describe_running = describe_running
         self._limit = ConnectionLimit(adjustments.connection_limit, self.loop)
-        self._context = new_context(application, adjustments, is_threaded=bool(threads), recorder=recorder)
-        self._context = replace(self._context, tls=tls)
+        context = new_context(application, adjustments, is_threaded=bool(adjustments.pool_threads), recorder=recorder)
+        self._context = replace(context, tls=tls)
         if recorder is not None:
             self.loop.before_wait = recorder.flush
         self._accept_backoff = AcceptBackoff(self.loop, self.leaders, self._limit.acceptors)
@@ -204,14 +204,14 @@ class Engine:
             watch_certificates(self._context.tls, loop)
         if self._adjustments.request_timeout:
             watch = SlowRequestWatchdog(self._adjustments.request_timeout, self._on_stuck)
-            if self._threads:
+            if self._context.is_threaded:
                 watch.watch_in(loop)
             else:
                 watch.watch_beside(self._ended)
         watch_descriptors(loop, self._vital_descriptors, self.fail, self._check_access_log)
         if self._counters is not None:
-            threads, http2 = self._threads or 1, self._context.http2_connections
-            self._heartbeat = Heartbeat(loop, self.leaders, self._counters, threads, self.on_heartbeat, http2)
+            http2 = self._context.http2_connections
+            self._heartbeat = Heartbeat(loop, self.leaders, self._counters, self.on_heartbeat, http2)
 
     def fail(self, error: Exception) -> None:
         """End because no more requests can be served; `run` raises. From any thread."""

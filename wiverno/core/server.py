@@ -70,8 +70,7 @@ class BaseWSGIServer:
         check_application(application)
         self.adj = adj if adj is not None else Adjustments.from_keywords(**kw)
         self._listeners = _listeners if _listeners is not None else bound_listeners(self.adj, _sock)
-        threads = 0 if self.adj.mode == "simple" or self.adj.threads == 1 else self.adj.threads
-        self._engine = Engine(application, self.adj, self._listeners, threads=threads)
+        self._engine = Engine(application, self.adj, self._listeners)
         self._map: MutableMapping[int, Any] = {} if map is None else map
         self._leave_map = entries(self._map, self, [listener.socket.fileno() for listener in self._listeners])
         self.task_dispatcher = TaskDispatcher(self)

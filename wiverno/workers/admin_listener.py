@@ -39,7 +39,7 @@ def admin_engine(settings: Adjustments, admin: Admin) -> Engine:
         max_request_body_size=65536, ident=settings.ident, ipv4=settings.ipv4, ipv6=settings.ipv6,
     )  # fmt: skip
     listeners = _admin_listeners(settings)
-    engine = Engine(admin, adjustments, listeners, threads=0)
+    engine = Engine(admin, adjustments, listeners)
     engine.listen()  # from now on the kernel queues clients instead of refusing them
     for listener in listeners:
         logger.info("admin listener on %s", listener.url())

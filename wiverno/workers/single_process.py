@@ -97,7 +97,7 @@ class SingleProcess:
     def probe(self) -> bool:
         """Tell whether the event loop turns; with one thread a request may block it for a while."""
         [worker] = self.status().workers
-        if worker.counts.gauges["threads"] <= 1:
+        if worker.counts.gauges["max_threads"] <= 1:
             return worker.is_turning
         return self._server.engine.loop.turns(PROBE_TIMEOUT)
 

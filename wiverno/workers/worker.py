@@ -141,10 +141,7 @@ class Worker:
                 self._hooks.post_fork()
             application = inherited.application or inherited.plan.load()
             check_application(application)
-            threads = 0 if settings.mode == "simple" or settings.threads == 1 else settings.threads
-            engine = Engine(
-                application, settings, inherited.listeners, threads=threads, is_shared=True, certificates=certificates
-            )
+            engine = Engine(application, settings, inherited.listeners, is_shared=True, certificates=certificates)
             engine.count(inherited.counters)
             self._engine = engine
             if self._is_stopped:

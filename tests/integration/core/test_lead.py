@@ -16,3 +16,14 @@ def test_everything_at_once(threads: int, poller: str, interval: float | None) -
     """Quick, sleeping, computing and streaming requests, bodies, pipelines and clients that leave."""
     events = stress.run(threads=threads, poller=poller, seconds=0.5, interval=interval)
     assert events["stall"] + events["prediction"] > 0
+
+
+@pytest.mark.parametrize("interval", [None, 1e-6])
+@pytest.mark.parametrize(("threads", "most", "per_client"), [(1, 6, 0), (4, 4, 2), (1, 5, 3)])
+def test_everything_at_once_with_more_threads_and_limited_clients(
+    threads: int, most: int, per_client: int, interval: float | None
+) -> None:
+    """All clients have one address: not more requests than it may have are in the application, and all are served."""
+    limits = {"max_threads": most, "max_requests_per_client": per_client}
+    events = stress.run(threads=threads, poller="auto", seconds=0.5, interval=interval, **limits)
+    assert events["stall"] + events["prediction"] > 0

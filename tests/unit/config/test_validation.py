@@ -46,6 +46,10 @@ def test_defaults_do_not_contradict_one_another() -> None:
         ({"trusted_proxy": "*", "trusted_proxy_headers": {"forwarded", "x-forwarded-for"}}, "trusted_proxy_headers"),
         ({"trusted_proxies": ("10.0.0.0/8",), "trusted_proxy_headers": frozenset()}, "trusted_proxies"),
         ({"mode": "simple", "threads": 4}, "threads"),
+        ({"mode": "simple", "max_threads": 4}, "max_threads"),
+        ({"mode": "simple", "max_requests_per_client": 1}, "max_requests_per_client"),
+        ({"threads": 8, "max_threads": 4}, "max_threads"),
+        ({"max_threads": 2}, "max_threads"),
         ({"ipv4": False, "ipv6": False}, "ipv6"),
         ({"keyfile": "shop.key"}, "keyfile"),
         ({"client_cert": "required"}, "client_cert"),
@@ -58,6 +62,20 @@ def test_a_setting_without_its_partner_is_a_problem(given: dict[str, Any], key: 
     """The problem names the setting to correct."""
     (problem,) = contradictions(**given)
     assert problem.startswith(f"{key}: ")
+
+
+@pytest.mark.parametrize(("threads", "most"), [(4, 0), (4, 4), (4, 64), (1, 1)])
+def test_more_threads_than_at_the_start_are_allowed(threads: int, most: int) -> None:
+    assert contradictions(threads=threads, max_threads=most) == []
+
+
+def test_a_limit_below_the_number_of_threads_says_both() -> None:
+    assert contradictions(threads=8, max_threads=3) == [
+        "max_threads: 3 is below threads, which is 8: there are never fewer"
+    ]
+    assert contradictions(max_threads=3) == [
+        "max_threads: 3 is below threads, which is 4, the default: there are never fewer"
+    ]
 
 
 def test_an_admin_address_that_others_reach_must_be_wanted() -> None:

@@ -44,10 +44,10 @@ class Running:
     """An engine in a thread."""
 
     def __init__(self, threads: int, **settings: Any) -> None:
-        adjustments = Adjustments.from_keywords(host=LOOPBACK, port=0, **settings)
+        adjustments = Adjustments.from_keywords(host=LOOPBACK, port=0, threads=threads or 1, **settings)
         listeners = open_listeners(adjustments)
         self.application = Application()
-        self.engine = Engine(self.application, adjustments, listeners, threads=threads)
+        self.engine = Engine(self.application, adjustments, listeners)
         self.address = (LOOPBACK, listeners[0].port)
         self.engine.listen()
         self.thread = threading.Thread(target=self.engine.run, daemon=True)
@@ -360,7 +360,7 @@ def test_listeners_are_closed_if_a_log_can_not_be_opened(tmp_path: Path) -> None
     settings = Adjustments.from_keywords(host=LOOPBACK, port=0, access_log=str(tmp_path / "missing" / "a.log"))
     listeners = open_listeners(settings)
     with pytest.raises(OSError, match="No such file"):
-        Engine(Application(), settings, listeners, threads=0)
+        Engine(Application(), settings, listeners)
     assert listeners[0].socket.fileno() == -1
 
 

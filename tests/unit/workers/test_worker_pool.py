@@ -35,7 +35,7 @@ class Service:
         self.sockets = SharedSockets()
         self.reports: list[dict[str, Any]] = []
         self.pool = WorkerPool(self.sockets, lambda worker, words: self.reports.append(words))
-        self.engine = Engine(application, Adjustments.from_keywords(threads=1), [], threads=0)
+        self.engine = Engine(application, Adjustments.from_keywords(threads=1), [])
         plan = Plan(self.settings, lambda: application)
         self.generation = Generation(1, plan, self.sockets.open(self.settings))
 

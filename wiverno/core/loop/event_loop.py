@@ -98,8 +98,8 @@ class Loop:
             self._scratch = memoryview(bytearray(SCRATCH_SIZE))
         return self._scratch
 
-    def wait(self) -> None:
-        """Wait for events and put them into `ready`; act on deadlines that have passed."""
+    def wait(self, longest: float = MAX_WAIT) -> None:
+        """Wait up to `longest` seconds for events and put them into `ready`; act on deadlines that have passed."""
         if self.before_wait is not None:
             self.before_wait()
         deadlines = self.deadlines
@@ -107,7 +107,7 @@ class Loop:
             timeout = 0.0
         else:
             soonest = min(deadlines.soonest, self.wake_at)
-            timeout = max(min(MAX_WAIT, soonest - time.monotonic()), 0.0)
+            timeout = max(min(longest, soonest - time.monotonic()), 0.0)
         self.ready.extend(self.poller.wait(timeout))
         before, self.now = self.now, time.monotonic()
         now = self.now

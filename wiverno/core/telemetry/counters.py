@@ -34,6 +34,7 @@ GAUGES: Final[Mapping[str, str]] = MappingProxyType(
         "http2_streams": SUM,  # requests of theirs that are received, run or are answered
         "busy": SUM,  # threads that are blocked in the application
         "threads": SUM,
+        "max_threads": SUM,
         "queued": SUM,  # requests that wait for a thread
         "resident": SUM,  # bytes of memory; what processes share counts in each
         "draining": SUM,  # processes that finish their requests and take no new ones

@@ -25,14 +25,13 @@ class HasStreams(Protocol):
 class Heartbeat:
     """Records a heartbeat once a second; belongs to the leader."""
 
-    __slots__ = ("_counters", "_http2_connections", "_leaders", "_loop", "_on_heartbeat")
+    __slots__ = ("_counters", "_http2_connections", "_leaders", "_loop", "_on_heartbeat", "_pool")
 
     def __init__(
         self,
         loop: Loop,
         leaders: LeaderFollowers,
         counters: Counters,
-        threads: int,
         on_heartbeat: Callable[[], None] | None = None,
         http2_connections: Collection[HasStreams] | None = None,
     ) -> None:
@@ -42,7 +41,6 @@ class Heartbeat:
             loop: whose connections are counted.
             leaders: whose threads and queue are counted.
             counters: written to.
-            threads: how many may be inside the application at once.
             on_heartbeat: called once a second.
             http2_connections: the open ones; None if HTTP/2 is off.
         """
@@ -51,7 +49,10 @@ class Heartbeat:
         self._leaders = leaders
         self._counters = counters
         self._on_heartbeat = on_heartbeat
-        counters.set("threads", threads)
+        pool = leaders.thread_pool
+        self._pool = pool if pool.grows else None
+        counters.set("threads", pool.size or 1)
+        counters.set("max_threads", pool.most or 1)
         self.record()
         Repeating(loop, EVERY_SECOND, self.record)
 
@@ -59,6 +60,8 @@ class Heartbeat:
         """Update the gauges."""
         counters = self._counters
         counters.set("connections", len(self._loop.connections))
+        if self._pool is not None:
+            counters.set("threads", self._pool.size)
         counters.set("busy", self._leaders.busy)
         counters.set("queued", self._leaders.queued)
         counters.set("draining", not self._loop.keep_alive)

@@ -25,6 +25,8 @@ logger = guarded_logger("wiverno.stuck")
 
 LONGEST_INTERVAL: Final = 15.0  # seconds between two checks
 SHORTEST_INTERVAL: Final = 0.2
+MOST_NAMED: Final = 8  # different requests in one line
+LONGEST_NAME: Final = 100  # characters
 
 _RESPOND: Final = Gateway.respond.__code__
 
@@ -86,6 +88,23 @@ class SlowRequestWatchdog:
                     logger.exception("error while checking for slow requests")
 
         threading.Thread(target=watch, name="wiverno-watch", daemon=True).start()
+
+
+def describe_running() -> str:
+    """Return which requests all threads run, as text for a log line: the most numerous first, with the oldest's age."""
+    now = time.monotonic()
+    ages: dict[str, list[float]] = {}
+    for frame in sys._current_frames().values():
+        found = _request_of(frame)
+        if found is not None:
+            gateway, _, since = found
+            name = f"{escape(gateway.method)} {escape(gateway.target.partition('?')[0])}"
+            ages.setdefault(name[:LONGEST_NAME], []).append(now - since)
+    lines = sorted(ages.items(), key=lambda item: (-len(item[1]), item[0]))
+    parts = [f"{len(times)} × {name} (up to {max(times):.1f} s)" for name, times in lines[:MOST_NAMED]]
+    if len(lines) > MOST_NAMED:
+        parts.append(f"and {sum(len(times) for _, times in lines[MOST_NAMED:])} more")
+    return ", ".join(parts)
 
 
 def _request_of(frame: FrameType | None) -> tuple[Gateway, dict[str, Any], float] | None:

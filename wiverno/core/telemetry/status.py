@@ -42,7 +42,7 @@ class WorkerStatus:
     @property
     def is_turning(self) -> bool:
         """Whether its loop turns, so that requests are served."""
-        is_alone = self.counts.gauges["threads"] <= 1
+        is_alone = self.counts.gauges["max_threads"] <= 1
         return self.silence <= (LONGEST_SILENCE_ALONE if is_alone else LONGEST_SILENCE)
 
 

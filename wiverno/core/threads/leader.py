@@ -9,8 +9,9 @@ sends. The monitor thread does what sysmon does in Go's runtime. Three things ma
                 has blocked for a while. If the leader is still inside the same application call, the monitor thread
                 takes the claim on that call, detaches its connection and passes the lead to a waiting thread. The
                 blocked thread finishes its response alone.
-    saturation  No thread waits: the monitor thread leads, but never calls the application. It reads, sends, enforces
-                deadlines and queues requests for the threads that become free, until one is free and the queue empty.
+    saturation  No thread waits: the monitor thread leads, but never calls the application (dispatcher.py). It queues
+                requests for the threads that become free, until one is free and the queue empty, and starts further
+                threads if it may (growth.py).
 
 Invariants, tested in tests/integration/core/test_lead.py and tests/property/test_claims.py:
 
@@ -26,11 +27,14 @@ import time
 from contextlib import suppress
 from typing import Any, Final
 
-from wiverno.core.loop.event_loop import Loop
+from wiverno.core.loop.event_loop import MAX_WAIT, Loop
+from wiverno.core.threads.dispatcher import Dispatcher
 from wiverno.core.threads.exchange import NO_ENVIRON, Exchange
+from wiverno.core.threads.fair_queue import Task
+from wiverno.core.threads.growth import Growth
 from wiverno.core.threads.predictor import Predictor
 from wiverno.core.threads.recovery import Recovery
-from wiverno.core.threads.request_queue import RequestQueue, Task, reject
+from wiverno.core.threads.request_queue import RequestQueue, reject
 from wiverno.core.threads.thread_pool import END, PoolThread, ThreadPool
 from wiverno.foreign_code import guarded_logger
 from wiverno.wsgi import forked
@@ -57,7 +61,10 @@ Claim = list[tuple[Exchange, str, str]]
 class LeaderFollowers:
     """The thread pool and the monitor thread around one loop; `run` belongs to one thread, the monitor thread."""
 
-    def __init__(self, loop: Loop, threads: int, *, queue_size: int, queue_timeout: float) -> None:
+    def __init__(
+        self, loop: Loop, threads: int, *, queue_size: int, queue_timeout: float, max_threads: int = 0,
+        max_per_client: int = 0,
+    ) -> None:  # fmt: skip
         """Make a thread pool that is not running yet.
 
         Args:
@@ -65,15 +72,16 @@ class LeaderFollowers:
             threads: in the pool; 0 runs applications in the thread that calls `run`, and nothing is handed over.
             queue_size: requests that may wait for a thread, 0 for any number.
             queue_timeout: seconds after which a waiting request is answered with 503, 0 for never.
+            max_threads: in the pool when requests wait; 0 for never more than `threads`.
+            max_per_client: requests of one client that may run at once, 0 for any number.
         """
         self._loop = loop
         self._count = threads
         self._predictor = Predictor()
-        self._tasks = RequestQueue(loop, threads, size=queue_size, timeout=queue_timeout)
+        self._tasks = RequestQueue(loop, size=queue_size, timeout=queue_timeout, per_client=max_per_client)
         self._lock = self._tasks.lock  # guards the idle threads, _tasks and the hand-over of jobs
-        self.thread_pool = ThreadPool(threads, self._serve, self._lock)
-        if threads:
-            loop.thread_pool = self.thread_pool
+        self.recovery = Recovery(loop, self.end)
+        self._use_pool(ThreadPool(threads, self._serve, self._lock, most=max_threads))
         self._claim: Claim = []
         self._turn = 0  # calls made by leaders
         self._is_parked = False
@@ -82,12 +90,18 @@ class LeaderFollowers:
         self._has_started = False
         self.is_saturated = False  # no thread is free: the monitor thread leads, and requests are queued
         self._term: object = None  # changes with the leader
-        self.recovery = Recovery(loop, self.end)
         self.has_ended = False
         """The loop is over: the leader returns."""
         self.is_abandoned = (
             False  # a copy in a process that the application forked: a thread that returns here ends the process
         )
+
+    def _use_pool(self, thread_pool: ThreadPool) -> None:
+        self.thread_pool = thread_pool
+        if self._count:
+            self._loop.thread_pool = thread_pool
+        self.growth = Growth(self._loop, thread_pool, self._tasks)
+        self._dispatcher = Dispatcher(self, self._loop, self._tasks, self.growth)
 
     # ---------------------------------------------------------------- the monitor thread
 
@@ -99,10 +113,11 @@ class LeaderFollowers:
         while not self._count:
             if self.has_ended:
                 return
-            self._lead(is_threaded=False)
+            self._lead(None)
         if not self._has_started:
             self._has_started = True
             self.thread_pool.start()
+            self.growth.start()
             self._hand_lead()
         self._monitor()
 
@@ -137,7 +152,7 @@ class LeaderFollowers:
         checked_at = clock()
         while not self.has_ended:
             if self.is_saturated:
-                self.recovery.lead(self._dispatch)
+                self.recovery.lead(self._dispatcher.lead)
                 continue
             used = time.process_time()
             interval = CHECK_INTERVAL if calm < CALM_CHECKS else CALM_INTERVAL
@@ -179,6 +194,8 @@ class LeaderFollowers:
             self._term = None
             with suppress(OSError):  # something else closed its descriptor: its thread will notice
                 exchange.hand_off_locked()
+        if self._tasks.limits_clients:
+            self._dispatcher.begin_admitted()
         self._predictor.learn(method, path, has_blocked=True)
         return True
 
@@ -217,6 +234,7 @@ class LeaderFollowers:
             except BaseException as error:  # noqa: BLE001 - thrown into the thread from outside, at any place
                 self.recovery.log_error(error)
                 with self._lock:
+                    self._finish(me)
                     is_woken = self.thread_pool.rejoin(me)
                     is_over = not is_woken and (self.has_ended or me.has_left)
 
@@ -227,11 +245,11 @@ class LeaderFollowers:
         if job is END:
             return True
         if job is _LEAD:
-            self._lead(is_threaded=True)
+            self._lead(me)
         elif job is not None:
-            self._run_task(*job)
+            self._run_task(me, *job)
         while (task := self._next_task(me)) is not None:
-            self._run_task(*task)
+            self._run_task(me, *task)
         return self.has_ended or me.has_left  # join() does not wait for threads that have left before
 
     def _next_task(self, me: PoolThread) -> Task | None:
@@ -239,14 +257,23 @@ class LeaderFollowers:
         if self.is_abandoned:
             forked.leave()
         with self._lock:
+            self._finish(me)
             task = None if self.has_ended else self._tasks.take()
             if task is None and not self.thread_pool.leave(me):
-                self.thread_pool.idle.append(me)
+                self.thread_pool.wait_idle(me)
             return task
 
-    def _run_task(self, exchange: Exchange, environ: Environ, queued_at: float) -> None:
+    def _finish(self, me: PoolThread) -> None:
+        """Note that the request that the thread ran outside the lead has ended (lock held)."""
+        if me.client:
+            self._tasks.finish(me.client)
+            me.client = ""
+
+    def _run_task(self, me: PoolThread, exchange: Exchange, environ: Environ, queued_at: float, client: str) -> None:
         """Run a request outside the lead, and remember whether it blocked."""
         try:
+            if self._tasks.limits_clients:
+                me.client = client
             started = time.monotonic()
             if self._tasks.is_late(queued_at, started):
                 reject(exchange, environ)
@@ -262,10 +289,10 @@ class LeaderFollowers:
 
     # ---------------------------------------------------------------- the lead
 
-    def _lead(self, *, is_threaded: bool) -> None:
-        """Poll, read, run and send until another thread leads; no exception ends that."""
+    def _lead(self, me: PoolThread | None) -> None:
+        """Poll, read, run and send until another thread leads; no exception ends that. `me` is None without threads."""
         term = self._term = object()
-        while self.recovery.lead(lambda: self._lead_on(is_threaded=is_threaded)):
+        while self.recovery.lead(lambda: self._lead_on(me)):
             with self._loop.arming:
                 if self._term is not term:
                     return
@@ -274,15 +301,14 @@ class LeaderFollowers:
             for exchange, _, _ in interrupted:
                 self.recovery.finish_response(exchange, CLOSE)
 
-    def _lead_on(self, *, is_threaded: bool) -> None:
+    def _lead_on(self, me: PoolThread | None) -> None:
         """Handle event after event."""
         loop = self._loop
-        ready = loop.ready
-        handlers = loop.handlers
+        ready, handlers = loop.ready, loop.handlers
         claim = self._claim = self._new_claim()
-        predictor = self._predictor
+        predictor, limits_clients, client = self._predictor, self._tasks.limits_clients, ""
         counters = predictor.counters
-        while ready or self._wait():
+        while ready or self.wait():
             if not ready:
                 continue
             fd, events = ready.popleft()
@@ -296,17 +322,17 @@ class LeaderFollowers:
                 continue
             if exchange is None:
                 continue
-            if not is_threaded:
+            if me is None:
                 self._run_alone(exchange)
                 continue
             environ = exchange.environ
+            if limits_clients and not (client := self._dispatcher.admit(exchange, environ)):
+                continue
             exchange.environ = NO_ENVIRON
-            # Read now: once the application is called, the environ belongs to it.
             method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
             if counters and predictor.is_blocking(method, path):
-                exchange.hand_off()
-                self._pass_lead()
-                self._run_task(exchange, environ, loop.now)
+                self._pass_lead(exchange, client)
+                self._run_task(me, exchange, environ, loop.now, client)
                 return
             self._turn += 1
             claim.append((exchange, method, path))
@@ -321,6 +347,7 @@ class LeaderFollowers:
                 claim.pop()
             except IndexError:
                 # The monitor thread took it: this thread leads no more.
+                me.client = client
                 self.recovery.finish_response(exchange, outcome)
                 return
             if outcome != KEEP or exchange.needs_finish:
@@ -341,60 +368,29 @@ class LeaderFollowers:
     def _new_claim(self) -> Claim:
         return []
 
-    def _wait(self) -> bool:
-        """Wait for events; False after the end, which may have come while this thread was inside the application."""
+    def wait(self, longest: float = MAX_WAIT) -> bool:
+        """Wait for events (leader); False after the end, which may have come while it was in the application."""
         if not self.has_ended:
-            self._loop.wait()
+            self._loop.wait(longest)
             self.recovery.errors = 0
         elif self.is_abandoned:
             forked.leave()
         return not self.has_ended
 
-    def _pass_lead(self) -> None:
-        """Pass the lead to a waiting thread, or to the monitor thread if all are busy."""
+    def _pass_lead(self, exchange: Exchange, client: str) -> None:
+        """Pass the lead to a waiting thread, or to the monitor thread if all are busy; this one keeps the request."""
+        exchange.hand_off()
         self._term = None
+        if client:
+            self._dispatcher.begin_admitted()
         if not self._hand_lead():
             self.is_saturated = True
             self.run_signal_handlers()
 
-    def _dispatch(self) -> None:
-        """Lead without calling the application, until a thread is free (monitor thread, when all are busy)."""
-        loop = self._loop
-        ready = loop.ready
-        while not self.has_ended:
-            if not ready:
-                self._wait()
-                continue
-            if self.thread_pool.idle and not self._tasks and self._return_lead():
-                return
-            fd, events = ready.popleft()
-            handler: Any = loop.handlers.get(fd)
-            if handler is None:
-                continue
-            try:
-                exchange = handler.ready(events)
-                if exchange is not None:
-                    self._queue(exchange)
-            except BaseException as error:  # noqa: BLE001 - nothing may end the leader
-                self.recovery.drop(handler, error)
-
-    def _return_lead(self) -> bool:
+    def return_lead(self) -> bool:
+        """Give the lead to a waiting thread; False if there is none (monitor thread, when it leads)."""
         self.is_saturated = False
         if self._hand_lead():
             return True
         self.is_saturated = True
         return False
-
-    def _queue(self, exchange: Exchange) -> None:
-        """Give a request to a free thread, or queue it."""
-        environ, exchange.environ = exchange.environ, NO_ENVIRON
-        exchange.hand_off()
-        task = (exchange, environ, self._loop.now)
-        with self._lock:
-            if self.thread_pool.wake_one(task):
-                return
-            has_room = self._tasks.add(task)
-        if has_room:
-            self._tasks.record_added()
-        else:
-            exchange.answer(503, "the server is busy", retry_after=1, environ=environ)

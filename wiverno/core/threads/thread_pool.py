@@ -4,6 +4,8 @@ A response that is produced faster than its client reads it blocks its thread on
 It can't continue in another thread: what it iterates over may belong to its thread, as a cursor of SQLite and Django's
 connections do. So a compensation thread is started (as by Java's ForkJoinPool.ManagedBlocker), and slow readers do not
 exhaust the pool. When blocked threads continue, as many threads leave as there are too many.
+
+The pool may also grow beyond its usual size, and end threads that have been idle; growth.py decides when.
 """
 
 import threading
@@ -25,10 +27,12 @@ END: Final = object()
 class PoolThread:
     """One thread of the pool: waits on `park` and finds in `job` what it was woken for."""
 
-    __slots__ = ("has_left", "job", "park", "thread")
+    __slots__ = ("client", "has_left", "idle_since", "job", "park", "thread")
 
     def __init__(self) -> None:
+        self.client = ""  # whose request it runs outside the lead, if clients are limited
         self.has_left = False
+        self.idle_since = 0.0  # monotonic seconds; kept only in a pool that may grow
         self.park = threading.Lock()
         self.park.acquire()
         self.job: Any = None
@@ -41,19 +45,24 @@ class ThreadPool:
     Attributes:
         lock: guards `idle` and what is decided by which threads are idle.
         idle: members that wait on their `park`; the one that became idle last is woken first.
+        most: threads that there may be, without the blocked ones.
+        grows: whether that is more than at the start.
     """
 
-    def __init__(self, count: int, serve: Callable[[PoolThread], None], lock: threading.Lock) -> None:
+    def __init__(self, count: int, serve: Callable[[PoolThread], None], lock: threading.Lock, *, most: int = 0) -> None:
         """Start nothing yet.
 
         Args:
             count: threads wanted, without the blocked ones.
             serve: what each thread runs.
             lock: becomes the attribute of this name.
+            most: threads that there may be, without the blocked ones, after the pool has grown; 0 for `count`.
         """
         self.lock = lock
         self.idle: list[PoolThread] = []
         self._count = count
+        self.most = max(most, count)
+        self.grows = self.most > count
         self._serve = serve
         self._members: list[PoolThread] = []
         self._blocked = 0
@@ -86,6 +95,40 @@ class ThreadPool:
         assert member.thread is not None
         member.thread.start()
 
+    def _add_if_possible(self) -> PoolThread | None:
+        """Return an additional member, None if there is no memory for it (lock held)."""
+        try:
+            return self._add_member()
+        except MemoryError as error:
+            self._warn(error)
+            return None
+
+    def _start_additional(self, member: PoolThread | None) -> bool:
+        """Start a thread that looks into the queue at once; False if the system starts no more."""
+        if member is None:
+            return False
+        member.park.release()  # with no job: it takes one from the queue at once
+        try:
+            self._start_member(member)
+        except (RuntimeError, MemoryError) as error:  # "can't start new thread": a limit of the system
+            with self.lock:
+                self._members.remove(member)
+            self._warn(error)
+            return False
+        return True
+
+    def _warn(self, error: Exception) -> None:
+        now = time.monotonic()
+        if now >= self._next_warning:
+            self._next_warning = now + WARNING_INTERVAL
+            logger.warning("cannot start a thread beside those that are held up: %s", error or "out of memory")
+
+    def wait_idle(self, member: PoolThread) -> None:
+        """Put the calling thread among those that wait for a job (lock held)."""
+        if self.grows:
+            member.idle_since = time.monotonic()
+        self.idle.append(member)
+
     def wake_one(self, job: Any) -> bool:
         """Give the job to an idle thread; False if there is none (lock held)."""
         if not self.idle:
@@ -100,7 +143,7 @@ class ThreadPool:
         if member in self.idle or member.has_left:
             return False
         if member.job is None:
-            self.idle.append(member)
+            self.wait_idle(member)
             return False
         member.park.acquire(blocking=False)
         return True
@@ -117,22 +160,10 @@ class ThreadPool:
         with self.lock:
             self._blocked += 1
             present = len(self._members) - self._blocked
-            if present >= self._count or len(self._members) >= self._count + MAX_COMPENSATION_THREADS:
+            if present >= self._count or len(self._members) >= self.most + MAX_COMPENSATION_THREADS:
                 return
-            member = self._add_member()
-        member.park.release()  # with no job: it takes one from the queue at once
-        try:
-            self._start_member(member)
-        except RuntimeError as error:  # "can't start new thread": a limit of the system
-            with self.lock:
-                self._members.remove(member)
-            self._warn(error)
-
-    def _warn(self, error: RuntimeError) -> None:
-        now = time.monotonic()
-        if now >= self._next_warning:
-            self._next_warning = now + WARNING_INTERVAL
-            logger.warning("cannot start a thread to replace one blocked by a slow client: %s", error)
+            member = self._add_if_possible()
+        self._start_additional(member)
 
     def end_blocking(self) -> None:
         """Note that the calling thread continues."""
@@ -141,11 +172,48 @@ class ThreadPool:
 
     def leave(self, member: PoolThread) -> bool:
         """Remove the calling thread if there are too many; True if it must end (lock held)."""
-        if len(self._members) - self._blocked <= self._count:
+        if len(self._members) - self._blocked <= self.most:
             return False
         self._members.remove(member)
         member.has_left = True
         return True
+
+    # ---------------------------------------------------------------- growing
+
+    @property
+    def size(self) -> int:
+        """How many threads there are, without the blocked ones; before the start those that there will be."""
+        return len(self._members) - self._blocked if self._members else self._count
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many threads as there may be."""
+        return self.size >= self.most or len(self._members) >= self.most + MAX_COMPENSATION_THREADS
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether there are more threads than at the start."""
+        return self.size > self._count
+
+    def grow(self) -> bool:
+        """Start one more thread; False if the system starts no more."""
+        with self.lock:
+            member = self._add_if_possible()
+        return self._start_additional(member)
+
+    def retire_idle(self, age: float) -> int:
+        """End threads idle for `age` seconds or longer, down to the size at the start; return how many."""
+        before = time.monotonic() - age
+        count = 0
+        with self.lock:
+            while self.idle and self.has_grown and self.idle[0].idle_since <= before:
+                member = self.idle.pop(0)
+                self._members.remove(member)
+                member.has_left = True
+                member.job = END
+                member.park.release()
+                count += 1
+        return count
 
     # ---------------------------------------------------------------- the end
 

@@ -3,6 +3,7 @@
 import time
 
 from tests.support.rig import rig
+from tests.support.waiting import PATIENCE, wait_until
 from wiverno.core.telemetry.counters import Counters
 from wiverno.core.telemetry.heartbeat import Heartbeat
 from wiverno.core.threads.leader import LeaderFollowers
@@ -15,7 +16,7 @@ def test_a_heartbeat_says_what_is_so_now_and_comes_again() -> None:
         leaders = LeaderFollowers(made.loop, 3, queue_size=10, queue_timeout=0)
         before = time.monotonic()
         made.connect()
-        Heartbeat(made.loop, leaders, counters, 3, lambda: beats.append(time.monotonic()))
+        Heartbeat(made.loop, leaders, counters, lambda: beats.append(time.monotonic()))
         assert len(beats) == 1
         assert counters.get("heartbeat") >= before
         assert (counters.get("threads"), counters.get("connections"), counters.get("busy")) == (3, 1, 0)
@@ -34,8 +35,22 @@ def test_gauges_are_updated_without_a_heartbeat() -> None:
     """The leader does that before each wait."""
     with rig() as made:
         counters = Counters()
-        heart = Heartbeat(made.loop, LeaderFollowers(made.loop, 1, queue_size=1, queue_timeout=0), counters, 1)
+        heart = Heartbeat(made.loop, LeaderFollowers(made.loop, 1, queue_size=1, queue_timeout=0), counters)
         at = counters.get("heartbeat")
         made.connect()
         heart.update_gauges()
         assert (counters.get("connections"), counters.get("heartbeat")) == (1, at)
+
+
+def test_the_threads_of_a_pool_that_grows_are_counted_as_they_are() -> None:
+    with rig() as made:
+        counters = Counters()
+        leaders = LeaderFollowers(made.loop, 1, queue_size=0, queue_timeout=0, max_threads=4)
+        heart = Heartbeat(made.loop, leaders, counters)
+        assert (counters.get("threads"), counters.get("max_threads")) == (1, 4)
+        leaders.thread_pool.start()
+        assert leaders.thread_pool.grow()
+        heart.update_gauges()
+        assert (counters.get("threads"), counters.get("max_threads")) == (2, 4)
+        wait_until(lambda: len(leaders.thread_pool.idle) == 2)
+        assert leaders.join(time.monotonic() + PATIENCE) == 0

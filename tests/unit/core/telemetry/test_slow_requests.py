@@ -1,5 +1,6 @@
 """Requests that run longer than they should are logged once, with the application's part of the stack."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -9,7 +10,12 @@ import pytest
 
 from tests.support.rig import rig
 from tests.support.waiting import PATIENCE, wait_until
-from wiverno.core.telemetry.slow_requests import LONGEST_INTERVAL, SHORTEST_INTERVAL, SlowRequestWatchdog
+from wiverno.core.telemetry.slow_requests import (
+    LONGEST_INTERVAL,
+    SHORTEST_INTERVAL,
+    SlowRequestWatchdog,
+    describe_running,
+)
 
 GET = b"GET /slow%0a?q=1 HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -51,6 +57,24 @@ def test_a_slow_request_is_told_of_once(caplog: pytest.LogCaptureFixture) -> Non
     assert text.startswith("GET /slow%0a?q=1 has been running for 0.0 s in thread MainThread (request_timeout = 0 s):")
     assert "look_from_a_function_of_the_application" in text
     assert "gateway.py" not in text
+
+
+def test_what_all_threads_run_is_told_in_one_line() -> None:
+    """Requests without their query, as often as they run; too many different ones are counted."""
+    told: list[str] = []
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        told.append(describe_running())
+        start_response("200 OK", [])
+        return [b"hello"]
+
+    with rig(application) as made:
+        _, client = made.connect()
+        client.send(GET)
+        made.until(lambda: bool(told))
+        assert client.response()[0] == 200
+    assert re.fullmatch(r"1 × GET /slow%0a \(up to \d+\.\d s\)", told[0])
+    assert describe_running() == ""
 
 
 def test_a_request_in_its_time_is_not_told_of(caplog: pytest.LogCaptureFixture) -> None:

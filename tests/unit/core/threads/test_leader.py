@@ -15,6 +15,7 @@ import pytest
 from tests.support.rig import POLLERS, PairClient, Rig, rig
 from tests.support.waiting import PATIENCE, wait_until
 from wiverno.core.http1.connection import Connection
+from wiverno.core.threads import growth
 from wiverno.core.threads.leader import LeaderFollowers
 
 HELD = b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -29,15 +30,28 @@ class Application:
         self.again = threading.Event()
         self.held = threading.Semaphore(0)
         self.error: BaseException = RuntimeError("meant")
+        self.at_once: dict[str, int] = {}
+        self.most_at_once: dict[str, int] = {}
+        self.lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["PATH_INFO"] in ("/held", "/again"):
-            self.held.release()
-            assert (self.go_on if environ["PATH_INFO"] == "/held" else self.again).wait(PATIENCE)
+            with self.counting(environ["REMOTE_ADDR"]):
+                self.held.release()
+                assert (self.go_on if environ["PATH_INFO"] == "/held" else self.again).wait(PATIENCE)
         elif environ["PATH_INFO"] == "/raise":
             raise self.error
         start_response("200 OK", [])
         return [environ["PATH_INFO"].encode()]
+
+    @contextmanager
+    def counting(self, client: str) -> Iterator[None]:
+        with self.lock:
+            count = self.at_once[client] = self.at_once.get(client, 0) + 1
+            self.most_at_once[client] = max(self.most_at_once.get(client, 0), count)
+        yield
+        with self.lock:
+            self.at_once[client] -= 1
 
 
 class Working:
@@ -49,9 +63,10 @@ class Working:
         self.leaders = LeaderFollowers(made.loop, threads, **({"queue_size": 0, "queue_timeout": 0.0} | limits))
         self.thread = threading.Thread(target=self.leaders.run, daemon=True)
 
-    def connect(self) -> PairClient:
+    def connect(self, address: str = "192.0.2.1") -> PairClient:
         """Connect while the threads run: the leader is woken."""
         connection, client = self.rig.connect()
+        connection.base["REMOTE_ADDR"] = address
         self.rig.loop.resume(connection.fd)
         return client
 
@@ -68,7 +83,8 @@ class Working:
 
 @contextmanager
 def working(threads: int = 2, poller: str = "epoll", **settings: Any) -> Iterator[Working]:
-    limits = {name: settings.pop(name) for name in ("queue_size", "queue_timeout") if name in settings}
+    names = ("queue_size", "queue_timeout", "max_threads", "max_per_client")
+    limits = {name: settings.pop(name) for name in names if name in settings}
     application = Application()
     with rig(application, poller=poller, **settings) as made:
         leaders = Working(made, application, threads, **limits)
@@ -284,3 +300,123 @@ def test_the_depth_is_logged_once_in_a_while(caplog: pytest.LogCaptureFixture) -
             leaders.connect().send(HELLO)
         wait_until(lambda: leaders.leaders.queued == 5)
     assert [record.name for record in caplog.records].count("wiverno.queue") == 1
+
+
+def test_a_client_with_many_requests_delays_another_by_one() -> None:
+    """While requests wait they are taken in turn by client."""
+    with working(2) as leaders:
+        leaders.hold(2)
+        greedy = [leaders.connect() for _ in range(5)]
+        for number, client in enumerate(greedy):
+            client.send(HELD.replace(b"held", b"again"))
+            wait_until(lambda number=number: leaders.leaders.queued == number + 1)  # type: ignore[misc]
+        polite = leaders.connect("192.0.2.2")
+        polite.send(HELLO)
+        wait_until(lambda: leaders.leaders.queued == 6)
+        leaders.application.go_on.set()
+        assert polite.response()[2] == b"/hello"
+        assert leaders.leaders.queued >= 2
+        leaders.application.again.set()
+        assert {client.response()[0] for client in greedy} == {200}
+
+
+def test_a_full_queue_refuses_the_greediest_client() -> None:
+    with working(2, queue_size=2) as leaders:
+        leaders.hold(2)
+        greedy = [leaders.connect() for _ in range(2)]
+        for number, client in enumerate(greedy):
+            client.send(HELLO)
+            wait_until(lambda number=number: leaders.leaders.queued == number + 1)  # type: ignore[misc]
+        polite = leaders.connect("192.0.2.2")
+        polite.send(HELLO)
+        status, fields, _ = greedy[1].response()
+        assert (status, fields["retry-after"], fields["connection"]) == (503, "1", "close")
+        leaders.application.go_on.set()
+        assert polite.response()[0] == greedy[0].response()[0] == 200
+
+
+@pytest.mark.parametrize("threads", [2, 6])
+def test_a_client_has_only_so_many_requests_in_the_application(threads: int, caplog: pytest.LogCaptureFixture) -> None:
+    """More of them wait; other clients are served meanwhile, and all are answered in the end."""
+    with working(threads, max_per_client=1) as leaders:
+        leaders.hold(1)
+        waiting = [leaders.connect() for _ in range(3)]
+        for number, client in enumerate(waiting):
+            client.send(HELD)
+            wait_until(lambda number=number: leaders.leaders.queued == number + 1)  # type: ignore[misc]
+        for _ in range(3):
+            other = leaders.connect("192.0.2.2")
+            other.send(HELLO)
+            assert other.response()[0] == 200
+        leaders.application.go_on.set()
+        assert {client.response()[0] for client in waiting} == {200}
+        assert leaders.application.most_at_once == {"192.0.2.1": 1}
+        client = leaders.connect()
+        client.send(HELLO)
+        assert client.response()[0] == 200
+        wait_until(lambda: not leaders.leaders.busy)
+    assert "its client, 192.0.2.1, has max_requests_per_client = 1" in caplog.text
+
+
+def test_an_exception_in_the_application_gives_the_place_of_its_client_back() -> None:
+    with working(3, max_per_client=1) as leaders:
+        leaders.application.error = SystemExit(1)
+        held = leaders.hold(1)
+        failing = [leaders.connect() for _ in range(3)]
+        for client in failing:
+            client.send(HELLO.replace(b"hello", b"raise"))
+        leaders.application.go_on.set()
+        assert held[0].response()[0] == 200
+        for client in failing:
+            assert b" 200 " not in client.rest()
+        client = leaders.connect()
+        client.send(HELLO)
+        assert client.response()[0] == 200
+
+
+@pytest.mark.parametrize("poller", POLLERS)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_another_thread_starts_while_requests_wait(poller: str, threads: int) -> None:
+    """Up to max_threads are held up, and the next request is still answered; then the next one waits."""
+    with working(threads, poller, max_threads=5) as leaders:
+        held = leaders.hold(4)
+        client = leaders.connect()
+        for _ in range(3):
+            client.send(HELLO)
+            assert client.response()[2] == b"/hello"
+        assert leaders.leaders.thread_pool.size == 5
+        held += leaders.hold(1)
+        late = leaders.connect()
+        late.send(HELLO)
+        wait_until(lambda: leaders.leaders.queued == 1)
+        assert leaders.leaders.thread_pool.size == 5
+        leaders.application.go_on.set()
+        assert {one.response()[0] for one in [*held, late]} == {200}
+
+
+def test_the_limit_of_threads_is_logged_once_with_what_they_run(caplog: pytest.LogCaptureFixture) -> None:
+    with working(1, max_threads=2) as leaders:
+        leaders.leaders.growth.describe_running = lambda: "2 × GET /held"
+        leaders.hold(2)
+        for _ in range(2):
+            leaders.connect().send(HELLO)
+        wait_until(lambda: leaders.leaders.queued == 2)
+        wait_until(lambda: "max_threads is reached" in caplog.text)
+    (message,) = [record.getMessage() for record in caplog.records if "max_threads" in record.getMessage()]
+    assert message.startswith("max_threads is reached: all 2 threads are held up and ")
+    assert message.endswith("request(s) wait. The threads run 2 × GET /held")
+
+
+def test_threads_beyond_the_usual_number_end_when_they_are_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growth, "IDLE_TIME", 0.0)
+    monkeypatch.setattr(growth, "CHECK_INTERVAL", 0.05)
+    with working(1, max_threads=4) as leaders:
+        held = leaders.hold(4)
+        assert leaders.leaders.thread_pool.size == 4
+        leaders.application.go_on.set()
+        for client in held:
+            client.response()
+        wait_until(lambda: leaders.leaders.thread_pool.size == 1)
+        wait_until(lambda: leaders.leaders.thread_pool.alive == 1)
+        leaders.application.go_on.clear()
+        leaders.hold(3)

@@ -1,8 +1,9 @@
-"""Requests that wait for a thread: first come, first served, bounded in number and time."""
+"""Requests that wait for a thread: bounded in number and time, and what the log says; whose turn: test_fair_queue."""
 
 import logging
 import math
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,29 +23,46 @@ class Asking:
         self.answers.append(status)
 
 
-def waiting(size: int = 0, timeout: float = 0.0) -> tuple[RequestQueue, Loop]:
+def waiting(size: int = 0, timeout: float = 0.0, per_client: int = 0) -> tuple[RequestQueue, Loop]:
     loop = Loop(POLLERS["selectors"]())
-    return RequestQueue(loop, 4, size=size, timeout=timeout), loop
+    return RequestQueue(loop, size=size, timeout=timeout, per_client=per_client), loop
 
 
-def task(since: float = 0.0) -> Any:
-    return (Asking(), {}, since)
+def task(since: float = 0.0, client: str = "192.0.2.1") -> Any:
+    return (Asking(), {}, since, client)
 
 
-def test_first_come_first_served() -> None:
+def test_a_task_has_its_time_and_its_client() -> None:
     queue, loop = waiting()
-    tasks = [task() for _ in range(3)]
-    assert all(queue.add(item) for item in tasks)
-    assert len(queue) == 3
-    assert [queue.take() for _ in range(4)] == [*tasks, None]
+    loop.now = 5.0
+    exchange: Any = SimpleNamespace(client=SimpleNamespace(fd=3))
+    environ = {"REMOTE_ADDR": "192.0.2.7"}
+    assert queue.new_task(exchange, environ) == (exchange, environ, 5.0, "192.0.2.7")
     loop.poller.close()
 
 
-def test_a_full_queue_takes_no_more() -> None:
-    queue, loop = waiting(size=2)
-    assert [queue.add(task()) for _ in range(4)] == [True, True, False, False]
-    queue.take()
-    assert queue.add(task())
+def test_a_limit_of_clients_is_counted_only_if_there_is_one() -> None:
+    for per_client, running in ((0, {}), (2, {"192.0.2.1": 1})):
+        queue, loop = waiting(per_client=per_client)
+        assert queue.limits_clients == bool(per_client)
+        queue.begin("192.0.2.1")
+        assert queue.tasks.running == running
+        queue.finish("192.0.2.1")
+        assert queue.tasks.running == {}
+        loop.poller.close()
+
+
+def test_a_client_at_its_limit_is_logged_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
+    queue, loop = waiting(per_client=1)
+    loop.now = 100.0
+    queue.begin("192.0.2.1")
+    queue.record_added("192.0.2.2")
+    assert not caplog.records
+    for _ in range(3):
+        queue.record_added("192.0.2.1")
+    assert [record.getMessage() for record in caplog.records] == [
+        "A request waits because its client, 192.0.2.1, has max_requests_per_client = 1 in the application"
+    ]
     loop.poller.close()
 
 
@@ -54,8 +72,8 @@ def test_only_what_has_waited_too_long_is_refused() -> None:
     loop.now = 100.0
     old, new = task(85.0), task(95.0)
     for item in (old, new):
-        queue.add(item)
-        queue.record_added()
+        queue.tasks.add(item)
+        queue.record_added(item[3])
     assert queue.deadline() == 95.0
     loop.deadlines.due(loop.now)
     queue.expire()
@@ -83,9 +101,9 @@ def test_a_queue_that_builds_up_is_said_once_in_a_while(caplog: pytest.LogCaptur
     with caplog.at_level(logging.WARNING, "wiverno.queue"):
         loop.now = start = time.monotonic()
         for _ in range(5):
-            queue.add(task())
-            queue.record_added()
+            queue.tasks.add(task())
+            queue.record_depth(4)
         loop.now = start + DEPTH_LOG_INTERVAL + 1
-        queue.record_added()
+        queue.record_depth(4)
     assert [record.args for record in caplog.records] == [(1, 4), (5, 4)]
     loop.poller.close()

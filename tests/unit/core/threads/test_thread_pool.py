@@ -14,9 +14,9 @@ from wiverno.core.threads.thread_pool import END, PoolThread, ThreadPool
 class Pool:
     """A pool whose threads write down their jobs until they are told to end."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, most: int = 0) -> None:
         self.jobs: list[object] = []
-        self.pool = ThreadPool(count, self.serve, threading.Lock())
+        self.pool = ThreadPool(count, self.serve, threading.Lock(), most=most)
 
     def serve(self, member: PoolThread) -> None:
         while True:
@@ -26,7 +26,7 @@ class Pool:
             self.jobs.append(member.job)
             with self.pool.lock:
                 member.job = None
-                self.pool.idle.append(member)
+                self.pool.wait_idle(member)
 
     def end(self) -> int:
         wait_until(lambda: len(self.pool.idle) == self.pool.alive)
@@ -112,6 +112,59 @@ def test_a_thread_that_can_not_be_started_is_told_once_in_a_while(
     (record,) = caplog.records
     assert record.getMessage().endswith("can't start new thread")
     assert made.pool.alive == 2
+
+
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()])
+def test_a_pool_that_can_not_grow_goes_on_with_what_it_has(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    growing = Pool(1, 3)
+    growing.pool.start()
+
+    def refuse(thread: threading.Thread) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        assert not growing.pool.grow()
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "PoolThread", lambda: refuse(threading.current_thread()))
+        if isinstance(error, MemoryError):
+            assert not growing.pool.grow()
+    assert "cannot start a thread beside those that are held up" in caplog.text
+    assert growing.pool.size == growing.pool.alive == 1
+    assert growing.pool.grow()
+    wait_until(lambda: growing.jobs == [None])
+    assert growing.end() == 0
+
+
+def test_a_pool_grows_and_its_idle_threads_end(made: Pool) -> None:
+    """Those that have been idle longest end, as many as there are beyond the usual number."""
+    growing = Pool(1, 3)
+    assert (growing.pool.size, growing.pool.grows, made.pool.grows) == (1, True, False)
+    growing.pool.start()
+    for size in (2, 3):
+        assert not growing.pool.is_full
+        assert growing.pool.grow()
+        wait_until(lambda size=size: len(growing.pool.idle) == size)  # type: ignore[misc]
+    assert (growing.pool.is_full, growing.pool.has_grown) == (True, True)
+    assert growing.pool.retire_idle(PATIENCE) == 1  # the first: it has been idle since before all clocks
+    assert growing.pool.retire_idle(0) == 1
+    assert growing.pool.retire_idle(0) == 0
+    wait_until(lambda: growing.pool.alive == 1)
+    assert not growing.pool.has_grown
+    assert growing.end() == 0
+
+
+def test_a_grown_pool_needs_no_replacement_for_a_held_thread() -> None:
+    growing = Pool(1, 2)
+    growing.pool.start()
+    assert growing.pool.grow()
+    wait_until(lambda: len(growing.pool.idle) == 2)
+    growing.pool.begin_blocking()
+    assert growing.pool.alive == 2
+    growing.pool.end_blocking()
+    assert growing.end() == 0
 
 
 def test_a_member_waits_again_after_an_exception_unless_it_has_a_job() -> None:
