@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from wiverno.config.settings import Adjustments
-from wiverno.core.net.listeners import Listener
+from wiverno.core.net.listener_kinds import Listener
 from wiverno.foreign_code import guarded_logger
 from wiverno.importer import ImportTargetError, load_object, own_traceback
 from wiverno.workers.plan import LoadFailedError, LoadStopped
