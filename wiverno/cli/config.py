@@ -141,26 +141,42 @@ def explain(key: str, file: tuple[str, ...], form: str, reveal: bool, **kw: Any)
 
 
 @config.command()
-@click.argument("source", metavar="IN", type=click.Path(allow_dash=True))
+@click.argument("source", metavar="[IN]", required=False, type=click.Path(allow_dash=True))
+@click.option("--from-command", "command", metavar="COMMAND", help=(
+    'A command line of gunicorn, waitress-serve, uwsgi or granian, such as "gunicorn -w 4 shop:app"'
+))  # fmt: skip
+@click.option("--run", is_flag=True, help="Run a gunicorn.conf.py, where reading it does not find a value")
 @click.option("-o", "--output", metavar="OUT", type=click.Path(), help="Write there instead of standard output")
 @click.option("--to", type=click.Choice(["toml", "ini"]), help="The format; without it the other one, or OUT's")
 @click.option("--strict", is_flag=True, help="Status 1 if anything could not be carried over")
 @click.option("--force", is_flag=True, help="Overwrite OUT")
 @report_config_errors()
-def convert(source: str, output: str | None, to: str | None, strict: bool, force: bool) -> None:
-    """Write a configuration in the other format: INI or TOML, also waitress's and gunicorn's (gunicorn.conf.py).
+def convert(
+    source: str | None, command: str | None, run: bool, output: str | None, to: str | None, strict: bool, force: bool
+) -> None:
+    """Write a configuration in the other format: INI or TOML.
 
-    Settings that cannot be converted are named on standard error, with their place and the reason.
+    Also from waitress's, gunicorn's (gunicorn.conf.py, which is read, not run) and uWSGI's (INI, YAML, XML, JSON), and
+    from a command line. Standard output has the configuration alone. Standard error names each setting that is not
+    carried over, with its place and what to do.
     """
-    from wiverno.config.convert.converter import convert as converted_from
+    from wiverno.config.convert.converter import convert as convert_file
+    from wiverno.config.convert.converter import convert_command
 
+    if (source is None) == (command is None):
+        end("name one file to convert, or give --from-command", MISTAKE)
+    if run and (source is None or not source.endswith(".py")):
+        end("--run is for a gunicorn.conf.py", MISTAKE)
     suffix = Path(output).suffix.removeprefix(".") if output else ""
     if force and output is None:
         end("--force overwrites the file of --output; name one, or leave --force out", MISTAKE)
     if to and suffix in ("toml", "ini") and suffix != to:
         end(f"--to {to} and --output {output} are two formats; leave out --to", MISTAKE)
-    converted = converted_from(source, to or (suffix if suffix in ("toml", "ini") else None))
+    target = to or (suffix if suffix in ("toml", "ini") else None)
+    converted = convert_command(command, target) if command else convert_file(str(source), target, run=run)
     _write(converted.text, output, force=force)
+    for remark in converted.remarks:
+        click.echo(f"note: {remark.headline()}", err=True)
     for note in converted.notes:
         click.echo(f"not carried over: {note.headline()}", err=True)
     if converted.notes and strict:

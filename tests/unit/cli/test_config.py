@@ -97,6 +97,14 @@ def test_convert_writes_the_other_format() -> None:
     assert tomllib.loads(Path("a.toml").read_text())["server"]["threads"] == 3
 
 
+def test_convert_a_command_line() -> None:
+    """A command line becomes a configuration; what differs here is a note, what is left out is named."""
+    done = config("convert", "--from-command", "gunicorn -D -t 9 -w 2 shop:app")
+    assert 'use = "shop:app"' in done.output
+    assert "note: option -t: timeout: gunicorn kills a silent worker" in done.output
+    assert "not carried over: option -D: daemon: wiverno stays in the foreground" in done.output
+
+
 def test_convert_names_what_it_can_not_carry_over() -> None:
     Path("gunicorn.ini").write_text(
         dedent("""\
@@ -117,6 +125,9 @@ def test_convert_names_what_it_can_not_carry_over() -> None:
     [
         (["convert", "a.toml", "--force"], "--force overwrites the file of --output"),
         (["convert", "a.toml", "--to", "ini", "-o", "b.toml"], "are two formats; leave out --to"),
+        (["convert"], "name one file to convert, or give --from-command"),
+        (["convert", "a.toml", "--from-command", "gunicorn x:y"], "name one file to convert, or give --from-command"),
+        (["convert", "a.toml", "--run"], "--run is for a gunicorn.conf.py"),
         (["init", "--ini", "x.toml"], "--ini and x.toml are two formats"),
         (["init", "a.toml"], "a.toml exists and was left alone"),
         (["init", "missing/x.toml"], "missing/x.toml: No such file or directory"),

@@ -1,4 +1,4 @@
-"""Conversion of configurations: INI ↔ TOML, and from waitress's and gunicorn's.
+"""Conversion of configurations: INI ↔ TOML, and from waitress's, gunicorn's and uWSGI's, and from command lines.
 
 Only settings that mean the same afterwards are converted. A note names every other one with its place and the reason,
 so the files need not be compared. Comments are lost: neither format's reader keeps them.
@@ -8,15 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from wiverno.config.convert import paste_ini
-from wiverno.config.convert.gunicorn import Translated, from_gunicorn, from_paste_server, is_hook, merge_bind
+from wiverno.config.convert.commands import TranslatedCommand
+from wiverno.config.convert.gunicorn import (
+    Translated,
+    describe_left,
+    from_gunicorn,
+    from_paste_server,
+    is_hook,
+    merge_bind,
+    start_in_chdir,
+)  # fmt: skip
 from wiverno.config.convert.gunicorn_file import first_words, read_gunicorn_file
+from wiverno.config.convert.gunicorn_syntax import read_gunicorn_syntax
+from wiverno.config.convert.python_values import Reference
+from wiverno.config.convert.uwsgi import UwsgiTranslator
+from wiverno.config.convert.uwsgi_file import is_uwsgi, read_uwsgi
 from wiverno.config.errors import BadValue, ConfigError, Origin, Problem, quote_value
 from wiverno.config.formats.document import read_run_mode, read_server_mode
 from wiverno.config.formats.ini_file import IniFile
 from wiverno.config.formats.interpolation import escape, is_expandable
+from wiverno.config.formats.text import read_text
 from wiverno.config.formats.toml_file import TomlFile
 from wiverno.config.loader import open_file
 from wiverno.config.settings import ALIASES, SETTINGS
@@ -24,10 +39,17 @@ from wiverno.config.settings import ALIASES, SETTINGS
 
 @dataclass(frozen=True)
 class Converted:
-    """The text in the other format, and what could not be carried over (`Problem.headline()` has place and reason)."""
+    """The text in the other format (`Problem.headline()` of notes and remarks has place and reason).
+
+    Attributes:
+        text: the text.
+        notes: what could not be carried over.
+        remarks: what was, and means something else here.
+    """
 
     text: str
     notes: tuple[Problem, ...]
+    remarks: tuple[Problem, ...] = ()
 
 
 @dataclass
@@ -35,32 +57,115 @@ class _Notes:
     """The notes of one conversion."""
 
     found: list[Problem] = field(default_factory=list)
+    remarks: list[Problem] = field(default_factory=list)
+
+    def remark(self, message: str, origin: Origin, key: str = "") -> None:
+        """Keep a remark."""
+        self.remarks.append(Problem(message, origin, key, about="key"))
 
     def add(self, message: str, origin: Origin, key: str = "") -> None:
         """Keep a note."""
         self.found.append(Problem(message, origin, key, about="key"))
 
 
-def convert(name: str, to: str | None = None) -> Converted:
+def convert(name: str, to: str | None = None, *, run: bool = False) -> Converted:
     """Return a configuration in another format.
 
     Args:
-        name: a .toml, .ini or gunicorn .py file; "-" is standard input. A .py file is run, as gunicorn does.
+        name: a .toml, .ini, gunicorn .py file, or uWSGI's INI, YAML, XML or JSON; "-" is standard input.
         to: "toml" or "ini"; None is the other of the two.
+        run: run a gunicorn .py file, in a process of its kind, instead of reading it.
 
     Raises:
-        ConfigError: the file cannot be read or parsed, or has a wrong value.
+        ConfigError: the file cannot be read or parsed, has a wrong value, or nothing that can be carried.
     """
     notes = _Notes()
     if name.endswith(".py"):
-        document = _gunicorn_document(name, notes)
-        return Converted(_to_text(document, to or "toml", notes), tuple(notes.found))
+        document = _gunicorn_document(name, notes, run=run)
+        return _finish(document, to or "toml", notes, name)
+    if (
+        name != "-"
+        and Path(name).suffix != ".toml"
+        and Path(name).is_file()
+        and is_uwsgi(name, text := read_text(name))
+    ):
+        translator = UwsgiTranslator()
+        translator.take(read_uwsgi(name, text))
+        translator.finish()
+        notes.found += translator.notes
+        notes.remarks += translator.remarks
+        document = _document(translator.result, translator.places, notes, Origin("file", name), "uWSGI")
+        return _finish(document, to or "toml", notes, name)
     source = open_file(name, Origin("option", text="FILE"), {})
     if isinstance(source, IniFile):
         document, target = _ini_document(source, notes), to or "toml"
     else:
         document, target = _toml_document(source, notes), to or "ini"
-    return Converted(_to_text(document, target, notes), tuple(notes.found))
+    return _finish(document, target, notes, name)
+
+
+def convert_command(text: str, to: str | None = None) -> Converted:
+    """Return the configuration that a command line of gunicorn, waitress-serve, uwsgi or granian asks for.
+
+    Raises:
+        ConfigError: the command line is none of these, or names a file that cannot be read.
+    """
+    notes = _Notes()
+    command = TranslatedCommand(text)
+    if command.program == "gunicorn":
+        values, places = _read_gunicorn(command.config, notes, run=False) if command.config else ({}, {})
+        command.merge_gunicorn(values, places)
+        default = Path("gunicorn.conf.py")
+        if not command.config and default.is_file():
+            notes.remark(f"gunicorn also reads ./{default}: add -c {default}", Origin("option", text="--from-command"))
+    command.finish()
+    notes.found += command.notes
+    notes.remarks += command.remarks
+    origin = Origin("option", text="--from-command")
+    document = _document(command.result, command.places, notes, origin, command.program)
+    return _finish(document, to or "toml", notes, "the command line")
+
+
+def _finish(document: Mapping[str, Any], target: str, notes: _Notes, name: str) -> Converted:
+    """Return a document as text; one without anything in it is an error, not an empty file."""
+    text = _to_text(document, target, notes)
+    if not text.strip():
+        hints = "; ".join(problem.headline() for problem in notes.found) or None
+        raise ConfigError([Problem("has nothing that wiverno can use", Origin("file", name), hint=hints)])
+    return Converted(text, tuple(notes.found), tuple(notes.remarks))
+
+
+def _document(
+    translated: Translated, places: Mapping[str, tuple[object, Origin]], notes: _Notes, origin: Origin, server: str
+) -> dict[str, Any]:
+    """Return another server's configuration in the shape of a TOML configuration."""
+    document: dict[str, Any] = {}
+    if translated.app is not None:
+        document["app"] = {"use": translated.app} | ({"factory": True} if translated.is_factory else {})
+    else:
+        notes.add('no application is named: write [app] use = "module:attribute"', origin)
+    table = _apply(translated, places, notes)
+    if server == "gunicorn" and "chdir" in table:
+        table = start_in_chdir(table)
+    if server in ("gunicorn", "uWSGI", "uwsgi") and "threads" not in table and _has_one_thread(places):
+        words = f"is {server}'s default; more are possible if the application is thread-safe"
+        notes.remark(words, origin, "threads = 1")
+        table["threads"] = 1
+    if server == "waitress-serve" or {"listen", "unix_socket", "host", "port"} & table.keys():
+        document["server"] = table
+    else:
+        document["server"] = _with_address(table, "listen", notes, origin)
+    if not document["server"]:
+        del document["server"]
+    if translated.logging is not None:
+        document["logging"] = translated.logging
+    return document
+
+
+def _has_one_thread(places: Mapping[str, tuple[object, Origin]]) -> bool:
+    """Return whether a worker of the other server runs one request at a time: not with greenlets."""
+    kind = str(places["worker_class"][0]) if "worker_class" in places else "sync"
+    return kind in ("sync", "gthread") and "threads" not in places
 
 
 def _to_text(document: Mapping[str, Any], target: str, notes: _Notes) -> str:
@@ -174,6 +279,8 @@ def _apply(translated: Translated, places: Mapping[str, tuple[object, Origin]], 
     """Return another server's settings as wiverno's; each value that wiverno does not accept gets a note."""
     for key, message in translated.notes:
         notes.add(message, places[key][1], key)
+    for key, message in translated.remarks:
+        notes.remark(message, places[key][1], key)
     table: dict[str, Any] = {}
     for name, (value, key) in translated.settings.items():
         try:
@@ -187,33 +294,45 @@ def _apply(translated: Translated, places: Mapping[str, tuple[object, Origin]], 
     return table
 
 
-def _gunicorn_document(name: str, notes: _Notes) -> dict[str, Any]:
+def _gunicorn_document(name: str, notes: _Notes, *, run: bool) -> dict[str, Any]:
     """Return the settings of a gunicorn.conf.py in the shape of a TOML configuration.
 
     Raises:
         ConfigError: the file cannot be read, or its program does not reach its end.
     """
-    found = read_gunicorn_file(name)
+    values, places = _read_gunicorn(name, notes, run=run)
+    return _document(from_gunicorn(values), places, notes, Origin("file", name), "gunicorn")
+
+
+def _read_gunicorn(
+    name: str, notes: _Notes, *, run: bool
+) -> tuple[dict[str, object], dict[str, tuple[object, Origin]]]:
+    """Return the settings of a gunicorn.conf.py as TOML has them, and their places."""
+    found = read_gunicorn_file(name) if run else read_gunicorn_syntax(name)
     for stream, text in found.printed:
         message = f"printed on standard {stream}, which is no part of the configuration: {first_words(text)}"
         notes.add(message, Origin("file", name))
+    for problem in found.unread:
+        notes.add(describe_left(problem.key) or problem.message, problem.origin, problem.key)
+    notes.remarks += found.remarks
     values: dict[str, object] = {key: _escape_text(value) for key, (value, _) in found.values.items()}
     places: dict[str, tuple[object, Origin]] = {**found.values, **found.others}
     for key, (kind, origin) in found.others.items():
         if is_hook(key):
             values[key] = kind
+        elif key == "logger_class":
+            notes.add("set handlers and formatters under [logging]", origin, key)
         else:
             notes.add(f"its value is a {kind}, which no file can hold", origin, key)
-    translated = from_gunicorn(values)
-    document: dict[str, Any] = {}
-    if translated.app is not None:
-        document["app"] = {"use": translated.app}
-    document["server"] = _with_address(_apply(translated, places, notes), "listen", notes, Origin("file", name))
-    return document
+    return values, places
 
 
 def _escape_text(value: object) -> object:
-    """Return a program's value for TOML, with `${…}` escaped."""
+    """Return a program's value for TOML, with `${…}` escaped, and its variables as `${NAME}`."""
+    if isinstance(value, Reference):
+        return value.text
     if isinstance(value, str):
         return escape(value)
+    if isinstance(value, dict):
+        return {key: _escape_text(item) for key, item in value.items()}
     return [_escape_text(item) for item in value] if isinstance(value, list) else value

@@ -6,10 +6,14 @@ known. waitress needs no table: its names are wiverno's.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from wiverno.config.convert.logs import file_logging, translate_dict_config, translate_format
 from wiverno.config.fields.tables import other_hook
+from wiverno.config.formats.interpolation import is_expandable, unescape
 from wiverno.config.settings import SETTINGS
 
 # gunicorn's name → wiverno's, with a note if the meaning differs. A name that wiverno does not have gets a note.
@@ -36,27 +40,22 @@ _NAMES: Mapping[str, tuple[str, str]] = {
     "keyfile": ("keyfile", ""),
     "ca_certs": ("ca_certs", ""),
     "accesslog": ("access_log", ""),
+    "chdir": ("chdir", ""),
+    "pythonpath": ("pythonpath", ""),
+    "raw_env": ("env", ""),
     "loglevel": ("log_level", ""),
     "http_protocols": ("http2", ""),
 }
 
 # gunicorn's settings without a counterpart, with the reason.
 _DROPPED: Mapping[str, str] = {
-    "worker_class": "wiverno has one engine: threads, or mode = simple",
-    "limit_request_field_size": "wiverno limits the whole head: max_request_header_size",
     "daemon": "wiverno stays in the foreground; the service manager puts it into the background",
-    "chdir": "start wiverno in that directory",
-    "raw_env": "set the environment before the start",
     "reload": "wiverno run dev reloads",
-    "access_log_format": "the fields are called otherwise here",
-    "errorlog": "set a handler under [logging]",
     "logconfig": "write [logging]",
-    "logconfig_dict": "write [logging]",
     "proc_name": "wiverno does not rename its process",
     "worker_tmp_dir": "wiverno's workers write no heartbeat files",
     "logconfig_json": "write [logging]",
     "logger_class": "set handlers and formatters under [logging]",
-    "pythonpath": "set PYTHONPATH before the start",
     "proxy_allow_ips": "name the proxies: trusted_proxies",
     "secure_scheme_headers": "name the headers: trusted_proxy_headers",
     "reload_extra_files": "wiverno run dev reloads",
@@ -111,7 +110,12 @@ _OTHERS = (
     "syslog_addr", "syslog_facility", "syslog_prefix", "uwsgi_allow_ips", "websocket_max_message_size",
 )  # fmt: skip
 
-GUNICORN = frozenset((*_NAMES, *_DROPPED, *_HOOKS, *_OTHERS, "threads", "wsgi_app"))
+_SPECIAL_KEYS = (
+    "threads", "wsgi_app", "worker_class", "errorlog", "access_log_format", "logconfig_dict",
+    "limit_request_field_size",
+)  # fmt: skip
+
+GUNICORN = frozenset((*_NAMES, *_DROPPED, *_HOOKS, *_OTHERS, *_SPECIAL_KEYS))
 
 # Values with another meaning in gunicorn: (value here, note); None leaves the setting out.
 _SPECIAL: Mapping[tuple[str, object], tuple[object, str]] = {
@@ -125,11 +129,23 @@ _SPECIAL: Mapping[tuple[str, object], tuple[object, str]] = {
 
 @dataclass
 class Translated:
-    """Another server's settings by wiverno's names, each with its original name; notes are (original name, reason)."""
+    """Another server's settings by wiverno's names.
+
+    Attributes:
+        settings: each with its original name.
+        notes: (original name, what to do) of what is left out.
+        remarks: (original name, what is different) of what is carried.
+        app: the application.
+        is_factory: the application's name is a function that makes it.
+        logging: the table [logging].
+    """
 
     settings: dict[str, tuple[object, str]] = field(default_factory=dict)
     notes: list[tuple[str, str]] = field(default_factory=list)
+    remarks: list[tuple[str, str]] = field(default_factory=list)
     app: str | None = None
+    is_factory: bool = False
+    logging: dict[str, Any] | None = None
 
 
 def from_gunicorn(values: Mapping[str, object]) -> Translated:
@@ -138,23 +154,63 @@ def from_gunicorn(values: Mapping[str, object]) -> Translated:
     for key, given in values.items():
         if given is None:
             continue  # gunicorn's "not set"
-        name, note = _NAMES.get(key, ("", ""))
+        name, remark = _NAMES.get(key, ("", ""))
         value, special = _convert_special(key, given)
-        note = special or note
         if name in SETTINGS:
             if value is not None:
                 result.settings[name] = (_VALUES.get(key, _same)(value), key)
-            if note:
-                result.notes.append((key, note))
-        elif key == "wsgi_app":
-            result.app = str(value)
+            if special:
+                (result.notes if value is None else result.remarks).append((key, special))
+            elif remark:
+                result.remarks.append((key, remark))
         elif key in _HOOKS:
-            result.notes.append((key, other_hook(key) or f"name it as module:function: [server.hooks] {key}"))
-        elif key != "threads":
+            result.notes.append((key, other_hook(key) or _describe_hook(key)))
+        elif key not in _SPECIAL_KEYS:
             result.notes.append((key, _DROPPED.get(key, "wiverno has no such setting")))
+    if "wsgi_app" in values:
+        name_application(str(values["wsgi_app"]), "wsgi_app", result)
     _convert_threads(values, result)
+    _convert_logs(values, result)
     _convert_trust(result)
+    if "max_requests" not in result.settings:
+        result.settings.pop("max_requests_jitter", None)  # it has no meaning alone
     return result
+
+
+def _describe_hook(key: str) -> str:
+    return f'put the function into a module, such as hooks.py, and name it: [server.hooks] {key} = "hooks:{key}"'
+
+
+def name_application(text: str, key: str, result: Translated) -> None:
+    """Set the application of gunicorn's `module`, `module:name` or `module:make_app()`; `text` is TOML's."""
+    module, _, name = text.strip().partition(":")
+    call, bracket, arguments = name.partition("(")
+    if bracket and arguments.rstrip(") "):
+        result.notes.append((key, f"its arguments are written in [app.settings], by name: {name}"))
+    result.app = f"{module}:{call or 'application'}"
+    result.is_factory = bool(bracket)
+
+
+def describe_left(key: str) -> str:
+    """Return what to do about a setting that is left out whatever its value is; "" if its value matters."""
+    return _DROPPED.get(key, "" if key not in _OTHERS else "wiverno has no such setting")
+
+
+def start_in_chdir(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings whose relative paths start in `chdir`, as gunicorn's do; wiverno's start elsewhere."""
+    home = str(table["chdir"])
+    found = dict(table)
+    for name in ("pid_file", "access_log", "certfile", "keyfile", "ca_certs"):
+        if name in found and found[name] not in ("-", "logging") and not str(found[name]).startswith(("/", "${")):
+            found[name] = posixpath.join(home, str(found[name]))
+    words = [str(word) for word in found.get("listen", [])]
+    found |= {"listen": [_in_directory(word, home) for word in words]} if words else {}
+    return found
+
+
+def _in_directory(address: str, home: str) -> str:
+    path = address.removeprefix("unix:")
+    return f"unix:{posixpath.join(home, path)}" if path != address and not path.startswith("$") else address
 
 
 def is_hook(key: str) -> bool:
@@ -192,13 +248,61 @@ def from_paste_server(values: Mapping[str, object]) -> Translated:
     return result
 
 
+_NOT_WSGI = ("uvicorn", "asgi", "aiohttp", "hypercorn", "sanic", "tornado")
+_GREENLETS = ("gevent", "eventlet", "geventwebsocket", "meinheld")
+
+
 def _convert_threads(values: Mapping[str, object], result: Translated) -> None:
-    """Convert threads: a worker of gunicorn has one by default, a worker of wiverno four."""
-    if "threads" in values:
-        try:
-            result.settings["threads"] = (max(int(str(values["threads"])), 1), "threads")
-        except ValueError:
-            result.notes.append(("threads", "is no number"))
+    """Convert threads and the kind of worker: one of gunicorn has one thread by default, one of wiverno four."""
+    kind = str(values.get("worker_class", "")).lower()
+    if any(word in kind for word in _NOT_WSGI):
+        result.notes.append(("worker_class", f"{kind} serves ASGI; wiverno serves WSGI applications only"))
+    elif any(word in kind for word in _GREENLETS):
+        words = "there are no greenlets: each request that waits takes a thread, so set threads to what waits at once"
+        result.notes.append(("worker_class", words))
+    elif kind not in ("", "sync", "gthread"):
+        result.notes.append(
+            ("worker_class", f"{kind} has no counterpart; wiverno has one kind of worker, with threads")
+        )
+    given = values.get("threads")
+    if given is None:
+        return
+    if is_expandable(given):
+        result.settings["threads"] = (given, "threads")
+        return
+    try:
+        result.settings["threads"] = (max(int(str(given)), 1), "threads")
+    except ValueError:
+        result.notes.append(("threads", "is no number"))
+
+
+def _convert_logs(values: Mapping[str, object], result: Translated) -> None:
+    """Convert the error log's file, the access log's format, dictConfig, and the limit of one header field."""
+    errorlog, table = values.get("errorlog"), values.get("logconfig_dict")
+    if errorlog and str(errorlog) != "-":
+        level, _ = result.settings.pop("log_level", ("info", ""))
+        result.logging = file_logging(str(errorlog), str(level) if level in _LEVELS else "info")
+    if table:
+        found = translate_dict_config(table) if isinstance(table, Mapping) else None
+        if found is None:
+            result.notes.append(("logconfig_dict", "is no table of texts and numbers: write [logging]"))
+        else:
+            result.logging = found
+            result.remarks.append(("logconfig_dict", "the loggers are wiverno and wiverno.access here"))
+    if access_format := values.get("access_log_format"):
+        found_format = translate_format(unescape(str(access_format)) or str(access_format))
+        if found_format is None:
+            words = "has a field that wiverno has not; write common, combined, json, or fields such as {status}"
+            result.notes.append(("access_log_format", words))
+        else:
+            result.settings["access_log_format"] = (found_format, "access_log_format")
+    size = values.get("limit_request_field_size")
+    if size is not None:
+        words = "is a limit of one field; here max_request_header_size limits all of them together"
+        result.notes.append(("limit_request_field_size", words))
+
+
+_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
 def _convert_trust(result: Translated) -> None:
@@ -221,7 +325,28 @@ def _same(value: object) -> object:
 
 def _addresses(value: object) -> object:
     words = value if isinstance(value, list | tuple) else str(value).replace(",", " ").split()
-    return [f"fd:{word[5:]}" if word.startswith("fd://") else word for word in words]
+    return [complete_address(str(word)) for word in words]
+
+
+def complete_address(word: str) -> str:
+    """Return an address of another server as wiverno writes it: `:8000` and `8000` are every address."""
+    if word.startswith("fd://"):
+        return f"fd:{word[5:]}"
+    if word.startswith("unix://"):
+        return f"unix:{word[7:]}"
+    if word.startswith(":"):
+        return f"0.0.0.0{word}"
+    return f"0.0.0.0:{word}" if word.isdigit() else word
+
+
+def _directories(value: object) -> object:
+    return value if isinstance(value, list) else [word.strip() for word in str(value).split(",") if word.strip()]
+
+
+def _variables(value: object) -> object:
+    """Return raw_env as a table."""
+    words = value if isinstance(value, list) else [str(value)]
+    return {name: text for name, _, text in (str(word).partition("=") for word in words) if name}
 
 
 def _peers(value: object) -> object:
@@ -233,12 +358,16 @@ def _peers(value: object) -> object:
 
 def _convert_level(value: object) -> object:
     """Return a log level by wiverno's name; for gunicorn any other word is info."""
+    if is_expandable(value):
+        return value
     word = str(value).lower()
     return {"warn": "warning", "fatal": "critical"}.get(word, word)
 
 
 _VALUES: Mapping[str, Callable[[object], object]] = {
     "bind": _addresses,
+    "pythonpath": _directories,
+    "raw_env": _variables,
     "forwarded_allow_ips": _peers,
     "loglevel": _convert_level,
     "user": str,

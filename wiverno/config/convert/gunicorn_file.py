@@ -1,4 +1,4 @@
-"""The settings of a gunicorn.conf.py. The file is a program: it runs as under gunicorn, in a separate process.
+"""The settings of a gunicorn.conf.py that is run (`--run`): it is a program, and runs in a separate process.
 
 Its output does not get into the conversion. Output, exceptions and an end of the process are reported.
 """
@@ -24,11 +24,21 @@ _CHILD: Final = Path(__file__).with_name("gunicorn_child.py")
 
 @dataclass(frozen=True, slots=True)
 class GunicornFile:
-    """The settings of a gunicorn.conf.py with their places; `others` are values that are not text, number or list."""
+    """The settings of a gunicorn.conf.py with their places.
+
+    Attributes:
+        values: text, numbers, lists, tables, and `Reference` for variables of the environment.
+        others: functions and other values that are none of these: what they are.
+        printed: what the file has printed, if it was run.
+        unread: settings whose value was not found.
+        remarks: what should be known of values that were.
+    """
 
     values: Mapping[str, tuple[object, Origin]]
     others: Mapping[str, tuple[str, Origin]]
     printed: tuple[tuple[str, str], ...] = ()
+    unread: tuple[Problem, ...] = ()
+    remarks: tuple[Problem, ...] = ()
 
 
 def read_gunicorn_file(name: str) -> GunicornFile:

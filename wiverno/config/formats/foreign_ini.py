@@ -47,8 +47,8 @@ def find_uwsgi_problem(name: str, text: str) -> Problem | None:
     words = ", ".join(f"{key} ({_lines(numbers)})" for key, numbers in found.items()) or "nothing"
     header = lines[start].strip()
     origin = Origin("file", name, start + 1, lines[start].index(header) + 1, lines[start], len(header))
-    message = "is a configuration for uWSGI, which wiverno does not read and cannot convert yet"
-    hint = f"it sets {words}; the page Coming from uWSGI has the name of each one here"
+    message = "is a configuration for uWSGI, which wiverno does not read"
+    hint = f"it sets {words}; wiverno config convert {name} writes them for wiverno"
     return Problem(message, origin, hint=hint)
 
 
