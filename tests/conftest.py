@@ -7,6 +7,7 @@ import compileall
 import logging
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -28,6 +29,9 @@ from wiverno.core.http1 import states
 PROCESSES = 4
 """Side by side when the whole suite runs, on two processors and more."""
 
+QUICK_PROCESSES = 2
+"""Side by side where tests compute instead of waiting: another process would only collect once more."""
+
 hypothesis.settings.register_profile("always the same", derandomize=True, deadline=None, max_examples=FEWEST)
 hypothesis.settings.register_profile("new ones", deadline=None, print_blob=True, max_examples=100)
 
@@ -39,12 +43,16 @@ _folder = pytest.StashKey["tempfile.TemporaryDirectory[str]"]()
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """A selection is faster in one process: each process first collects everything."""
     asked = any(config.getoption(name, None) for name in ("keyword", "lf", "collectonly"))
-    return 0 if asked or any(".py" in text for text in config.args) else PROCESSES
+    if asked or any(".py" in text for text in config.args):
+        return 0
+    folders = {Path(os.path.relpath(text, config.rootpath)).parts[:2] for text in config.args}
+    return QUICK_PROCESSES if folders <= {("tests", "unit"), ("tests", "property")} else PROCESSES
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have hypothesis look for new examples only in runs of minutes; processes that share a run take turns."""
     states.is_checked = True
+    sys.dont_write_bytecode = False  # to rewrite the assertions of all tests takes seconds, once is enough
     # Begun in a shell's background, or with nohup: children would inherit what is ignored.
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
