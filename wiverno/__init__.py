@@ -4,7 +4,9 @@ Nothing is imported here, so `import wiverno` costs nothing and a process that o
 click, watchfiles or PasteDeploy. Rooms import each other directly and never from this module.
 """
 
-__version__ = "2.0.0"
+from wiverno.version import VERSION
+
+__version__ = VERSION
 
 TYPE_CHECKING = False  # the name is what type checkers go by; importing typing would take as long as all the rest
 if TYPE_CHECKING:

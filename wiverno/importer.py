@@ -7,7 +7,6 @@ passes through with its traceback. `own_traceback` shows such an exception witho
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import inspect
@@ -125,6 +124,8 @@ def _is_plainly_missing(owner: object, attribute: str) -> bool:
 
 
 def _close(word: str, names: list[str]) -> str | None:
+    import difflib  # only mistakes need it
+
     matches = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return matches[0] if matches else None
 

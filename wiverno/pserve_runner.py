@@ -18,9 +18,9 @@ from wiverno.files import started_in
 from wiverno.serving import prepared_metrics, run_server
 from wiverno.standard_streams import prepare_streams, say_warning
 from wiverno.start_errors import exit_on_config_error, exit_with_error, explain_bind_error
+from wiverno.workers.plan import StartFailedError
 from wiverno.workers.process_exit import ends_with_pserve
 from wiverno.workers.reexec import inherited_worker, this_program
-from wiverno.workers.supervisor import StartFailedError
 from wiverno.wsgi_types import Application
 
 Runner = Callable[[Application], int]

@@ -9,12 +9,9 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wiverno.addresses import bracket_host
-from wiverno.admin.application import AdminApplication
-from wiverno.admin.application_metrics import ApplicationMetrics, application_metrics
 from wiverno.application_process import prepare_process
 from wiverno.config.environment import environment
 from wiverno.config.settings import Adjustments
@@ -26,13 +23,16 @@ from wiverno.files import in_start_directory, started_in
 from wiverno.foreign_code import guarded_logger
 from wiverno.profiling import profile
 from wiverno.standard_streams import reserve_descriptors
+from wiverno.version import VERSION
 from wiverno.workers.hooks import ProcessHooks
 from wiverno.workers.plan import Plan, set_log_level
 from wiverno.workers.privileges import owner
 from wiverno.workers.reexec import inherited_worker, this_program
 from wiverno.workers.sd_notify import Notifier
-from wiverno.workers.single_process import SingleProcess
-from wiverno.workers.supervisor import Supervisor
+
+# Workers, the admin listener and the metrics are imported by the starts that have them: each start pays for its own.
+if TYPE_CHECKING:
+    from wiverno.admin.application_metrics import ApplicationMetrics
 
 __all__ = ["enable_default_logging", "prepared_metrics", "profile", "run_plan", "run_server", "serve", "serve_paste"]
 
@@ -184,18 +184,22 @@ def _run_plan(plan: Plan, configure: Callable[[], Plan] | None, *, is_quiet: boo
             metrics.close()
 
 
-def prepared_metrics(settings: Adjustments) -> ApplicationMetrics | None:
+def prepared_metrics(settings: Adjustments) -> "ApplicationMetrics | None":
     """Return the application's metrics if the settings want them; call it before the application is imported.
 
     Raises:
         ConfigError: the extra for metrics is missing.
         OSError: there is no such user, or the directory can't be used.
     """
+    if not settings.admin_metrics_application:
+        return None
+    from wiverno.admin.application_metrics import application_metrics
+
     return application_metrics(settings, owner(settings.user, settings.group))
 
 
 def _serve_alone(
-    plan: Plan, notifier: Notifier, metrics: ApplicationMetrics | None, announce: Callable[..., None]
+    plan: Plan, notifier: Notifier, metrics: "ApplicationMetrics | None", announce: Callable[..., None]
 ) -> float:  # fmt: skip
     settings = plan.adjustments
     hooks = ProcessHooks(settings)
@@ -210,7 +214,10 @@ def _serve_alone(
 
     try:
         if notifier or any(getattr(settings, name) for name in MAIN_PROCESS):
-            alone = SingleProcess(server, notifier=notifier, version=version("wiverno"))
+            from wiverno.admin.application import AdminApplication
+            from wiverno.workers.single_process import SingleProcess
+
+            alone = SingleProcess(server, notifier=notifier, version=VERSION)
             admin = AdminApplication(alone, is_public=settings.admin_public, metrics=metrics, probe=alone.probe)
             alone.run(admin, announce_ready)
         else:
@@ -222,12 +229,15 @@ def _serve_alone(
 
 
 def _supervise(
-    plan: Plan, configure: Callable[[], Plan] | None, notifier: Notifier, metrics: ApplicationMetrics | None,
+    plan: Plan, configure: Callable[[], Plan] | None, notifier: Notifier, metrics: "ApplicationMetrics | None",
     announce: Callable[..., None],
 ) -> float:  # fmt: skip
+    from wiverno.admin.application import AdminApplication
+    from wiverno.workers.supervisor import Supervisor
+
     settings = plan.adjustments
     on_gone = metrics.forget if metrics is not None else None
-    supervisor = Supervisor(plan, configure, notifier=notifier, version=version("wiverno"), on_gone=on_gone)
+    supervisor = Supervisor(plan, configure, notifier=notifier, version=VERSION, on_gone=on_gone)
     try:
         admin = AdminApplication(supervisor, is_public=settings.admin_public, metrics=metrics)
         supervisor.run(admin, lambda: announce(settings, supervisor.listeners))

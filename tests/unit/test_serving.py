@@ -163,8 +163,8 @@ def servers(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -
         return found[-1]
 
     monkeypatch.setattr(serving, "build_server", build)
-    monkeypatch.setattr(serving, "SingleProcess", Alone)
-    monkeypatch.setattr(serving, "Supervisor", Alone)
+    monkeypatch.setattr("wiverno.workers.single_process.SingleProcess", Alone)
+    monkeypatch.setattr("wiverno.workers.supervisor.Supervisor", Alone)
     monkeypatch.setattr(Alone, "made", [])
     monkeypatch.setattr(serving, "set_log_level", lambda settings: None)
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
@@ -236,7 +236,7 @@ def test_the_configuration_is_read_again_in_the_directory_of_the_start(
         configures.append(configure)
         return Admin(plan)
 
-    monkeypatch.setattr(serving, "Supervisor", supervise)
+    monkeypatch.setattr("wiverno.workers.supervisor.Supervisor", supervise)
     run_plan(plan(workers=2), configure)
     assert seen == [tmp_path]
 
@@ -247,7 +247,7 @@ def test_metrics_of_the_application_are_closed_at_the_end(
     """Also if the server could not be started."""
     closed: list[int] = []
     metrics = SimpleNamespace(close=lambda: closed.append(1), forget=lambda pid: None)
-    monkeypatch.setattr(serving, "application_metrics", lambda settings, owner: metrics)
+    monkeypatch.setattr(serving, "prepared_metrics", lambda settings: metrics)
     run_plan(plan())
 
     def fail(application: object, adjustments: Adjustments) -> Server:

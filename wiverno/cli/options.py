@@ -38,7 +38,11 @@ class SettingOption(click.Option):
 
     def __init__(self, setting: Setting, names: Iterable[str], **kw: Any) -> None:
         self.group = setting.group
-        super().__init__([setting.name, *names], help=_help(setting), default=None, required=False, **kw)
+        self.setting = setting
+        super().__init__([setting.name, *names], default=None, required=False, **kw)
+
+    # Made when it is shown: the texts of all settings would delay each start.
+    help = property(lambda option: _help(option.setting), lambda option, text: None)
 
 
 def _help(setting: Setting) -> str:

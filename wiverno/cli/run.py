@@ -22,9 +22,8 @@ from wiverno.files import in_start_directory
 from wiverno.serving import run_plan
 from wiverno.start_errors import explain_bind_error
 from wiverno.workers.hooks import load_hooks
-from wiverno.workers.plan import LoadFailedError, Plan
+from wiverno.workers.plan import LoadFailedError, Plan, StartFailedError
 from wiverno.workers.process_exit import watch_end
-from wiverno.workers.supervisor import StartFailedError
 
 MODULE, ATTRIBUTE = "run", "app"
 """The application of `wiverno run dev` and `prod` unless --app-module and --app-name say otherwise."""

@@ -7,7 +7,6 @@ its place, the line, a caret, and a hint. `Problem.to_dict` is the same for mach
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -207,6 +206,8 @@ def quote_value(value: object) -> str:
 
 def find_nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that is most similar to a misspelt one, or None."""
+    import difflib  # only mistakes need it
+
     found = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
     return found[0] if found else None
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wiverno.config import lint, merge
 from wiverno.config.env_files import add_env_files
@@ -34,12 +34,14 @@ from wiverno.config.formats.document import (
     read_run_mode,
     read_server_mode,
 )
-from wiverno.config.formats.ini_file import IniFile
 from wiverno.config.formats.interpolation import Lookup
-from wiverno.config.formats.paste_section import find_section, find_section_name, read_section
 from wiverno.config.formats.text import decode_system_text, read_standard_input, read_text
-from wiverno.config.formats.toml_file import TomlFile, read_toml
 from wiverno.config.settings import SETTINGS, Adjustments
+
+# A format's module is imported for a file of that format: most starts need one parser at most.
+if TYPE_CHECKING:
+    from wiverno.config.formats.ini_file import IniFile
+    from wiverno.config.formats.toml_file import TomlFile
 
 __all__ = ["AppSpec", "Chain", "LoadedConfig", "activate", "active", "load", "load_section", "make_section_reader"]
 
@@ -159,8 +161,8 @@ def find_missing_server(source: TomlFile | IniFile, name: str) -> Problem | None
     names = source.names("server")
     if name != "main" or name in names or not names:
         return None
-    file = source.name if isinstance(source, IniFile) else source.documents[0].name
-    section = "[server:main]" if isinstance(source, IniFile) else "[server]"
+    file = source.name if source.format == "ini" else source.documents[0].name
+    section = "[server:main]" if source.format == "ini" else "[server]"
     hint = f"name another one: --server-name {min(names)}"
     return Problem(f"there is no {section} (there: {', '.join(sorted(names))})", Origin("file", file), hint=hint)
 
@@ -199,7 +201,11 @@ def open_file(name: str, named_by: Origin, variables: Mapping[str, str]) -> Toml
             raise ConfigError([Problem(f"{name}: no such file or directory", named_by)])
         text = read_text(name)
     if name.endswith(".ini") or (not name.endswith(".toml") and _looks_like_ini(text)):
+        from wiverno.config.formats.ini_file import IniFile
+
         return IniFile(shown, text, variables, on_disk=name != "-")
+    from wiverno.config.formats.toml_file import read_toml
+
     return read_toml(shown, text, on_disk=name != "-")
 
 
@@ -232,7 +238,7 @@ def make_expander(
     """Return the expander of `${…}` for the values of a file; it adds mistakes to `problems`."""
     directory = Path() if name == "-" else Path(name).parent
     here = {"here": str(directory.absolute()), "__file__": str(Path(name).absolute())}
-    names = source.variables_in_reach if isinstance(source, IniFile) else here
+    names = source.variables_in_reach if source.format == "ini" else here
     return Expander(make_lookup(names, variables, env), directory, problems)
 
 
@@ -342,6 +348,8 @@ def load_section(
     Raises:
         ConfigError: with every mistake.
     """
+    from wiverno.config.formats.paste_section import find_section
+
     env = environment(environ)
     known = dict(global_conf or {})
     problems: list[Problem] = []
@@ -371,6 +379,8 @@ def make_section_reader(
         settings: as for `load_section`.
         mode: as for `load_section`.
     """
+    from wiverno.config.formats.paste_section import find_section_name, read_section
+
     known = dict(global_conf or {})
     name = _shorten_path(known.get("__file__"))
     place = find_section_name(name, settings, known)

@@ -6,20 +6,23 @@ logging of its configuration.
 
 from __future__ import annotations
 
-import configparser
 import logging
-import logging.config
 
 from wiverno.config.loader import LoadedConfig
 
 
 def set_up_logging(loaded: LoadedConfig) -> None:
     """Set up logging; without logging in the file, messages from INFO on go to stderr."""
+    if loaded.logging is None and loaded.logging_ini is None:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+        return
+    from logging.config import dictConfig, fileConfig
+
     if loaded.logging is not None:
-        logging.config.dictConfig(dict(loaded.logging))
+        dictConfig(dict(loaded.logging))
     elif loaded.logging_ini is not None:
+        import configparser
+
         parser = configparser.ConfigParser(loaded.logging_ini.variables)
         parser.read_string(loaded.logging_ini.text, loaded.logging_ini.name)
-        logging.config.fileConfig(parser, disable_existing_loggers=False)
-    else:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+        fileConfig(parser, disable_existing_loggers=False)

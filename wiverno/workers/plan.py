@@ -24,6 +24,10 @@ class LoadFailedError(Exception):
     """The application raised while it was loaded; the text names it and has its traceback."""
 
 
+class StartFailedError(Exception):
+    """No worker could start; the text says why."""
+
+
 class LoadStopped(SystemExit):
     """A signal ended the process while it loaded the application; raised by the signal's handler."""
 

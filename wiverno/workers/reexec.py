@@ -5,35 +5,28 @@ command, directory and environment, up to the point where it would serve. There 
 supervisor has started it, and continues as one of its workers, with its sockets and settings.
 
     supervisor ── fork ── Program.exec_worker() ── exec ──→ the program ── … ── inherited_worker() ── ReexecWorker.run()
+
+Every start asks `inherited_worker`, so what only such a worker needs is in reexec_worker.py.
 """
 
-import mmap
 import os
-import pickle
 import signal
-import socket
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from wiverno.config.environment import environment, follow_directory, take_variable
-from wiverno.config.settings import Adjustments
-from wiverno.core import forks
-from wiverno.core.loop.signals import remember_ignored
-from wiverno.core.telemetry.counters import Counters
+from wiverno.core.loop.signals import IGNORED_AT_FIRST
 from wiverno.importer import own_traceback
-from wiverno.workers.plan import Plan
-from wiverno.workers.worker import Inheritance, report, run_worker
-from wiverno.wsgi_types import Application
+
+if TYPE_CHECKING:
+    from wiverno.workers.reexec_worker import ReexecWorker
+    from wiverno.workers.worker import Inheritance
 
 VARIABLE: Final = "WIVERNO__WORKER_FD"
-
-# What the supervisor may send while the program has no handlers yet; SIGTERM and SIGQUIT end it.
-_IGNORED_AT_FIRST: Final = ("SIGINT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGUSR2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +43,7 @@ class Program:
     directory: str
     environment: Mapping[str, str]
 
-    def exec_worker(self, inheritance: Inheritance, memory: int, row: slice) -> NoReturn:
+    def exec_worker(self, inheritance: "Inheritance", memory: int, row: slice) -> NoReturn:
         """Run it in this process, which was just forked, with all signals blocked.
 
         Args:
@@ -58,6 +51,8 @@ class Program:
             memory: descriptor of the memory that workers count in.
             row: the bytes of the worker's row there.
         """
+        import pickle
+
         handover_fd = memory_file()
         sockets = [(one.socket.fileno(), type(one), one.host, one.port) for one in inheritance.listeners]
         words = (inheritance.plan.adjustments, sockets, memory, row, inheritance.report, inheritance.life)
@@ -69,7 +64,7 @@ class Program:
         signal.set_wakeup_fd(-1)
         for name in ("SIGTERM", "SIGQUIT"):
             signal.signal(signal.Signals[name], signal.SIG_DFL)
-        for name in _IGNORED_AT_FIRST:
+        for name in IGNORED_AT_FIRST:
             signal.signal(signal.Signals[name], signal.SIG_IGN)
         os.chdir(self.directory)
         variables = {**self.environment, VARIABLE: str(handover_fd)}
@@ -91,47 +86,8 @@ def this_program() -> Program | None:
     return Program((*executable, *sys.orig_argv[1:]), directory, dict(environment().variables))
 
 
-class ReexecWorker:
-    """A worker in a program that a supervisor has run again: it loads the application, then serves."""
-
-    def __init__(self, handover_fd: int) -> None:
-        """Read what the supervisor has written; children of the application do not inherit the descriptors."""
-        with os.fdopen(handover_fd, "rb") as file:
-            file.seek(0)
-            adjustments, sockets, memory, row, self._report, life = pickle.load(file)
-        self._adjustments: Adjustments = adjustments
-        listeners = [
-            kind(socket.socket(fileno=number), host, port, is_listening=True) for number, kind, host, port in sockets
-        ]
-        rows = memoryview(mmap.mmap(memory, 0))[row].cast("d")
-        os.close(memory)
-        for fd in (self._report, life, *(one.socket.fileno() for one in listeners)):
-            os.set_inheritable(fd, False)
-        self._inherited = (listeners, Counters(rows), self._report, life)
-        forks.register(self)
-
-    def abandon(self) -> None:
-        """Close this process's copies, after the program has forked while it loads the application."""
-        listeners, _, *pipes = self._inherited
-        for listener in listeners:
-            listener.socket.close()
-        for fd in pipes:
-            os.close(fd)
-
-    def report_failure(self, reason: str) -> None:
-        """Report to the supervisor why the application can't be loaded."""
-        report(self._report, failed=reason)
-
-    def run(self, application: Application) -> NoReturn:
-        """Serve as a worker; never returns."""
-        forks.unregister(self)  # the worker registers
-        remember_ignored(signal.Signals[name] for name in _IGNORED_AT_FIRST)
-        plan = Plan(self._adjustments, lambda: application, reloads_code=False)
-        run_worker(Inheritance(plan, application, *self._inherited))
-
-
 @cache
-def inherited_worker() -> ReexecWorker | None:
+def inherited_worker() -> "ReexecWorker | None":
     """Return the worker if a supervisor has started this program, else None.
 
     From the first call on, an exception that ends the program is reported to the supervisor.
@@ -139,6 +95,8 @@ def inherited_worker() -> ReexecWorker | None:
     handover_fd = take_variable(VARIABLE)
     if handover_fd is None:
         return None
+    from wiverno.workers.reexec_worker import ReexecWorker
+
     worker = ReexecWorker(int(handover_fd))
     earlier = sys.excepthook
 
@@ -159,5 +117,7 @@ def memory_file() -> int:
             return os.memfd_create("wiverno")
         except OSError:
             pass  # forbidden by a container's rules, perhaps
+    import tempfile
+
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())

@@ -42,7 +42,7 @@ from wiverno.workers.generation import Generation
 from wiverno.workers.hook_processes import HookProcesses
 from wiverno.workers.hooks import describe_server
 from wiverno.workers.pid_file import pid_file
-from wiverno.workers.plan import Plan
+from wiverno.workers.plan import Plan, StartFailedError
 from wiverno.workers.process import WorkerProcess
 from wiverno.workers.reconcile import NEVER, Wanted, abort_reload, force_stop, reconcile
 from wiverno.workers.reload import Reload
@@ -53,10 +53,6 @@ from wiverno.workers.states import SERVICE_MOVES, ServiceState, check_move
 from wiverno.workers.worker_pool import WorkerPool
 
 logger = guarded_logger("wiverno")
-
-
-class StartFailedError(Exception):
-    """No worker could start; the text says why."""
 
 
 class Supervisor:

@@ -12,8 +12,7 @@ from click.testing import CliRunner, Result
 from wiverno.cli import run as module
 from wiverno.cli.group import group
 from wiverno.core.threads.recovery import ServerFailedError
-from wiverno.workers.plan import LoadFailedError, Plan
-from wiverno.workers.supervisor import StartFailedError
+from wiverno.workers.plan import LoadFailedError, Plan, StartFailedError
 
 SHOP = """\
 def app(environ, start_response):

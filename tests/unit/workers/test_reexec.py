@@ -21,9 +21,9 @@ from wiverno.config.settings import Adjustments
 from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.net.listeners import open_listeners
 from wiverno.core.telemetry.counters import CELL, WIDTH, Counters
-from wiverno.workers import reexec
 from wiverno.workers.plan import Plan
 from wiverno.workers.reexec import VARIABLE, Program, inherited_worker, memory_file, this_program
+from wiverno.workers.reexec_worker import ReexecWorker
 from wiverno.workers.worker import Inheritance
 
 ROW = slice(WIDTH * CELL, 2 * WIDTH * CELL)
@@ -136,7 +136,7 @@ def test_abandoned_while_the_application_is_loaded(supervisor: Supervisor) -> No
     fd = supervisor.handover()
 
     def child() -> None:
-        worker = reexec.ReexecWorker(fd)
+        worker = ReexecWorker(fd)
         worker.abandon()
         for one in (supervisor.report, supervisor.life):
             with pytest.raises(OSError, match="Bad file"):
@@ -179,7 +179,7 @@ def test_sockets_are_the_same(supervisor: Supervisor) -> None:
     fd = supervisor.handover()
 
     def child() -> None:
-        worker = reexec.ReexecWorker(fd)
+        worker = ReexecWorker(fd)
         [listener] = worker._inherited[0]
         with socket.create_connection((LOOPBACK, supervisor.listeners[0].port)):
             accepted, _ = listener.socket.accept()

@@ -21,9 +21,9 @@ from tests.support.sockets import LOOPBACK, RawClient
 from tests.support.waiting import wait_until
 from wiverno.config.settings import Adjustments
 from wiverno.core.telemetry.status import RefusedError, ServiceStatus
-from wiverno.workers.plan import Plan
+from wiverno.workers.plan import Plan, StartFailedError
 from wiverno.workers.sd_notify import Notifier
-from wiverno.workers.supervisor import StartFailedError, Supervisor
+from wiverno.workers.supervisor import Supervisor
 
 DEADLINE = 30.0  # seconds: the machine may be busy
 

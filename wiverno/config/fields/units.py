@@ -1,14 +1,14 @@
 """Text ↔ value, one pair of functions per unit: durations, sizes, booleans, lists, file modes, listen addresses.
 
 INI files, the environment and the command line have only text; it is read leniently, but nothing is guessed: ambiguous
-text is refused, with both meanings. A function raises `BadValue`, whose message says what is accepted.
+text is refused, with both meanings. A function raises `BadValue`, whose message says what is accepted. Functions that
+need exact fractions import decimal, which most starts do without.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal
 from ipaddress import AddressValueError, IPv6Address
 
 from wiverno.addresses import join_host_port
@@ -18,7 +18,7 @@ from wiverno.config.errors import BadValue
 TRUE_WORDS = frozenset(("true", "t", "yes", "y", "on", "1"))
 FALSE_WORDS = frozenset(("false", "f", "no", "n", "off", "0"))
 
-_SECONDS = {"d": Decimal(86400), "h": Decimal(3600), "m": Decimal(60), "s": Decimal(1), "ms": Decimal("0.001")}
+_SECONDS = {"d": "86400", "h": "3600", "m": "60", "s": "1", "ms": "0.001"}
 _BYTES = {"": 1, "b": 1} | {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -88,12 +88,14 @@ def read_duration(text: str) -> float:
     stripped = text.strip()
     if _NUMBER.fullmatch(stripped):
         return float(stripped)
+    from decimal import Decimal
+
     total, position, units = Decimal(0), 0, list(_SECONDS)
     while position < len(stripped):
         part = _DURATION_PART.match(stripped, position)
         if part is None or part[2] not in units:
             raise BadValue("expected a duration: seconds, or 500ms, 30s, 1m30s, 2h, 1d")
-        total += Decimal(part[1]) * _SECONDS[part[2]]
+        total += Decimal(part[1]) * Decimal(_SECONDS[part[2]])
         units = units[units.index(part[2]) + 1 :]
         position = part.end()
     if not stripped:
@@ -103,6 +105,8 @@ def read_duration(text: str) -> float:
 
 def format_duration(seconds: float) -> str:
     """Return the shortest usual spelling of seconds; `read_duration` gives the same number back."""
+    from decimal import Decimal
+
     exact = Decimal(repr(seconds))
     if exact == exact.to_integral_value() and exact < Decimal(10) ** 12:
         rest, parts = int(exact), []
@@ -122,6 +126,8 @@ def read_size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if match is None or (match[2].lower() not in _BYTES and match[2].lower() not in ("k", "m", "g", "t")):
         raise BadValue("expected a size: bytes, or kB MB GB (powers of 1000), KiB MiB GiB (powers of 1024)")
+    from decimal import Decimal
+
     number, unit = Decimal(match[1]), match[2]
     if unit.lower() in ("k", "m", "g", "t"):
         letter = unit.upper()

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from wiverno.config.errors import ConfigError, Origin, Problem, did_you_mean
 from wiverno.config.formats.document import AppSpec, Contents, Expander, LoggingIni
@@ -30,6 +30,8 @@ Chain = list[dict[str, tuple[object, Origin]]]
 
 class IniFile:
     """One INI text with its variables: pserve's `key=value` arguments, which are added to [DEFAULT]."""
+
+    format: ClassVar[Literal["ini"]] = "ini"
 
     def __init__(self, name: str, text: str, variables: Mapping[str, str], *, on_disk: bool = True) -> None:
         from paste.deploy.loadwsgi import NicerConfigParser

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from wiverno.config.errors import ConfigError, Origin, Problem, did_you_mean
 from wiverno.config.formats.document import AppSpec, Contents, Expander
@@ -105,6 +105,8 @@ def _syntax_hint(line: str) -> str | None:
 
 class TomlFile:
     """A TOML file with its bases: `documents` has the child first."""
+
+    format: ClassVar[Literal["toml"]] = "toml"
 
     def __init__(self, documents: list[TomlDocument], files: tuple[Path, ...]) -> None:
         self.documents = documents

@@ -19,6 +19,8 @@ from wiverno.standard_streams import STDERR
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Log files are reopened. Windows has neither.
 REFRESH_SIGNALS = tuple(signal.Signals[name] for name in ("SIGUSR1", "SIGHUP") if hasattr(signal, name))
+# What a supervisor may send to a program that runs again, before it has handlers; SIGTERM and SIGQUIT end it.
+IGNORED_AT_FIRST: Final = ("SIGINT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGUSR2")
 _DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
 
 Handler = Callable[[int, FrameType | None], Any] | int | None

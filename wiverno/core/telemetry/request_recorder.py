@@ -8,8 +8,8 @@ The time at which a request began to wait is known already: it is when the conne
 """
 
 import itertools
+import os
 import re
-import secrets
 import threading
 import time
 from collections import deque
@@ -56,7 +56,7 @@ class RequestRecorder:
         self._records: deque[Record] = deque()
         self.record = self._records.append
         self._lock = threading.Lock()
-        self._prefix = secrets.token_hex(4)
+        self._prefix = os.urandom(4).hex()
         self._numbers = itertools.count(1)
 
     def count_into(self, counters: Counters) -> None:
