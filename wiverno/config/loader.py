@@ -148,7 +148,7 @@ def load(
 
 def written_layers(source: TomlFile | IniFile, server_name: str) -> Sequence[Layer]:
     """Return the settings of one server as they are written, nearest first; its mistakes are reported elsewhere."""
-    if isinstance(source, IniFile):
+    if source.format == "ini":
         try:
             return source.chain(server_name, [])[0]
         except ConfigError:

@@ -32,6 +32,11 @@ def _default_trusted_headers(values: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(("x-forwarded-proto",)) if alone else frozenset()
 
 
+def _default_body_memory(values: Mapping[str, Any]) -> int:
+    """Return 64 MiB, or 0 if inbuf_overflow is not its default: then it means what it means in waitress."""
+    return 67108864 if values.get("inbuf_overflow") == 524288 else 0
+
+
 class Adjustments(OperationsSettings):
     """The settings of one server, validated, complete and frozen; operations.py declares those of operation.
 
@@ -165,7 +170,16 @@ class Adjustments(OperationsSettings):
 
     recv_bytes: Annotated[int, types.size(1)] = setting(8192, "Bytes asked of a socket at once.", "Buffers")
     inbuf_overflow: Annotated[int, types.size()] = setting(
-        524288, "Request body past which it goes to a temporary file.", "Buffers"
+        524288,
+        "Request body past which it goes to a temporary file, unless max_body_memory has room for it.",
+        "Buffers",
+    )
+    max_body_memory: Annotated[int, types.size()] = setting(
+        67108864,
+        "Memory that all request bodies past inbuf_overflow may use together in one process, and one of them an eighth "
+        "of it; what does not fit goes to temporary files. The default is 0 where inbuf_overflow is set.",
+        "Buffers",
+        otherwise=_default_body_memory,
     )
     outbuf_overflow: Annotated[int, types.size()] = setting(
         1048576, "Unsent output past which it goes to a temporary file.", "Buffers"

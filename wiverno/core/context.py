@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wiverno.config.settings import Adjustments
+from wiverno.core.net.body_memory import BodyMemory
 from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.telemetry.request_recorder import RequestRecorder
 from wiverno.http.hosts import AllowedHosts
@@ -34,6 +35,7 @@ class ServerContext:
     max_fields: int
     max_body: int
     inbuf_overflow: int
+    body_memory: BodyMemory
     outbuf_overflow: int
     high_water: int
     channel_timeout: float
@@ -98,6 +100,7 @@ def new_context(
         max_fields=settings.max_header_count,
         max_body=settings.max_request_body_size,
         inbuf_overflow=settings.inbuf_overflow,
+        body_memory=BodyMemory(settings.max_body_memory),
         outbuf_overflow=settings.outbuf_overflow,
         high_water=settings.outbuf_high_watermark,
         channel_timeout=settings.channel_timeout,

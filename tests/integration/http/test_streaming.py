@@ -108,7 +108,7 @@ def test_an_upload_that_breaks_off(server: EngineChild) -> None:
 @pytest.mark.parametrize("chunked", [False, True])
 def test_an_upload_that_finds_no_room(threads: int, chunked: bool) -> None:
     """On a full disk (here: no file may grow) an upload is answered with 507, the log says why, and others go on."""
-    with engine_child(threads=threads) as child:
+    with engine_child(threads=threads, max_body_memory=0) as child:
         child.ask("/hello")
         resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (MIB, MIB))
         framing = b"Transfer-Encoding: chunked\r\n\r\n200000\r\n" if chunked else b"Content-Length: 2097152\r\n\r\n"

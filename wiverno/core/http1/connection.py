@@ -202,7 +202,9 @@ class Connection(Output):
             ProtocolError: bad chunks, or too many.
         """
         context = self._context
-        body = self._body = RequestBody(length, limit=context.max_body, overflow=context.inbuf_overflow)
+        body = self._body = RequestBody(
+            length, limit=context.max_body, overflow=context.inbuf_overflow, budget=context.body_memory
+        )
         self.needs_finish = True
         self._move(BODY)
         self.since = self._started = self._loop.now

@@ -3,7 +3,8 @@
 import socket
 from typing import Any, Final
 
-from wiverno.core.net.buffers import BodyBuffer
+from wiverno.core.net.body_memory import BodyMemory
+from wiverno.core.net.buffers import NO_BUDGET, BodyBuffer
 from wiverno.http.body import ChunkedDecoder
 from wiverno.http.errors import ProtocolError
 from wiverno.http.framing import CHUNKED
@@ -22,17 +23,18 @@ class RequestBody:
 
     __slots__ = ("_buffer", "_decoder", "_length", "_limit", "is_complete", "rest")
 
-    def __init__(self, length: int, *, limit: int, overflow: int) -> None:
+    def __init__(self, length: int, *, limit: int, overflow: int, budget: BodyMemory = NO_BUDGET) -> None:
         """Expect a body.
 
         Args:
             length: bytes, or framing.CHUNKED.
             limit: bytes that the body must stay below.
-            overflow: bytes from which on it is kept in a temporary file.
+            overflow: bytes up to which it is kept in memory.
+            budget: memory for larger bodies; without room there it is kept in a temporary file.
         """
         self._length = length
         self._limit = limit
-        self._buffer = BodyBuffer(overflow)
+        self._buffer = BodyBuffer(overflow, budget)
         self._decoder = ChunkedDecoder() if length == CHUNKED else None
         self.is_complete = False
         self.rest = b""

@@ -77,7 +77,7 @@ def _take_request(connection: Receiver, event: RequestReceived) -> None:
         return
     bodies = sum(other.body is not None for other in connection.streams.values())
     overflow = context.inbuf_overflow if bodies < FULL_BODIES else min(context.inbuf_overflow, SMALL_BODY)
-    stream.body = BodyBuffer(overflow)
+    stream.body = BodyBuffer(overflow, context.body_memory)
     if request.expects_continue:
         connection.protocol.output.informational(stream.stream_id, status_block(100))
     if bodies == 0:

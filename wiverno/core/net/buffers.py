@@ -9,18 +9,20 @@ import errno
 import io
 import os
 import socket
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import IO, Any, Final
 
+from wiverno.core.net.body_memory import BodyMemory
 from wiverno.foreign_code import guarded_logger, is_from_signal
 from wiverno.http.errors import ProtocolError
 
 logger = guarded_logger("wiverno")
 
 FIRST_CAPACITY: Final = 65536  # bytes reserved when a body is announced; more only as it arrives
+GROWTH: Final = 4  # times what has arrived: memory for a body that is growing
+NO_BUDGET: Final = BodyMemory(0)
 SEND_SIZE: Final = 262144  # bytes read from a file for one send where there is no sendfile
 MAX_GATHERED: Final = 64  # pieces handed to one sendmsg
 MAX_FLUSH: Final = 1 << 22  # bytes sent to one client before other events are handled
@@ -30,17 +32,23 @@ MAX_SPOOL: Final = 1 << 24  # bytes after which output goes to a new temporary f
 class BodyBuffer:
     """One request body as it arrives.
 
+    A body of at most `overflow` bytes stays in memory, a larger one as long as the process's budget has room. The
+    buffer grows as bytes arrive, and takes from the budget before it grows.
+
     Attributes:
         received: bytes so far.
     """
 
-    __slots__ = ("_file", "_memory", "_overflow", "received")
+    __slots__ = ("_budget", "_capacity", "_file", "_memory", "_overflow", "_taken", "received")
 
-    def __init__(self, overflow: int) -> None:
-        """A body of more than `overflow` bytes goes to a temporary file."""
+    def __init__(self, overflow: int, budget: BodyMemory = NO_BUDGET) -> None:
+        """A body of more than `overflow` bytes goes to a temporary file if `budget` has no room for it."""
         self._memory: io.BytesIO | None = io.BytesIO()
         self._file: IO[bytes] | None = None
         self._overflow = overflow
+        self._budget = budget
+        self._taken = 0  # bytes of the budget
+        self._capacity = 0  # bytes that the memory has room for
         self.received = 0
 
     def append(self, data: bytes | memoryview) -> None:
@@ -49,45 +57,74 @@ class BodyBuffer:
         Raises:
             ProtocolError: 503 or 507: no temporary file can be opened, or it can't grow.
         """
-        if self._memory is not None and self.received + len(data) > self._overflow:
-            self._spill()
+        end = self.received + len(data)
+        if self._memory is not None and end > self._capacity:
+            self._capacity = end
+            if end > self._overflow and end > self._taken:
+                largest = self._budget.largest
+                if end > largest or not (self._take(min(2 * end, largest)) or self._take(end)):
+                    self._spill()
         if self._memory is not None:
             self._memory.seek(self.received)
             self._memory.write(data)
         else:
             self._store(data)
-        self.received += len(data)
+        self.received = end
 
     def receive(self, sock: socket.socket, length: int, scratch: memoryview) -> int:
-        """Receive once from `sock` towards a body of `length` bytes; return the count, 0 at the end of the stream.
+        """Receive from `sock` towards a body of `length` bytes; return the count, 0 at the end of the stream.
 
-        In memory the bytes go straight into the buffer that the application will read. On the way to a file they pass
-        through `scratch`.
+        In memory the bytes go straight into the buffer that the application will read. On the way to a file they are
+        gathered in `scratch`, so that one write takes many of them.
 
         Raises:
             BlockingIOError: nothing is there yet.
             OSError: the connection broke.
             ProtocolError: as in `append`.
         """
-        wanted = length - self.received
-        if length > self._overflow:
-            if self._memory is not None:
-                self._spill()
-            count = sock.recv_into(scratch, min(wanted, len(scratch)))
+        received = self.received
+        if self._memory is not None and self._capacity < length and received >= self._capacity // 4 * 3:
+            self._grow(length)
+        if self._memory is None:
+            count = _gather(sock, scratch[: length - received])
             self._store(scratch[:count])
         else:
-            assert self._memory is not None
-            capacity = min(length, max(FIRST_CAPACITY, 2 * self.received))
-            if len(self._memory.getbuffer()) < capacity:
-                self._memory.seek(capacity - 1)
-                self._memory.write(b"\0")
             with self._memory.getbuffer() as view:
-                count = sock.recv_into(view[self.received :])
+                count = sock.recv_into(view[received:])
         self.received += count
         return count
 
+    def _grow(self, length: int) -> None:
+        """Make room in memory for what comes next of `length` bytes, or go on in a file."""
+        assert self._memory is not None
+        capacity = min(length, max(FIRST_CAPACITY, GROWTH * self.received))
+        if length > self._overflow:
+            if not self._taken and not self._budget.has_room(length):
+                self._spill()  # it would not fit in the end
+                return
+            if capacity > self._taken and not self._take(capacity):
+                self._spill()
+                return
+        self._capacity = capacity
+        self._memory.seek(capacity - 1)
+        self._memory.write(b"\0")
+
+    def _take(self, size: int) -> bool:
+        """Have `size` bytes of the budget in all; False if they are not free."""
+        if not self._budget.take(size - self._taken):
+            return False
+        self._taken = size
+        return True
+
+    def _give_back(self) -> None:
+        taken, self._taken = self._taken, 0
+        if taken:
+            self._budget.give_back(taken)
+
     def _spill(self) -> None:
         assert self._memory is not None
+        import tempfile  # with all that it imports it would delay each start; most servers never need it
+
         try:
             self._file = tempfile.TemporaryFile(prefix="wiverno-body-", buffering=0)  # noqa: SIM115 - closed by close()
         except OSError as error:
@@ -95,6 +132,7 @@ class BodyBuffer:
         with self._memory.getbuffer() as view:
             self._store(view[: self.received])
         self._memory = None
+        self._give_back()
 
     def _store(self, data: bytes | memoryview) -> None:
         assert self._file is not None
@@ -117,9 +155,30 @@ class BodyBuffer:
     def close(self) -> None:
         """Release the memory or close the file."""
         self._memory = None
+        self._give_back()
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _gather(sock: socket.socket, room: memoryview) -> int:
+    """Receive until `room` is full or nothing more is there; return the count, 0 at the end of the stream.
+
+    Raises:
+        BlockingIOError: nothing is there at all.
+        OSError: the connection broke.
+    """
+    filled = 0
+    try:
+        while filled < len(room):
+            count = sock.recv_into(room[filled:])
+            if not count:
+                break  # the next call finds the end again
+            filled += count
+    except (BlockingIOError, InterruptedError):
+        if not filled:
+            raise
+    return filled
 
 
 def _no_room(error: OSError) -> ProtocolError:
@@ -258,6 +317,8 @@ class Pending:
                 last.on_close = spool.close
                 spool = None
         if spool is None:
+            import tempfile
+
             spool = self._spool = tempfile.TemporaryFile(prefix="wiverno-out-", buffering=0)  # noqa: SIM115 - see close()
         offset = spool.seek(0, os.SEEK_END)
         _write_all(spool, data)

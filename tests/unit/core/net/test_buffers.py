@@ -12,7 +12,8 @@ import pytest
 
 from tests.support.descriptors import temporary_files
 from tests.support.waiting import PATIENCE
-from wiverno.core.net.buffers import MAX_FLUSH, MAX_SPOOL, BodyBuffer, FileSegment, Pending
+from wiverno.core.net.body_memory import BodyMemory
+from wiverno.core.net.buffers import FIRST_CAPACITY, MAX_FLUSH, MAX_SPOOL, BodyBuffer, FileSegment, Pending
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -97,6 +98,121 @@ def test_appended_pieces_move_to_a_file_past_the_overflow() -> None:
     assert body.finish().read() == b"12345678901"
     body.close()
     assert open_temporaries() == before
+
+
+def send_all(body: BodyBuffer, pair: Pair, content: bytes) -> None:
+    ours, theirs = pair
+    sent = 0
+    while body.received < len(content):
+        try:
+            sent += theirs.send(content[sent : sent + 50_000])
+        except BlockingIOError:
+            pass
+        body.receive(ours, len(content), memoryview(bytearray(100_000)))
+
+
+@pytest.mark.parametrize("is_appended", [False, True])
+def test_a_large_body_stays_in_memory_while_the_budget_lasts(pair: Pair, is_appended: bool) -> None:
+    """What it takes is given back when it is closed, once; the next one then fits again."""
+    before = open_temporaries()
+    budget = BodyMemory(1 << 20)
+    budget.largest = 500_000
+    content = os.urandom(400_000)
+    for _ in range(2):
+        first, second = BodyBuffer(100_000, budget), BodyBuffer(100_000, budget)
+        for body in (first, second):
+            if is_appended:
+                for start in range(0, len(content), 10_000):
+                    body.append(content[start : start + 10_000])
+            else:
+                send_all(body, pair, content)
+        assert 800_000 <= budget.used <= budget.limit
+        third = BodyBuffer(100_000, budget)
+        send_all(third, pair, content)
+        assert open_temporaries() == before + 1  # no room for the third
+        assert budget.used <= budget.limit
+        assert {body.finish().read() for body in (first, second, third)} == {content}
+        for body in (first, second, third, third, first):
+            body.close()
+        assert budget.used == 0
+        assert open_temporaries() == before
+
+
+def test_an_announced_body_takes_nothing_before_it_arrives(pair: Pair) -> None:
+    """Of a body of 1 MB, of which 10 bytes are there, the budget holds no more than a first buffer."""
+    budget = BodyMemory(8 << 20)
+    body = BodyBuffer(1000, budget)
+    pair[1].send(b"0123456789")
+    body.receive(pair[0], 1_000_000, memoryview(bytearray(4096)))
+    assert 0 < budget.used <= FIRST_CAPACITY
+    body.close()
+    assert budget.used == 0
+
+
+def test_a_body_for_which_the_budget_runs_out_goes_on_in_a_file(pair: Pair) -> None:
+    """Nothing is lost on the way from memory to the file, and the memory is given back at once."""
+    before = open_temporaries()
+    budget = BodyMemory(8 << 20)
+    content = os.urandom(900_000)
+    body = BodyBuffer(1000, budget)
+    send_all(body, pair, content[:1])  # announced in full below
+    pair[1].send(content[1:2000])
+    body.receive(pair[0], len(content), memoryview(bytearray(4096)))
+    assert budget.take(budget.limit - budget.used)  # another body has the rest now
+    sent = 2000
+    while body.received < len(content):
+        sent += pair[1].send(content[sent : sent + 50_000])
+        body.receive(pair[0], len(content), memoryview(bytearray(100_000)))
+    assert open_temporaries() == before + 1
+    assert budget.used == budget.limit - FIRST_CAPACITY
+    assert body.finish().read() == content
+    body.close()
+
+
+@pytest.mark.parametrize("is_appended", [False, True])
+def test_one_body_gets_an_eighth_of_the_budget(pair: Pair, is_appended: bool) -> None:
+    before = open_temporaries()
+    budget = BodyMemory(8 * 100_000)
+    for size in (100_000, 100_001):
+        body = BodyBuffer(1000, budget)
+        content = os.urandom(size)
+        if is_appended:
+            body.append(content[:50_000])
+            body.append(content[50_000:])
+        else:
+            send_all(body, pair, content)
+        assert open_temporaries() - before == (size > 100_000)
+        assert body.finish().read() == content
+        body.close()
+    assert budget.used == 0
+
+
+def test_a_reused_buffer_shows_no_other_body(pair: Pair) -> None:
+    """Bodies on their way to files share one buffer; none has a byte of the one before."""
+    scratch = memoryview(bytearray(100_000))
+    for content in (b"secret " * 10_000, b"short", b"x" * 99_999, b"y"):
+        body = BodyBuffer(0)
+        sent = 0
+        while body.received < len(content):
+            sent += pair[1].send(content[sent : sent + 50_000])
+            body.receive(pair[0], len(content), scratch)
+        stream = body.finish()
+        assert stream.read() == content
+        assert os.fstat(stream.fileno()).st_size == len(content)
+        body.close()
+
+
+def test_memory_beyond_a_body_is_not_readable(pair: Pair) -> None:
+    """A buffer that grew in steps ends where its body ends, also for a reader that seeks and for getbuffer()."""
+    budget = BodyMemory(8 << 20)
+    body = BodyBuffer(1000, budget)
+    pair[1].send(b"secret")
+    body.receive(pair[0], 500_000, memoryview(bytearray(4096)))
+    stream = body.finish()  # as if the client had announced too much
+    assert stream.getbuffer().tobytes() == b"secret"
+    stream.seek(100)
+    assert stream.read() == b""
+    body.close()
 
 
 @pytest.mark.parametrize("overflow", [0, 100, 10_000, 1 << 30])
