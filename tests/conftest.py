@@ -54,8 +54,9 @@ def pytest_configure(config: pytest.Config) -> None:
     states.is_checked = True
     sys.dont_write_bytecode = False  # to rewrite the assertions of all tests takes seconds, once is enough
     # Begun in a shell's background, or with nohup: children would inherit what is ignored.
-    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
-        if signal.getsignal(number) is signal.SIG_IGN:
+    for name, handler in (("INT", signal.default_int_handler), ("HUP", signal.SIG_DFL), ("QUIT", signal.SIG_DFL)):
+        number = getattr(signal, f"SIG{name}", None)  # Windows has only the first
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
     hypothesis.settings.load_profile("always the same" if config.option.markexpr == "not long" else "new ones")
     if hasattr(config, "workerinput"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -18,18 +19,28 @@ def _save_coverage() -> None:
         current.save()
 
 
+def fork() -> int:
+    """Fork beside the threads that pytest-xdist and the tests have: each of these children ends without touching them.
+
+    Where warnings are errors, Python 3.15 refuses such a fork.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"This process \(pid=\d+\) is multi-threaded")
+        return os.fork()
+
+
 def run_in_child(function: Callable[[], object]) -> tuple[int, str]:
     """Return the exit status of a child that runs the function (negative for a signal), and what it wrote.
 
     The child ends with status 0 if the function returns, 99 if it raises; os._exit and a signal end it as everywhere.
     """
     with tempfile.TemporaryFile() as output:
-        pid = os.fork()
+        pid = fork()
         if not pid:
             os.dup2(output.fileno(), 1)
             os.dup2(output.fileno(), 2)
             sys.stdout = os.fdopen(1, "w", closefd=False)
-            sys.stderr = os.fdopen(2, "w", closefd=False)
+            sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)  # by lines, as in every process
             leave = os._exit
 
             def save_and_leave(status: int) -> NoReturn:

@@ -17,6 +17,7 @@ The supervisor's own forks are workers, which close and restore what they must.
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final, Protocol
@@ -50,11 +51,17 @@ def unregister(owner: Abandonable) -> None:
 
 @contextmanager
 def own_fork() -> Iterator[None]:
-    """Fork a worker inside the block: the child abandons nothing by itself."""
+    """Fork a worker inside the block: the child abandons nothing by itself.
+
+    Python 3.12 and newer warn of threads beside a fork. Where warnings are errors, 3.15 does not fork at all, and a
+    service whose application has started a thread would never have workers.
+    """
     me = threading.get_ident()
     _forking.add(me)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r"This process \(pid=\d+\) is multi-threaded")
+            yield
     finally:
         _forking.discard(me)
 

@@ -73,7 +73,7 @@ class WorkerProcess:
             try:
                 with own_fork():
                     pid = os.fork()
-            except OSError:
+            except BaseException:  # a hook of the application's may raise as well
                 os.close(self.fd)
                 os.close(self._writer)
                 raise

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.integration.http2.test_exchanges import CLEAR
+from tests.support.forking import fork
 from tests.support.h2_client import h2_client
 from tests.support.serving import MODES, serving
 from tests.support.waiting import wait_until
@@ -60,7 +61,7 @@ def test_a_child_that_the_application_forks_sends_nothing(mode: str) -> None:
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         start_response("200 OK", [])
         if environ["PATH_INFO"] == "/fork":
-            child = os.fork()
+            child = fork()
             if not child:
                 return [b"the child's"]
             children.append(child)

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.support.descriptors import descriptors
+from tests.support.forking import fork
 from tests.support.sockets import LOOPBACK, RawClient
 from tests.support.waiting import wait_until
 from wiverno.config.settings import Adjustments
@@ -168,7 +169,7 @@ def end_the_process() -> Plan:
 
 
 def fork_and_return() -> Plan:
-    pid = os.fork()
+    pid = fork()
     if not pid:
         raise SystemExit(8)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 8

@@ -27,6 +27,9 @@ RECORD: Final = 16384  # bytes: the largest TLS record (RFC 8446 §5.1)
 HANDSHAKE_RECORD: Final = 22  # first byte of a client that speaks TLS (RFC 8446 §5.1)
 MAX_PEEK: Final = 1024  # bytes of what a client has sent that are read to recognise plain HTTP
 
+LEFT: Final = (ssl.SSLEOFError, BrokenPipeError)
+"""How reading tells that a client left without close_notify: OpenSSL may have to send while it reads, and can't."""
+
 
 class TlsSocket:
     """A connection's socket after the handshake; the methods that connections use, in their meaning."""
@@ -53,7 +56,7 @@ class TlsSocket:
                 data += sock.recv(waiting)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise BlockingIOError from None
-        except ssl.SSLEOFError:
+        except LEFT:
             return b""
         return data
 
@@ -63,7 +66,7 @@ class TlsSocket:
             return self._socket.recv_into(buffer, size or len(buffer))
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise BlockingIOError from None
-        except ssl.SSLEOFError:
+        except LEFT:
             return 0
 
     def send(self, data: Any) -> int:

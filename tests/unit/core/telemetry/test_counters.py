@@ -6,6 +6,7 @@ import mmap
 import os
 from typing import Any
 
+from tests.support.forking import fork
 from wiverno.core.telemetry.counters import BOUNDS, CELL, GAUGES, SUM, WIDTH, Counters, Counts, resident_bytes
 from wiverno.core.telemetry.request_recorder import ErrorResponseHead, RequestRecorder
 
@@ -36,7 +37,7 @@ def test_a_row_is_seen_by_another_process() -> None:
     memory = mmap.mmap(-1, 2 * WIDTH * CELL)
     cells = memoryview(memory).cast("d")
     row = Counters(cells[WIDTH:])
-    pid = os.fork()
+    pid = fork()
     if not pid:
         row.increase("stuck")
         row.set("busy", 3)
