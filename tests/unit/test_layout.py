@@ -37,7 +37,7 @@ ONLY_IN = {
     "select": {"core", "workers", "dev"},
     "selectors": {"core", "workers", "dev"},
     "ssl": {"core", "workers"},
-    "threading": {"core", "foreign_code", "workers", "dev"},
+    "threading": {"core", "foreign_code", "tables", "workers", "dev"},
     "pydantic": {"web"},  # loaded when a handler's annotation needs it
     "click": {"cli"},
     "watchfiles": {"dev"},

@@ -4,19 +4,21 @@ A body with a Content-Length needs no decoder: the engine receives it straight i
 """
 
 import enum
+from collections.abc import MutableMapping
 from typing import Final
 
 from wiverno.http.errors import ProtocolError
 from wiverno.http.fields import parse_line
 from wiverno.http.grammar import split_chunk_line
+from wiverno.tables import new_table
 
 MAX_CHUNK_LINE: Final = 4096  # bytes: a size of 16 digits and generous extensions
 MAX_EXTENSIONS: Final = 65536  # bytes of chunk extensions in one body; only attackers send them
 MAX_TRAILERS: Final = 8192  # bytes of the trailer section
 
-# Size lines without extensions that passed the grammar, so that a hit needs no check; a plain dict, shared by threads.
+# Size lines without extensions that passed the grammar, so that a hit needs no check; shared by all threads.
 MAX_SIZES: Final = 1024
-_sizes: dict[bytes, int] = {}
+_sizes: MutableMapping[bytes, int] = new_table()
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 

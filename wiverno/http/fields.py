@@ -5,13 +5,15 @@ only names that passed the token grammar enter it. `_lines` maps a whole line to
 few values that are no secret, so that a line found there needs no further check. Cookies, credentials and other
 personal fields are parsed each time and kept nowhere.
 
-Both tables are plain dicts with atomic operations, shared by all threads; losing a race costs one more parse.
+Both tables are shared by all threads (see tables.py); losing a race costs one more parse.
 """
 
+from collections.abc import MutableMapping
 from typing import Any, Final
 
 from wiverno.http.errors import ProtocolError
 from wiverno.http.grammar import is_authority, is_field_value, is_token
+from wiverno.tables import new_table
 
 MAX_NAMES: Final = 1024
 MAX_LINES: Final = 4096
@@ -73,8 +75,8 @@ _PERSISTENT: Final = {
     for line in ("Connection: keep-alive", "Connection: Keep-Alive", "connection: keep-alive")
 }
 
-_names: dict[str, str] = {}
-_lines: dict[str, tuple[str, str]] = dict(_PERSISTENT)
+_names: MutableMapping[str, str] = new_table()
+_lines: MutableMapping[str, tuple[str, str]] = new_table(_PERSISTENT)
 
 # head.py reads the table itself: a function call a line would cost more than the look-up.
 interned_line: Final = _lines.get

@@ -7,11 +7,13 @@ proves that these very strings have passed. Heads with cookies or other personal
 
 import re
 import time
+from collections.abc import MutableMapping
 from copy import copy
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from wiverno.http.grammar import is_digits, is_field_value, is_status, is_token
+from wiverno.tables import new_table
 
 MAX_HEADS: Final = 1024
 MAX_HEAD_CHARACTERS: Final = 2048  # a head longer than that is rare, and would let the table grow to megabytes
@@ -171,7 +173,7 @@ class _Pair(tuple[_Text, _Text]):
 # (status, *fields) → head. An instance of a subclass of str or tuple may say that it is equal to anything, and Python
 # would ask it first, since its type is derived from the other one's. From the types of these keys nothing is derived:
 # the interpreter compares characters, and what is found has the characters that were asked for.
-_heads: dict[tuple[object, ...], ResponseHead] = {}
+_heads: MutableMapping[tuple[object, ...], ResponseHead] = new_table()
 
 # `start_response` reads the table itself, with (status, *headers).
 checked_head: Final = _heads.get

@@ -7,6 +7,7 @@ wire: a name is one or two bytes, a value is Huffman-coded.
 Values are taken as checked: by `wiverno.http.response`, which refuses control characters and hop-by-hop fields.
 """
 
+from collections.abc import MutableMapping
 from typing import Final
 
 from hpack.hpack import encode_integer
@@ -15,6 +16,7 @@ from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 from hpack.table import HeaderTable
 
 from wiverno.http.response import MAX_HEAD_CHARACTERS, MAX_HEADS, PERSONAL
+from wiverno.tables import new_table
 
 MAX_FIELDS: Final = 1024
 """Single fields that are kept, for heads that as a whole are not."""
@@ -24,15 +26,12 @@ _NEVER_INDEXED: Final = 0x10  # RFC 7541 §6.2.3: a proxy must not put it into a
 
 _encode_huffman: Final = HuffmanEncoder(REQUEST_CODES, REQUEST_CODES_LENGTH).encode
 
-_names: Final[dict[bytes, int]] = {}
-_pairs: Final[dict[tuple[bytes, bytes], int]] = {}
-for _index, _pair in enumerate(HeaderTable.STATIC_TABLE, 1):
-    _names.setdefault(_pair[0], _index)
-    if _pair[1]:
-        _pairs[_pair] = _index
+_static: Final = list(enumerate(HeaderTable.STATIC_TABLE, 1))
+_names: Final = new_table({name: index for index, (name, _) in reversed(_static)})  # the first of each name
+_pairs: Final = new_table({pair: index for index, pair in _static if pair[1]})
 
-_blocks: dict[tuple[object, ...], bytes] = {}
-_fields: dict[tuple[str, str], bytes] = {}
+_blocks: MutableMapping[tuple[object, ...], bytes] = new_table()
+_fields: MutableMapping[tuple[str, str], bytes] = new_table()
 _statuses: dict[int, bytes] = {}
 
 
