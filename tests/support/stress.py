@@ -296,32 +296,31 @@ def run(
     violations: list[str] = []
     before = descriptors()
     application = Application(violations, more.get("max_requests_per_client", 0))
-    settings: dict[str, Any] = {"threads": threads, "poller": poller, "log_socket_errors": False, **more}
+    settings: dict[str, Any] = {"threads": threads, "poller": poller, "log_socket_errors": False, "event_loops": 1, **more}
     server: Any = create_server(application, host=LOOPBACK, port=0, inbuf_overflow=50_000, **settings)
-    watch = Watch(server._engine.leaders, violations)
+    watches = [Watch(reactor.leaders, violations) for reactor in server._engine.reactors]
     runner = threading.Thread(target=server.run, name="server under stress", daemon=True)
     with switch_interval(interval):
         runner.start()
         clients = Clients((server.effective_host, server.effective_port), seconds, seed)
         clients.run(keeping=6, pipelining=3, leaving=2)
         assert not clients.failures, clients.failures
-        loop = server._engine.loop
-        wait_until(lambda: not loop.connections, UNHURRIED, what="the connections to be closed")
+        wait_until(lambda: not server._engine.connections, UNHURRIED, what="the connections to be closed")
         server.close()
         runner.join(UNHURRIED)
     assert not runner.is_alive(), "the server does not end"
     _nothing_is_left(server, application, clients, violations)
     wait_until(lambda: descriptors() <= before, PATIENCE, what="the descriptors to be given back")
-    return watch.events
+    return sum((watch.events for watch in watches), Counter())
 
 
 def _nothing_is_left(server: Any, application: Application, clients: Clients, violations: list[str]) -> None:
     assert not violations, violations
-    leaders = server._engine.leaders
-    assert not leaders._claim
-    assert not leaders.queued
-    assert not leaders._tasks.tasks.running
-    assert not leaders.thread_pool.alive
+    for reactor in server._engine.reactors:
+        assert not reactor.leaders._claim
+        assert not reactor.leaders.queued
+        assert not reactor.leaders._tasks.tasks.running
+        assert not reactor.leaders.thread_pool.alive
     twice = [name for name, count in application.calls.items() if count != 1]
     assert not twice, twice
     assert len(set(clients.answered)) == len(clients.answered)

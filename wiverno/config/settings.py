@@ -107,6 +107,12 @@ class Adjustments(OperationsSettings):
         "0 is no bound.",
         "Server",
     )
+    event_loops: Annotated[int, types.integer(0, 256)] = setting(
+        0,
+        "Event loops of each process, which serve in parallel where Python has no GIL. 0 is one for each processor "
+        "there, and one with the GIL. `threads` and `connection_limit` are divided among them.",
+        "Server",
+    )
     queue_size: Annotated[int, types.integer(0)] = setting(
         0, "Requests that may wait for a thread; one more is answered 503. 0 is no bound.", "Server"
     )

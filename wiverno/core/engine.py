@@ -19,22 +19,19 @@ from typing import TYPE_CHECKING
 
 from wiverno.config.settings import Adjustments
 from wiverno.core import forks
-from wiverno.core.accept.accept_backoff import AcceptBackoff
-from wiverno.core.accept.acceptor import Acceptor, ConnectionLimit
-from wiverno.core.context import new_certificates, new_context, variables_of
+from wiverno.core.context import new_certificates, new_context
 from wiverno.core.log_files import reopen_log_files
 from wiverno.core.loop.descriptor_watch import watch_descriptors
 from wiverno.core.loop.descriptors import Descriptor, detach_lost
-from wiverno.core.loop.draining import Shutdown, Step, next_step
-from wiverno.core.loop.event_loop import Loop
-from wiverno.core.loop.poller import READ, new_poller
+from wiverno.core.loop.handlers import Client
+from wiverno.core.loop.poller import new_poller
 from wiverno.core.loop.signals import REFRESH_SIGNALS, signals_wake
 from wiverno.core.net.listener_kinds import Listener
+from wiverno.core.reactor import Reactor, StopOrder, count_reactors
 from wiverno.core.telemetry.counters import Counters
 from wiverno.core.telemetry.heartbeat import Heartbeat
 from wiverno.core.telemetry.request_recorder import RequestRecorder, new_recorder
-from wiverno.core.telemetry.slow_requests import SlowRequestWatchdog, describe_running
-from wiverno.core.threads.leader import LeaderFollowers
+from wiverno.core.telemetry.slow_requests import SlowRequestWatchdog
 from wiverno.core.threads.recovery import ServerFailedError
 from wiverno.foreign_code import guarded_logger
 from wiverno.standard_streams import reserve_descriptors
@@ -47,8 +44,6 @@ if TYPE_CHECKING:
 logger = guarded_logger("wiverno")
 
 FORCED_WAIT = 0.5  # seconds that threads get to end when the server is forced to stop
-IDLE_CHECK_INTERVAL = 0.1  # seconds between two checks of idle connections while draining
-IDLE_GRACE = 0.25  # seconds that an idle connection is kept when draining begins: a request may be on its way
 
 
 class Engine:
@@ -81,7 +76,6 @@ class Engine:
         self.on_stuck: Callable[[], None] | None = None
         self.on_stop: Callable[[], None] | None = None
         self.vital_descriptors: list[Descriptor] = []
-        self.idle_grace = IDLE_GRACE
         self._adjustments = adjustments
         self._listeners = listeners
         try:
@@ -91,23 +85,31 @@ class Engine:
             for listener in listeners:
                 listener.close()
             raise
-        self.loop = Loop(new_poller(adjustments.poller))
-        self.leaders = LeaderFollowers(
-            self.loop, adjustments.pool_threads, queue_size=adjustments.queue_size, max_threads=adjustments.max_threads,
-            queue_timeout=adjustments.queue_timeout, max_per_client=adjustments.max_requests_per_client,
+        self.order = StopOrder(
+            0.0 if is_shared else adjustments.drain_delay,  # a supervisor lets it pass before it tells its workers
+            adjustments.graceful_timeout, on_announce=self._announce_stop, on_draining=self._on_draining,
         )  # fmt: skip
-        self.leaders.growth.describe_running = describe_running
-        self._limit = ConnectionLimit(adjustments.connection_limit, self.loop)
+        self.reactors = self._new_reactors()
+        self.loop, self.leaders = self.reactors[0].loop, self.reactors[0].leaders
         context = new_context(application, adjustments, is_threaded=bool(adjustments.pool_threads), recorder=recorder)
         self._context = replace(context, tls=tls)
         if recorder is not None:
-            self.loop.before_wait = recorder.flush
-        self._accept_backoff = AcceptBackoff(self.loop, self.leaders, self._limit.acceptors)
-        self.loop.on_connection_closed = self._limit.check
-        self._is_asked_to_stop = self._is_forced = False
-        self._shutdown = Shutdown()
+            for reactor in self.reactors:
+                reactor.loop.before_wait = recorder.flush
+        self._draining = 0  # reactors that have stopped accepting
+        self._counting = threading.Lock()  # guards the number
         self._owner = threading.Lock()  # taken once: by run() or by close(), which then closes everything
         self._ended = threading.Event()
+
+    def _new_reactors(self) -> list[Reactor]:
+        count = count_reactors(self._adjustments)
+        reactors = [
+            Reactor(self._adjustments, self.order, number=number, count=count, is_shared=self._is_shared)
+            for number in range(count)
+        ]
+        for reactor in reactors:
+            reactor.others = [other for other in reactors if other is not reactor]
+        return reactors
 
     @property
     def application(self) -> Application:
@@ -117,8 +119,9 @@ class Engine:
     @application.setter
     def application(self, application: Application) -> None:
         self._context = replace(self._context, application=application)
-        for acceptor in self._limit.acceptors:
-            acceptor.context = self._context
+        for reactor in self.reactors:
+            for acceptor in reactor.limit.acceptors:
+                acceptor.context = self._context
 
     def count(self, counters: Counters) -> None:
         """Count responses, write gauges and a heartbeat from now on; call this before `run`."""
@@ -150,9 +153,9 @@ class Engine:
             self._enter_loop()
             with signals_wake(self.loop.poller.wake_on_signal(self.leaders.run_signal_handlers)):
                 self._run_threads()
-            failure = self.leaders.recovery.failure
-            if failure is not None:
-                raise ServerFailedError(str(failure)) from failure
+            failures = [one.leaders.recovery.failure for one in self.reactors if one.leaders.recovery.failure]
+            if failures:
+                raise ServerFailedError(str(failures[0])) from failures[0]
         finally:
             if self.leaders.is_abandoned:
                 forked.leave(sys.exception())
@@ -162,24 +165,27 @@ class Engine:
     def _own_process(self) -> None:
         """Take over in this process, which may have been forked since the server was made."""
         if self._pid != os.getpid():
-            self.loop.poller.close()  # epoll's set is shared with the parent
-            self.loop.poller = new_poller(self._adjustments.poller)
+            for reactor in self.reactors:
+                reactor.loop.poller.close()  # epoll's set is shared with the parent
+                reactor.loop.poller = new_poller(self._adjustments.poller)
             for listener in self._listeners:
                 listener.take_over()
         forked.is_copy = False
         forks.register(self)
 
     def _run_threads(self) -> None:
+        for reactor in self.reactors[1:]:
+            reactor.start_beside(self._end_all)
         try:
             self.leaders.run()
         except (SystemExit, KeyboardInterrupt):
             if self.leaders.is_abandoned:
                 raise
             # Raised by the program's own signal handler: requests may finish, as after a signal that the server takes.
-            self.stop(force=self._is_asked_to_stop)
+            self.stop(force=self.order.is_given)
             self.leaders.run()
         except BaseException:
-            self.leaders.end()
+            self._end_all()
             raise
 
     def _claim_start(self) -> bool:
@@ -188,16 +194,11 @@ class Engine:
 
     def _enter_loop(self) -> None:
         loop = self.loop
-        for listener in self._listeners:
-            variables = variables_of(listener, self._adjustments, self._context, processes=self._is_shared)
-            acceptor = Acceptor(listener, variables, self._context, loop, self._limit)
-            if self._is_shared:
-                acceptor.burst = 1  # the next client may find another process with less to do
-                acceptor.should_defer = self._accept_backoff.should_defer
-            self._limit.acceptors.append(acceptor)
-            loop.handlers[acceptor.fd] = acceptor
-            loop.poller.register(acceptor.fd, READ)
-        loop.after_wait = self._check_stop
+        for reactor in self.reactors:
+            reactor.enter(self._listeners, self._context)
+        if len(self.reactors) > 1:
+            for reactor in self.reactors:
+                reactor.share_clients()
         if self._context.tls is not None:
             from wiverno.core.net.certificates import watch_certificates
 
@@ -209,9 +210,11 @@ class Engine:
             else:
                 watch.watch_beside(self._ended)
         watch_descriptors(loop, self._vital_descriptors, self.fail, self._check_access_log)
+        for reactor in self.reactors[1:]:
+            watch_descriptors(reactor.loop, tuple, self.fail, lambda: None)
         if self._counters is not None:
             http2 = self._context.http2_connections
-            self._heartbeat = Heartbeat(loop, self.leaders, self._counters, self.on_heartbeat, http2)
+            self._heartbeat = Heartbeat(self.reactors, self._counters, self.on_heartbeat, http2)
 
     def fail(self, error: Exception) -> None:
         """End because no more requests can be served; `run` raises. From any thread."""
@@ -219,9 +222,9 @@ class Engine:
             self.leaders.recovery.fail(error)
 
     def _vital_descriptors(self) -> Iterable[Descriptor]:
-        """Return the descriptors that the server depends on; while draining there are no listeners."""
+        """Yield the descriptors that the server depends on; while draining there are no listeners."""
         yield from self.vital_descriptors
-        for acceptor in self._limit.acceptors:
+        for acceptor in self.reactors[0].limit.acceptors:
             yield acceptor.descriptor
 
     def _check_access_log(self) -> None:
@@ -246,11 +249,16 @@ class Engine:
 
     def stop(self, *, force: bool = False) -> None:
         """Drain and end, or end at once. From any thread and from signal handlers."""
-        self._is_forced = self._is_forced or force
-        self._is_asked_to_stop = True
-        self.loop.poller.wake()
+        self.order.is_forced = self.order.is_forced or force
+        self.order.is_given = True
+        for reactor in self.reactors:
+            reactor.loop.poller.wake()
         if force:
-            self.leaders.end()
+            self._end_all()
+
+    def _end_all(self) -> None:
+        for reactor in self.reactors:
+            reactor.leaders.end()
 
     def take_signal(self, number: signal.Signals) -> None:
         """Act on a signal; called by its handler."""
@@ -280,89 +288,54 @@ class Engine:
     @property
     def stop_by(self) -> float:
         """Monotonic seconds at which `graceful_timeout` is over, 0 if the end is forced, infinity without a limit."""
-        if self._is_forced:
-            return 0.0
-        timeout = self._adjustments.graceful_timeout or float("inf")
-        return self._shutdown.deadline if self._shutdown.is_draining else time.monotonic() + timeout
+        return self.reactors[0].stop_by
+
+    @property
+    def connections(self) -> list[Client]:
+        """The clients in all stages, of all reactors; from any thread."""
+        return [client for reactor in self.reactors for client in list(reactor.loop.connections)]
+
+    def turns(self, within: float) -> bool:
+        """Tell whether every event loop makes a turn within so many seconds; from any other thread."""
+        return all(reactor.loop.turns(within) for reactor in self.reactors)
 
     @property
     def is_stopping(self) -> bool:
         """Whether `stop` has been called."""
-        return self._is_asked_to_stop
+        return self.order.is_given
 
-    def _check_stop(self) -> None:
-        """Begin to drain, and end when that is done (leader, after every wait)."""
-        if self._accept_backoff.is_paused:
-            self._accept_backoff.resume_if_due()
-        if not self._is_asked_to_stop:
+    def _announce_stop(self, reactor: Reactor) -> None:
+        if not reactor.is_first:
             return
-        while True:
-            has_work = bool(self.loop.connections or self.leaders.queued)
-            step = next_step(self._shutdown, self.loop.now, has_work=has_work)
-            if step is Step.ANNOUNCE:
-                self._announce_stop()
-            elif step is Step.BEGIN:
-                self._begin_drain()
-            elif step is Step.CLOSE_IDLE:
-                self._close_idle()
-            else:
-                break
-        if step is not Step.WAIT:
-            if step is Step.ABORT:
-                logger.warning("graceful_timeout is over: %d connection(s) closed", len(self.loop.connections))
-            self.leaders.end()
-
-    def _announce_stop(self) -> None:
-        # A supervisor lets the delay pass before it tells its workers.
-        delay = 0.0 if self._is_shared else self._adjustments.drain_delay
-        self._shutdown.drain_at = self.loop.wake_at = self.loop.now + delay
         if self.on_stop is not None:
             self.on_stop()
-        if delay:
-            logger.info("shutting down: not ready, draining in %g s", delay)
+        if self.order.drain_delay:
+            logger.info("shutting down: not ready, draining in %g s", self.order.drain_delay)
 
-    def _begin_drain(self) -> None:
-        self._shutdown.is_draining = True
-        loop = self.loop
-        timeout = self._adjustments.graceful_timeout
-        self._shutdown.deadline = loop.now + timeout if timeout else float("inf")
-        loop.keep_alive = False
-        for acceptor in self._limit.acceptors:
-            while acceptor.accept():  # the kernel has completed these connections already
-                pass
-            del loop.handlers[acceptor.fd]
-            loop.poller.unregister(acceptor.fd)
-            loop.deadlines.discard(acceptor)
-        self._limit.acceptors.clear()
-        loop.limit_reached = False
+    def _on_draining(self, reactor: Reactor) -> None:
+        """Close the listening sockets when no reactor accepts any more (leader of any of them)."""
+        with self._counting:
+            self._draining += 1
+            if self._draining < len(self.reactors):
+                return
         for listener in self._listeners:
             listener.close()
-        for connection in list(loop.connections):  # a copy: threads remove theirs meanwhile
-            connection.begin_drain()
-        self._shutdown.idle_check_at = loop.wake_at = min(loop.now + self.idle_grace, self._shutdown.deadline)
-        if not self._is_forced:
+        if not self.order.is_forced:
             logger.info(
                 "draining: no new connections; %d connection(s) open, %d request(s) queued",
-                len(loop.connections), self.leaders.queued,
+                len(self.connections), sum(one.leaders.queued for one in self.reactors),
             )  # fmt: skip
-
-    def _close_idle(self) -> None:
-        """Close connections that have had no request in progress for a moment."""
-        loop = self.loop
-        for connection in list(loop.connections):
-            connection.drain(loop.now - self.idle_grace)
-        soon, deadline = loop.now + IDLE_CHECK_INTERVAL, self._shutdown.deadline
-        self._shutdown.idle_check_at = loop.wake_at = soon if loop.now >= deadline else min(soon, deadline)
 
     def _finish(self) -> None:
         """Wait for the threads, then close everything."""
-        is_cut = self.loop.connections or self.leaders.recovery.failure is not None
-        wait = FORCED_WAIT if is_cut else self._adjustments.graceful_timeout or FORCED_WAIT
-        running = self.leaders.join(time.monotonic() + wait)
+        is_cut = self.connections or any(one.leaders.recovery.failure is not None for one in self.reactors)
+        deadline = time.monotonic() + (FORCED_WAIT if is_cut else self._adjustments.graceful_timeout or FORCED_WAIT)
+        self._end_all()  # if the first one has failed, the others still run
+        running = sum(reactor.join(deadline) for reactor in self.reactors)
         if running:
             logger.warning("%d thread(s) still running", running)
-        if self.leaders.queued:
-            logger.warning("Canceling %d pending task(s)", self.leaders.queued)
+        if queued := sum(one.leaders.queued for one in self.reactors):
+            logger.warning("Canceling %d pending task(s)", queued)
         self._release()
 
     def close(self) -> None:
@@ -376,10 +349,11 @@ class Engine:
         """Close this process's copies after a fork, in a child that does not serve; takes no lock (forks.py)."""
         self._ended = threading.Event()
         self._ended.set()
-        self.leaders.is_abandoned = self.leaders.has_ended = True
         for listener in self._listeners:
             listener.close_copy()
-        self.loop.abandon()
+        for reactor in self.reactors:
+            reactor.leaders.is_abandoned = reactor.leaders.has_ended = True
+            reactor.loop.abandon()
 
     def wait_ended(self, timeout: float) -> bool:
         """Wait up to `timeout` seconds until everything is closed; tell whether it is."""
@@ -387,10 +361,12 @@ class Engine:
 
     def _release(self) -> None:
         """Close everything; one object that fails does not keep the others open."""
-        if self.leaders.recovery.failure is not None:
-            for connection in list(self.loop.connections):
-                detach_lost(connection.sock)
-        for thing in (*self._listeners, *self.loop.connections, self.loop.poller, self._recorder):
+        for reactor in self.reactors:
+            if reactor.leaders.recovery.failure is not None:
+                for connection in list(reactor.loop.connections):
+                    detach_lost(connection.sock)
+        pollers = [reactor.loop.poller for reactor in self.reactors]
+        for thing in (*self._listeners, *self.connections, *pollers, self._recorder):
             try:
                 if thing is not None:
                     thing.close()

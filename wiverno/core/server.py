@@ -134,7 +134,7 @@ class BaseWSGIServer:
     @property
     def active_channels(self) -> dict[int, Any]:
         """The connected clients by descriptor."""
-        return {connection.fd: connection for connection in list(self._engine.loop.connections)}
+        return {connection.fd: connection for connection in self._engine.connections}
 
     def accept_connections(self) -> None:
         """Start listening now rather than in `run`."""

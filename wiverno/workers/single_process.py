@@ -99,7 +99,7 @@ class SingleProcess:
         [worker] = self.status().workers
         if worker.counts.gauges["max_threads"] <= 1:
             return worker.is_turning
-        return self._server.engine.loop.turns(PROBE_TIMEOUT)
+        return self._server.engine.turns(PROBE_TIMEOUT)
 
     def ask(self, action: str) -> str:
         """Do what the admin listener asks for, if one process can do it."""

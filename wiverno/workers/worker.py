@@ -201,7 +201,7 @@ class Worker:
         elif number == signal.SIGQUIT:
             engine.stop(force=True)
         else:
-            engine.idle_grace = max(engine.idle_grace, self._inheritance.counters.get("idle_grace"))
+            engine.order.idle_grace = max(engine.order.idle_grace, self._inheritance.counters.get("idle_grace"))
             engine.take_signal(signal.Signals(number))
 
     def _on_orphaned(self) -> None:

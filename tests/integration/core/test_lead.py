@@ -27,3 +27,10 @@ def test_everything_at_once_with_more_threads_and_limited_clients(
     limits = {"max_threads": most, "max_requests_per_client": per_client}
     events = stress.run(threads=threads, poller="auto", seconds=0.5, interval=interval, **limits)
     assert events["stall"] + events["prediction"] > 0
+
+
+@pytest.mark.parametrize(("threads", "event_loops", "interval"), [(5, 2, None), (4, 4, 1e-6)])
+def test_several_event_loops(threads: int, event_loops: int, interval: float | None) -> None:
+    """Each has one leader; a connection is served by one of them from accept to close."""
+    for poller in POLLERS:
+        stress.run(threads=threads, poller=poller, seconds=0.5, interval=interval, event_loops=event_loops)

@@ -65,6 +65,8 @@ class Acceptor:
         self._next_log = 0.0
         self.burst = BURST
         self.should_defer: Callable[[], bool] | None = None
+        self.place: Callable[[], Acceptor | None] | None = None
+        """Returns the acceptor of another event loop that a new client is given to, None for this one."""
         self._is_followed = is_followed()
 
     def __repr__(self) -> str:
@@ -94,6 +96,23 @@ class Acceptor:
             self.descriptor.check()
             self._pause(error)
             return False
+        other = self.place() if self.place is not None else None
+        if other is not None:
+            other.give(sock, peer)
+        else:
+            self._take(sock, peer)
+        return True
+
+    @property
+    def load(self) -> int:
+        """How many clients its event loop has, with those that are given to it; from any thread."""
+        return self._loop.load
+
+    def give(self, sock: socket.socket, peer: Any) -> None:
+        """Have this acceptor's leader admit a client; from any thread."""
+        self._loop.call_soon_threadsafe(lambda: self._take(sock, peer))
+
+    def _take(self, sock: socket.socket, peer: Any) -> None:
         try:
             if sock.fileno() < STANDARD_STREAMS:
                 sock = _moved(sock)
@@ -103,7 +122,6 @@ class Acceptor:
             if not isinstance(error, OSError):
                 logger.error("internal error, new connection closed", exc_info=error)
             close_client(sock)
-        return True
 
     def _admit(self, sock: socket.socket, peer: Any) -> None:
         variables = self._variables.copy()

@@ -161,6 +161,11 @@ class Loop:
         self.resumed.append(fd)
         self.poller.wake()
 
+    @property
+    def load(self) -> int:
+        """Clients, and what waits to be called: other threads may be giving it clients."""
+        return len(self.connections) + len(self.callbacks)
+
     def has_event(self, fd: int) -> bool:
         """Tell whether an event of a descriptor waits to be handled (leader)."""
         return fd in self.resumed or any(fd == other for other, _ in self.ready)
