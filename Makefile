@@ -4,6 +4,7 @@
 #   make test-unit   unit and property tests
 #   make test        every test that takes seconds        make test ARGS="-k paste"   some of them
 #   make test-long   also the tests that take minutes
+#   sudo make test-pythons   the tests on 3.14, 3.15 and 3.13t, made from Debian's packages        PYTHONS="3.15" one of them
 #   make coverage    unit and property tests with branch coverage, as a table by room; fails below the floor
 #   make check       style, types, and whether generated files are up to date
 #   make bench       wiverno beside its peers             make bench-quick            two loads in a minute
@@ -23,6 +24,7 @@ GENERATED := docs/settings.md configs/wiverno.schema.json
 ARGS ?=
 PYTHON ?=
 UNIT := tests/unit tests/property
+PYTHONS := 3.14 3.15 3.13t
 # The report, not pytest, fails below the floor: a failed test is a failed test.
 MEASURE := --cov --cov-report= --cov-fail-under=0
 
@@ -31,7 +33,7 @@ ifeq ($(strip $(HOME)),)
 export HOME := $(CURDIR)/$(VENV)
 endif
 
-.PHONY: run test test-unit test-long coverage check bench bench-quick docs lock clean
+.PHONY: run test test-unit test-long test-pythons coverage check bench bench-quick docs lock clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed-run
@@ -51,6 +53,10 @@ coverage: $(VENV)/.installed-test
 test-long: $(VENV)/.installed-test
 	@$(INSTALL) --group fuzz || echo "warning: the fuzzer does not install here" >&2
 	@$(BIN)/python -m pytest -m "long or not long" $(ARGS)
+
+# Not .venv's Python: each version has an environment of its own, below build/pythons or where PYTHONS_DIR says.
+test-pythons:
+	@bash tests/pythons/run $(PYTHONS) -- $(ARGS)
 
 check: $(VENV)/.installed-check
 	$(BIN)/ruff check .

@@ -1,13 +1,14 @@
 """The tests on every Python that is supported: nox, or nox -s tests-3.13.
 
-A Python that is not installed is an error here, not a test that is left out.
+A Python that is not installed is an error here, not a test that is left out. On Debian, `sudo make test-pythons` makes
+those that its stable release does not have, and 3.13t as well.
 """
 
 import nox
 
 nox.options.error_on_missing_interpreters = True
 nox.needs_version = ">=2024.10.9"
-PYTHONS = ["3.11", "3.12", "3.13"]
+PYTHONS = ["3.11", "3.12", "3.13", "3.14", "3.15"]
 
 
 @nox.session(python=PYTHONS)

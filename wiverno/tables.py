@@ -1,4 +1,4 @@
-"""Tables of what was parsed or checked before: one for the process, or one for each thread where there is no GIL.
+"""What all threads use in every request: tables of what was parsed or checked before, and counters.
 
 With the GIL a plain dict serves all threads. Without it, a look-up whose key was made by another thread takes the
 dict's lock: CPython can't count a reference to such a key otherwise (``_Py_TryIncrefCompare``). Threads that serve in
@@ -8,9 +8,10 @@ look-up costs a tenth of a microsecond more and waits for no thread.
 A table is a cache: an entry that one thread has made is made once more by each of the others.
 """
 
+import itertools
 import sys
 import threading
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeVar
 
 Key = TypeVar("Key")
@@ -27,6 +28,20 @@ def new_table(known: Mapping[Key, Value] | None = None) -> MutableMapping[Key, V
     if has_gil():
         return dict(known or {})
     return TableOfEachThread(known or {})
+
+
+def new_counter() -> Callable[[], int]:
+    """Return a function that returns 1, 2, 3 …, to whichever threads call it."""
+    count = itertools.count(1).__next__
+    if has_gil():
+        return count
+    lock = threading.Lock()  # two threads may get the same number from one itertools.count there
+
+    def take() -> int:
+        with lock:
+            return count()
+
+    return take
 
 
 class TableOfEachThread(MutableMapping[Key, Value]):

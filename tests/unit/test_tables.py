@@ -1,4 +1,4 @@
-"""Tables of what was parsed or checked before: one for all threads, or one for each where there is no GIL."""
+"""What all threads use in each request, with the GIL and without it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from wiverno import tables
-from wiverno.tables import TableOfEachThread, has_gil, new_table
+from wiverno.tables import TableOfEachThread, has_gil, new_counter, new_table
 
 
 def test_with_the_gil_a_table_is_a_dict(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,3 +55,24 @@ def test_whether_there_is_a_gil(monkeypatch: pytest.MonkeyPatch, enabled: bool) 
     assert has_gil() is enabled
     monkeypatch.delattr(sys, "_is_gil_enabled")
     assert has_gil()
+
+
+@pytest.mark.parametrize("gil", [True, False])
+def test_no_number_is_given_twice(monkeypatch: pytest.MonkeyPatch, gil: bool) -> None:
+    """On a build without the GIL the second case shows what the lock is for."""
+    if gil and not has_gil():
+        pytest.skip("this Python has no GIL")
+    monkeypatch.setattr(tables, "has_gil", lambda: gil)
+    take = new_counter()
+    taken: list[int] = []
+
+    def work() -> None:
+        mine = [take() for _ in range(20_000)]
+        taken.extend(mine)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == list(range(1, 80_001))

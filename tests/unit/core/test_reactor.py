@@ -50,7 +50,7 @@ class Running:
         self.application = Application()
         self.address = (LOOPBACK, listeners[0].port)
         self.counters = Counters()
-        self.engine = Engine(self.application, adjustments, listeners, threads=adjustments.threads)
+        self.engine = Engine(self.application, adjustments, listeners)
         self.engine.count(self.counters)
         self.engine.listen()
         self.error: BaseException | None = None
@@ -113,8 +113,11 @@ def test_threads_and_connections_are_divided() -> None:
     with running(threads=5, event_loops=3, connection_limit=10) as made:
         assert [one.leaders._count for one in made.engine.reactors] == [2, 2, 1]
         assert [one.limit._setting for one in made.engine.reactors] == [4, 4, 4]
-    with running(threads=2, event_loops=8) as made:
-        assert len(made.engine.reactors) == 2
+        assert {one.leaders._tasks.tasks.per_client for one in made.engine.reactors} == {0}
+    with running(threads=2, event_loops=8, max_threads=7) as made:
+        assert [one.leaders.thread_pool.most for one in made.engine.reactors] == [4, 3]
+    with running(max_requests_per_client=5) as made:
+        assert [one.leaders._tasks.tasks.per_client for one in made.engine.reactors] == [2, 2]
 
 
 def test_it_drains_as_one() -> None:
@@ -189,10 +192,13 @@ def test_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(reactor, "has_gil", lambda: gil)
         return count_reactors(Adjustments.from_keywords(**settings))
 
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(6), raising=False)
-    assert (count(gil=True), count(gil=False)) == (1, 6)
-    assert (count(gil=False, workers=2), count(gil=False, workers=8)) == (3, 1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(4), raising=False)
+    assert (count(gil=True), count(gil=False)) == (1, 4)
+    assert (count(gil=False, workers=2), count(gil=False, workers=8)) == (2, 1)
     assert (count(gil=True, event_loops=3), count(gil=False, event_loops=3)) == (3, 3)
+    assert count(gil=False, threads=2) == 2  # each has a thread
+    assert count(gil=False, max_requests_per_client=1) == 1  # and may run a request of each client
+    assert count(gil=False, mode="simple") == 1
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert count(gil=False) == 1

@@ -7,7 +7,6 @@ has finished, and the loop flushes the records before it waits.
 The time at which a request began to wait is known already: it is when the connection last received something.
 """
 
-import itertools
 import os
 import re
 import threading
@@ -21,6 +20,7 @@ from wiverno.core.log_files import reopen_log_files
 from wiverno.core.telemetry.access_log import AccessLog, Record, needs_request_id, needs_times
 from wiverno.core.telemetry.counters import Counters
 from wiverno.foreign_code import guarded_logger, is_from_signal
+from wiverno.tables import new_counter
 from wiverno.wsgi.gateway import SUSPENDED, Gateway
 from wiverno.wsgi_types import Environ
 
@@ -57,7 +57,7 @@ class RequestRecorder:
         self.record = self._records.append
         self._lock = threading.Lock()
         self._prefix = os.urandom(4).hex()
-        self._numbers = itertools.count(1)
+        self._next_number = new_counter()
 
     def count_into(self, counters: Counters) -> None:
         """Count what is recorded from now on."""
@@ -70,7 +70,7 @@ class RequestRecorder:
             given = environ.get("HTTP_X_REQUEST_ID", "")
             if _ID.fullmatch(given):
                 return str(given)
-        return f"{self._prefix}-{next(self._numbers):x}"
+        return f"{self._prefix}-{self._next_number():x}"
 
     def record_error_response(self, environ: Environ, code: int, sent: int) -> None:
         """Record one of the server's own responses, with `sent` bytes of content."""

@@ -22,7 +22,6 @@ Invariants, tested in tests/integration/core/test_lead.py and tests/property/tes
     4. An exchange runs in one thread, and is answered exactly once.
 """
 
-import threading
 import time
 from contextlib import suppress
 from typing import Any, Final
@@ -32,6 +31,7 @@ from wiverno.core.threads.dispatcher import Dispatcher
 from wiverno.core.threads.exchange import NO_ENVIRON, Exchange
 from wiverno.core.threads.fair_queue import Task
 from wiverno.core.threads.growth import Growth
+from wiverno.core.threads.parking import new_parking
 from wiverno.core.threads.predictor import Predictor
 from wiverno.core.threads.recovery import Recovery
 from wiverno.core.threads.request_queue import RequestQueue, reject
@@ -85,8 +85,7 @@ class LeaderFollowers:
         self._claim: Claim = []
         self._turn = 0  # calls made by leaders
         self._is_parked = False
-        self._check_lock = threading.Lock()
-        self._check_lock.acquire()
+        self._check_lock = new_parking()
         self._has_started = False
         self.is_saturated = False  # no thread is free: the monitor thread leads, and requests are queued
         self._term: object = None  # changes with the leader

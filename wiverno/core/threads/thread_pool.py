@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from wiverno.core.threads.parking import new_parking
 from wiverno.foreign_code import guarded_logger
 
 logger = guarded_logger("wiverno")
@@ -33,8 +34,7 @@ class PoolThread:
         self.client = ""  # whose request it runs outside the lead, if clients are limited
         self.has_left = False
         self.idle_since = 0.0  # monotonic seconds; kept only in a pool that may grow
-        self.park = threading.Lock()
-        self.park.acquire()
+        self.park = new_parking()
         self.job: Any = None
         self.thread: threading.Thread | None = None
 
