@@ -269,7 +269,7 @@ class SteppedPool(ThreadPool):
 
     def _add_member(self) -> PoolThread:
         member = super()._add_member()
-        member.park = SteppedLock(self.stage, f"park {self._started - 1}", is_taken=True)  # type: ignore[assignment]
+        member.park = SteppedLock(self.stage, f"park {self._started - 1}", is_taken=True)
         return member
 
     def _start_member(self, member: PoolThread) -> None:
@@ -343,7 +343,7 @@ class World:
         made = leaders(
             loop, threads, queue_size=0, queue_timeout=0.0, max_threads=max_threads, max_per_client=max_per_client
         )
-        made._check_lock = SteppedLock(self.stage, "look", is_taken=True)  # type: ignore[assignment]
+        made._check_lock = SteppedLock(self.stage, "look", is_taken=True)
         made._lock = SteppedLock(self.stage, "lock")  # type: ignore[assignment]
         made.recovery = UnforgivingRecovery(loop, made.end)
         made.recovery.stage = self.stage

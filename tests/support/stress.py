@@ -296,7 +296,8 @@ def run(
     violations: list[str] = []
     before = descriptors()
     application = Application(violations, more.get("max_requests_per_client", 0))
-    settings: dict[str, Any] = {"threads": threads, "poller": poller, "log_socket_errors": False, "event_loops": 1, **more}
+    settings: dict[str, Any] = {"threads": threads, "poller": poller, "log_socket_errors": False}
+    settings = {**settings, "event_loops": 1, **more}
     server: Any = create_server(application, host=LOOPBACK, port=0, inbuf_overflow=50_000, **settings)
     watches = [Watch(reactor.leaders, violations) for reactor in server._engine.reactors]
     runner = threading.Thread(target=server.run, name="server under stress", daemon=True)

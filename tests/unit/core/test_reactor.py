@@ -113,11 +113,11 @@ def test_threads_and_connections_are_divided() -> None:
     with running(threads=5, event_loops=3, connection_limit=10) as made:
         assert [one.leaders._count for one in made.engine.reactors] == [2, 2, 1]
         assert [one.limit._setting for one in made.engine.reactors] == [4, 4, 4]
-        assert {one.leaders._tasks.tasks.per_client for one in made.engine.reactors} == {0}
+        assert {one.leaders._tasks.tasks._limit for one in made.engine.reactors} == {0}
     with running(threads=2, event_loops=8, max_threads=7) as made:
         assert [one.leaders.thread_pool.most for one in made.engine.reactors] == [4, 3]
     with running(max_requests_per_client=5) as made:
-        assert [one.leaders._tasks.tasks.per_client for one in made.engine.reactors] == [2, 2]
+        assert [one.leaders._tasks.tasks._limit for one in made.engine.reactors] == [2, 2]
 
 
 def test_it_drains_as_one() -> None:

@@ -71,9 +71,7 @@ def test_several_reactors_have_one_heartbeat() -> None:
     """Gauges are sums; the heartbeat is that of the loop which has made no turn for longest, while it serves."""
     with rig() as made, rig() as other:
         counters = Counters()
-        both = [
-            Serving(one.loop, LeaderFollowers(one.loop, 1, queue_size=1, queue_timeout=0)) for one in (made, other)
-        ]
+        both = [Serving(one.loop, LeaderFollowers(one.loop, 1, queue_size=1, queue_timeout=0)) for one in (made, other)]
         made.connect()
         other.connect()
         other.loop.now = time.monotonic() - 5.0
