@@ -13,6 +13,8 @@ StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 GREETING = b"Hello, world!\n"
 MEBIBYTE = bytes(1 << 20)
 BLOCK_SECONDS = 0.010
+SLOW_SECONDS = 0.050
+EVENT_SECONDS = 1.0
 PIECE = 1 << 16
 
 
@@ -37,6 +39,23 @@ def mixed(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     if environ["PATH_INFO"] == "/slow":
         time.sleep(BLOCK_SECONDS)
     return hello(environ, start_response)
+
+
+def shared(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Quick answers, under /slow one that blocks for 50 ms, under /events a stream that never ends."""
+    path = environ["PATH_INFO"]
+    if path == "/events":
+        start_response("200 OK", [("Content-Type", "text/event-stream")])
+        return _events()
+    if path == "/slow":
+        time.sleep(SLOW_SECONDS)
+    return hello(environ, start_response)
+
+
+def _events() -> Iterable[bytes]:
+    while True:
+        yield b"data: tick\n\n"
+        time.sleep(EVENT_SECONDS)
 
 
 def cpu_bound(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

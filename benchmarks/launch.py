@@ -26,6 +26,8 @@ class Wanted:
     certfile: str | None
     keyfile: str | None
     is_http2: bool
+    max_threads: int
+    max_requests_per_client: int
 
 
 def waitress(wanted: Wanted) -> None:
@@ -72,6 +74,8 @@ def wiverno(wanted: Wanted) -> None:
     extra: dict[str, Any] = {name: value for name, value in named.items() if value}
     if wanted.is_http2:
         extra["http2"] = True
+    extra["max_threads"] = wanted.max_threads
+    extra["max_requests_per_client"] = wanted.max_requests_per_client
     importlib.import_module("wiverno.serving").serve(
         wanted.application,
         host=HOST,
@@ -103,6 +107,8 @@ def main() -> None:
     parser.add_argument("--certfile")
     parser.add_argument("--keyfile")
     parser.add_argument("--http2", action="store_true")
+    parser.add_argument("--max-threads", type=int, default=0)
+    parser.add_argument("--max-requests-per-client", type=int, default=0)
     arguments = parser.parse_args()
     module, _, attribute = arguments.application.partition(":")
     application = getattr(importlib.import_module(module), attribute)
@@ -115,6 +121,8 @@ def main() -> None:
         arguments.certfile,
         arguments.keyfile,
         arguments.http2,
+        arguments.max_threads,
+        arguments.max_requests_per_client,
     )
     SERVERS[arguments.server](wanted)
 

@@ -158,6 +158,13 @@ def all_loads(framework_server: str = "wiverno-16", extra: tuple[str, ...] = ())
             script="mixed.lua",
         ),
         Load(
+            "mixed-64",
+            "Every 20th request waits, more clients than threads",
+            "64 connections; otherwise the same. 16 threads can answer 32,000 a second at most.",
+            _servers(("wiverno-16", "wiverno-16-64", *threaded[1:]), "mixed"),
+            script="mixed.lua",
+        ),
+        Load(
             "cpu",
             "CPU-bound",
             "16 connections; each call computes for about 2 ms in Python. Nothing to win; see the 99th percentile.",

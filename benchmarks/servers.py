@@ -73,7 +73,7 @@ class Server:
         return self.distribution == "wiverno"
 
 
-def _launched(kind: str, threads: int, start: Start) -> list[str]:
+def _launched(kind: str, threads: int, start: Start, *options: str) -> list[str]:
     command = [str(PYTHON), "-m", "benchmarks.launch", kind, start.application, str(start.port)]
     command += ["--threads", str(threads), "--connection-limit", str(start.connection_limit)]
     if start.access_log:
@@ -82,7 +82,15 @@ def _launched(kind: str, threads: int, start: Start) -> list[str]:
         command += ["--certfile", CERTIFICATE, "--keyfile", KEY]
     if start.is_http2:
         command += ["--http2"]
-    return command
+    return [*command, *options]
+
+
+def _growing(start: Start) -> list[str]:
+    return _launched("wiverno", MANY_THREADS, start, "--max-threads", "64")
+
+
+def _limiting(start: Start) -> list[str]:
+    return _launched("wiverno", MANY_THREADS, start, "--max-requests-per-client", "8")
 
 
 def _gunicorn(options: list[str], start: Start) -> list[str]:
@@ -143,6 +151,8 @@ SERVERS: tuple[Server, ...] = (
     Server("runserver", "wiverno", "wiverno RunServer", partial(_launched, "runserver", 1)),
     Server("wiverno-4", "wiverno", "wiverno, 4 threads", partial(_launched, "wiverno", 4)),
     Server("wiverno-16", "wiverno", "wiverno, 16 threads", partial(_launched, "wiverno", 16)),
+    Server("wiverno-16-64", "wiverno", "wiverno, 16 to 64 threads", _growing),
+    Server("wiverno-limit", "wiverno", "wiverno, 16 threads, 8 requests a client", _limiting),
     Server("waitress-4", "waitress", "waitress, 4 threads", partial(_launched, "waitress", 4)),
     Server("waitress-16", "waitress", "waitress, 16 threads", partial(_launched, "waitress", 16)),
     Server("gunicorn-sync", "gunicorn", "gunicorn sync", partial(_gunicorn, ["--worker-class", "sync"])),

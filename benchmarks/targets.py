@@ -100,6 +100,7 @@ TARGETS: tuple[Target, ...] = (
     _against("blocking", "wiverno-16", "granian-16", 0.95, 1.0),
     _against("mixed", "wiverno-16", "waitress-16", 2.0, None),
     _against("mixed", "wiverno-16", "granian-16", None, 1.0),
+    _against("mixed-64", "wiverno-16-64", "uwsgi", 0.95, 1.0),
     _against("close", "wiverno-16", "waitress-4", 2.5, None),
     _against("close", "wiverno-16", "bjoern", None, 1.0),
     _against("download", "wiverno-16", "waitress-4", 3.0, None),

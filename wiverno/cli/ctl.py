@@ -159,7 +159,8 @@ def _show(found: dict[str, Any]) -> None:
                f"{', '.join(found['addresses'])}")  # fmt: skip
     classes = ", ".join(f"{count} {name}" for name, count in total["classes"].items() if count)
     click.echo(f"requests     {int(total['totals']['requests'])} ({classes or 'none yet'})")
-    click.echo(f"threads      {int(gauges['busy'])} of {int(gauges['threads'])} held up, "
+    most = f" (at most {int(gauges['max_threads'])})" if gauges["max_threads"] > gauges["threads"] else ""
+    click.echo(f"threads      {int(gauges['busy'])} of {int(gauges['threads'])}{most} held up, "
                f"{int(gauges['queued'])} request(s) queued")  # fmt: skip
     click.echo(f"connections  {int(gauges['connections'])}")
     reloads, restarts = found["reloads"], found["restarts"]

@@ -182,7 +182,8 @@ def _summary(loaded: LoadedConfig, spec: AppSpec | None) -> str:
     adjustments = loaded.adjustments
     name = spec.use if spec else loaded.app.use if loaded.app else str(loaded.path)
     where = ", ".join(str(address) for address in adjustments.addresses)
-    threads = "RunServer" if adjustments.mode == "simple" else f"{adjustments.threads} threads"
+    most = f" to {adjustments.max_threads}" if adjustments.max_threads > adjustments.threads else ""
+    threads = "RunServer" if adjustments.mode == "simple" else f"{adjustments.threads}{most} threads"
     return f"{name} would be served on {where} ({threads}) from {loaded.path or 'no file'}"
 
 

@@ -178,9 +178,9 @@ def require_server(source: TomlFile | IniFile, name: str) -> None:
 
 
 def _make_default_layer(mode: str, above: Iterable[Layer]) -> Layer:
-    """Return the lowest layer for a start in `mode`; with `threads` given, RunServer's other defaults stay."""
+    """Return the lowest layer for a start in `mode`; with a number of threads, RunServer's other defaults stay."""
     given = {name for layer in above for name in layer}
-    if mode != "simple" or "threads" not in given or "mode" in given:
+    if mode != "simple" or given.isdisjoint(("threads", "max_threads")) or "mode" in given:
         return {"mode": (mode, DEFAULT)}
     differing = [setting for setting in SETTINGS.values() if setting.simple_default != setting.default]
     return {setting.name: (setting.simple_default, DEFAULT) for setting in differing}

@@ -20,6 +20,8 @@ MISTAKES = {
     "-w watch": ("run dev -w a --watch b", "-w and --watch say the same"),
     "-w number": ("run dev -w 4", "4: no such folder to watch; wiverno run dev has one process"),
     "threads": ("run shop:app --mode simple --threads 8", "threads: has no effect in mode simple"),
+    "max_threads": ("run shop:app --max-threads 2", "max_threads: 2 is below threads, which is 4, the default"),
+    "max_threads simple": ("run shop:app --mode simple --max-threads 8", "max_threads: has no effect in mode simple"),
     "module": ("run shop:app -m other", "both shop:app and --app-module other name an application"),
     "name": ("run shop:app --app-name other", "both shop:app and --app-name other name an application"),
     "dev name": ("run dev shop:app -a other", "both shop:app and --app-name other name an application"),

@@ -466,3 +466,17 @@ def test_a_handed_over_section_knows_variables_and_mode() -> None:
 def test_a_handed_over_section_of_a_file_that_is_gone() -> None:
     found = load_section({"__file__": "gone.ini"}, {"port": "5"}, environ={"WIVERNO_THREADS": "9"})
     assert (found.adjustments.port, found.adjustments.threads) == (5, 9)
+
+
+@pytest.mark.parametrize(("text", "line"), [("threads = 8\nmax_threads = 4\n", 3), ("max_threads = 3\n", 2)])
+def test_fewer_threads_at_most_than_at_the_start_is_an_error_with_its_place(text: str, line: int) -> None:
+    """The line of max_threads is named, whether `threads` is set or not."""
+    write("a.toml", "[server]\n" + text)
+    with pytest.raises(ConfigError, match=rf"error: a\.toml:{line}: max_threads: \d is below threads, which is \d"):
+        load("a.toml", environ={})
+
+
+def test_a_number_of_threads_at_most_is_enough_to_have_threads() -> None:
+    """`wiverno run prod --max-threads 8` is not RunServer."""
+    found = load(None, environ={}, options={"max_threads": "8"}, mode="simple")
+    assert (found.adjustments.mode, found.adjustments.threads, found.adjustments.max_threads) == ("threaded", 4, 8)

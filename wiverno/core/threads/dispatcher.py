@@ -55,8 +55,8 @@ class Dispatcher:
         ready = loop.ready
         while not leaders.has_ended:
             if not ready:
-                leaders.wait(growth.wait_limit())
-                growth.check()
+                if leaders.wait(growth.wait_limit()):
+                    growth.check()
                 continue
             if leaders.thread_pool.idle and not tasks.has_ready() and leaders.return_lead():
                 return
