@@ -96,6 +96,8 @@ class HookChain:
 
     def answer(self, request: Request) -> Answer:
         """Answer one request."""
+        if not self._after and not self._layers:
+            return self._answer_first(request)  # no response has to be shown to a hook
         return _finish(self._run(request), request.environ)
 
     def _around(self, layer: Middleware, inner: CallNext) -> CallNext:
@@ -121,7 +123,7 @@ class HookChain:
     def _run_hooks(self, request: Request) -> Response:
         """Call the hooks and, unless one of them answers, the handler."""
         try:
-            response = self._ask_before(request) or FinishedResponse(self._find(request))
+            response: Response = FinishedResponse(self._answer_first(request))
         except Exception as error:  # noqa: BLE001  # whatever a hook or a handler raises becomes a page
             response = FinishedResponse(self._fail(request, error))
         try:
@@ -136,12 +138,13 @@ class HookChain:
             return FinishedResponse(self._fail(request, error))
         return response
 
-    def _ask_before(self, request: Request) -> Response | None:
+    def _answer_first(self, request: Request) -> Answer:
+        """Return what a before hook answers, else what the handler does."""
         for hook in self._before:
             result = hook(request)
             if result is not None:
-                return FinishedResponse(_answer_of(result, hook, request.environ))
-        return None
+                return _answer_of(result, hook, request.environ)
+        return self._find(request)
 
 
 def _answer_of(result: ReturnValue, hook: object, environ: Environ) -> Answer:
