@@ -12,7 +12,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, Never, TypeAlias, TypeVar, cast
 from urllib.parse import quote
 
 from wiverno.foreign_code import guarded_logger
@@ -62,7 +62,7 @@ class Wiverno(Router):
 
     def __init__(
         self,
-        *,
+        *unknown: Never,
         page_404: ErrorPage | None = None,
         page_405: ErrorPage | None = None,
         page_500: ErrorPage | None = None,
@@ -72,30 +72,39 @@ class Wiverno(Router):
         prefix: str = "",
         converters: Mapping[str, Converter | type[Converter]] | None = None,
     ) -> None:
+        if unknown:
+            raise TypeError(f"an application has no name: write Wiverno(), not Wiverno({unknown[0]!r})")
         self._table = RouteTable()
         # Hooks replace both, so that an application without hooks pays nothing for them.
         self._static = self._table.static
         self._answer_other: Callable[[Request, str], Answer] = self._find_answer
         self._hooks: HookChain | None = None
+        self._has_pages_of_classes = False
         super().__init__(prefix, converters=converters)
         self.debug = debug
         self.limits = limits or Limits()
         self.redirect_slashes = redirect_slashes
-        self._pages: dict[int, Callable[[Request, Exception], Any]] = {}
+        self._pages: dict[int | type[Exception], Callable[[Request, Exception], Any]] = {}
         for status, page in ((404, page_404), (405, page_405), (500, page_500)):
             if page is not None:
                 self.error_page(status)(page)
 
-    def error_page(self, status: int) -> Callable[[_P], _P]:
-        """Decorate the page shown for ``status``: a function of ``(request)`` or ``(request, error)``.
+    def error_page(self, kind: int | type[Exception]) -> Callable[[_P], _P]:
+        """Decorate the page for an error: a function of ``(request)`` or ``(request, error)``.
 
-        If it returns no status, ``status`` is sent.
+        If it returns no status, that of the error is sent.
+
+        Args:
+            kind: A status, or a class of exceptions that handlers raise; the page of a class is asked first, its status
+                is 500, and the exception is not logged.
         """
-        if not 400 <= status <= 599:
-            raise ValueError(f"{status} is not an error status (400–599)")
+        if isinstance(kind, type) and issubclass(kind, Exception):
+            self._has_pages_of_classes = True
+        elif not isinstance(kind, int) or not 400 <= kind <= 599:
+            raise ValueError(f"{kind!r} is not an error status (400–599) or a class of exceptions")
 
         def register(page: _P) -> _P:
-            self._pages[status] = _as_error_page(page)
+            self._pages[kind] = _as_error_page(page)
             return page
 
         return register
@@ -210,7 +219,10 @@ class Wiverno(Router):
         problem = as_http_error(error) or _misused_json(request, error)
         what = f"{_escape_method(request.method)} {request.raw_path}"
         cause = problem or error
-        if problem is None:
+        page = self._page_of_class(error)
+        if page is not None:
+            problem, cause = problem or HTTPError(500), error
+        elif problem is None:
             _raise_for_tests(request, error)
             logger.error("%s failed, request %s", what, request.id, exc_info=error)
             if self._shows_errors(request):
@@ -219,7 +231,7 @@ class Wiverno(Router):
         elif problem.status in _CLIENT_MISTAKES:
             message = problem.message if problem.message.isprintable() else repr(problem.message)
             logger.warning("%s answered %d, request %s: %s", what, problem.status, request.id, message)
-        page = self._pages.get(problem.status)
+        page = page or self._pages.get(problem.status)
         if page is not None:
             try:
                 return self._render_own_page(page, request, problem, cause)
@@ -232,6 +244,12 @@ class Wiverno(Router):
                     return answer(render_debug_page(second, request.environ), request.environ)
                 problem = HTTPError(500)
         return answer(render_error_page(request, problem), request.environ)
+
+    def _page_of_class(self, error: Exception) -> Callable[[Request, Exception], Any] | None:
+        """Return the page for the class of an exception, or for the nearest class that it inherits from."""
+        if not self._has_pages_of_classes:
+            return None
+        return next((self._pages[kind] for kind in type(error).__mro__ if kind in self._pages), None)
 
     def _name_handler(self, error: ReturnError, request: Request) -> None:
         """Name the handler that returned what is no response; the route is searched again, only for this message."""

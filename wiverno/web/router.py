@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from os import PathLike
-from typing import TypeAlias, TypeVar
+from typing import Never, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
 from wiverno.web.files import StaticFiles
@@ -84,8 +84,11 @@ class Router:
         names = tuple(parameter.name for parameter in pattern.parameters)
         self._accept(Route(pattern, given, call, full_name, name is not None, names))
 
-    def route(self, path: str, methods: Iterable[str] | None = None, *, name: str | None = None) -> Callable[[_H], _H]:
+    def route(
+        self, path: str, methods: Iterable[str] | None = None, *, name: str | None = None, **unknown: Never
+    ) -> Callable[[_H], _H]:
         """Decorate a handler or view for ``path`` and several methods."""
+        _refuse_arguments(path, unknown)
         if callable(path):
             name = getattr(path, "__name__", "")
             raise TypeError(f"{describe_handler(path)}: a route needs its path, like @app.get('/{name}')")
@@ -96,33 +99,37 @@ class Router:
 
         return register
 
-    def get(self, path: str, *, name: str | None = None) -> Callable[[_H], _H]:
+    def get(self, path: str, *, name: str | None = None, **unknown: Never) -> Callable[[_H], _H]:
         """Decorate the handler of GET (and with it HEAD)."""
-        return self.route(path, ("GET",), name=name)
+        return self._route_for("GET", path, name, unknown)
 
-    def post(self, path: str, *, name: str | None = None) -> Callable[[_H], _H]:
+    def post(self, path: str, *, name: str | None = None, **unknown: Never) -> Callable[[_H], _H]:
         """Decorate the handler of POST."""
-        return self.route(path, ("POST",), name=name)
+        return self._route_for("POST", path, name, unknown)
 
-    def put(self, path: str, *, name: str | None = None) -> Callable[[_H], _H]:
+    def put(self, path: str, *, name: str | None = None, **unknown: Never) -> Callable[[_H], _H]:
         """Decorate the handler of PUT."""
-        return self.route(path, ("PUT",), name=name)
+        return self._route_for("PUT", path, name, unknown)
 
-    def patch(self, path: str, *, name: str | None = None) -> Callable[[_H], _H]:
+    def patch(self, path: str, *, name: str | None = None, **unknown: Never) -> Callable[[_H], _H]:
         """Decorate the handler of PATCH."""
-        return self.route(path, ("PATCH",), name=name)
+        return self._route_for("PATCH", path, name, unknown)
 
-    def delete(self, path: str, *, name: str | None = None) -> Callable[[_H], _H]:
+    def delete(self, path: str, *, name: str | None = None, **unknown: Never) -> Callable[[_H], _H]:
         """Decorate the handler of DELETE."""
-        return self.route(path, ("DELETE",), name=name)
+        return self._route_for("DELETE", path, name, unknown)
 
-    def head(self, path: str, *, name: str | None = None) -> Callable[[_H], _H]:
+    def head(self, path: str, *, name: str | None = None, **unknown: Never) -> Callable[[_H], _H]:
         """Decorate the handler of HEAD; without one, the handler of GET answers and the body is dropped."""
-        return self.route(path, ("HEAD",), name=name)
+        return self._route_for("HEAD", path, name, unknown)
 
-    def options(self, path: str, *, name: str | None = None) -> Callable[[_H], _H]:
+    def options(self, path: str, *, name: str | None = None, **unknown: Never) -> Callable[[_H], _H]:
         """Decorate the handler of OPTIONS; without one, the answer is 204 with Allow."""
-        return self.route(path, ("OPTIONS",), name=name)
+        return self._route_for("OPTIONS", path, name, unknown)
+
+    def _route_for(self, method: str, path: str, name: str | None, unknown: Mapping[str, object]) -> Callable[[_H], _H]:
+        _refuse_arguments(path, unknown)
+        return self.route(path, (method,), name=name)
 
     def static(
         self,
@@ -216,6 +223,25 @@ class Router:
     def _all_parents(self) -> set[Router]:
         parents = {parent for parent, _ in self._included_in}
         return parents.union(*(parent._all_parents() for parent in parents))
+
+
+# Arguments of Flask's and FastAPI's decorators.
+_ELSEWHERE = {
+    "methods": "app.route takes methods",
+    "endpoint": "write name=",
+    "operation_id": "write name=",
+    "defaults": "give the handler's parameter a default",
+    "strict_slashes": "write Wiverno(redirect_slashes=False)",
+    "status_code": "return it with the body, like (201, body)",
+    "response_model": "return that model",
+    "response_class": "return a Response with its content_type",
+    "dependencies": "call them in the handler, in a decorator or in before_request",
+}
+
+
+def _refuse_arguments(path: object, unknown: Mapping[str, object]) -> None:
+    for word in unknown:
+        raise TypeError(f"{path!r}: there is no argument {word!r}; {_ELSEWHERE.get(word, 'there is only name')}")
 
 
 def _check_methods(methods: Iterable[str] | None, handler: object) -> tuple[str, ...]:

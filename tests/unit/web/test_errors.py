@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import NoReturn
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.support.wsgi import call
 from wiverno.web.application import Wiverno
 from wiverno.web.errors import HTTPError, Invalid, Problem, abort, describe, reason
 from wiverno.web.request import Request
+from wiverno.web.testing import TestClient
 
 
 @pytest.mark.parametrize("status", [200, 399, 600, 0])
@@ -99,3 +101,42 @@ def test_values_that_do_not_fit_are_listed() -> None:
         "422", [{"loc": ["body", 0, "<b>"], "msg": "Field required", "type": "missing"}],
     )  # fmt: skip
     assert b"<li>body.0.&lt;b&gt;: Field required</li>" in call(app).body
+
+
+def test_pages_for_classes_of_exceptions(caplog: pytest.LogCaptureFixture) -> None:
+    """The nearest class wins; the status is 500 or that of an HTTPError; what has a page is not logged."""
+    app = Wiverno(page_404=lambda request: "a page for 404")
+
+    class Closed(Exception):
+        pass
+
+    class ClosedForever(Closed):
+        pass
+
+    class Away(HTTPError):
+        pass
+
+    def raising(error: Exception) -> NoReturn:
+        raise error
+
+    app.get("/closed")(lambda request: raising(ClosedForever("for ever")))
+    app.get("/away")(lambda request: raising(Away(404, "gone")))
+    app.get("/key")(lambda request: raising(KeyError("x")))
+
+    @app.error_page(Closed)
+    def closed(request: Request, error: Closed) -> tuple[int, str]:
+        return 503, f"closed {error}"
+
+    @app.error_page(LookupError)
+    def lookup(request: Request) -> str:
+        return "looked up"
+
+    app.error_page(Away)(lambda request, error: f"away: {error.message}")
+    assert (call(app, path="/closed").status[:3], call(app, path="/closed").body) == ("503", b"closed for ever")
+    assert (call(app, path="/key").status[:3], call(app, path="/key").body) == ("500", b"looked up")
+    assert (call(app, path="/away").status[:3], call(app, path="/away").body) == ("404", b"away: gone")
+    assert call(app, path="/nowhere").body == b"a page for 404"
+    assert not caplog.records
+    assert TestClient(app).get("/closed").status_code == 503
+    with pytest.raises(ValueError, match=r"'404' is not an error status \(400–599\) or a class of exceptions"):
+        app.error_page("404")  # type: ignore[arg-type]

@@ -116,3 +116,20 @@ def test_a_regular_expression_as_converter_is_refused_with_the_converters() -> N
         Router().get("/users/{id:[0-9]+}")(home)
     with pytest.raises(TypeError, match=r"a route is text, like '/items/\{id:int\}', not int"):
         Router().add_route(3, home)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("method", "argument", "advice"),
+    [
+        ("get", "methods", "app.route takes methods"),
+        ("route", "endpoint", "write name="),
+        ("post", "status_code", r"return it with the body, like \(201, body\)"),
+        ("get", "response_model", "return that model"),
+        ("get", "tags", "there is only name"),
+    ],
+)
+def test_arguments_of_other_frameworks_are_refused_with_what_to_do(method: str, argument: str, advice: str) -> None:
+    with pytest.raises(TypeError, match=f"'/x': there is no argument '{argument}'; {advice}"):
+        getattr(Wiverno(), method)("/x", **{argument: 1})
+    with pytest.raises(TypeError, match=r"an application has no name: write Wiverno\(\), not Wiverno\('shop'\)"):
+        Wiverno("shop")  # type: ignore[arg-type]
