@@ -25,6 +25,7 @@ from types import UnionType
 from typing import Annotated, Any, Final, TypeAlias, TypeVar, Union, get_args, get_origin
 
 from wiverno.web.errors import HTTPError
+from wiverno.web.forms import require_few_items
 from wiverno.web.handlers import describe_handler, view_of
 from wiverno.web.patterns import (
     Converter,
@@ -292,7 +293,9 @@ class _Chooser:
             # CORS-safelisted request-header): a body of another type is not taken for JSON.
             if not request.is_json:
                 raise HTTPError(415, "The body has to be JSON, with Content-Type: application/json.")
-            _ = request.json  # not JSON, or above the limits: 400 or 413
+            document = request.json  # not JSON, or above the limits: 400 or 413
+            if request.body.count(b",") >= request.limits.json_items:
+                require_few_items(document, request.limits)
             return check.check_json(request.body, "body")
 
         return get

@@ -36,6 +36,7 @@ class Limits:
         query_keys: Parameters of one query string.
         json_depth: How deep arrays and objects may stand in each other.
         json_keys: Members of all objects together.
+        json_items: Items of all arrays together, in a body that is checked against a handler's annotation.
     """
 
     body_bytes: int = 16 * 1024 * 1024
@@ -44,6 +45,7 @@ class Limits:
     query_keys: int = 1000
     json_depth: int = 64
     json_keys: int = 50_000
+    json_items: int = 100_000
 
 
 def parse_pairs(text: str, limit: int, what: str) -> list[tuple[str, str]]:
@@ -110,6 +112,24 @@ def _require_bounded(text: str, limits: Limits) -> None:
             keys += 1
             if keys > limits.json_keys:
                 raise HTTPError(413, f"The body's JSON has more than {limits.json_keys} members.")
+
+
+def require_few_items(document: Any, limits: Limits) -> None:
+    """Refuse a document whose arrays are long: each item that does not fit a type costs its checker much more memory.
+
+    Raises:
+        HTTPError: 413 for more than ``json_items``.
+    """
+    items, waiting = 0, [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            items += len(value)
+            if items > limits.json_items:
+                raise HTTPError(413, f"The body's JSON has more than {limits.json_items} items in its arrays.")
+            waiting += [item for item in value if isinstance(item, dict | list)]
+        elif isinstance(value, dict):
+            waiting += [item for item in value.values() if isinstance(item, dict | list)]
 
 
 def parse_urlencoded(data: bytes, limits: Limits) -> Form:

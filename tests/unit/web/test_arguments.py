@@ -326,6 +326,22 @@ def test_bodies_that_are_no_json(body: bytes, kind: str, status: int) -> None:
     assert post(of_model, body, kind).status.startswith(str(status))
 
 
+def test_bodies_of_many_items() -> None:
+    """Too many items are 413 before they are checked; many problems are counted, and the first fifty are listed."""
+    text = b"[" + b"0," * 100_000 + b"0]"
+    assert post(of_list, text).status.startswith("413")
+    nested = b'[{"name":"a","tags":[' + b'"",' * 60_000 + b'""]},[' + b"0," * 60_000 + b"0]]"
+    assert post(of_list, nested).status.startswith("413")
+    got = post(of_list, b"[" + b"0," * 1500 + b"0]")
+    assert got.status.startswith("422")
+    assert json.loads(got.body)["message"] == "The body does not fit in 1501 places."
+    got = post(of_list, b"[" + b"0," * 500 + b"0]")
+    assert len(details(got)) == 50
+    assert "; and 498 more." in json.loads(got.body)["message"]
+    commas = json.dumps([{"name": "," * 100_000}]).encode()
+    assert post(of_list, commas).status == "200 OK"
+
+
 def search(q: FromQuery[str], page: FromQuery[int] = 1, tags: FromQuery[list[int]] = []) -> Any:  # noqa: B006
     return [q, page, tags]
 
