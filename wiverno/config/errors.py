@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from wiverno.redaction import MASK, mask_line
 from wiverno.standard_streams import is_terminal, label, say
 
 OriginKind = Literal["option", "environment", "file", "default", "keyword"]
@@ -123,6 +122,8 @@ class Problem:
 
     def _line(self) -> str:
         """Return the line with tabs made one column wide and secrets hidden."""
+        from wiverno.redaction import MASK, mask_line  # its patterns take a while to compile; only mistakes need them
+
         text = self.origin.text.replace("\t", " ")
         if self.secret and self.origin.column:
             return text[: self.origin.column - 1] + MASK
@@ -134,6 +135,8 @@ class Problem:
             return origin.key_column, max(origin.key_width, 1)
         if not origin.column:
             return 0, 0
+        from wiverno.redaction import MASK
+
         line = self._line()
         if line != origin.text.replace("\t", " "):
             start = min(origin.column, line.rfind(MASK) + 1)

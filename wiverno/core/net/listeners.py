@@ -76,7 +76,9 @@ def bind_tcp(
         family = socket.AF_INET
     elif ipv6 and not ipv4:
         family = socket.AF_INET6
-    host = None if address.host in ("", "*") else address.host
+    host: str | bytes | None = None if address.host in ("", "*") else address.host
+    if isinstance(host, str) and host.isascii():
+        host = host.encode()  # for text Python loads the tables of international names: a megabyte
     try:
         found = socket.getaddrinfo(
             host, address.port, family, socket.SOCK_STREAM, socket.IPPROTO_TCP, socket.AI_PASSIVE
