@@ -21,7 +21,7 @@ from datetime import date, datetime
 from enum import Enum
 from functools import partial
 from inspect import Parameter
-from types import UnionType
+from types import FunctionType, UnionType
 from typing import Annotated, Any, Final, TypeAlias, TypeVar, Union, get_args, get_origin
 
 from wiverno.web.errors import HTTPError
@@ -95,11 +95,27 @@ def bind_handler(handler: Callable[..., Any], pattern: Pattern) -> Callable[[Req
     Raises:
         TypeError: a parameter cannot be filled; the message names the handler, its place and the parameter.
     """
+    if _is_of_request(handler, pattern):
+        return handler
     view = view_of(handler)
     if view is not None:
         return _bind_view(handler, view, pattern)
     plan = _plan(handler, handler, pattern)
     return handler if plan.is_plain else partial(_calling(plan), handler)
+
+
+def _is_of_request(handler: Callable[..., Any], pattern: Pattern) -> bool:
+    """Whether a handler is at first sight a function of the request alone; reading a signature takes much longer."""
+    if type(handler) is not FunctionType or hasattr(handler, "__wrapped__"):
+        return False
+    code = handler.__code__
+    if code.co_argcount != 1 or code.co_kwonlyargcount or code.co_flags & _OPEN or handler.__defaults__:
+        return False
+    name = code.co_varnames[0]
+    return name == "request" and all(name != parameter.name for parameter in pattern.parameters)
+
+
+_OPEN: Final = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 
 
 def _bind_view(
@@ -219,7 +235,10 @@ class _Chooser:
     def _unknown(self, parameter: Parameter) -> TypeError:
         name, text = parameter.name, self._pattern.text
         if isinstance(parameter.annotation, str):
-            return self._error(f"the annotation {parameter.annotation!r} of {name!r}: {self._signature.unresolved}")
+            return self._error(
+                f"the annotation {parameter.annotation!r} of {name!r} is not known in its module: "
+                f"{self._signature.unresolved}"
+            )
         known = ", ".join(map(repr, self._converters)) or "none"
         return self._error(
             f"{text!r} has no parameter {name!r} (it has {known}). A handler takes the request, parameters of its "

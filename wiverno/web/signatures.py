@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import Parameter
@@ -59,9 +60,18 @@ def _inspect(function: Callable[..., Any], *, follow_wrapped: bool) -> tuple[lis
         unresolved = ""
     except (NameError, AttributeError, SyntaxError) as error:
         # A name that only type checkers know, or one of a function around this one.
-        signature = inspect.signature(function, follow_wrapped=follow_wrapped)
+        signature = _read_as_text(function, follow_wrapped=follow_wrapped)
         unresolved = str(error)
     return list(signature.parameters.values()), unresolved
+
+
+def _read_as_text(function: Callable[..., Any], *, follow_wrapped: bool) -> inspect.Signature:
+    """Return a signature without evaluating what its annotations say."""
+    if sys.version_info >= (3, 14):  # they are evaluated when they are read (PEP 649)
+        from annotationlib import Format
+
+        return inspect.signature(function, follow_wrapped=follow_wrapped, annotation_format=Format.STRING)
+    return inspect.signature(function, follow_wrapped=follow_wrapped)
 
 
 def _is_bare(parameter: Parameter) -> bool:

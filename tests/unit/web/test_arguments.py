@@ -422,7 +422,11 @@ def a_first_value(ident: int) -> Any: ...
         (a_first_value, "/", r"'/' has no parameter 'ident' \(it has none\).*ident: FromQuery\[...\] of the query"),
         (two_bodies, "/", "'a' and 'b' are both annotated as the body; a request has one"),
         (text_of_int, "/{id:int}", "'id' is annotated str, and '/{id:int}' makes it an int; write '{id}'"),
-        (unresolved, "/", "the annotation 'OnlyForCheckers' of 'amount': name 'OnlyForCheckers' is not defined"),
+        (
+            unresolved,
+            "/",
+            "the annotation 'OnlyForCheckers' of 'amount' is not known in its module: name 'OnlyFor",
+        ),
         (of_unknown, "/{id}", "'id': Unknown is no type that pydantic can check: "),
     ],
 )

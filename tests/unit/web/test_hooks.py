@@ -156,6 +156,31 @@ def test_bodies_can_be_read_and_replaced() -> None:
     assert closed == ["file"]
 
 
+def test_an_after_hook_may_return_another_response() -> None:
+    """The one that it replaces is closed; later hooks see the new one, also if it is no Response."""
+    closed: list[str] = []
+    app, _ = make_app()
+
+    class File(io.BytesIO):
+        def close(self) -> None:
+            closed.append("file")
+            super().close()
+
+    app.get("/file")(lambda request: File(b"abc"))
+    app.after_request(lambda request, response: response.headers.add("X-Last", str(response.status_code)))
+    app.after_request(lambda request, response: (202, {"was": response.status_code}))
+    got = call(app, path="/file")
+    assert (got.status, got.body, got.headers["x-last"]) == ("202 Accepted", b'{"was":200}', "202")
+    assert closed == ["file"]
+
+
+def test_callables_of_c_are_taken_as_they_are() -> None:
+    """Python does not know their parameters."""
+    app, _ = make_app()
+    app.before_request(dict[str, int]().get)  # type: ignore[type-var]
+    assert call(app).body == b"Hello"
+
+
 def test_a_status_without_content_ends_the_body() -> None:
     app, _ = make_app()
 

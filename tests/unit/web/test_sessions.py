@@ -81,6 +81,8 @@ def test_attributes_of_the_cookie() -> None:
     """Scripts do not see it, other sites' forms do not send it, and it has an end."""
     got = call(make_app(), path="/set", HTTP_HOST="shop.example")
     assert attributes_of(got) == ["HttpOnly", "Max-Age=1209600", "Path=/", "SameSite=Lax", "Secure"]
+    https: dict[str, Any] = {"wsgi.url_scheme": "https"}
+    assert "Secure" in attributes_of(call(make_app(), path="/set", HTTP_HOST="localhost", **https))
     own = Sessions(SECRET, cookie="__Host-s", max_age=60, path="/", secure=True, samesite="Strict")
     got = call(make_app(own), path="/set")
     assert cookie_of(got).startswith("__Host-s=")
