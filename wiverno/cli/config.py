@@ -222,8 +222,9 @@ def _split(words: tuple[str, ...], kw: Mapping[str, Any]) -> tuple[str | None, d
 def _loaded(words: tuple[str, ...], kw: Mapping[str, Any]) -> LoadedConfig:
     name, variables = _split(words, kw)
     loaded = load(
-        name, options=collect_options(kw), server_name=kw["section"], app_name=kw["app_name"], variables=variables
-    )
+        name, options=collect_options(kw), server_name=kw["section"], app_name=kw["app_name"], variables=variables,
+        is_local=True,
+    )  # fmt: skip
     require_file(bool(loaded.files) or name == "-", section=kw["section"], variables=variables)
     warn(loaded.warnings)
     return loaded

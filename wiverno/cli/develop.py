@@ -16,6 +16,10 @@ USED = ("host", "port", "listen", "threads", "allowed_hosts")
 """The settings that the development server uses."""
 
 
+FOR_APPLICATION = ("chdir", "pythonpath", "env", "env_file")
+"""The settings that it uses for the application."""
+
+
 def develop(
     named: tuple[str, str] | None, default: tuple[str, str], kw: Mapping[str, Any], variables: Mapping[str, str]
 ) -> None:
@@ -42,27 +46,20 @@ def develop(
     if named is not None:
         warn_of_replaced(loaded, ":".join(named))
     adjustments = loaded.adjustments
-    options: dict[str, Any] = {"factory": kw["factory"], "listen": _addresses(loaded)}
+    module, name, options = _application(named, default, loaded, kw["factory"], variables)
     if _is_given(loaded, "threads"):
         options["threads"] = adjustments.threads
-    if named is None and loaded.app is not None:
-        if loaded.path is None:
-            end("wiverno run dev reads the configuration again after each change: give it a file's name", MISTAKE)
-        options |= {
-            "factory": True,
-            "arguments": {"path": str(loaded.path), **variables},
-            "shown_as": f"{loaded.app.use} ({loaded.path})",
-        }
-        named = ("wiverno.paste", "app_from")
     try:
         DevServer.serve(
-            *(named or default),
+            module,
+            name,
             adjustments.host,
             adjustments.port,
             watch_dirs=_items(kw["watch"]),
             ignore_patterns=_items(kw["ignore"]),
             allowed_hosts=[*adjustments.allowed_hosts, *kw["allow_host"]],
             live=kw["live"],
+            listen=_addresses(loaded),
             **options,
         )
     except NotADirectoryError as error:
@@ -70,6 +67,25 @@ def develop(
         end(f"{error}{hint}", MISTAKE)
     except OSError as error:
         end(explain_bind_error(error, adjustments), FAILURE)
+
+
+def _application(
+    named: tuple[str, str] | None, default: tuple[str, str], loaded: LoadedConfig, is_factory: bool,
+    variables: Mapping[str, str],
+) -> tuple[str, str, dict[str, Any]]:  # fmt: skip
+    """Return module and attribute of what the server's child loads at each restart, and how."""
+    if named is None and loaded.app is not None:
+        if loaded.path is None:
+            end("wiverno run dev reads the configuration again after each change: give it a file's name", MISTAKE)
+        shown_as = f"{loaded.app.use} ({loaded.path})"
+        arguments: dict[str, Any] = {"path": str(loaded.path), **variables}
+        return "wiverno.paste", "app_from", {"factory": True, "arguments": arguments, "shown_as": shown_as}
+    module, name = named or default
+    if not any(_is_given(loaded, setting) for setting in FOR_APPLICATION):
+        return module, name, {"factory": is_factory}
+    use, path = f"{module}:{name}", str(loaded.path) if loaded.path else None
+    arguments = {"path": path, "use": use, "factory": is_factory, "variables": dict(variables)}
+    return "wiverno.dev.named", "load_named", {"factory": True, "arguments": arguments, "shown_as": use}
 
 
 def _check_hosts(names: Iterable[str]) -> None:
@@ -93,7 +109,7 @@ def _addresses(loaded: LoadedConfig) -> list[str]:
 
 def _notes(loaded: LoadedConfig) -> Iterable[str]:
     """Return notes on settings that the development server does not use, and on who can reach it."""
-    used = {*USED, "unix_socket", "mode"}
+    used = {*USED, *FOR_APPLICATION, "unix_socket", "mode"}
     unused = [name for name in SETTINGS if name not in used and _is_given(loaded, name)]
     unused += ["[logging]"] if loaded.logging or loaded.logging_ini else []
     if unused:

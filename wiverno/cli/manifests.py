@@ -31,7 +31,7 @@ MARGIN = 10  # seconds that a service manager waits longer than the server
 @report_config_errors()
 def service(kind: str, config_file: str | None, section: str, name: str) -> None:
     """Generate a systemd unit, Dockerfile, manifest or proxy configuration."""
-    loaded = load(config_file, server_name=section)
+    loaded = load(config_file, server_name=section, is_local=True)
     require_file(bool(loaded.files) or config_file == "-", section=section)
     settings = loaded.adjustments
     made: Callable[[LoadedConfig, str], str] = {

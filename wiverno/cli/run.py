@@ -37,7 +37,8 @@ wiverno run shop.wsgi:application    any WSGI application
 wiverno run dev [MODULE:ATTRIBUTE]   restarted whenever a file changes
 wiverno run prod [MODULE:ATTRIBUTE]  on RunServer; with --threads on as many threads
 
-dev and prod serve what ./wiverno.toml or --config names, else run:app, on localhost:8000.
+dev and prod serve what ./wiverno.toml or --config names, else run:app. The address is
+localhost:8000, for this machine only, unless --host, --port, --listen or the file says another.
 NAME=VALUE is a variable for ${NAME} in the file, as on pserve's command line.
 """
 
@@ -77,7 +78,7 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
         return load(
             file, options=collect_options(kw), server_name=kw["section"], variables=variables,
             app_name="main" if named or command else kw["app_name"] or "main",
-            mode="simple" if command == "prod" else None,
+            mode="simple" if command == "prod" else None, is_local=True,
         )  # fmt: skip
 
     # A reload reads the file of the start, even if that was found by default and is missing then.

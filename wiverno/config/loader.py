@@ -7,13 +7,14 @@ Overridden values are kept for `wiverno config explain`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wiverno.config import lint, merge
+from wiverno.config.defaults import make_default_layer, make_local_layer
 from wiverno.config.env_files import add_env_files
 from wiverno.config.environment import (
     APP_VARIABLE,
@@ -106,6 +107,7 @@ def load(
     variables: Mapping[str, str] | None = None,
     mode: str | None = None,
     hand_over: bool = False,
+    is_local: bool = False,
 ) -> LoadedConfig:
     """Return the configuration of one start.
 
@@ -119,6 +121,7 @@ def load(
         mode: "simple" for RunServer's defaults; every source overrides them.
         hand_over: another server may serve, or no server is needed. Otherwise a section for another server is a mistake
             (waitress's is accepted), and so is a file with servers' sections but not the requested one.
+        is_local: the default address is localhost:8000, as RunServer's, and not waitress's 0.0.0.0:8080.
 
     Raises:
         ConfigError: with every mistake of every source.
@@ -140,8 +143,10 @@ def load(
     else:
         env = add_env_files(env, [given, env.layer], expander)
     if mode is not None:
-        below = _make_default_layer(mode, [given, env.layer, *contents.layers])
+        below = make_default_layer(mode, [given, env.layer, *contents.layers])
         contents = replace(contents, layers=(*contents.layers, below))
+    if is_local:
+        contents = replace(contents, layers=(*contents.layers, make_local_layer([given, env.layer, *contents.layers])))
     path = Path(name) if name is not None and name != "-" else None
     return assemble(contents, [given, env.layer], env, expander, path, hand_over=hand_over)
 
@@ -175,15 +180,6 @@ def require_server(source: TomlFile | IniFile, name: str) -> None:
     """
     if missing := find_missing_server(source, name):
         raise ConfigError([missing])
-
-
-def _make_default_layer(mode: str, above: Iterable[Layer]) -> Layer:
-    """Return the lowest layer for a start in `mode`; with a number of threads, RunServer's other defaults stay."""
-    given = {name for layer in above for name in layer}
-    if mode != "simple" or given.isdisjoint(("threads", "max_threads")) or "mode" in given:
-        return {"mode": (mode, DEFAULT)}
-    differing = [setting for setting in SETTINGS.values() if setting.simple_default != setting.default]
-    return {setting.name: (setting.simple_default, DEFAULT) for setting in differing}
 
 
 def open_file(name: str, named_by: Origin, variables: Mapping[str, str]) -> TomlFile | IniFile:

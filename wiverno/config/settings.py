@@ -51,10 +51,16 @@ class Adjustments(OperationsSettings):
         "Server",
     )
     host: Annotated[str, network_types.host()] = setting(
-        "0.0.0.0", "Host name or address to listen on; * is every address.", "Listening", simple="localhost"
+        "0.0.0.0",
+        "Host name or address to listen on; * is every address. For wiverno run the default is localhost.",
+        "Listening",
+        simple="localhost",
     )
     port: Annotated[int, types.integer(0, 65535, examples=("8000",))] = setting(
-        8080, "TCP port to listen on; 0 lets the system choose one.", "Listening", simple=8000
+        8080,
+        "TCP port to listen on; 0 lets the system choose one. For wiverno run the default is 8000.",
+        "Listening",
+        simple=8000,
     )
     listen: Annotated[tuple[str, ...], network_types.addresses()] = setting(
         (),

@@ -23,11 +23,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from wiverno.config.environment import environment
 from wiverno.core.server import BaseWSGIServer, create_server
 from wiverno.dev.guard import Guard
 from wiverno.dev.hosts import AllowedHosts
+from wiverno.dev.lines import set_up_lines
 from wiverno.foreign_code import guarded_logger
 from wiverno.importer import ImportTargetError, load_object
+from wiverno.standard_streams import is_terminal
 from wiverno.web.answers import answer
 from wiverno.web.debug_page import render_debug_page
 from wiverno.workers.process_exit import watch_end
@@ -164,7 +167,7 @@ def main(order: Order) -> None:
     began = time.perf_counter()
     # Ctrl-C reaches parent and child; the parent decides. A second one in the child would abort requests.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    set_up_lines(is_coloured=is_terminal() and "NO_COLOR" not in environment().variables)
     logging.getLogger("wiverno.dev").setLevel(logging.INFO)
     servers: list[BaseWSGIServer] = []
     if order.lifeline >= 0:

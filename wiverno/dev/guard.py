@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from wiverno.dev import live
+from wiverno.dev.hints import find_hint
 from wiverno.dev.hosts import AllowedHosts
+from wiverno.dev.lines import ACCESS
 from wiverno.foreign_code import guarded_logger
 from wiverno.web.answers import answer
 from wiverno.web.debug_page import render_debug_page
@@ -36,6 +38,7 @@ class Guard:
         self._hosts = hosts
         self._version = version
         self._tag = live.script_tag(version) if is_live else b""
+        self._was_hinted = False
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
@@ -55,13 +58,18 @@ class Guard:
             body.is_wanted = changed is not None and environ["REQUEST_METHOD"] != "HEAD"
             return start_response(status, headers if changed is None else changed, *exc_info)
 
+        is_raised = False
         try:
             chunks = self._application(environ, starting)
         except Exception as error:  # every exception becomes a page
+            is_raised = True
             logger.exception("%s", _describe(environ))
             status, headers, chunks = answer(render_debug_page(error, environ), environ)
             starting(status, headers, *(((type(error), error, error.__traceback__),) if sent[0] != "-" else ()))
-        logger.info("%s  %s  %.1f ms", _describe(environ), sent[0], (time.perf_counter() - began) * 1000)
+        logger.info(ACCESS, _describe(environ), sent[0], (time.perf_counter() - began) * 1000)
+        if sent[0] == "500" and not is_raised and not self._was_hinted and (hint := find_hint(self._application)):
+            self._was_hinted = True  # once a start
+            logger.warning("%s", hint)
         if not self._tag:
             return chunks
         body.body = chunks

@@ -20,6 +20,11 @@ CONFIGURATION = frozenset({".toml", ".ini", ".cfg", ".conf", ".env", ".json", ".
 # What a browser loads needs no restart, only a new look at the page.
 ASSETS = frozenset({".css", ".js", ".mjs", ".svg", ".map"})
 
+# Folders of what an application writes itself: only code counts there.
+DATA_FOLDERS = frozenset(
+    ("cache", "data", "instance", "log", "logs", "media", "spool", "storage", "temp", "tmp", "upload", "uploads", "var")
+)
+
 # A burst is over when nothing changed for this many milliseconds.
 _QUIET = 100
 # How often the caller gets its turn when nothing changes, in milliseconds.
@@ -56,14 +61,22 @@ class Relevant(DefaultFilter):
         # ".env" has no suffix.
         if file.suffix.lower() not in self._suffixes and file.name != ".env":
             return False
+        if file.suffix.lower() not in CODE and self._is_data(file):
+            return False
         return super().__call__(change, path) and not self._is_ignored(file)
 
     def _holds_relevant(self, folder: Path) -> bool:
         files = islice((path for path in folder.rglob("*") if path.is_file()), _MOST_NEW_FILES)
         return any(self(Change.added, str(path)) for path in files)
 
+    def _below(self, file: Path) -> list[Path]:
+        return [file.relative_to(folder) for folder in self._folders if file.is_relative_to(folder)]
+
+    def _is_data(self, file: Path) -> bool:
+        return any(not DATA_FOLDERS.isdisjoint(path.parts[:-1]) for path in self._below(file))
+
     def _is_ignored(self, file: Path) -> bool:
-        below = [file.relative_to(folder) for folder in self._folders if file.is_relative_to(folder)]
+        below = self._below(file)
         names = [file.name, *(path.as_posix() for path in below), *(part for path in below for part in path.parts[:-1])]
         return any(fnmatch(name, pattern) for pattern in self._ignored for name in names)
 

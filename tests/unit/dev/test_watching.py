@@ -14,7 +14,19 @@ from wiverno.dev.watching import Relevant, WatchedFolder, bursts
 
 
 @pytest.mark.parametrize(
-    "name", ["run.py", "a/b.py", "templates/x.html", "x.j2", "shop.toml", "development.ini", ".env", "prod.env", "X.PY"]
+    "name",
+    [
+        "run.py",
+        "a/b.py",
+        "templates/x.html",
+        "x.j2",
+        "shop.toml",
+        "development.ini",
+        ".env",
+        "prod.env",
+        "X.PY",
+        "data/x.py",
+    ],
 )
 def test_code_templates_and_configuration(tmp_path: Path, name: str) -> None:
     assert Relevant([tmp_path], [], with_assets=False)(Change.modified, str(tmp_path / name))
@@ -33,6 +45,9 @@ def test_code_templates_and_configuration(tmp_path: Path, name: str) -> None:
         "x.py~",
         ".#x.py",
         "data",
+        "data/x.json",
+        "shop/uploads/a/x.txt",
+        "instance/x.yaml",
         "build/x.py",
         "deep/build/x.py",
         "x_generated.py",

@@ -246,7 +246,8 @@ class Explanation:
         lines += ["", f"  value     {row.format_value}   ({row.origin_text})"]
         if row.replaced_by:
             lines.append(f"  replaced  by {row.replaced_by}")
-        lines += [f"  overrides {value}   ({origin})" for value, origin in row.overridden]
+        lower = [] if row.is_default else row.overridden
+        lines += [f"  overrides {value}   ({origin})" for value, origin in lower]
         lines += [f"    {key:20} {origin}" for key, origin in row.entries]
         lines += ["", "  to set it, highest first:"]
         lines += [f"    {source:12} {example}" for source, example in self.examples()]
