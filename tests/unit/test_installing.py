@@ -40,7 +40,7 @@ def test_pinned_versions_install_on_debian_12() -> None:
             found = distribution(name)
         except PackageNotFoundError:
             continue  # of another group or system
-        needs = found.metadata.json.get("requires_python", "")
+        needs = str(found.metadata.json.get("requires_python", ""))
         if found.version == version and not SpecifierSet(needs).contains("3.11.2"):
             wrong[name] = needs
     assert wrong == {}
