@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from tests.support.processes import ROOT, Child, script
+from tests.support.sockets import in_url
 
 EXAMPLES = ROOT / "examples"
 COMMANDS = {
@@ -35,7 +36,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     variables = {"PORT": "0", "http_port": "0"}
     with Child([script(program), *rest], cwd=folder, env={**variables, "PYTHONPATH": str(folder)}) as child:
         host, port = child.address()
-        yield f"http://{host}:{port}"
+        yield f"http://{in_url(host)}:{port}"
         assert child.stop() == 0, child.output
         assert "Traceback" not in child.output, child.output
 

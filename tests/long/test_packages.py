@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import ROOT, Child, run
+from tests.support.sockets import in_url
 from wiverno import __version__
 
 pytestmark = pytest.mark.long
@@ -91,7 +92,7 @@ def test_installed(built: Path, tmp_path: Path, kind: str) -> None:
     ]
     with Child(command, cwd=tmp_path, env=variables) as child:
         host, port = child.address()
-        with urllib.request.urlopen(f"http://{host}:{port}/", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{in_url(host)}:{port}/", timeout=10) as answer:
             assert answer.status == 200
         assert child.stop() == 0, child.output
     (tmp_path / "wiverno.toml").write_text('[server]\nthreads = "many"\n')

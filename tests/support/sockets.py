@@ -15,6 +15,11 @@ from typing import ClassVar
 LOOPBACK = "127.0.0.1"
 
 
+def in_url(host: str) -> str:
+    """Return an address as URLs have it: one of IPv6 in brackets, which localhost is on many machines."""
+    return f"[{host}]" if ":" in host else host
+
+
 # Ports for those who cannot take port 0. They lie below the range from which the system chooses, so that neither
 # another server nor an outgoing connection gets one by chance between here and the program that is told it.
 CHOSEN = range(20_000, 30_000)

@@ -93,6 +93,11 @@ class OperationsSettings(SettingsModel):
     tls_min_version: Annotated[str, types.choice("1.2", "1.3")] = setting(
         "1.2", "The oldest version of TLS that is spoken.", "TLS"
     )
+    kernel_tls: Annotated[bool, types.boolean()] = setting(
+        False,
+        "Have the kernel encrypt, so that files are sent without a copy (Linux with the module tls, Python 3.12).",
+        "TLS",
+    )
 
     admin_listen: Annotated[str | None, operations_types.address()] = setting(
         None,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import ROOT, Child, run, script
-from tests.support.sockets import RawClient, busy_port, free_port
+from tests.support.sockets import RawClient, busy_port, free_port, in_url
 
 DATA = ROOT / "tests" / "data" / "applications"
 WIVERNO = script("wiverno")
@@ -22,7 +22,7 @@ def wiverno(*arguments: str, cwd: Path = DATA, env: dict[str, str | None] | None
 
 def body(child: Child, path: str = "/") -> str:
     host, port = child.address()
-    with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=10) as response:
+    with urllib.request.urlopen(f"http://{in_url(host)}:{port}{path}", timeout=10) as response:
         text: str = response.read().decode()
         return text
 

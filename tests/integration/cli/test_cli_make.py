@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import ROOT, Child, run, script
+from tests.support.sockets import in_url
 from tests.support.waiting import wait_until
 
 
@@ -35,7 +36,7 @@ def test_make_run(venv: Path) -> None:
     """make run serves the demo, says where, and ends with status 0 when the server is told to end."""
     with Child(["make", "run", f"VENV={venv}", "ARGS=--port 0"], cwd=ROOT) as child:
         host, port = child.address()
-        with urllib.request.urlopen(f"http://{host}:{port}/", timeout=10) as response:
+        with urllib.request.urlopen(f"http://{in_url(host)}:{port}/", timeout=10) as response:
             assert response.status == 200
             assert b"wiverno" in response.read()
         (server,) = wait_until(lambda: children(child.process.pid), what="make's child")
@@ -74,5 +75,5 @@ def test_fresh_clone(tmp_path: Path) -> None:
     with Child(["make", "run", "ARGS=--port 0", f"PYTHON={sys.executable}"], cwd=clone) as child:
         child.wait_for("Serving on", 300)
         host, port = child.address()
-        with urllib.request.urlopen(f"http://{host}:{port}/", timeout=10) as response:
+        with urllib.request.urlopen(f"http://{in_url(host)}:{port}/", timeout=10) as response:
             assert response.status == 200

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support.processes import Child, script
+from tests.support.sockets import in_url
 from wiverno.cli.group import group
 
 MISTAKES = {
@@ -69,7 +70,7 @@ def app(environ, start_response):
 
 def answer(child: Child, path: str = "/") -> str:
     host, port = child.address()
-    with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=30) as response:
+    with urllib.request.urlopen(f"http://{in_url(host)}:{port}{path}", timeout=30) as response:
         text: str = response.read().decode()
         return text
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import Child, run, script
+from tests.support.sockets import in_url
 
 ASCII = {
     "LC_ALL": "C",
@@ -107,7 +108,7 @@ def test_a_file_with_a_mark_is_served_under_an_ascii_locale(tmp_path: Path, text
     (tmp_path / name).write_bytes(marked(content))
     with Child(["-m", "wiverno", "run", "--config", name], cwd=tmp_path, env=ASCII) as child:
         host, port = child.address()
-        with urllib.request.urlopen(f"http://{host}:{port}/", timeout=20) as answer:
+        with urllib.request.urlopen(f"http://{in_url(host)}:{port}/", timeout=20) as answer:
             assert answer.read().decode() == "Grüße"
         assert child.stop() == 0
     assert name == "site.toml" or r"Gr\xfc\xdfe! Serving on" in child.output

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.processes import ROOT, Child, run, script
 from tests.support.programs import program
-from tests.support.sockets import RawClient, busy_port, free_port
+from tests.support.sockets import RawClient, busy_port, free_port, in_url
 from tests.support.waiting import wait_until
 
 DOCUMENTS = ROOT / "tests" / "data" / "documents"
@@ -33,7 +33,7 @@ def examples(tmp_path: Path) -> Path:
 
 def get(child: Child, path: str = "/") -> str:
     host, port = child.address()
-    with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=10) as response:
+    with urllib.request.urlopen(f"http://{in_url(host)}:{port}{path}", timeout=10) as response:
         text: str = response.read().decode()
         return text
 

@@ -18,7 +18,7 @@ import webtest.http
 
 from tests.support.dropin import ask, hello
 from tests.support.processes import ROOT, Child, script
-from tests.support.sockets import LOOPBACK
+from tests.support.sockets import LOOPBACK, in_url
 from tests.support.waiting import PATIENCE, wait_until
 from wiverno import create_server, serve
 
@@ -28,7 +28,7 @@ DATA = ROOT / "tests" / "data" / "dropin"
 def get(child: Child, path: str = "/", **headers: str) -> tuple[str, dict[str, str]]:
     """Fetch a page of a child program."""
     host, port = child.address()
-    asked = urllib.request.Request(f"http://{host}:{port}{path}", headers=headers)
+    asked = urllib.request.Request(f"http://{in_url(host)}:{port}{path}", headers=headers)
     with urllib.request.urlopen(asked, timeout=PATIENCE) as response:
         return response.read().decode(), dict(response.headers)
 
@@ -78,8 +78,9 @@ def test_plone_style_behind_a_prefix() -> None:
         assert '"wsgi.url_scheme": "https"' in body
         assert "Server" not in headers
         host, port = child.address()
-        with pytest.raises(urllib.error.HTTPError, match="413"):
-            urllib.request.urlopen(f"http://{host}:{port}/site/upload", data=b"x" * 1000, timeout=PATIENCE)
+        with pytest.raises(urllib.error.HTTPError, match="413") as refused:
+            urllib.request.urlopen(f"http://{in_url(host)}:{port}/site/upload", data=b"x" * 1000, timeout=PATIENCE)
+        refused.value.close()
 
 
 def test_paste_server_runner() -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import ROOT, Child, run, script
-from tests.support.sockets import free_port
+from tests.support.sockets import free_port, in_url
 
 DATA = ROOT / "tests" / "data" / "pyramid"
 
 
 def get(host: str, port: int, path: str = "/") -> str:
-    with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=10) as response:
+    with urllib.request.urlopen(f"http://{in_url(host)}:{port}{path}", timeout=10) as response:
         text: str = response.read().decode()
         return text
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import ROOT, Child, run, script
-from tests.support.sockets import busy_port, free_port
+from tests.support.sockets import busy_port, free_port, in_url
 from tests.support.waiting import wait_until
 
 DATA = ROOT / "tests" / "data" / "pyramid"
@@ -17,7 +17,7 @@ PSERVE = script("pserve")
 
 def get(child: Child, path: str = "/") -> tuple[str, dict[str, str]]:
     host, port = child.address()
-    with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=10) as response:
+    with urllib.request.urlopen(f"http://{in_url(host)}:{port}{path}", timeout=10) as response:
         return response.read().decode(), dict(response.headers)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.support.processes import ROOT, Child, run
 from tests.support.programs import program
 from tests.support.serving import serving
+from tests.support.sockets import in_url
 from tests.support.waiting import PATIENCE, wait_until
 from wiverno import Request, Wiverno
 from wiverno.demo import create_app
@@ -68,7 +69,7 @@ def test_a_page_reloads_itself(tmp_path: Path) -> None:
     start = "from wiverno.dev.dev_server import DevServer; DevServer.serve(host='127.0.0.1', port=0, live=True)"
     with Child([sys.executable, "-c", start], cwd=project, env={"PYTHONPATH": str(ROOT)}) as server:
         host, port = server.address()
-        with Child(browser(tmp_path, "--remote-debugging-port=0", f"http://{host}:{port}/")) as chromium:
+        with Child(browser(tmp_path, "--remote-debugging-port=0", f"http://{in_url(host)}:{port}/")) as chromium:
             wait_until(lambda: "GET /  200" in server.output, PATIENCE * 3, what=f"the browser\n{chromium.output}")
             before = server.output.count("GET /  200")
             (project / "run.py").write_text(text.format("two"))

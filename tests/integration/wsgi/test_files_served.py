@@ -1,9 +1,11 @@
 """Files of every kind through wsgi.file_wrapper: sent to their real end, with a framing that is true."""
 
 import gzip
+import importlib
 import io
 import os
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +21,14 @@ CONTENT = bytes(range(256)) * 400
 GET = b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
+HAS_ZSTD = sys.version_info >= (3, 14)
+
+
+def zstd() -> Any:
+    """Return the module, which mypy does not know in older Pythons."""
+    return importlib.import_module("compression.zstd")
+
+
 class Opener:
     """Opens a file of the kind that the path names."""
 
@@ -27,6 +37,9 @@ class Opener:
         self.path.write_bytes(CONTENT)
         self.packed = folder / "packed.gz"
         self.packed.write_bytes(gzip.compress(CONTENT))
+        self.dense = folder / "packed.zst"
+        if HAS_ZSTD:
+            self.dense.write_bytes(zstd().compress(CONTENT))
 
     def __call__(self, kind: str) -> Any:
         return getattr(self, "open_" + kind)()
@@ -42,6 +55,9 @@ class Opener:
 
     def open_gzip(self) -> Any:
         return gzip.open(self.packed)
+
+    def open_zstd(self) -> Any:
+        return zstd().open(self.dense)
 
     def open_pipe(self) -> Any:
         reading, writing = os.pipe()
@@ -86,6 +102,8 @@ class Opener:
 
 
 KNOWN = ["file", "raw", "memory", "gzip", "named", "temporary", "spooled"]
+if HAS_ZSTD:
+    KNOWN.append("zstd")
 UNKNOWN = ["pipe", "socket", "reader"]
 
 

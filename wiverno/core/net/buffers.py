@@ -237,9 +237,9 @@ class FileSegment:
 
         Args:
             sock: where to.
-            plain: whether the kernel may copy (sendfile(2)); it can't through TLS, whose sockets have `pending`.
+            plain: whether the kernel may copy (sendfile(2)); through TLS it can if it encrypts, too (`takes_files`).
         """
-        if plain and hasattr(os, "sendfile") and not hasattr(sock, "pending"):
+        if plain and hasattr(os, "sendfile") and getattr(sock, "takes_files", True):
             try:
                 sent = os.sendfile(sock.fileno(), self.fd, self.offset, min(self.count, MAX_FLUSH))
             except OSError as error:

@@ -23,6 +23,9 @@ logger = guarded_logger("wiverno")
 
 # TLS 1.2 with forward secrecy and authenticated encryption only (RFC 9325 §4.2); 1.3 has no other ciphers.
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+# OpenSSL has the kernel encrypt and decrypt where it can; the attribute is there since Python 3.12.
+KERNEL_TLS: Final = getattr(ssl, "OP_ENABLE_KTLS", 0)
+UPPER_PROTOCOLS: Final = Path("/proc/sys/net/ipv4/tcp_available_ulp")
 CHECK_INTERVAL: Final = 2.0  # seconds between two checks of the certificate files
 READ_TIMEOUT: Final = 5.0  # seconds that a start or a reload waits for the files
 LARGEST: Final = 16 << 20  # bytes; all authorities of an operating system are a quarter of a megabyte
@@ -58,6 +61,8 @@ class Certificates:
         self._seen: tuple[object, ...] | None = None
         self._error: OSError | None = None
         self._has_warned = False
+        if settings.kernel_tls and not has_kernel_tls():
+            logger.warning("kernel_tls has no effect: it needs Python 3.12, and Linux with its module tls loaded")
         self._reading = threading.Thread(target=self._read_first, name="wiverno-certificates", daemon=True)
         self._reading.start()
         self._reading.join(READ_TIMEOUT)
@@ -132,6 +137,8 @@ class Certificates:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = _VERSIONS[settings.tls_min_version]
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_SINGLE_ECDH_USE
+        if settings.kernel_tls:
+            context.options |= KERNEL_TLS
         context.set_ciphers(CIPHERS)
         context.set_alpn_protocols(["h2", "http/1.1"] if settings.http2 else ["http/1.1"])
         _require_file(f"certfile {settings.certfile}", self._certfile)
@@ -179,6 +186,14 @@ def _reason(error: Exception) -> str:
             "bad password read": "the key is encrypted; decrypt it: openssl pkey -in key.pem -out plain.pem",
         }.get(words, words or "no PEM certificate or key in it")
     return error_text(error)
+
+
+def has_kernel_tls() -> bool:
+    """Tell whether this Python and this kernel can leave the encryption to the kernel."""
+    try:
+        return bool(KERNEL_TLS) and "tls" in UPPER_PROTOCOLS.read_text().split()
+    except OSError:
+        return False
 
 
 def watch_certificates(certificates: Certificates, loop: Loop) -> None:

@@ -4,7 +4,7 @@
 
 A `TlsSocket` behaves as a plain socket that does not block: where OpenSSL wants to wait it raises BlockingIOError. Two
 things are different for its users: decrypted bytes may wait inside of it (`pending`), which no poller reports; and the
-kernel can't send files through it.
+kernel can send files through it only if it also encrypts (`takes_files`).
 
 A client that sends plain HTTP gets a readable response, which the acceptor makes.
 """
@@ -18,13 +18,15 @@ from typing import Any, Final
 from wiverno.core.loop.connection_log import log_event
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.poller import READ, WRITE
-from wiverno.core.net.certificates import Certificates
+from wiverno.core.net.certificates import KERNEL_TLS, Certificates
 from wiverno.core.net.lingering_close import Lingering
 from wiverno.core.net.new_client import NewClient
 from wiverno.core.net.peer_name import distinguished_name
 
 RECORD: Final = 16384  # bytes: the largest TLS record (RFC 8446 §5.1)
 HANDSHAKE_RECORD: Final = 22  # first byte of a client that speaks TLS (RFC 8446 §5.1)
+SOL_TLS: Final = 282  # linux/socket.h
+TLS_TX: Final = 1  # linux/tls.h
 MAX_PEEK: Final = 1024  # bytes of what a client has sent that are read to recognise plain HTTP
 
 LEFT: Final = (ssl.SSLEOFError, BrokenPipeError)
@@ -34,12 +36,14 @@ LEFT: Final = (ssl.SSLEOFError, BrokenPipeError)
 class TlsSocket:
     """A connection's socket after the handshake; the methods that connections use, in their meaning."""
 
-    __slots__ = ("_socket", "alpn", "pending")
+    __slots__ = ("_socket", "alpn", "pending", "takes_files")
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
         self._socket = sock
         self.alpn = sock.selected_alpn_protocol()
         self.pending = sock.pending
+        self.takes_files = _is_encrypted_by_kernel(sock)
+        """sendfile(2) to the descriptor is encrypted on its way."""
 
     def fileno(self) -> int:
         """Return the descriptor."""
@@ -105,6 +109,16 @@ class TlsSocket:
     def close(self) -> None:
         """Close the descriptor without close_notify: in a forked child the connection stays the parent's."""
         self._socket.close()
+
+
+def _is_encrypted_by_kernel(sock: ssl.SSLSocket) -> bool:
+    """Tell whether the kernel has this connection's key for sending (tls(7), TLS_TX); it fails without."""
+    if not sock.context.options & KERNEL_TLS:
+        return False
+    try:
+        return len(sock.getsockopt(SOL_TLS, TLS_TX, 4)) == 4  # version and cipher
+    except OSError:
+        return False
 
 
 # Called with the socket and what the environ says of the connection.

@@ -3,6 +3,8 @@
 import shutil
 import socket
 import ssl
+import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +16,10 @@ from tests.support.waiting import PATIENCE
 from wiverno.config.settings import Adjustments
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.poller import SelectorsPoller
-from wiverno.core.net.certificates import Certificates
+from wiverno.core.net import certificates as certificates_module
+from wiverno.core.net import tls
+from wiverno.core.net.buffers import FileSegment
+from wiverno.core.net.certificates import Certificates, has_kernel_tls
 from wiverno.core.net.tls import RECORD, Handshake, TlsSocket
 
 DATA = Path(__file__).resolve().parents[3] / "data" / "tls"
@@ -241,3 +246,89 @@ def test_a_forked_child_closes_its_copy_alone(certificates: Certificates) -> Non
         original.send(b"goes on")
         assert made.peer.recv(10) == b"goes on"
         original.close()
+
+
+@pytest.mark.parametrize("is_wanted", [False, True])
+def test_files_are_sent_by_the_kernel_only_where_it_encrypts(is_wanted: bool) -> None:
+    """On TCP, as the kernel wants it; without its module the option changes nothing."""
+    settings = Adjustments.from_keywords(
+        certfile=str(DATA / "first.pem"), keyfile=str(DATA / "first.key"), kernel_tls=is_wanted
+    )
+    made = Certificates(settings)
+    client_context = ssl.create_default_context(cafile=str(DATA / "first.pem"))
+    client_context.check_hostname = False
+    client_context.verify_mode = ssl.CERT_NONE
+    content = bytes(range(256)) * 64
+    with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        with socket.create_connection(listener.getsockname()) as peer:
+            ours, _ = listener.accept()
+            peer.settimeout(PATIENCE)
+            connected: list[ssl.SSLSocket] = []
+            thread = threading.Thread(target=lambda: connected.append(client_context.wrap_socket(peer)))
+            thread.start()
+            with made.context.wrap_socket(ours, server_side=True) as secure:
+                thread.join(PATIENCE)
+                sock: Any = TlsSocket(secure)
+                assert sock.takes_files is (is_wanted and has_kernel_tls())
+                segment = FileSegment(file.fileno(), 0, len(content), None)
+                segment.send_some(sock)
+                received = b""
+                while len(received) < len(content):
+                    received += connected[0].recv(65536)
+                assert (received, segment.count) == (content, 0)
+            connected[0].close()
+
+
+def test_a_kernel_without_the_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    """The log says what is missing; the server serves."""
+    known = tmp_path / "tcp_available_ulp"
+    monkeypatch.setattr(certificates_module, "UPPER_PROTOCOLS", known)
+    monkeypatch.setattr(certificates_module, "KERNEL_TLS", 8)
+    assert not has_kernel_tls()
+    known.write_text("mptcp\n")
+    assert not has_kernel_tls()
+    settings = Adjustments.from_keywords(
+        certfile=str(DATA / "first.pem"), keyfile=str(DATA / "first.key"), kernel_tls=True
+    )
+    Certificates(settings)
+    assert "kernel_tls has no effect" in caplog.text
+    caplog.clear()
+    known.write_text("espintcp mptcp tls\n")
+    assert has_kernel_tls()
+    Certificates(settings)
+    assert not caplog.text
+
+
+class EncryptedByKernel:
+    """An SSLSocket, as far as it is asked."""
+
+    def __init__(self, option: int, error: OSError | None) -> None:
+        self.context = type("Context", (), {"options": option})
+        self._error = error
+
+    def getsockopt(self, level: int, name: int, size: int) -> bytes:
+        assert (level, name, size) == (282, 1, 4)
+        if self._error is not None:
+            raise self._error
+        return b"\x04\x03\x34\x00"
+
+    def selected_alpn_protocol(self) -> str | None:
+        return None
+
+    def pending(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("option", "error", "expected"),
+    [(8, None, True), (0, None, False), (8, OSError(92, "Protocol not available"), False)],
+)
+def test_the_kernel_is_asked_for_each_connection(
+    monkeypatch: pytest.MonkeyPatch, option: int, error: OSError | None, expected: bool
+) -> None:
+    """A cipher that it does not know is encrypted by OpenSSL even where the option is set."""
+    monkeypatch.setattr(tls, "KERNEL_TLS", 8)
+    sock: Any = EncryptedByKernel(option, error)
+    assert TlsSocket(sock).takes_files is expected
