@@ -64,7 +64,7 @@ class HookProcesses:
                 continue
             self._running.remove(process)
             if status < 0 and time.monotonic() < process.kill_at:
-                logger.error("hook %s: its process was killed by %s", process.name, signal.Signals(-status).name)
+                logger.error("hook %s: its process was killed by signal %d", process.name, -status)
 
     def close(self) -> None:
         """Kill those that are left."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.forking import run_in_child
 from tests.support.waiting import wait_until
 from wiverno.config.settings import Adjustments
 from wiverno.workers import hook_processes
@@ -63,7 +64,7 @@ def test_a_hook(folder: Path) -> None:
     assert "hooks_of_the_supervisor" not in sys.modules
 
 
-@pytest.mark.parametrize(("function", "words"), [("crash", "was killed by SIGKILL"), ("leave", "")])
+@pytest.mark.parametrize(("function", "words"), [("crash", "was killed by signal 9"), ("leave", "")])
 def test_a_process_that_dies(folder: Path, function: str, words: str, caplog: pytest.LogCaptureFixture) -> None:
     """A crash is logged and concerns only the hook's process."""
     finish(start(folder, function))
@@ -83,3 +84,14 @@ def test_the_end_of_the_supervisor(folder: Path) -> None:
     wait_until(lambda: (folder / "noted").exists(), what="the hook")
     processes.close()
     assert not processes._running
+
+
+@pytest.mark.parametrize(("target", "status"), [("note", 0), ("nothing", 1)])
+def test_the_process_itself(folder: Path, target: str, status: int) -> None:
+    """It ends with status 0 if the hook has returned, and with 1 if it raised or is not there."""
+    settings = Adjustments.from_keywords(
+        hooks={"when_ready": f"hooks_of_the_supervisor:{target}"}, env={"SHOP": "open"}, chdir=str(folder),
+        listen="127.0.0.1:8000",
+    )  # fmt: skip
+    found, _ = run_in_child(lambda: hook_processes._run("when_ready", describe_server(settings, 1)))
+    assert found == status
