@@ -12,13 +12,14 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
-from typing import IO, TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, cast, overload
+from typing import IO, Any, Generic, Self, TypeVar, cast, overload
 from urllib.parse import quote
 
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.http import parse_cookie, parse_options_header
 from werkzeug.wsgi import get_input_stream
 
+from wiverno.web import other_names
 from wiverno.web.errors import HTTPError
 from wiverno.web.forms import Limits, parse_json, parse_multipart, parse_pairs, parse_urlencoded
 from wiverno.web.mount import mount_point
@@ -351,22 +352,10 @@ class Request:
                 for storage in storages:
                     storage.close()
 
-    if not TYPE_CHECKING:  # a type checker finds an unknown name by itself
 
-        def __getattr__(self, name: str) -> NoReturn:
-            """Say what an attribute of another framework's request is called here."""
-            own = _OTHER_NAMES.get(name)
-            hint = f"; here it is request.{own}" if own else ""
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+other_names.refuse(Request, other_names.REQUEST)
 
 
-# Flask, Django, Pyramid, Starlette.
-_OTHER_NAMES = {
-    "args": "query_params", "GET": "query_params", "query": "query_params", "POST": "form", "FILES": "files",
-    "get_json": "json", "json_body": "json", "get_data": "body", "view_args": "path_params",
-    "matchdict": "path_params", "META": "environ", "remote_addr": "client_ip", "client": "client_ip",
-    "script_root": "root_path", "COOKIES": "cookies", "user": "state.user", "mimetype": "content_type",
-}  # fmt: skip
 _HARMLESS_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 # RFC 3986 §3.4; a percent sign is kept because the query arrives encoded.
 _QUERY_SAFE = "!$&'()*+,;=:@/?-._~%"

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias, cast
 from werkzeug.datastructures import Headers
 from werkzeug.http import dump_cookie
 
+from wiverno.web import other_names
 from wiverno.web.errors import reason
 
 
@@ -117,6 +118,9 @@ class Response:
     def delete_cookie(self, name: str, *, path: str | None = "/", domain: str | None = None) -> None:
         """Tell the browser to forget a cookie; path and domain must be those it was set with."""
         self.set_cookie(name, "", max_age=0, expires=0, path=path, domain=domain)
+
+
+other_names.refuse(Response, other_names.RESPONSE)
 
 
 class DataClass(Protocol):

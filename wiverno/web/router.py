@@ -12,6 +12,7 @@ from os import PathLike
 from typing import Never, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
+from wiverno.web import other_names
 from wiverno.web.files import StaticFiles
 from wiverno.web.handlers import as_handler, describe_handler
 from wiverno.web.mount import MOUNTS
@@ -225,23 +226,14 @@ class Router:
         return parents.union(*(parent._all_parents() for parent in parents))
 
 
-# Arguments of Flask's and FastAPI's decorators.
-_ELSEWHERE = {
-    "methods": "app.route takes methods",
-    "endpoint": "write name=",
-    "operation_id": "write name=",
-    "defaults": "give the handler's parameter a default",
-    "strict_slashes": "write Wiverno(redirect_slashes=False)",
-    "status_code": "return it with the body, like (201, body)",
-    "response_model": "return that model",
-    "response_class": "return a Response with its content_type",
-    "dependencies": "call them in the handler, in a decorator or in before_request",
-}
+other_names.refuse(Router, other_names.ROUTER)
 
 
 def _refuse_arguments(path: object, unknown: Mapping[str, object]) -> None:
     for word in unknown:
-        raise TypeError(f"{path!r}: there is no argument {word!r}; {_ELSEWHERE.get(word, 'there is only name')}")
+        raise TypeError(
+            f"{path!r}: there is no argument {word!r}; {other_names.ARGUMENTS.get(word, 'there is only name')}"
+        )
 
 
 def _check_methods(methods: Iterable[str] | None, handler: object) -> tuple[str, ...]:

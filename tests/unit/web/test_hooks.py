@@ -270,19 +270,3 @@ async def a_coroutine(request: Request) -> None: ...
 def test_hooks_of_other_frameworks_are_refused_with_the_right_form(kind: str, hook: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         getattr(Wiverno(), kind)(hook)
-
-
-def test_names_of_other_frameworks() -> None:
-    """An attribute of another framework's request is an AttributeError with the name that it has here."""
-    request = Request({"REQUEST_METHOD": "GET"})
-    for name, own in (
-        ("args", "query_params"),
-        ("get_json", "json"),
-        ("matchdict", "path_params"),
-        ("META", "environ"),
-    ):
-        with pytest.raises(AttributeError, match=f"no attribute '{name}'; here it is request.{own}"):
-            getattr(request, name)
-    with pytest.raises(AttributeError, match=r"'Request' object has no attribute 'nothing'$"):
-        request.nothing  # type: ignore[attr-defined]  # noqa: B018
-    assert not hasattr(request, "args")
