@@ -6,31 +6,24 @@ system without reading it. For a server that does not stop at Content-Length, a 
 
 from __future__ import annotations
 
-import mimetypes
 import os
 import re
 import stat
-from datetime import UTC, datetime
 from os import PathLike
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from werkzeug.http import dump_options_header, http_date
+from werkzeug.http import dump_options_header
 
+from wiverno.http.response import http_date
+from wiverno.static.conditions import Verdict, Version, check_preconditions
+from wiverno.static.media_types import type_of
+from wiverno.static.names import is_leftover, is_plain_name
 from wiverno.web.errors import HTTPError
-from wiverno.web.ranges import Verdict, Version, check_preconditions, wanted_part
+from wiverno.web.ranges import wanted_part
 from wiverno.web.request import Request
 from wiverno.web.response import Response
-
-# The registries of operating systems disagree about these.
-_TYPES = {
-    ".css": "text/css", ".js": "text/javascript", ".mjs": "text/javascript", ".html": "text/html", ".htm": "text/html",
-    ".json": "application/json", ".map": "application/json", ".svg": "image/svg+xml", ".txt": "text/plain",
-    ".md": "text/markdown", ".wasm": "application/wasm", ".webmanifest": "application/manifest+json",
-    ".webp": "image/webp", ".avif": "image/avif", ".woff": "font/woff", ".woff2": "font/woff2", ".ico": "image/x-icon",
-    ".xml": "text/xml", ".csv": "text/csv", ".pdf": "application/pdf", ".gz": "application/gzip",
-}  # fmt: skip
 
 
 def send_file(
@@ -67,7 +60,7 @@ def send_file(
 
 
 def _answer(request: Request, file: IO[bytes], status: os.stat_result, headers: dict[str, str]) -> Response:
-    modified = datetime.fromtimestamp(int(status.st_mtime), UTC)
+    modified = int(status.st_mtime)
     version = Version(f"{status.st_mtime_ns:x}-{status.st_size:x}", modified)
     headers |= {"ETag": f'"{version.etag}"', "Last-Modified": http_date(modified), "Accept-Ranges": "bytes"}
     verdict = check_preconditions(request.environ, version)
@@ -128,17 +121,6 @@ def _open_regular(path: str | PathLike[str]) -> tuple[IO[bytes], os.stat_result]
     return file, os.fstat(file.fileno())
 
 
-def type_of(path: str | PathLike[str]) -> str:
-    """Return the media type of a file's name; text is declared as UTF-8."""
-    name = PurePath(path).name.lower()
-    kind = _TYPES.get(PurePath(name).suffix)
-    if kind is None:
-        guess, encoding = mimetypes.guess_type(name, strict=False)
-        # The client of "x.tar.bz2" cannot read it as a tar.
-        kind = guess if guess and not encoding else "application/octet-stream"
-    return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
-
-
 class FilePart:
     """The next ``size`` bytes of an open file, as a file."""
 
@@ -158,27 +140,11 @@ class FilePart:
         self._file.close()
 
 
-# Names of devices on Windows, with any ending. They are refused on every system, so that all serve the same files.
-_DEVICES = frozenset({"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"}) | {
-    f"{device}{number}" for device in ("COM", "LPT") for number in "0123456789¹²³"
-}
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
-
-
-def is_plain_name(name: str) -> bool:
-    """Return whether a path segment from a client is a plain name of a file or folder on every system."""
-    if not name or name in (".", "..") or name[-1] in ". " or _UNSAFE.search(name):
-        return False
-    # Hidden files (.git, .env) are not published by accident; the folder of RFC 8615 is public.
-    if name[0] == "." and name != ".well-known":
-        return False
-    return name.partition(".")[0].rstrip(" ").upper() not in _DEVICES
-
-
 class StaticFiles:
     """A handler that serves the files of a folder; its route's parameter is called ``path``.
 
-    Only regular files below the folder are served: no hidden ones, and nothing that a symbolic link outside leads to.
+    Only regular files below the folder are served: no hidden ones, no editors' leftovers, and nothing that a symbolic
+    link outside leads to.
     Everything else is 404, whatever the reason, so that nothing is learnt by trying.
 
     Args:
@@ -210,7 +176,7 @@ class StaticFiles:
         names = path.split("/")
         if self.index is not None and names[-1] == "":
             names[-1] = self.index
-        if not all(is_plain_name(name) for name in names):
+        if not all(is_plain_name(name) for name in names) or is_leftover(names[-1]):
             raise HTTPError(404)
         try:
             real = os.path.realpath(os.path.join(self.root, *names))

@@ -1,0 +1,1 @@
+"""Files as responses: which mount, which file, which part of it, and whether the client has it already."""
