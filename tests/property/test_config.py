@@ -29,6 +29,22 @@ ADDRESSES = st.sampled_from(["127.0.0.1:80", "[::1]:0", "*:8080", "localhost", "
 NETWORKS = st.sampled_from(["10.0.0.0/8", "::1/128", "192.168.1.0/24", "0.0.0.0/0"])
 PRINTABLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=20)
 
+MOUNTS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "path": st.sampled_from(["/", "/static", "/static/js", "/é"]),
+            "directory": st.sampled_from(["/", "/usr/bin"]),
+        },
+        optional={
+            "cache_control": st.sampled_from(["", "no-cache", "public, max-age=60"]),
+            "index": st.sampled_from(["", "index.html"]),
+            **dict.fromkeys(("precompressed", "immutable", "fallback", "follow_symlinks"), st.booleans()),
+        },
+    ),
+    unique_by=lambda mount: mount["path"],
+    max_size=3,
+)
+
 # Settings whose value_type alone does not say what a value may be.
 BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "host": HOSTS,
@@ -41,6 +57,7 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "url_prefix": st.from_regex(r"\A(/[a-z0-9%$]{1,5}){0,2}\Z"),
     "worker_timeout": st.one_of(st.just(0.0), st.floats(5, LONGEST, allow_nan=False)),
     "workers": st.integers(0, 512),
+    "static": MOUNTS,
     "trusted_proxy": st.sampled_from(["127.0.0.1", "*", "localhost"]),
     "trusted_proxies": st.lists(NETWORKS, min_size=1, max_size=3),
     "trusted_proxy_headers": st.sets(st.sampled_from(PROXY_HEADERS[1:]), min_size=1),

@@ -29,13 +29,15 @@ class BadValue(ValueError):
         message: what is accepted, as the rest of the sentence "port: …".
         hint: what was probably meant.
         part: the wrong item, if the value is a list.
+        item: the name of its place among the items of `Origin`, where its text alone does not tell it.
     """
 
-    def __init__(self, message: str, hint: str | None = None, part: object = None) -> None:
+    def __init__(self, message: str, hint: str | None = None, part: object = None, item: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.part = part
+        self.item = item
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Origin:
 
     `text` is the text there: the line of a file, the name of a variable, an option or a keyword. `column` (from 1)
     and `width` frame the value in that line, `key_column` and `key_width` its key; 0 means not known. `items` has the
-    places of a list's items by their text, if the list has several lines.
+    places of a list's items by their text, if the list has several lines, and those of tables by number and key.
     """
 
     kind: OriginKind
@@ -60,6 +62,11 @@ class Origin:
     def of_item(self, item: object) -> Origin:
         """Return the place of an item of the list, or of the list if the item's place is not known."""
         return next((origin for text, origin in self.items if text == str(item)), self)
+
+    def of_place(self, item: str) -> Origin:
+        """Return the place of a table's key, such as "1.path"; else of the table, else of the list."""
+        known = dict(self.items)
+        return known.get(item) or known.get(item.partition(".")[0]) or self
 
     def __str__(self) -> str:
         """Return the place as reports name it; a file's is `path:line`, which editors and CI turn into a link."""
@@ -79,8 +86,9 @@ DEFAULT = Origin("default")
 class Problem:
     """One mistake and its place.
 
-    `value` is the value as written, or None if showing it would not help; `part` is the wrong item of a list. `about`
-    says which part of the line is wrong. A `secret` problem shows neither value nor line.
+    `value` is the value as written, or None if showing it would not help; `part` is the wrong item of a list, `item`
+    the name of its place. `about` says which part of the line is wrong. A `secret` problem shows neither value nor
+    line.
     """
 
     message: str
@@ -91,6 +99,7 @@ class Problem:
     about: Literal["key", "value"] = "value"
     secret: bool = field(default=False, compare=False)
     part: object = None
+    item: str = field(default="", compare=False)
 
     def headline(self) -> str:
         """Return the problem in one line, without its place's text."""

@@ -17,7 +17,7 @@ _CGROUP_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
 def find_risks(settings: Adjustments) -> list[str]:
     """Return a warning for each risky combination."""
     public = sorted(str(address) for address in settings.addresses if _is_public(address))
-    found = []
+    found = _find_published_files(settings)
     if settings.trusted_proxy == "*" and public:
         found.append(
             f"trusted_proxy = * trusts the proxy headers of every client that can reach {', '.join(public)}; "
@@ -64,6 +64,23 @@ def find_risks(settings: Adjustments) -> list[str]:
             f"connection_limit = {settings.connection_limit} needs more than the {limit} file descriptors allowed; "
             "raise the limit (ulimit -n, LimitNOFILE=) or lower connection_limit"
         )
+    return found
+
+
+def _find_published_files(settings: Adjustments) -> list[str]:
+    """Return warnings of mounts that hide the application, or publish what is no part of the site."""
+    found = []
+    for mount in settings.static:
+        if mount.path == "/" and not mount.fallback:
+            found.append(
+                "static: the mount / answers every path, so the application gets no request; set fallback = true"
+            )
+        directory = Path(mount.directory).resolve()
+        if Path.cwd().is_relative_to(directory):
+            found.append(
+                f"static: {mount.directory} contains the directory where the server starts, so clients can read the "
+                "application's source and settings; name a directory with public files only"
+            )
     return found
 
 

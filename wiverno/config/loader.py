@@ -36,6 +36,7 @@ from wiverno.config.formats.document import (
     read_server_mode,
 )
 from wiverno.config.formats.interpolation import Lookup
+from wiverno.config.formats.mount_keys import place_mounts
 from wiverno.config.formats.text import decode_system_text, read_standard_input, read_text
 from wiverno.config.settings import SETTINGS, Adjustments
 
@@ -304,7 +305,7 @@ def _validate(
         else:
             value = merge.expand_entry(entry, expander)
         if len(problems) == before:
-            values[name] = replace_socket_names(value, env.variables) if name == "listen" else value
+            values[name] = _complete(name, value, entry.origin, env)
     adjustments = None
     try:
         adjustments = Adjustments(**values)
@@ -321,6 +322,15 @@ def _validate(
         last = ((default, DEFAULT),) if name in merged.winners else ()
         chains[name] = (*winner, *written, *last)
     return adjustments, chains
+
+
+def _complete(name: str, value: object, origin: Origin, env: Environment) -> object:
+    """Return a value with what only its source knows: systemd's sockets, and where relative directories start."""
+    if name == "listen":
+        return replace_socket_names(value, env.variables)
+    if name == "static" and origin.kind == "file" and origin.file:
+        return place_mounts(value, origin.file)
+    return value
 
 
 def load_section(

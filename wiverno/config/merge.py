@@ -14,6 +14,7 @@ from typing import Any
 from wiverno.config.errors import BadValue, Origin, Problem
 from wiverno.config.fields.units import read_address, read_words
 from wiverno.config.formats.document import Expander, Layer
+from wiverno.config.formats.mount_keys import gather_mounts
 from wiverno.config.settings import ALIASES, SETTINGS, TcpAddress, unknown_setting
 from wiverno.config.validation import LISTENING
 
@@ -51,7 +52,7 @@ def merge_layers(stack: Sequence[Layer], problems: list[Problem]) -> Merged:
     given: list[dict[str, Entry]] = []
     for layer in stack:
         entries: dict[str, Entry] = {}
-        for spelled, (raw, origin) in layer.items():
+        for spelled, (raw, origin) in gather_mounts(layer, problems).items():
             name = ALIASES.get(spelled, spelled)
             if name not in SETTINGS or SETTINGS[name].code_only:
                 problems.append(_unknown_problem(spelled, name, origin))
@@ -174,6 +175,8 @@ def locate_at(problem: Problem, entry: Entry) -> Problem:
     # The value is shown as written, not as ${…} expands it.
     part = problem.part if problem.part is not None and str(problem.part) in str(entry.raw) else None
     origin = entry.origin if part is None else entry.origin.of_item(part)
+    if problem.item:
+        origin = entry.origin.of_place(problem.item)
     return replace(problem, key=entry.spelled, origin=origin, value=value, hint=hint, part=part)
 
 

@@ -15,12 +15,13 @@ from typing import Annotated, Any, Self
 
 from wiverno.config import validation
 from wiverno.config.errors import ConfigError, Origin, Problem, did_you_mean
-from wiverno.config.fields import network_types, types, units
+from wiverno.config.fields import mount_types, network_types, types, units
 from wiverno.config.fields.field import Setting, setting
 from wiverno.config.fields.model import BadValuesError
 from wiverno.config.fields.network_types import Network
 from wiverno.config.fields.units import Address, FdAddress, TcpAddress, UnixAddress
 from wiverno.config.operations import OperationsSettings
+from wiverno.static.mounts import Mount
 
 # Everything that core/ needs of this room: it imports no other file of it.
 __all__ = ["ALIASES", "SETTINGS", "Address", "Adjustments", "ConfigError", "FdAddress", "TcpAddress", "UnixAddress"]
@@ -238,6 +239,9 @@ class Adjustments(OperationsSettings):
     url_prefix: Annotated[str, types.path_prefix()] = setting(
         "", "Path under which the application is mounted (SCRIPT_NAME).", "Application"
     )
+    static: Annotated[tuple[Mount, ...], mount_types.mounts()] = setting(
+        (), "Directories whose files the server sends itself, each under a path; the longest path wins.", "Application"
+    )
     expose_tracebacks: Annotated[bool, types.boolean()] = setting(
         False, "Put the traceback into the body of a 500 response. For development only.", "Application"
     )
@@ -372,5 +376,8 @@ def _convert_errors(error: BadValuesError, values: Mapping[str, Any]) -> list[Pr
         key = name if name in values else next(alias for alias in SETTINGS[name].aliases if alias in values)
         origin = Origin("keyword", text=key)
         secret = SETTINGS[name].secret
-        found.append(Problem(reason.message, origin, key, values[key], reason.hint, secret=secret, part=reason.part))
+        value = None if reason.item and reason.part is None else values[key]
+        found.append(
+            Problem(reason.message, origin, key, value, reason.hint, secret=secret, part=reason.part, item=reason.item)
+        )
     return found

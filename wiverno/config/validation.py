@@ -7,13 +7,17 @@ plain values by setting: this module does not know the model. Each problem names
 from __future__ import annotations
 
 import importlib.util
+import os
+import stat
 from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from wiverno.addresses import is_loopback
 from wiverno.config.errors import Origin, Problem
 from wiverno.config.fields.units import Address, TcpAddress, UnixAddress
-from wiverno.files import error_text, unix_path
+from wiverno.files import absolute, error_text, unix_path
+from wiverno.static.mounts import Mount
 
 PROXY_HEADERS = (
     "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-forwarded-by",
@@ -54,6 +58,7 @@ def find_contradictions(
     found = _about_proxies(values, given)
     found += _about_unix_sockets(values, addresses, admin)
     found += _about_operations(values, admin)
+    found += _about_mounts(values["static"])
     if values["http2"] and importlib.util.find_spec("hpack") is None:
         found.append(problem("http2", "needs the package hpack", "install the extra: pip install 'wiverno[http2]>=2'"))
     found += _about_threads(values, given)
@@ -117,6 +122,29 @@ def _about_unix_sockets(
                 unix_path(address.path)
             except OSError as error:
                 found.append(problem(key, error_text(error)))
+    return found
+
+
+def _about_mounts(mounts: Iterable[Mount]) -> list[Problem]:
+    """Return which mounts have a directory whose files can't be served."""
+    found = []
+    for number, mount in enumerate(mounts):
+        try:
+            path = absolute(mount.directory)
+            mode = Path(path).stat().st_mode
+        except FileNotFoundError:
+            reason = f"there is no directory {mount.directory}"
+        except (OSError, ValueError) as error:
+            reason = f"{mount.directory}: {error_text(error)}"
+        else:
+            if not stat.S_ISDIR(mode):
+                reason = f"{mount.directory} is no directory"
+            elif not os.access(path, os.X_OK):
+                reason = f"{mount.directory} can't be read by this user"
+            else:
+                continue
+        origin = Origin("keyword", text="static")
+        found.append(Problem(f"{mount.path}: {reason}", origin, "static", item=f"{number}.directory"))
     return found
 
 

@@ -1,12 +1,13 @@
 """The plain values that all connections of a server share: the application and the limits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wiverno.config.settings import Adjustments
 from wiverno.core.net.body_memory import BodyMemory
 from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.telemetry.request_recorder import RequestRecorder
+from wiverno.files import absolute
 from wiverno.http.hosts import AllowedHosts
 from wiverno.http.response import DateAndServer, error_response
 from wiverno.wsgi.environ import listener_variables
@@ -15,6 +16,7 @@ from wiverno.wsgi_types import Application, Environ
 
 if TYPE_CHECKING:
     from wiverno.core.net.certificates import Certificates
+    from wiverno.static.site import StaticSite
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,20 @@ class ServerContext:
     """The open HTTP/2 connections, for the figures; None if HTTP/2 is off."""
     allowed_hosts: AllowedHosts | None = None
     """The hosts that requests may name; None for every host."""
+    site: "StaticSite | None" = None
+    """The mounts around the application, which then are `application`; None if there are none."""
+
+    @property
+    def inner_application(self) -> Application:
+        """The application without the mounts."""
+        return self.application if self.site is None else self.site.application
+
+    def with_application(self, application: Application) -> "ServerContext":
+        """Return the context with another application inside of the mounts."""
+        if self.site is None:
+            return replace(self, application=application)
+        site = self.site.around(application)
+        return replace(self, application=site, site=site)
 
     @property
     def ident(self) -> str:
@@ -85,8 +101,10 @@ def new_context(
             clear_untrusted=settings.clear_untrusted_proxy_headers,
             log_untrusted=settings.log_untrusted_proxy_headers,
         )
+    site = _new_site(application, settings) if settings.static else None
     return ServerContext(
-        application=application,
+        application=site or application,
+        site=site,
         signature=DateAndServer(settings.ident or ""),
         expose_tracebacks=settings.expose_tracebacks,
         log_socket_errors=settings.log_socket_errors,
@@ -111,6 +129,13 @@ def new_context(
         http2_connections=set() if settings.http2 else None,
         allowed_hosts=AllowedHosts(settings.allowed_hosts) if settings.allowed_hosts else None,
     )
+
+
+def _new_site(application: Application, settings: Adjustments) -> "StaticSite":
+    from wiverno.static.site import StaticSite  # loads the tables of types and names only where there are mounts
+
+    mounts = [replace(mount, directory=absolute(mount.directory)) for mount in settings.static]
+    return StaticSite(application, mounts, settings.ident or "")
 
 
 def new_certificates(settings: Adjustments) -> "Certificates | None":

@@ -89,10 +89,10 @@ class Engine:
             0.0 if is_shared else adjustments.drain_delay,  # a supervisor lets it pass before it tells its workers
             adjustments.graceful_timeout, on_announce=self._announce_stop, on_draining=self._on_draining,
         )  # fmt: skip
-        self.reactors = self._new_reactors()
-        self.loop, self.leaders = self.reactors[0].loop, self.reactors[0].leaders
         context = new_context(application, adjustments, is_threaded=bool(adjustments.pool_threads), recorder=recorder)
         self._context = replace(context, tls=tls)
+        self.reactors = self._new_reactors(context)
+        self.loop, self.leaders = self.reactors[0].loop, self.reactors[0].leaders
         if recorder is not None:
             for reactor in self.reactors:
                 reactor.loop.before_wait = recorder.flush
@@ -101,10 +101,10 @@ class Engine:
         self._owner = threading.Lock()  # taken once: by run() or by close(), which then closes everything
         self._ended = threading.Event()
 
-    def _new_reactors(self) -> list[Reactor]:
+    def _new_reactors(self, context: ServerContext) -> list[Reactor]:
         count = count_reactors(self._adjustments)
         reactors = [
-            Reactor(self._adjustments, self.order, number=number, count=count, is_shared=self._is_shared)
+            Reactor(self._adjustments, self.order, context, number=number, count=count, is_shared=self._is_shared)
             for number in range(count)
         ]
         for reactor in reactors:
@@ -114,11 +114,11 @@ class Engine:
     @property
     def application(self) -> Application:
         """The application; another one serves the connections accepted from then on."""
-        return self._context.application
+        return self._context.inner_application
 
     @application.setter
     def application(self, application: Application) -> None:
-        self._context = replace(self._context, application=application)
+        self._context = self._context.with_application(application)
         for reactor in self.reactors:
             for acceptor in reactor.limit.acceptors:
                 acceptor.context = self._context

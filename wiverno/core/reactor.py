@@ -23,7 +23,7 @@ from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.poller import READ, new_poller
 from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.telemetry.slow_requests import describe_running
-from wiverno.core.threads.leader import LeaderFollowers
+from wiverno.core.threads.file_leader import new_leaders
 from wiverno.foreign_code import guarded_logger
 from wiverno.tables import has_gil
 
@@ -67,13 +67,15 @@ class Reactor:
     """
 
     def __init__(
-        self, settings: Adjustments, order: StopOrder, *, number: int = 0, count: int = 1, is_shared: bool = False
-    ) -> None:
+        self, settings: Adjustments, order: StopOrder, context: ServerContext, *, number: int = 0, count: int = 1,
+        is_shared: bool = False,
+    ) -> None:  # fmt: skip
         """Prepare.
 
         Args:
             settings: the server's; threads, clients and requests of a client are divided among the reactors.
             order: tells when to stop.
+            context: says whether there are mounts.
             number: which of them it is, from 0.
             count: how many the engine has.
             is_shared: other processes accept from the same sockets.
@@ -83,8 +85,8 @@ class Reactor:
             return total // count + (number < total % count)
 
         self.loop = Loop(new_poller(settings.poller))
-        self.leaders = LeaderFollowers(
-            self.loop, share(settings.pool_threads), queue_size=settings.queue_size,
+        self.leaders = new_leaders(
+            context.site, self.loop, share(settings.pool_threads), queue_size=settings.queue_size,
             queue_timeout=settings.queue_timeout, max_threads=share(settings.max_threads),
             max_per_client=settings.max_requests_per_client // count,
         )  # fmt: skip

@@ -182,8 +182,3 @@ def _location(path: str, environ: Environ) -> str:
     name = quote(path.rpartition("/")[2].encode("latin-1"), safe="")
     query = environ.get("QUERY_STRING")
     return f"{name}/?{query}" if query else f"{name}/"
-
-
-def serve_files(application: Application, mounts: Sequence[Mount], ident: str) -> Application:
-    """Return the mounts around an application; the application itself if there are none."""
-    return StaticSite(application, mounts, ident) if mounts else application

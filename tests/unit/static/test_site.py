@@ -13,7 +13,7 @@ import pytest
 from tests.support.wsgi import Answer, call
 from wiverno.static import representations, responses, site
 from wiverno.static.mounts import Mount
-from wiverno.static.site import StaticSite, serve_files
+from wiverno.static.site import StaticSite
 from wiverno.wsgi.file_wrapper import FileWrapper
 
 LARGE = bytes(range(256)) * 200
@@ -71,12 +71,6 @@ def test_what_is_the_applications(root: Path) -> None:
     assert mount is not None
     assert mount.path == "/s"
     assert "around" in repr(app)
-
-
-def test_without_mounts_there_is_no_site() -> None:
-    """Nothing is paid for what is not used."""
-    assert serve_files(application, [], "x") is application
-    assert isinstance(serve_files(application, [Mount("/s", "/")], "x"), StaticSite)
 
 
 @pytest.mark.parametrize(

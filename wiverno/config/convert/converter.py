@@ -31,6 +31,7 @@ from wiverno.config.errors import BadValue, ConfigError, Origin, Problem, quote_
 from wiverno.config.formats.document import read_run_mode, read_server_mode
 from wiverno.config.formats.ini_file import IniFile
 from wiverno.config.formats.interpolation import escape, is_expandable
+from wiverno.config.formats.mount_keys import gather_mounts
 from wiverno.config.formats.text import read_text
 from wiverno.config.formats.toml_file import TomlFile
 from wiverno.config.loader import open_file
@@ -187,6 +188,10 @@ def _toml_document(source: TomlFile, notes: _Notes) -> dict[str, Any]:
     if problems:
         raise ConfigError(problems)
     document = dict(source.data)
+    if "static" in document:
+        mounts = document.pop("static")
+        for table in source.names("server").values() or ["server"]:
+            document[table] = {"static": mounts} | document.get(table, {})
     for table in source.names("server").values():
         places = {key: (value, source.origin(table, key)) for key, value in document[table].items()}
         use = document[table].get("use")
@@ -203,7 +208,7 @@ def _server_table(found: Mapping[str, tuple[object, Origin]], notes: _Notes) -> 
     """
     table: dict[str, Any] = {}
     problems: list[Problem] = []
-    for key, (value, origin) in found.items():
+    for key, (value, origin) in gather_mounts(found, problems).items():
         name = ALIASES.get(key, key)
         if key == "use":
             table[key] = value
@@ -217,7 +222,8 @@ def _server_table(found: Mapping[str, tuple[object, Origin]], notes: _Notes) -> 
             value_type = SETTINGS[name].type
             try:
                 read = value_type.read(value)
-                table[name] = value if isinstance(value, list) else value_type.native(read)
+                is_written = isinstance(value, list) and not value_type.array
+                table[name] = value if is_written else value_type.native(read)
             except BadValue as error:
                 problems.append(Problem(error.message, origin, key, value, error.hint))
     if problems:

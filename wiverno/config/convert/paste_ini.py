@@ -14,6 +14,7 @@ from wiverno.config.convert import logging_ini
 from wiverno.config.errors import Origin, Problem
 from wiverno.config.formats.ini_file import APP_SECTIONS, PSERVE_LISTS, IniFile
 from wiverno.config.formats.interpolation import escape, is_expandable, unescape
+from wiverno.config.formats.mount_keys import mount_keys
 from wiverno.config.settings import SETTINGS
 
 Note = Callable[[str, Origin, str], None]
@@ -163,6 +164,9 @@ def _server_section(table: Mapping[str, Any]) -> dict[str, str]:
     keys = {"use": str(table.get("use", "egg:wiverno"))}
     for name, value in table.items():
         if name == "use":
+            continue
+        if name == "static" and isinstance(value, list):
+            keys |= {key: text.replace("%", "%%") for key, text in mount_keys(value).items()}
             continue
         entry = SETTINGS.get(name)
         plain = isinstance(value, str) or entry is None

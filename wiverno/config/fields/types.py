@@ -41,6 +41,7 @@ class ValueType:
         is_flag: true or false; the option needs no value.
         is_list: several values; the option may be repeated.
         is_table: names with values; those of a lower source that no higher one names stay.
+        array: the name of an array of tables in TOML files that gives the value, too; "" without one.
     """
 
     accepts: str
@@ -55,6 +56,7 @@ class ValueType:
     is_flag: bool = False
     is_list: bool = False
     is_table: bool = False
+    array: str = ""
 
     def read(self, raw: object) -> Any:
         """Return the normalised value.

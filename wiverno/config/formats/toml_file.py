@@ -1,6 +1,6 @@
 """A TOML file and the files it extends: read, merged table by table, checked for their structure.
 
-    [app] [[middleware]] [server] [pserve] [logging]   ["app:NAME"] ["server:NAME"]   extends = "base.toml"
+    [app] [[middleware]] [server] [[static]] [pserve] [logging]   ["app:NAME"] ["server:NAME"]   extends = "base.toml"
 
 Tables of other tools are kept. A server's settings are not interpreted here: they become layers.
 """
@@ -23,7 +23,7 @@ from wiverno.config.formats.text import read_text, template_hint
 from wiverno.config.settings import ALIASES, SETTINGS
 from wiverno.redaction import mask_line
 
-OWN_TABLES = ("app", "middleware", "server", "pserve", "logging")
+OWN_TABLES = ("app", "middleware", "server", "static", "pserve", "logging")
 FOREIGN_TABLES = ("pshell", "prequest", "proutes", "ptweens", "pviews", "tool")
 _APP_KEYS = ("use", "factory", "settings")
 _LOGGING_KEYS = (
@@ -68,8 +68,19 @@ class TomlDocument:
             return replace(origin, items=tuple((key, self.origin(*path, key)) for key in value))
         if not isinstance(value, list):
             return origin
-        places = [(item, self.places.get((*path, number))) for number, item in enumerate(value)]
-        return replace(origin, items=tuple((str(item), self._at(place)) for item, place in places if place is not None))
+        places: list[tuple[str, Place | None]] = []
+        for number, item in enumerate(value):
+            if isinstance(item, dict):
+                places.append((str(number), self.places.get((*path, number))))
+                places += [(f"{number}.{key}", self.places.get((*path, number, key))) for key in item]
+            else:
+                places.append((str(item), self.places.get((*path, number))))
+        return replace(origin, items=tuple((name, self._at(place)) for name, place in places if place is not None))
+
+    def table_origin(self, value: object, name: str) -> Origin:
+        """Return the place of an array of tables: its first table, with the places of all."""
+        found = self.list_origin(value, name)
+        return found if found.line else replace(self.origin(name, 0), items=found.items)
 
     def _at(self, place: Place) -> Origin:
         line = self.text_lines[place.line - 1].rstrip("\r")
@@ -158,14 +169,18 @@ class TomlFile:
         return key if key is not None and self._table(key, problems) is not None else None
 
     def server_layers(self, table: str | None) -> tuple[dict[str, tuple[object, Origin]], ...]:
-        """Return the settings of one server's table, one layer a document, nearest first."""
-        if table is None:
-            return ()
-        return tuple(
-            {key: (value, document.list_origin(value, table, key)) for key, value in found.items()}
-            for document in self.documents
-            if isinstance(found := document.data.get(table), dict)
-        )
+        """Return the settings of one server's table and of [[static]], one layer a document, nearest first."""
+        layers = []
+        for document in self.documents:
+            found = document.data.get(table) if table is not None else None
+            layer: dict[str, tuple[object, Origin]] = {}
+            if (mounts := document.data.get("static")) is not None:
+                layer["static"] = mounts, document.table_origin(mounts, "static")
+            if isinstance(found, dict):
+                layer |= {key: (value, document.list_origin(value, table or "", key)) for key, value in found.items()}
+            if layer:
+                layers.append(layer)
+        return tuple(layers)
 
     def _table(self, name: str, problems: list[Problem]) -> Mapping[str, Any] | None:
         value = self.data.get(name)

@@ -263,6 +263,8 @@ class Explanation:
         if entry.type.is_flag:
             option = entry.option if value == "true" else "--no-" + entry.option.removeprefix("--")
         native = format_toml(entry.type.native(entry.type.read(value)))
+        if entry.type.array:
+            return _table_examples(entry, value)
         return [
             ("option", option),
             ("environment", f"{entry.variable}={value}"),
@@ -282,6 +284,18 @@ class Explanation:
             "aliases": list(entry.aliases),
             "examples": dict(self.examples()),
         }
+
+
+def _table_examples(entry: Setting, text: str) -> list[tuple[str, str]]:
+    """Return how each source sets a setting that tables give."""
+    native = format_toml(entry.type.native(entry.type.read(text)))
+    return [
+        ("option", f"{entry.option} {text}"),
+        ("environment", f"{entry.variable}={text}"),
+        ("TOML", f"[server] {entry.name} = {native}   # or a table [[{entry.type.array}]] with these keys"),
+        ("INI", f"[server:main] {entry.type.array}.NAME = {text}"),
+        ("code", f'serve(app, {entry.name}="{text}")'),
+    ]
 
 
 def explain(loaded: LoadedConfig, name: str, reveal: bool = False) -> Explanation:

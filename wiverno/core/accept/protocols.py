@@ -69,7 +69,9 @@ def load_protocols(settings: Adjustments) -> None:
     if settings.certfile is not None:
         import wiverno.core.net.tls
     if settings.http2:
-        import wiverno.core.http2.connection  # noqa: F401 - imported for later
+        import wiverno.core.http2.connection
+    if settings.static:
+        import wiverno.static.site  # noqa: F401 - imported for later
 
 
 def may_begin_with_preface(context: ServerContext, *, trusted: bool) -> bool:
