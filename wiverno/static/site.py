@@ -72,18 +72,18 @@ class StaticSite:
 
     # ---------------------------------------------------------------- who answers
 
-    def find_mount(self, path: str) -> Mount | None:
-        """Return the mount that a request's path belongs to, None if the application answers it."""
-        found = self._table.find(path) if path.startswith(self._prefixes) else None
-        return None if found is None else found[0]
+    def find_owner(self, method: str, path: str) -> Mount | None:
+        """Return the mount that answers a request, None if the application may have to; without a look at the disk.
 
-    def has_file(self, environ: Environ) -> bool:
-        """Tell whether a request is for a file, without answering it; it may wait for the disk."""
-        found = self._table.find(environ["PATH_INFO"])
-        if found is None or environ["REQUEST_METHOD"] not in READING:
-            return False
-        looked_up = self._look_up(*found)
-        return isinstance(looked_up, Entry) or looked_up == 301
+        With a fallback only what is known as a file is the mount's.
+        """
+        found = self._table.find(path) if path.startswith(self._prefixes) else None
+        if found is None:
+            return None
+        mount = found[0]
+        if mount.fallback and (method not in READING or self._entries.get(path) is None):
+            return None
+        return mount
 
     # ---------------------------------------------------------------- the answer
 

@@ -44,3 +44,16 @@ def test_http2_that_no_client_can_speak(settings: dict[str, Any], *, is_useless:
     warnings = find_risks(Adjustments(http2=True, connection_limit=10, **host, **settings))
     assert any(text.startswith("http2 has no effect here") for text in warnings) == is_useless
     assert not any("http2" in text for text in find_risks(Adjustments(connection_limit=10, **host)))
+
+
+def test_mounts_that_hide_or_publish_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of / without a fallback hides the application; the start directory holds its source."""
+    (tmp_path / "public").mkdir()
+    monkeypatch.chdir(tmp_path)
+    host = {"host": "127.0.0.1", "connection_limit": 10}
+    (warning,) = find_risks(Adjustments(static="/=public", **host))
+    assert "the application gets no request; set fallback = true" in warning
+    for directory in (".", str(tmp_path.parent)):
+        (warning,) = find_risks(Adjustments(static=f"/s={directory}", **host))
+        assert warning.startswith(f"static: {directory} contains the directory where the server starts")
+    assert find_risks(Adjustments(static="/=public fallback=true", **host)) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from wiverno.config.fields.units import TcpAddress, UnixAddress
 from wiverno.config.settings import Adjustments
 from wiverno.config.validation import find_conflicts, find_contradictions, find_deprecations
+from wiverno.static.mounts import Mount
 
 DEFAULTS = Adjustments().model_dump()
 
@@ -102,3 +105,20 @@ def test_deprecated_uses_are_one_sentence_each() -> None:
     assert first.startswith("send_bytes, cleanup_interval do nothing")
     assert second.startswith("trusted_proxy is set without trusted_proxy_headers")
     assert find_deprecations(values, {"trusted_proxy", "trusted_proxy_headers"}, inert) == []
+
+
+def test_directories_of_mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each that can't be served is named, with the place of its key."""
+    (tmp_path / "file").touch()
+    (tmp_path / "locked").mkdir()
+    names = ["nowhere", "file", "file/x", "locked", "x\0", "."]
+    mounts = [Mount(f"/{number}", str(tmp_path / name)) for number, name in enumerate(names)]
+    monkeypatch.setattr(os, "access", lambda path, mode: not path.endswith("locked"))  # root may read everything
+    found = find_contradictions(DEFAULTS | {"static": tuple(mounts)}, (), [], None)
+    assert [(problem.item, problem.message.replace(str(tmp_path), "…")) for problem in found] == [
+        ("0.directory", "/0: there is no directory …/nowhere"),
+        ("1.directory", "/1: …/file is no directory"),
+        ("2.directory", "/2: …/file/x: Not a directory"),
+        ("3.directory", "/3: …/locked can't be read by this user"),
+        ("4.directory", "/4: …/x\0: embedded null byte"),
+    ]

@@ -65,11 +65,6 @@ def test_what_is_the_applications(root: Path) -> None:
     app = served(root)
     for path in ("/", "/sx", "/x/s/page.html", ""):
         assert get(app, path).body == b"the application"
-    assert app.find_mount("/sx") is None
-    assert app.find_mount("/x") is None
-    mount = app.find_mount("/s/x")
-    assert mount is not None
-    assert mount.path == "/s"
     assert "around" in repr(app)
 
 
@@ -153,7 +148,6 @@ def test_other_methods(root: Path, method: str) -> None:
     got = get(app, "/s/css/site.css", method)
     assert (got.status, got.headers["allow"]) == ("405 Method Not Allowed", "GET, HEAD")
     assert get(served(root, fallback=True), "/s/css/site.css", method).body == b"the application"
-    assert not app.has_file({"REQUEST_METHOD": method, "PATH_INFO": "/s/css/site.css"})
 
 
 def test_an_index(root: Path) -> None:
@@ -231,14 +225,16 @@ def test_a_file_that_is_replaced_between_the_look_and_the_opening(root: Path) ->
         responses.respond(entry, entry.plain, {"REQUEST_METHOD": "GET"}, lambda *_: None)
 
 
-def test_whether_a_path_is_a_file(root: Path) -> None:
-    """For a mount with a fallback: files and redirects are the server's."""
-    app = served(root, index="index.html", fallback=True)
-    found = {
-        path: app.has_file({"REQUEST_METHOD": "GET", "PATH_INFO": path})
-        for path in ("/s/page.html", "/s/css", "/s/x", "/x")
-    }
-    assert found == {"/s/page.html": True, "/s/css": True, "/s/x": False, "/x": False}
+def test_who_answers(root: Path) -> None:
+    """It is known without a look at the disk; with a fallback only for files that were served before."""
+    app = served(root)
+    assert app.find_owner("GET", "/sx") is app.find_owner("GET", "/x") is None
+    assert app.find_owner("POST", "/s/x") is app.find_owner("GET", "/s") is not None
+    app = served(root, fallback=True)
+    assert app.find_owner("GET", "/s/page.html") is None
+    get(app, "/s/page.html")
+    assert app.find_owner("HEAD", "/s/page.html") is not None
+    assert app.find_owner("POST", "/s/page.html") is None
 
 
 def test_another_application(root: Path) -> None:

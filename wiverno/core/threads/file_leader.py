@@ -44,7 +44,7 @@ class MountPredictor(Predictor):
             super().learn(*self._kind(method, path), has_blocked=has_blocked)
 
     def _kind(self, method: str, path: str) -> tuple[str, str]:
-        mount = self._site.find_mount(path)
+        mount = self._site.find_owner(method, path)
         return (method, path) if mount is None else ("GET", mount.path + "/")
 
 
@@ -92,7 +92,8 @@ class FileLeaders(LeaderFollowers):
     def _run_task(self, me: PoolThread, exchange: Exchange, environ: Environ, queued_at: float, client: str) -> None:
         """Run a request outside the lead; a file, which is expected to block, in a file thread."""
         if is_file(self._site, environ) and self._files.run(exchange, environ):
-            me.client = client  # it is counted as running until this thread takes another job
+            if self._tasks.limits_clients:
+                me.client = client  # it is counted as running until this thread takes another job
         else:
             super()._run_task(me, exchange, environ, queued_at, client)
 

@@ -37,6 +37,12 @@ class FileThreads:
     def __len__(self) -> int:
         return len(self._tasks)
 
+    @property
+    def count(self) -> int:
+        """The threads that there are."""
+        with self._changed:
+            return len(self._threads)
+
     def run(self, exchange: Exchange, environ: Environ) -> bool:
         """Have a request answered; False if there is no thread for it and none can be started."""
         with self._changed:

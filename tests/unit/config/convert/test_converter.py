@@ -431,3 +431,18 @@ def test_http_2_of_gunicorn(protocols: object, *, is_on: bool) -> None:
     remarks = [("http_protocols", "needs the extra: pip install 'wiverno[http2]>=2'")] if is_on else []
     assert found.remarks == remarks
     assert found.notes == [("http2_max_concurrent_streams", "is 100 here")]
+
+
+def test_mounts_are_carried() -> None:
+    """Tables become named keys, and the other way round; flags stay flags."""
+    Path("a.toml").write_text(
+        '[app]\nuse = "a:b"\n[server]\nthreads = 2\n'
+        '[[static]]\npath = "/s"\ndirectory = "${here}/public"\nfallback = true\n'
+    )
+    text, found = convert("a.toml").text, notes(convert("a.toml"))
+    assert "static.1 = /s=${here}/public\nstatic.1.fallback = true\n" in text
+    assert found == []
+    Path("b.ini").write_text(text)
+    assert tomllib.loads(convert("b.ini").text)["server"] == {
+        "threads": 2, "static": [{"path": "/s", "directory": "${here}/public", "fallback": True}],
+    }  # fmt: skip

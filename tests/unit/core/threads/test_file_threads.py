@@ -1,0 +1,73 @@
+"""The threads for files: started when they are needed, bounded, ended."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from tests.support.waiting import PATIENCE, wait_until
+from wiverno.core.threads import file_threads
+from wiverno.core.threads.file_threads import FileThreads
+
+
+class Answers:
+    """Remembers what was answered, and holds it until told to go on."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.begun: list[str] = []
+        self.names: set[str] = set()
+
+    def __call__(self, exchange: Any, environ: dict[str, Any]) -> None:
+        self.begun.append(environ["PATH_INFO"])
+        self.names.add(threading.current_thread().name)
+        assert self.go_on.wait(PATIENCE)
+
+
+def ended(threads: FileThreads) -> bool:
+    return threads.join(time.monotonic() + PATIENCE, time.monotonic) == 0
+
+
+def test_they_are_bounded_and_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no thread is free for waits; the end comes after what has begun and what waits."""
+    monkeypatch.setattr(file_threads, "MAX_FILE_THREADS", 2)
+    answers = Answers()
+    threads = FileThreads(answers)
+    assert all(threads.run(None, {"PATH_INFO": str(number)}) for number in range(5))  # type: ignore[arg-type]
+    wait_until(lambda: len(answers.begun) == 2)
+    assert len(threads) == 3
+    answers.go_on.set()
+    wait_until(lambda: len(answers.begun) == 5)
+    assert (sorted(answers.begun), len(answers.names), len(threads)) == (list("01234"), 2, 0)
+    assert ended(threads)
+    assert not threads.run(None, {"PATH_INFO": "late"})  # type: ignore[arg-type]
+
+
+def test_a_waiting_thread_is_used_again_and_ends_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread is started only when none waits."""
+    monkeypatch.setattr(file_threads, "IDLE_TIMEOUT", 0.05)
+    answers = Answers()
+    answers.go_on.set()
+    threads = FileThreads(answers)
+    threads.run(None, {"PATH_INFO": "1"})  # type: ignore[arg-type]
+    wait_until(lambda: not threads.count)
+    threads.run(None, {"PATH_INFO": "2"})  # type: ignore[arg-type]
+    wait_until(lambda: len(answers.begun) == 2)
+    assert ended(threads)
+
+
+def test_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """The request is for the threads of the application then, and the log says why."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    threads = FileThreads(Answers())
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert not threads.run(None, {"PATH_INFO": "1"})  # type: ignore[arg-type]
+    assert "cannot start a thread for files" in caplog.text
+    monkeypatch.undo()
+    assert ended(threads)
