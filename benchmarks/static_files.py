@@ -1,7 +1,7 @@
 """Static files from the configuration, beside granian, uWSGI and nginx: `python -m benchmarks.static_files`.
 
 Each server sends the files of one directory below /static, with an application beside it where it has one. A round
-starts every server anew, on one processor, with wrk on the other; the medians of the rounds are printed as a table.
+starts every server on one processor, with wrk on the other; the medians of the rounds are printed as a table.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import environment, wrk
+from benchmarks.apps import GREETING
 from benchmarks.processes import CLIENT_CPU, SERVER_CPU, Child, ChildFailed
 from benchmarks.servers import BIN, HOST, PYTHON, child_variables
 
@@ -70,7 +71,8 @@ def _granian(start: Start) -> list[str]:
 def _uwsgi(start: Start) -> list[str]:
     command = [str(BIN / "uwsgi"), "--http11-socket", f"{HOST}:{start.port}", "--module", "benchmarks.apps:hello"]
     command += ["--master", "--processes", "1", "--enable-threads", "--threads", "64", "--listen", "1024"]
-    return [*command, "--static-map", start.mount, "--disable-logging", "--die-on-term"]
+    # Without tcp-nodelay the head of a small file waits for the client's delayed acknowledgement.
+    return [*command, "--static-map", start.mount, "--tcp-nodelay", "--disable-logging", "--die-on-term"]
 
 
 def _nginx(start: Start) -> list[str]:
@@ -117,6 +119,8 @@ def _fields_for(port: int, load: str) -> list[str]:
             raise ChildFailed(f"{load}: status {status}, {length} bytes")
         return []
     if load == APPLICATION:
+        if _fetch(port, "/")[2] != len(GREETING):
+            raise ChildFailed("it has no application")
         return []
     found = _fetch(port, "/static/small.css")[1]
     sent = {"If-None-Match": found.get("etag", ""), "If-Modified-Since": found.get("last-modified", "")}

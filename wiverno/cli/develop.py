@@ -12,7 +12,7 @@ from wiverno.dev.dev_server import DevServer
 from wiverno.dev.hosts import AllowedHosts
 from wiverno.start_errors import explain_bind_error
 
-USED = ("host", "port", "listen", "threads", "allowed_hosts")
+USED = ("host", "port", "listen", "threads", "allowed_hosts", "static")
 """The settings that the development server uses."""
 
 
@@ -60,6 +60,7 @@ def develop(
             allowed_hosts=[*adjustments.allowed_hosts, *kw["allow_host"]],
             live=kw["live"],
             listen=_addresses(loaded),
+            static=adjustments.static,
             **options,
         )
     except NotADirectoryError as error:

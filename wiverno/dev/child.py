@@ -57,6 +57,7 @@ class Order:
         ended: How the application's process ended; shown instead of the application.
         arguments: The arguments of a factory.
         shown_as: The application's name in messages; ``target`` by default.
+        static: Mounts of directories, as their attributes by name.
     """
 
     target: str
@@ -69,6 +70,7 @@ class Order:
     ended: str = ""
     arguments: dict[str, Any] = field(default_factory=dict)
     shown_as: str = ""
+    static: tuple[dict[str, Any], ...] = ()
 
     @property
     def title(self) -> str:
@@ -83,7 +85,8 @@ class Order:
     def from_text(cls, text: str) -> Order:
         """Read an order."""
         values = json.loads(text)
-        return cls(**{**values, "descriptors": tuple(values["descriptors"]), "hosts": tuple(values["hosts"])})
+        lists = {name: tuple(values[name]) for name in ("descriptors", "hosts", "static")}
+        return cls(**values | lists)
 
 
 class ApplicationEnded(Exception):
@@ -123,6 +126,15 @@ def load_application(order: Order) -> Application:
         report(error, order.title)
         return FailurePage(error, f"{order.title} cannot be imported")
     return found
+
+
+def serve_files(application: Application, static: Iterable[dict[str, Any]]) -> Application:
+    """Return the mounts around an application; the browser asks for each file again, since it may have changed."""
+    from wiverno.static.mounts import Mount
+    from wiverno.static.site import StaticSite
+
+    always_asked = {"cache_control": "no-cache", "immutable": False}
+    return StaticSite(application, [Mount(**{**table, **always_asked}) for table in static], "wiverno")
 
 
 def report(error: BaseException, target: str) -> None:
@@ -173,6 +185,8 @@ def main(order: Order) -> None:
     if order.lifeline >= 0:
         watch_parent(order.lifeline, lambda: servers[0].close() if servers else os._exit(1))
     application = load_application(order)
+    if order.static:
+        application = serve_files(application, order.static)
     guarded = Guard(application, AllowedHosts(order.hosts), secrets.token_hex(6), is_live=order.is_live)
     sockets = [socket.socket(fileno=descriptor) for descriptor in order.descriptors]
     for descriptor in (*order.descriptors, order.lifeline):  # not for programs of the application

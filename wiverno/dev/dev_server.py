@@ -18,7 +18,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from wiverno.dev.terminal import Terminal
 from wiverno.dev.watching import Relevant, bursts
 from wiverno.foreign_code import guarded_logger
 from wiverno.importer import ImportTargetError
+from wiverno.static.mounts import Mount
 
 # The accept queue while a child starts; the kernel uses a lower limit if it has one.
 BACKLOG = 1024
@@ -58,6 +59,7 @@ class DevServer:
             ``"unix:/tmp/shop.sock"``.
         arguments: The arguments of a factory; values of JSON.
         shown_as: The application's name in messages; by default module and attribute.
+        static: Mounts of directories; their files are served without caching.
 
     Raises:
         ValueError: An allowed host is none.
@@ -80,6 +82,7 @@ class DevServer:
         listen: Iterable[str] = (),
         arguments: Mapping[str, Any] | None = None,
         shown_as: str = "",
+        static: Iterable[Mount] = (),
     ) -> None:
         self.app_module = app_module
         self.app_name = app_name
@@ -94,6 +97,7 @@ class DevServer:
         self.live = live
         self.threads = threads
         self.listen = list(listen)
+        self.static = [asdict(mount) for mount in static]
         self.arguments = dict(arguments or {})
         self.shown_as = shown_as or f"{app_module}:{app_name}"
         # Relative names start here, also after the folder is replaced.
@@ -180,7 +184,7 @@ class DevServer:
         order = Order(
             f"{self.app_module}:{self.app_name}", self.factory, tuple(item.socket.fileno() for item in listeners),
             lifeline, (self.host, *self._hosts(), *self.allowed_hosts), self.live, self.threads,
-            arguments=self.arguments, shown_as=self.shown_as,
+            arguments=self.arguments, shown_as=self.shown_as, static=tuple(self.static),
         )  # fmt: skip
         relevant = Relevant(self.watch_dirs, self.ignore_patterns, with_assets=self.live)
         self._child = self._spawn(order)

@@ -69,7 +69,7 @@ _TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 
 def _names(text: str, etag: str, *, weakly: bool) -> bool:
     """Return whether a list of entity tags has this strong one, or is a star (RFC 9110 §8.8.3.2)."""
-    if text.strip(" \t") == "*":
+    if text == f'"{etag}"' or text.strip(" \t") == "*":  # browsers send back exactly what they got
         return True
     return any(tag == etag and (weakly or not weak) for weak, tag in _TAG.findall(text))
 

@@ -28,6 +28,9 @@ RACY: Final = 2.0  # seconds
 RESCAN: Final = 1.0  # seconds after which a file and its compressed forms are described again
 ONE_YEAR: Final = "public, max-age=31536000, immutable"
 
+# RFC 9110 §15.4.5: of the metadata only what a cache needs.
+_CACHE_FIELDS: Final = frozenset({"ETag", "Cache-Control", "Vary", "Last-Modified"})
+
 Signature = tuple[int, int, int, int, int]
 
 
@@ -48,6 +51,7 @@ class Representation:
         version: for preconditions.
         fields: of a response, without its length.
         whole_fields: of a response with the whole file.
+        cache_fields: of a 304 response.
         content: of a small file, None for others.
     """
 
@@ -58,6 +62,7 @@ class Representation:
     version: Version
     fields: Headers
     whole_fields: Headers
+    cache_fields: Headers
     content: bytes | None
 
     def is_current(self) -> bool:
@@ -135,8 +140,8 @@ def describe(mount: Mount, names: Sequence[str]) -> Entry:
         if found.version.modified >= plain.version.modified:
             codings[coding] = found
     if codings:
-        plain.fields.append(("Vary", "Accept-Encoding"))
-        plain.whole_fields.append(("Vary", "Accept-Encoding"))
+        for fields in (plain.fields, plain.whole_fields, plain.cache_fields):
+            fields.append(("Vary", "Accept-Encoding"))
     return Entry(mount, plain, codings, time.monotonic())
 
 
@@ -160,8 +165,9 @@ def _describe(mount: Mount, names: Sequence[str], coding: str) -> Representation
         fields += [("Content-Encoding", coding), ("Vary", "Accept-Encoding")]
     path, size = os.path.join(mount.directory, *names), status.st_size
     whole = [*fields, ("Content-Length", str(size))]
+    cached = [field for field in fields if field[0] in _CACHE_FIELDS]
     version = Version(etag, seconds)
-    return Representation(path, tuple(names), signature_of(status), size, version, fields, whole, content)
+    return Representation(path, tuple(names), signature_of(status), size, version, fields, whole, cached, content)
 
 
 def _read(fd: int, status: os.stat_result) -> bytes | None:

@@ -17,8 +17,6 @@ from wiverno.static.ranges import Part, RangeNotSatisfiable, part_heads, wanted_
 from wiverno.static.representations import MAX_CONTENT, Entry, Representation, signature_of
 from wiverno.wsgi_types import Environ, StartResponse
 
-# RFC 9110 §15.4.5: of the metadata only what a cache needs.
-_CACHE_FIELDS: Final = frozenset({"ETag", "Cache-Control", "Vary", "Last-Modified"})
 _CONDITIONS: Final = (
     "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_RANGE", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE",
 )  # fmt: skip
@@ -70,7 +68,7 @@ def respond(entry: Entry, chosen: Representation, environ: Environ, start_respon
     """
     parts = select_parts(environ, chosen)
     if parts is None:
-        start_response("304 Not Modified", [field for field in chosen.fields if field[0] in _CACHE_FIELDS])
+        start_response("304 Not Modified", chosen.cache_fields)
         return ()
     if environ["REQUEST_METHOD"] == "HEAD":
         start_response("200 OK", chosen.whole_fields)

@@ -104,3 +104,21 @@ def test_named(folder: Path, words: list[str], expected: str) -> None:
         page(child, expected)
         replaced = "wiverno.toml: [app.settings] and [[middleware]] are not used, because the command line names shop:"
         assert (replaced in child.output) == ("inside" not in expected)
+
+
+def test_mounts(folder: Path) -> None:
+    """Files are served without caching, so that a reload of the page shows each change; foreign hosts get none."""
+    (folder / "public").mkdir()
+    (folder / "public" / "site.css").write_text("body {}")
+    config = folder / "wiverno.toml"
+    config.write_text(f'{TOML}\n[[static]]\npath = "/static"\ndirectory = "public"\n')
+    with Child([script("wiverno"), "run", "dev"], cwd=folder) as child:
+        page(child, "Welcome")
+        for host, status in (("localhost", 200), ("evil.example", 403)):
+            connection = http.client.HTTPConnection(*child.address(), timeout=PATIENCE)
+            connection.request("GET", "/static/site.css", headers={"Host": host})
+            response = connection.getresponse()
+            assert (response.status, response.read() == b"body {}") == (status, status == 200)
+            assert response.headers.get("Cache-Control", "no-cache") == "no-cache"
+            connection.close()
+        assert "does not use workers;" in child.output

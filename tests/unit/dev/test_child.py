@@ -39,7 +39,7 @@ def order(target: str = "devchild:app", **more: Any) -> Order:
 
 
 def test_an_order_travels_as_text() -> None:
-    one = order(descriptors=(3, 4), hosts=("a", "b"), ended="x")
+    one = order(descriptors=(3, 4), hosts=("a", "b"), ended="x", static=({"path": "/s"},))
     assert Order.from_text(one.to_text()) == one
 
 
