@@ -15,6 +15,7 @@ from pathlib import Path
 from wiverno.config.errors import Origin, find_nearest
 from wiverno.config.fields.units import read_words
 from wiverno.config.formats.document import Layer
+from wiverno.config.formats.mount_keys import place_mounts
 from wiverno.config.formats.text import decode_system_text
 from wiverno.config.settings import ALIASES, SETTINGS
 
@@ -191,6 +192,15 @@ def replace_socket_names(listen: object, variables: Mapping[str, str] | None = N
         name = word[3:] if isinstance(word, str) and word.startswith("fd:") else ""
         result += [f"fd:{number}" for number in sockets[name]] if name in sockets else [word]
     return result
+
+
+def complete_value(name: str, value: object, origin: Origin, variables: Mapping[str, str]) -> object:
+    """Return a setting's value with what only its source knows: systemd's sockets, where relative directories start."""
+    if name == "listen":
+        return replace_socket_names(value, variables)
+    if name == "static" and origin.kind == "file" and origin.file:
+        return place_mounts(value, origin.file)
+    return value
 
 
 def read_options(given: Mapping[str, object] | None) -> Layer:

@@ -20,9 +20,9 @@ from wiverno.config.environment import (
     APP_VARIABLE,
     Environment,
     choose_file,
+    complete_value,
     environment,
     read_options,
-    replace_socket_names,
 )
 from wiverno.config.errors import DEFAULT, ConfigError, Origin, Problem
 from wiverno.config.formats.document import (
@@ -36,7 +36,6 @@ from wiverno.config.formats.document import (
     read_server_mode,
 )
 from wiverno.config.formats.interpolation import Lookup
-from wiverno.config.formats.mount_keys import place_mounts
 from wiverno.config.formats.text import decode_system_text, read_standard_input, read_text
 from wiverno.config.settings import SETTINGS, Adjustments
 
@@ -305,7 +304,7 @@ def _validate(
         else:
             value = merge.expand_entry(entry, expander)
         if len(problems) == before:
-            values[name] = _complete(name, value, entry.origin, env)
+            values[name] = complete_value(name, value, entry.origin, env.variables)
     adjustments = None
     try:
         adjustments = Adjustments(**values)
@@ -322,15 +321,6 @@ def _validate(
         last = ((default, DEFAULT),) if name in merged.winners else ()
         chains[name] = (*winner, *written, *last)
     return adjustments, chains
-
-
-def _complete(name: str, value: object, origin: Origin, env: Environment) -> object:
-    """Return a value with what only its source knows: systemd's sockets, and where relative directories start."""
-    if name == "listen":
-        return replace_socket_names(value, env.variables)
-    if name == "static" and origin.kind == "file" and origin.file:
-        return place_mounts(value, origin.file)
-    return value
 
 
 def load_section(

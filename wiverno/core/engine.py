@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from wiverno.config.settings import Adjustments
 from wiverno.core import forks
-from wiverno.core.context import new_certificates, new_context
+from wiverno.core.context import ServerContext, new_certificates, new_context
 from wiverno.core.log_files import reopen_log_files
 from wiverno.core.loop.descriptor_watch import watch_descriptors
 from wiverno.core.loop.descriptors import Descriptor, detach_lost
