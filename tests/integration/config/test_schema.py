@@ -45,3 +45,13 @@ def test_every_mistake_is_marked(tmp_path: Path) -> None:
     bad = (ROOT / "tests" / "data" / "config" / "bad.toml").read_text(encoding="utf-8")
     (tmp_path / "bad.toml").write_text(f"#:schema ./wiverno.schema.json\n{bad}", encoding="utf-8")
     assert lint(tmp_path, "bad.toml") == (1, set(range(7, 14)))
+
+
+def test_mounts(tmp_path: Path) -> None:
+    """Tables [[static]] are known, with their keys and types."""
+    text = '#:schema ./wiverno.schema.json\n[[static]]\npath = "/s"\ndirectory = "public"\nfallback = true\n'
+    (tmp_path / "good.toml").write_text(text, encoding="utf-8")
+    assert lint(tmp_path, "good.toml") == (0, set())
+    (tmp_path / "bad.toml").write_text(f"{text}index = 7\n", encoding="utf-8")
+    status, lines = lint(tmp_path, "bad.toml")
+    assert (status, 6 in lines) == (1, True)

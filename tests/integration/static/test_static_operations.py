@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.h2_client import h2_client
 from tests.support.processes import Child, run, script
 from tests.support.serving import Served, serving
 from tests.support.sockets import RawClient
@@ -133,6 +134,26 @@ def test_a_file_that_is_cut_while_it_is_sent(public: Path, application: Applicat
                 client.exactly(len(LARGE))
         assert get(other, "/s/css/site.css") == (200, CSS)
         assert get(other, "/s/large.bin") == (200, LARGE[:10])
+
+
+def test_a_file_that_is_cut_breaks_its_stream_alone(public: Path, application: Application) -> None:
+    """In HTTP/2 the stream is reset; the connection and its other streams go on."""
+    settings: dict[str, Any] = {"http2": True, "trusted_proxies": "127.0.0.1", "threads": 2}
+    with (
+        serving(application, static=f"/s={public}", **settings) as served,
+        h2_client(served.address, acknowledges=False) as client,
+    ):
+        stream = client.request("/s/large.bin")
+        while len(client.answers[stream].body) < 65535:  # the window is used up
+            client.receive()
+        with (public / "large.bin").open("r+b") as file:
+            file.truncate(10)
+        client.state.increment_flow_control_window(10_000_000)
+        client.state.increment_flow_control_window(10_000_000, stream)
+        client.flush()
+        (answer,) = client.wait(stream)
+        assert (answer.is_complete, answer.reset is None, client.is_closed) == (False, False, False)
+        assert bytes(client.fetch("/s/css/site.css").body) == CSS
 
 
 @pytest.mark.parametrize("change", ["replaced", "removed"])

@@ -24,6 +24,7 @@ def schema() -> dict[str, Any]:
         "app": _APP,
         "middleware": {"type": "array", "items": _APP, "description": "The first is the outermost."},
         "server": _SERVER,
+        "static": {"$ref": "#/definitions/server/properties/static"},
         "logging": anything | {"description": "For logging.config.dictConfig; version = 1 is implied."},
         "pserve": anything | {"description": "What pserve itself reads: watch_files, ignore_files, open_url."},
     }

@@ -31,6 +31,10 @@ use = "{app}"   # module:attribute; or egg:Dist#name, call:module:function, conf
 # use = "yourproject.middleware:Timing"   # Timing(app, **settings)
 # settings = {{ header = "X-Time" }}
 
+# [[static]]                        # files that the server sends itself
+# path = "/static"
+# directory = "public"
+
 [server]
 host = "127.0.0.1"
 port = "${{PORT:-8000}}"
