@@ -30,9 +30,9 @@ from wiverno.config.convert.uwsgi_file import is_uwsgi, read_uwsgi
 from wiverno.config.errors import BadValue, ConfigError, Origin, Problem, quote_value
 from wiverno.config.formats.document import read_run_mode, read_server_mode
 from wiverno.config.formats.ini_file import IniFile
-from wiverno.config.formats.interpolation import escape, is_expandable
+from wiverno.config.formats.interpolation import escape, is_expandable, unescape
 from wiverno.config.formats.mount_keys import gather_mounts
-from wiverno.config.formats.text import read_text
+from wiverno.config.formats.text import read_text, template_hint
 from wiverno.config.formats.toml_file import TomlFile
 from wiverno.config.loader import open_file
 from wiverno.config.settings import ALIASES, SETTINGS
@@ -216,7 +216,7 @@ def _server_table(found: Mapping[str, tuple[object, Origin]], notes: _Notes) -> 
             notes.add("unknown setting", origin, key)
         elif SETTINGS[name].inert:
             notes.add("does nothing in wiverno", origin, key)
-        elif is_expandable(value) or (isinstance(value, list) and any(map(is_expandable, value))):
+        elif _is_known_later(value, is_list=SETTINGS[name].type.is_list):
             table[name] = value
         else:
             value_type = SETTINGS[name].type
@@ -225,10 +225,17 @@ def _server_table(found: Mapping[str, tuple[object, Origin]], notes: _Notes) -> 
                 is_written = isinstance(value, list) and not value_type.array
                 table[name] = value if is_written else value_type.native(read)
             except BadValue as error:
-                problems.append(Problem(error.message, origin, key, value, error.hint))
+                problems.append(Problem(error.message, origin, key, value, error.hint or template_hint(str(value))))
     if problems:
         raise ConfigError(problems)
     return table
+
+
+def _is_known_later(value: object, *, is_list: bool) -> bool:
+    """Return whether a value has variables, so that it can be read only at the start."""
+    if isinstance(value, list):
+        return is_list and any(_is_known_later(item, is_list=False) for item in value)
+    return isinstance(value, str) and is_expandable(value) and unescape(value) is None
 
 
 def _ini_document(source: IniFile, notes: _Notes) -> dict[str, Any]:
@@ -242,6 +249,7 @@ def _ini_document(source: IniFile, notes: _Notes) -> dict[str, Any]:
             merged |= layer
         # For another server `${…}` was ordinary text.
         is_ours = read_server_mode(str(merged.get("use", ("wiverno",))[0])) is not None
+        merged = merged if is_ours else _unquoted(merged, notes)
         expanded = {
             key: (paste_ini.expandable(source, str(value), is_server=is_ours), origin)
             for key, (value, origin) in merged.items()
@@ -252,6 +260,19 @@ def _ini_document(source: IniFile, notes: _Notes) -> dict[str, Any]:
         raise ConfigError(problems)
     document |= paste_ini.read_other_sections(source, notes.add)
     return document
+
+
+def _unquoted(
+    found: Mapping[str, tuple[object, Origin]], notes: _Notes
+) -> dict[str, tuple[object, Origin]]:  # fmt: skip
+    """Return a section without quotes around its values: in INI files they belong to the value."""
+    result = dict(found)
+    for key, (value, origin) in found.items():
+        text = str(value)
+        if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+            result[key] = (text[1:-1], origin)
+            notes.remark("the quotes are left out: in INI files they belong to the value", origin, key)
+    return result
 
 
 def _from_server(found: Mapping[str, tuple[object, Origin]], notes: _Notes) -> dict[str, Any]:
@@ -297,6 +318,8 @@ def _apply(translated: Translated, places: Mapping[str, tuple[object, Origin]], 
                 notes.add(
                     f"{quote_value(value)} is not a value of {name}: {problem.message}{hint}", places[key][1], key
                 )
+    if "trusted_proxy" not in table and "trusted_proxies" not in table:
+        table.pop("trusted_proxy_headers", None)  # it has no meaning alone
     return table
 
 

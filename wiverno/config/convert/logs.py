@@ -66,14 +66,15 @@ def file_logging(path: str, level: str) -> dict[str, Any]:
     }
 
 
+_DICT_CONFIG: Final = ("formatters", "filters", "handlers", "loggers", "root", "incremental")
 _LOGGERS: Final = {"gunicorn.error": "wiverno", "gunicorn.access": "wiverno.access", "gunicorn": "wiverno"}
 
 
 def translate_dict_config(table: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return a dictConfig with wiverno's loggers in place of gunicorn's; None if TOML cannot hold it."""
-    if not _fits_toml(table):
+    """Return a dictConfig with wiverno's loggers in place of gunicorn's; None if it is none, or TOML cannot hold it."""
+    found = {key: value for key, value in table.items() if key in _DICT_CONFIG}
+    if not found or not _fits_toml(found):
         return None
-    found = {key: value for key, value in table.items() if key not in ("version", "disable_existing_loggers")}
     if isinstance(found.get("loggers"), Mapping):
         found["loggers"] = {_LOGGERS.get(name, name): value for name, value in found["loggers"].items() if name}
     return found

@@ -10,13 +10,14 @@ import ast
 import operator
 import os
 import posixpath
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from wiverno.config.formats.interpolation import escape
 
-MOST: Final = 100_000  # characters or items of a value: `"x" * 10**9` is a mistake, not a setting
+MOST: Final = 10_000  # characters or items of a value: no setting has more
 
 
 class Unreadable(Exception):
@@ -171,6 +172,8 @@ class Evaluator:
             head, *rest = left.split("%s")
             pieces = [piece for pair in zip(words, rest, strict=True) for piece in pair]
             return _concatenate([head, *pieces])
+        if isinstance(node.op, ast.Mod) and isinstance(left, str):
+            raise Unreadable(ast.unparse(node))  # a width of a thousand million is a format, too
         return self._combine(_BINARY, node, node.op, left, right)
 
     def _combine(self, table: Mapping[Any, Callable[..., Any]], node: ast.expr, kind: object, *values: object) -> Any:
@@ -252,6 +255,8 @@ class Evaluator:
         arguments = [self.plain(argument) for argument in node.args]
         keywords = {str(keyword.arg): self.plain(keyword.value) for keyword in node.keywords}
         leaves = _leaves([owner, *arguments, *keywords.values()])
+        if isinstance(owner, str) and name == "format" and re.search(r"\{[^{}]*[:!.\[]", owner):
+            raise Unreadable(ast.unparse(node))
         if isinstance(owner, str) and name == "format" and any(isinstance(leaf, Reference) for leaf in leaves):
             marks = [f"\0{number}\0" for number in range(len(arguments))]
             text = owner.format(*marks)

@@ -446,3 +446,20 @@ def test_mounts_are_carried() -> None:
     assert tomllib.loads(convert("b.ini").text)["server"] == {
         "threads": 2, "static": [{"path": "/s", "directory": "${here}/public", "fallback": True}],
     }  # fmt: skip
+
+
+def test_quoted_values_of_another_server() -> None:
+    """Quotes in INI files belong to the value; a file that was written for another reader may have them."""
+    Path("a.ini").write_text('[server:main]\nuse = egg:waitress\nlisten = "0.0.0.0:6543"\n')
+    result = convert("a.ini")
+    assert tomllib.loads(result.text)["server"] == {"listen": ["0.0.0.0:6543"]}
+    assert [remark.headline() for remark in result.remarks] == [
+        "a.ini:3: listen: the quotes are left out: in INI files they belong to the value"
+    ]
+
+
+def test_a_template_says_so() -> None:
+    """A file that has not been filled in is named as that."""
+    Path("a.ini").write_text("[server:main]\nuse = egg:waitress\nport = {{ port }}\n")
+    with pytest.raises(ConfigError, match="looks like a template"):
+        convert("a.ini")

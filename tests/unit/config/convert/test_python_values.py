@@ -71,7 +71,8 @@ def test_values(text: str, expected: object) -> None:
         "open('x').read()", "socket.gethostname()", "n()", "int(port) * 2", "port + 1", "port if port else 1",
         "[x for x in names]", "lambda: 1", "lost", "1 / 0", "int('x')", "'x' * 10 ** 9", "{**names}", "f'{n:>5}'",
         "os.getenv('A', [1])", "os.getenv('A', '}')", "os.environ", "names[port]", "1 < n < 5", "max(port, 2)",
-        "n.real", "os.listdir('/')", "max(*names)", "os.getenv(**names)", "not port", "[os]", "names.clear()",
+        "n.real", "os.listdir('/')", "max(*names)", "os.getenv(**names)", "not port", "[os]",
+        "'{:>1000000000}'.format(1)", "'%1000000000d' % 5", "[0] * 10000 * 10000", "names.clear()",
     ],
 )  # fmt: skip
 def test_what_is_computed(text: str) -> None:
