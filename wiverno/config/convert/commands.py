@@ -42,8 +42,6 @@ _GRANIAN_LEFT: Final = {
     "workers_lifetime": "replace workers with max_requests or max_rss",
     "process_name": "processes keep their name",
     "ws": "there are no WebSockets: route their paths to an ASGI server",
-    "static_path_mount": "let the proxy serve files, or the framework: app.static",
-    "static_path_route": "let the proxy serve files, or the framework: app.static",
     "ssl_keyfile_password": "keys with a password are not read",
 }
 _NOT_NEEDED: Final = ("no_ws", "no_reload", "no_factory", "no_access_log", "http1_keep_alive", "log")
@@ -190,7 +188,10 @@ class TranslatedCommand:
                 self._set("max_rss", f"{value}MiB", name, written)
             elif name == "http" and value in ("auto", "2"):
                 self._set("http2", "true", name, written)
-            elif name not in (*_NOT_NEEDED, "factory", "interface", "http"):
+            elif name == "static_path_mount":
+                path = options.get("static_path_route", "/static")
+                self._set("static", [{"path": escape(path), "directory": escape(value)}], name, written)
+            elif name not in (*_NOT_NEEDED, "factory", "interface", "http", "static_path_route"):
                 self._note(name, written, _GRANIAN_LEFT.get(name, "wiverno has no such setting"))
         for setting, default in (("host", "127.0.0.1"), ("port", "8000")):
             if not {"host", "port", "uds"} & options.keys() or (setting not in options and "uds" not in options):

@@ -38,6 +38,7 @@ class UwsgiTranslator:
         self.remarks: list[Problem] = []
         self._lists: dict[str, list[str]] = {"listen": [], "pythonpath": []}
         self._env: dict[str, str] = {}
+        self._mounted: list[dict[str, object]] = []
         self._module: UwsgiOption | None = None
         self._file: UwsgiOption | None = None
         self._callable = ""
@@ -49,7 +50,7 @@ class UwsgiTranslator:
             "https-socket": self._listen_tls, "pythonpath": self._take_directory, "home": self._leave_home,
             "env": self._take_variable, "chmod-socket": self._take_mode, "reload-on-rss": self._take_memory,
             "logto": self._take_log, "daemonize": self._take_log, "req-logger": self._take_access_log,
-            "logformat": self._take_format, "stats": self._take_stats, "static-map": self._leave_static,
+            "logformat": self._take_format, "stats": self._take_stats, "static-map": self._take_static,
             "protocol": self._take_protocol,
         }  # fmt: skip
 
@@ -233,9 +234,14 @@ class UwsgiTranslator:
         else:
             self._set("access_log_format", found, option)
 
-    def _leave_static(self, option: UwsgiOption) -> None:
-        url, _, path = option.value.partition("=")
-        self._note(option, f"let the proxy serve {url} from {path}, or the framework: app.static")
+    def _take_static(self, option: UwsgiOption) -> None:
+        """Take a mount; what is not in the directory goes to the application, as in uWSGI."""
+        path, equals, directory = option.value.partition("=")
+        if not equals:
+            self._note(option, "is no /path=directory")
+            return
+        self._mounted.append({"path": path.strip(), "directory": directory.strip(), "fallback": True})
+        self._set("static", self._mounted, option)
 
 
 def _advice(name: str) -> str:

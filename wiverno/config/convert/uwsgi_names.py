@@ -146,10 +146,10 @@ LEFT: Mapping[str, str] = {
     "max-fd": "the service manager sets it: LimitNOFILE= in the unit",
     "rlimit-nofile": "the service manager sets it: LimitNOFILE= in the unit",
     "uwsgi-protocol": "HTTP only",
-    "static-index": "use the proxy, or the framework's app.static",
-    "static-expires": "use the proxy, or the framework's app.static",
-    "static-safe": "use the proxy, or the framework's app.static",
-    "static": "use the proxy, or the framework's app.static",
+    "static-index": "[[static]] serves files; the rest belongs into the proxy",
+    "static-expires": "[[static]] serves files; the rest belongs into the proxy",
+    "static-safe": "[[static]] serves files; the rest belongs into the proxy",
+    "static": "[[static]] serves files; the rest belongs into the proxy",
     "pecan": 'name the application: [app] use = "module:attribute"',
 }
 

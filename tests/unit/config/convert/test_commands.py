@@ -16,6 +16,7 @@ from wiverno.config.loader import load
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "public").mkdir()
     return tmp_path
 
 
@@ -51,6 +52,8 @@ EIGHT = ["0.0.0.0:8000"]
          {"listen": EIGHT, "pythonpath": ["lib"], "threads": 1}),
         ("granian --interface wsgi --host 0.0.0.0 --workers 2 --blocking-threads 8 shop:app", APP,
          {"host": "0.0.0.0", "port": 8000, "workers": 2, "threads": 8}),
+        ("granian --interface wsgi --static-path-mount public shop:app", APP,
+         {"host": "127.0.0.1", "port": 8000, "static": [{"path": "/static", "directory": "public"}]}),
         ("granian --interface wsgi --port 81 --access-log --workers-max-rss 300 --factory shop:app",
          APP | {"factory": True}, {"host": "127.0.0.1", "port": 81, "access_log": "-", "max_rss": "300MiB"}),
     ],

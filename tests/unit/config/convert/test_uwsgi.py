@@ -29,6 +29,7 @@ http-keepalive log-4xx no-orphans py-call-osafterfork
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "public").mkdir()
     return tmp_path
 
 
@@ -85,7 +86,7 @@ stats = 127.0.0.1:9191
 if-env = DEBUG
 py-autoreload = 1
 endif =
-static-map = /static=/srv/static
+static-map = /static=public
 virtualenv = %(base)/venv
 thunder-lok = true
 route-run = x
@@ -106,6 +107,7 @@ def test_ini() -> None:
         "pythonpath": ["lib", "/srv/shop/lib"], "access_log": "/var/log/requests.log",
         "access_log_format": '{remote} - {user} [{time}] "{method} {uri} {protocol}" {status} {bytes}',
         "admin_listen": "127.0.0.1:9191",
+        "static": [{"path": "/static", "directory": "public", "fallback": True}],
     }  # fmt: skip
     assert tables["logging"]["handlers"]["file"]["filename"] == "/var/log/shop.log"
     assert remarks == ["chdir", "socket", "harakiri", "stats"]
@@ -113,7 +115,6 @@ def test_ini() -> None:
         "env": "HOME has no value: it is the service's, or write it in [server.env]",
         "master": "not needed: with workers there is a supervisor",
         "py-autoreload": "stands in if-env = DEBUG: ${NAME:-default} takes a value from the environment",
-        "static-map": "let the proxy serve /static from /srv/static, or the framework: app.static",
         "virtualenv": "install wiverno there and start it by its path: /srv/shop/venv/bin/wiverno run",
         "thunder-lok": "wiverno has no such setting; did you mean thunder-lock?",
         "route-run": "routes belong into the proxy or into a middleware",
@@ -178,6 +179,7 @@ def test_applications_and_addresses(lines: str, app: dict[str, Any], server: dic
         ("req-logger = syslog", 'access_log = "logging" sends the lines'),
         ("log-format = %(vars)", "write access_log_format"),
         ("protocol = fastcgi", "fastcgi is not spoken"),
+        ("static-map = /srv", "is no /path=directory"),
         ("https = :443,a,b,HIGH", "ciphers and authorities are set apart"),
         ("daemonize = /var/log/x.log", "wiverno stays in the foreground"),
         ("cheaper-algo = busyness", "the number of workers is fixed"),
