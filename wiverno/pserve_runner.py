@@ -86,7 +86,9 @@ def _runner(loaded: LoadedConfig, reread: Callable[[], LoadedConfig] | None = No
         activate(loaded)
         try:
             with ends_with_pserve() as end, started_in(directory):  # the application may have changed the directory
-                end.by = run_server(app, loaded.adjustments, reread_settings if read_again else None)
+                end.by = run_server(
+                    app, loaded.adjustments, reread_settings if read_again else None, source=str(loaded.path or "")
+                )
         except OSError as error:
             exit_with_error(explain_bind_error(error, loaded.adjustments))
         except StartFailedError as error:

@@ -6,6 +6,7 @@ a signal has ended it.
 """
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -99,13 +100,14 @@ def serve_paste(app: Any, global_conf: Mapping[str, str] | None, **kw: str) -> i
     activate(loaded)
     reader = make_section_reader(global_conf or {}, kw) if loaded.adjustments.workers else None
     again = Rereading(loaded, reader) if reader else None
-    run_server(app, loaded.adjustments, (lambda: again().adjustments) if again else None)
+    source = str(loaded.path or "")
+    run_server(app, loaded.adjustments, (lambda: again().adjustments) if again else None, source=source)
     return 0
 
 
 def run_server(
     application: Any, adjustments: Adjustments, reread: Callable[[], Adjustments] | None = None, *,
-    is_quiet: bool = False,
+    is_quiet: bool = False, source: str = "",
 ) -> float:  # fmt: skip
     """Listen, log where, and serve an application that is loaded already until a signal ends it.
 
@@ -115,6 +117,7 @@ def run_server(
         reread: returns the settings as they are in the file now. A reload takes them, and re-exec gives the workers the
             code of that time. Without it a reload changes nothing.
         is_quiet: leave logging alone and do not log where the server listens.
+        source: where the settings are from, for the log.
 
     Returns:
         As `run_plan`.
@@ -127,7 +130,7 @@ def run_server(
     if worker := inherited_worker():
         enable_default_logging()
         worker.run(application)
-    plan = Plan(adjustments, lambda: application, reloads_code=False)
+    plan = Plan(adjustments, lambda: application, reloads_code=False, source=source)
     configure = None
     if reread is not None:
         program = this_program()
@@ -209,7 +212,7 @@ def _serve_alone(
     server = build_server(plan.load(), settings)
 
     def announce_ready() -> None:
-        announce(settings, server.listeners)
+        announce(plan, server.listeners)
         hooks.when_ready(server.listeners)
 
     try:
@@ -240,19 +243,22 @@ def _supervise(
     supervisor = Supervisor(plan, configure, notifier=notifier, version=VERSION, on_gone=on_gone)
     try:
         admin = AdminApplication(supervisor, is_public=settings.admin_public, metrics=metrics)
-        supervisor.run(admin, lambda: announce(settings, supervisor.listeners))
+        supervisor.run(admin, lambda: announce(plan, supervisor.listeners))
     finally:
         supervisor.close()
     return supervisor.stop_by
 
 
-def _announce_nothing(settings: Adjustments, listeners: Iterable[Listener]) -> None:
+def _announce_nothing(plan: Plan, listeners: Iterable[Listener]) -> None:
     pass
 
 
-def _announce(settings: Adjustments, listeners: Iterable[Listener]) -> None:
-    """Log where the server listens; in mode simple with RunServer's lines, word for word."""
+def _announce(plan: Plan, listeners: Iterable[Listener]) -> None:
+    """Log what serves and where it listens; in mode simple with RunServer's lines, word for word."""
+    settings = plan.adjustments
     log = guarded_logger("wiverno.core.server").info
+    if plan.source and settings.mode != "simple":
+        logger.info("%s", describe_start(settings, plan.source))
     for listener in listeners:
         scheme = listener.scheme("https") if settings.certfile is not None else "http"
         if settings.mode == "simple":
@@ -262,6 +268,15 @@ def _announce(settings: Adjustments, listeners: Iterable[Listener]) -> None:
     if settings.mode == "simple":
         log("Request queue size: %s", settings.backlog)
         log("Press Ctrl+C to stop the server")
+
+
+def describe_start(settings: Adjustments, source: str) -> str:
+    """Return the first line of a start: version, process, workers, threads, and where the settings are from."""
+    most = f" to {settings.max_threads}" if settings.max_threads > settings.threads else ""
+    threads = f"{settings.threads}{most} thread{'' if settings.threads == 1 and not most else 's'}"
+    if settings.workers:
+        threads = f"{settings.workers} worker{'' if settings.workers == 1 else 's'} with {threads}"
+    return f"wiverno {VERSION}, process {os.getpid()}: {threads}, {source}"
 
 
 def enable_default_logging() -> None:

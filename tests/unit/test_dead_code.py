@@ -20,6 +20,7 @@ OTHERS = {
     "reprlib": "repr_dict maxdict maxlevel maxlist maxother maxset maxstring maxtuple",
     "complete tables of HTTP/2": "SETTINGS_TIMEOUT CONNECT_ERROR INADEQUATE_SECURITY HTTP_1_1_REQUIRED PRIORITY "
     "PUSH_PROMISE RESET",
+    "sockets, which have it or not": "takes_files",
     "waitress's servers": "active_channels handle_close log_info maintenance pull_trigger task_dispatcher",
 }
 """Names that another library or its users read, by whose they are."""

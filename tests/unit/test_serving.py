@@ -297,7 +297,7 @@ def test_a_section_of_paste_is_served(servers: list[Server], tmp_path: Path, mon
     monkeypatch.setattr(
         serving,
         "run_server",
-        lambda app, settings, reread: seen.append((settings.threads, reread and reread().threads)),
+        lambda app, settings, reread, source: seen.append((settings.threads, reread and reread().threads)),
     )
     file = tmp_path / "site.ini"
     known = {"__file__": str(file), "here": str(tmp_path)}

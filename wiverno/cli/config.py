@@ -247,4 +247,4 @@ def _write(text: str, output: str | None, *, force: bool) -> None:
 
 # check, show and explain take the options that a start would have.
 for _command in (check, show, explain):
-    with_settings(_command, short={}, without=("server_name",))
+    with_settings(_command, short={}, without=("server_name",), common=())

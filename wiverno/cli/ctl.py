@@ -8,7 +8,7 @@ import functools
 import json
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -32,6 +32,11 @@ def with_place_options(command: Command) -> Command:
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def with_json(command: Command) -> Command:
+    """Give a command an option for an answer that a program reads."""
+    return click.option("--json", "as_json", is_flag=True, help="Print everything as JSON")(command)
 
 
 def with_client(command: Command) -> Command:
@@ -74,7 +79,7 @@ def ctl(ctx: click.Context, /, **places: str | None) -> None:
 
 
 @ctl.command()
-@click.option("--json", "as_json", is_flag=True, help="Everything, as JSON")
+@with_json
 @with_client
 def status(client: AdminClient, as_json: bool) -> None:
     """Show the server's status; exit status 1 if it is not ready."""
@@ -90,50 +95,57 @@ def status(client: AdminClient, as_json: bool) -> None:
 @ctl.command()
 @click.option("--more", is_flag=True, help="Start one more worker")
 @click.option("--fewer", is_flag=True, help="Stop one worker")
+@with_json
 @with_client
-def workers(client: AdminClient, more: bool, fewer: bool) -> None:
+def workers(client: AdminClient, more: bool, fewer: bool, as_json: bool) -> None:
     """List the workers, or start or stop one."""
     if more or fewer:
-        _act(client, "more" if more else "fewer")
+        _act(client, "more" if more else "fewer", as_json=as_json)
         return
-    _table(_ask(client.status)["workers"])
+    found = _ask(client.status)["workers"]
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        _table(found)
 
 
 @ctl.command()
 @click.option("--wait/--no-wait", default=True, help="Wait until the new workers serve [default wait]")
+@with_json
 @with_client
-def reload(client: AdminClient, wait: bool) -> None:
+def reload(client: AdminClient, wait: bool, as_json: bool) -> None:
     """Reload configuration and code; exit status 1 and the reason if that fails."""
     before = _ask(client.status)["reloads"]
-    _act(client, "reload", quiet=wait)
+    _act(client, "reload", quiet=wait, as_json=as_json)
     deadline = time.monotonic() + RELOAD_TIMEOUT
     while wait:
         now = _ask(client.status)["reloads"]
         if now["failed"] > before["failed"]:
-            end(f"reload failed, still running the previous configuration:\n{now['last_failure']}", FAILURE)
+            words = f"reload failed, still running the previous configuration:\n{now['last_failure']}"
+            _refuse(words, as_json=as_json)
         if now["succeeded"] > before["succeeded"]:
-            click.echo("reloaded: the new workers serve")
+            _tell("reloaded: the new workers serve", as_json=as_json)
             return
         if time.monotonic() > deadline:
-            end(
-                f"the reload has not finished after {RELOAD_TIMEOUT:g} s; wiverno ctl status shows its progress",
-                FAILURE,
-            )
+            words = f"the reload has not finished after {RELOAD_TIMEOUT:g} s; wiverno ctl status shows its progress"
+            _refuse(words, as_json=as_json)
         time.sleep(0.1)
 
 
 @ctl.command()
+@with_json
 @with_client
-def stop(client: AdminClient) -> None:
+def stop(client: AdminClient, as_json: bool) -> None:
     """Stop the server after requests in progress have finished."""
-    _act(client, "stop")
+    _act(client, "stop", as_json=as_json)
 
 
 @ctl.command()
+@with_json
 @with_client
-def reopen(client: AdminClient) -> None:
+def reopen(client: AdminClient, as_json: bool) -> None:
     """Reopen log files after rotation."""
-    _act(client, "reopen")
+    _act(client, "reopen", as_json=as_json)
 
 
 def _ask(question: Callable[[], Any]) -> Any:
@@ -143,12 +155,24 @@ def _ask(question: Callable[[], Any]) -> Any:
         end(f"{error}; is the server running, and was it started with this configuration?", FAILURE)
 
 
-def _act(client: AdminClient, action: str, *, quiet: bool = False) -> None:
+def _act(client: AdminClient, action: str, *, quiet: bool = False, as_json: bool = False) -> None:
     begun, words = _ask(lambda: client.ask(action))
     if not begun:
-        end(words, FAILURE)
+        _refuse(words, as_json=as_json)
     if not quiet:
-        click.echo(words)
+        _tell(words, as_json=as_json)
+
+
+def _tell(words: str, *, as_json: bool) -> None:
+    click.echo(json.dumps({"done": True, "message": words}) if as_json else words)
+
+
+def _refuse(words: str, *, as_json: bool) -> NoReturn:
+    """End with status 1; as JSON the reason is on standard output, where a program reads it."""
+    if not as_json:
+        end(words, FAILURE)
+    click.echo(json.dumps({"done": False, "message": words}))
+    raise SystemExit(FAILURE)
 
 
 def _show(found: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ mistakes of a start are reported at once and in one form.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 import click
@@ -16,6 +16,17 @@ from wiverno.config.settings import SETTINGS
 
 SHORT = {"host": "-h", "port": "-p"}
 """Short forms, documented since the first version of `wiverno run`."""
+
+
+COMMON = frozenset({
+    "host", "port", "listen", "unix_socket", "http2", "connection_limit", "threads", "max_threads", "request_timeout",
+    "graceful_timeout", "channel_timeout", "max_request_body_size", "allowed_hosts", "trusted_proxies",
+    "trusted_proxy_headers", "url_prefix", "expose_tracebacks", "access_log", "log_level", "workers", "preload",
+    "max_requests", "certfile", "keyfile", "admin_listen", "pid_file", "user", "chdir",
+})  # fmt: skip
+"""The settings that the help of `wiverno run` shows; `--help-all` shows all."""
+
+HELP_ALL = "wiverno.help_all"  # the key in click's context
 
 
 class SettingText(click.types.StringParamType):
@@ -72,8 +83,9 @@ def option_for(setting: Setting, *, short: str | None = None, hidden: bool = Fal
 
 
 def with_settings(
-    command: click.Command, *, short: Mapping[str, str] = SHORT, without: Iterable[str] = (), shows_inert: bool = False
-) -> None:
+    command: click.Command, *, short: Mapping[str, str] = SHORT, without: Iterable[str] = (), shows_inert: bool = False,
+    common: Container[str] | None = None,
+) -> None:  # fmt: skip
     """Give a command an option for every setting that a command line can set, after its own options.
 
     Args:
@@ -81,12 +93,29 @@ def with_settings(
         short: short forms by setting.
         without: settings whose name this command uses for another option.
         shows_inert: help also shows the settings that do nothing.
+        common: the settings that `--help` shows, the others only `--help-all`; None for all.
     """
+    if common is not None and isinstance(command, SettingsCommand):
+        command.common = common
+        command.params.append(_help_all())
     command.params.extend(
         option_for(setting, short=short.get(name), hidden=setting.inert and not shows_inert)
         for name, setting in SETTINGS.items()
         if not setting.code_only and name not in without
     )
+
+
+def _help_all() -> click.Option:
+    def show(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+        if value and not ctx.resilient_parsing:
+            ctx.meta[HELP_ALL] = True
+            click.echo(ctx.get_help())
+            ctx.exit()
+
+    words = "Show this message with every setting and exit"
+    return click.Option(
+        ["--help-all"], is_flag=True, is_eager=True, expose_value=False, callback=show, help=words
+    )  # fmt: skip
 
 
 def collect_options(values: Mapping[str, Any]) -> dict[str, object]:
@@ -104,7 +133,13 @@ def collect_options(values: Mapping[str, Any]) -> dict[str, object]:
 
 
 class SettingsCommand(click.Command):
-    """A command whose help lists the settings by group, after its own options."""
+    """A command whose help lists the settings by group, after its own options.
+
+    Attributes:
+        common: the settings that `--help` lists; None for all.
+    """
+
+    common: Container[str] | None = None
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one section for the command's own options and one for each group of settings."""
@@ -112,11 +147,22 @@ class SettingsCommand(click.Command):
         own = [param for param in self.get_params(ctx) if isinstance(param, click.Option) and _group(param) is None]
         with formatter.section("Options"):
             formatter.write_dl([record for param in own if (record := param.get_help_record(ctx))])
-        shown = [param for param in self.params if _group(param) and not getattr(param, "hidden", False)]
+        shown = [param for param in self.params if self._is_shown(param, all_of_them=HELP_ALL in ctx.meta)]
         grouped = sorted(shown, key=_group_order(shown))
         for group, params in itertools.groupby(grouped, key=_group):
             with formatter.section(str(group)):
                 formatter.write_dl([record for param in params if (record := param.get_help_record(ctx))])
+        left_out = self.common is not None and HELP_ALL not in ctx.meta
+        if left_out:
+            formatter.write_paragraph()
+            formatter.write_text(
+                f"Every setting of a configuration is an option, too: {ctx.command_path} --help-all lists all."
+            )
+
+    def _is_shown(self, param: click.Parameter, *, all_of_them: bool) -> bool:
+        if not isinstance(param, SettingOption) or param.hidden:
+            return False
+        return all_of_them or self.common is None or param.setting.name in self.common
 
 
 def _group(param: click.Parameter) -> str | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from wiverno.applications import load_application, load_configured_application
+from wiverno.cli.completion import TargetType
 from wiverno.cli.exit import MISTAKE, end, report_config_errors, warn
 from wiverno.config.errors import Origin
 from wiverno.config.loader import AppSpec, load
@@ -13,7 +14,7 @@ from wiverno.web.route_list import format_routes, routes_table
 
 
 @click.command()
-@click.argument("app", required=False, metavar="[MODULE:ATTRIBUTE]")
+@click.argument("app", required=False, metavar="[MODULE:ATTRIBUTE]", type=TargetType())
 @click.option("--config", "config_file", metavar="FILE", type=click.Path(), help=(
     "The file that names the application [WIVERNO_CONFIG; default ./wiverno.toml if it is there]"
 ))  # fmt: skip

@@ -8,8 +8,9 @@ import click
 
 from wiverno.application_process import extend_import_path
 from wiverno.applications import load_application, load_configured_application
+from wiverno.cli.completion import TargetType
 from wiverno.cli.exit import FAILURE, MISTAKE, end, report_config_errors, require_file, warn, warn_of_replaced
-from wiverno.cli.options import SettingsCommand, collect_options, with_settings
+from wiverno.cli.options import COMMON, SettingsCommand, collect_options, with_settings
 from wiverno.config.environment import choose_file, environment, follow_directory
 from wiverno.config.errors import Origin
 from wiverno.config.loader import AppSpec, LoadedConfig, activate, load
@@ -28,6 +29,8 @@ from wiverno.workers.process_exit import watch_end
 MODULE, ATTRIBUTE = "run", "app"
 """The application of `wiverno run dev` and `prod` unless --app-module and --app-name say otherwise."""
 
+NO_FILE = "no configuration file"
+
 HELP = """Serve an application until Ctrl-C.
 
 \b
@@ -44,7 +47,9 @@ NAME=VALUE is a variable for ${NAME} in the file, as on pserve's command line.
 
 
 @click.command(cls=SettingsCommand, help=HELP)
-@click.argument("words", nargs=-1, metavar="[dev|prod] [MODULE:ATTRIBUTE] [NAME=VALUE]...")
+@click.argument(
+    "words", nargs=-1, metavar="[dev|prod] [MODULE:ATTRIBUTE] [NAME=VALUE]...", type=TargetType(("dev", "prod"))
+)
 @click.option("--config", "config_file", metavar="FILE", type=click.Path(), help=(
     "TOML or INI file [WIVERNO_CONFIG; default ./wiverno.toml if it is there]"
 ))  # fmt: skip
@@ -99,7 +104,8 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
     def plan(loaded: LoadedConfig) -> Plan:
         load_app = lambda: load_application(spec) if spec else load_configured_application(loaded, variables)  # noqa: E731
         name = spec.use if spec else loaded.app.use if loaded.app else ""
-        return Plan(loaded.adjustments, load_app, lambda: _prepare(loaded), name=name)
+        source = str(loaded.path or NO_FILE)
+        return Plan(loaded.adjustments, load_app, lambda: _prepare(loaded), name=name, source=source)
 
     if kw["check"]:
         try:
@@ -189,4 +195,4 @@ def _summary(loaded: LoadedConfig, spec: AppSpec | None) -> str:
 
 
 # `--server-name` chooses a table here, so the setting of that name comes from the file or WIVERNO_SERVER_NAME.
-with_settings(run, without=("server_name",))
+with_settings(run, without=("server_name",), common=COMMON)

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from wiverno.applications import load_application
+from wiverno.cli.completion import TargetType
 from wiverno.cli.exit import FAILURE, end, report_config_errors, warn
 from wiverno.cli.options import SettingsCommand, collect_options, with_settings
 from wiverno.config.environment import follow_directory, replace_socket_names
@@ -35,7 +36,7 @@ class WaitressCommand(SettingsCommand):
 
 
 @click.command(cls=WaitressCommand)
-@click.argument("target", required=False, metavar="MODULE:OBJECT")
+@click.argument("target", required=False, metavar="MODULE:OBJECT", type=TargetType())
 @click.option("--app", metavar="MODULE:OBJECT", help="The application, in place of the argument")
 @click.option("--call", is_flag=True, help="Call the object to get the application")
 @report_config_errors(FAILURE)
@@ -51,7 +52,14 @@ def serve(target: str | None, app: str | None, call: bool, **kw: Any) -> None:
     enable_default_logging()
     loaded = LoadedConfig(adjustments)
     activate(loaded)
-    start(Plan(adjustments, lambda: load_application(AppSpec(name, call, {}, Origin("keyword"))), name=name))
+    start(
+        Plan(
+            adjustments,
+            lambda: load_application(AppSpec(name, call, {}, Origin("keyword"))),
+            name=name,
+            source="options",
+        )
+    )
 
 
 def _resolve_addresses(settings: dict[str, object]) -> dict[str, object]:

@@ -25,7 +25,7 @@ from wiverno.core.loop.descriptor_watch import watch_descriptors
 from wiverno.core.loop.descriptors import Descriptor, detach_lost
 from wiverno.core.loop.handlers import Client
 from wiverno.core.loop.poller import new_poller
-from wiverno.core.loop.signals import REFRESH_SIGNALS, signals_wake
+from wiverno.core.loop.signals import AGAIN, REFRESH_SIGNALS, signals_wake
 from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.reactor import Reactor, StopOrder, count_reactors
 from wiverno.core.telemetry.counters import Counters
@@ -70,6 +70,7 @@ class Engine:
         reserve_descriptors()
         self._pid = os.getpid()
         self._is_shared = is_shared
+        self._is_interrupted = False  # the last signal was Ctrl-C
         self._counters: Counters | None = None
         self._heartbeat: Heartbeat | None = None
         self.on_heartbeat: Callable[[], None] | None = None
@@ -267,6 +268,7 @@ class Engine:
             if number.name == "SIGHUP":
                 self.loop.call_soon_threadsafe(self._log_no_reload)
         else:
+            self._is_interrupted = number == signal.SIGINT
             self.stop(force=self.is_stopping)
 
     def _log_no_reload(self) -> None:
@@ -321,9 +323,11 @@ class Engine:
         for listener in self._listeners:
             listener.close()
         if not self.order.is_forced:
+            connections = len(self.connections)
             logger.info(
-                "draining: no new connections; %d connection(s) open, %d request(s) queued",
-                len(self.connections), sum(one.leaders.queued for one in self.reactors),
+                "draining: no new connections; %d connection(s) open, %d request(s) queued%s",
+                connections, sum(one.leaders.queued for one in self.reactors),
+                AGAIN if self._is_interrupted and connections else "",
             )  # fmt: skip
 
     def _finish(self) -> None:

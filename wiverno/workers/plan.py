@@ -53,6 +53,7 @@ class Plan:
         reloads_code: a new process that calls `application` loads the code that is on disk then.
         program: the program that each worker runs again, if `application` does not load new code.
         name: the application's, as the user wrote it; "" if it is not known.
+        source: the configuration's file, or words for where the settings are from; "" in a program that calls `serve`.
     """
 
     adjustments: Adjustments
@@ -61,6 +62,7 @@ class Plan:
     reloads_code: bool = True
     program: RestartableProgram | None = None
     name: str = ""
+    source: str = ""
 
     def load(self) -> Application:
         """Prepare this process and return the application; called in each worker, or in the supervisor with `preload`.

@@ -28,7 +28,7 @@ from typing import Any
 from wiverno.core import forks
 from wiverno.core.engine import Engine
 from wiverno.core.log_files import provide_log_files
-from wiverno.core.loop.signals import handle_signals
+from wiverno.core.loop.signals import AGAIN, handle_signals
 from wiverno.core.loop.timers import EVERY_SECOND, Repeating
 from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.ownership import future_owner
@@ -82,6 +82,7 @@ class Supervisor:
         self._sockets = SharedSockets()
         self._pool = WorkerPool(self._sockets, self._on_report)
         self._state = ServiceState.STARTING
+        self._is_interrupted = False  # Ctrl-C
         self._reload = Reload(configure, self._sockets, notifier)
         self._restart_counts: Counter[str] = Counter()
         self._restarts: Restarts = NO_FAILURES
@@ -183,7 +184,7 @@ class Supervisor:
         return {
             signal.SIGHUP: self.reload,
             signal.SIGTERM: self.stop,
-            signal.SIGINT: self.stop,
+            signal.SIGINT: self._interrupt,
             signal.SIGQUIT: self.force_stop,
             signal.SIGUSR1: self.reopen_logs,
             signal.SIGTTIN: lambda: self.scale(1),
@@ -224,6 +225,10 @@ class Supervisor:
             raise RefusedError("no reload: the server is stopping")
         self._abort_reload_for("another reload was requested")
         self._reload.read(self._current)
+
+    def _interrupt(self) -> None:
+        self._is_interrupted = True
+        self.stop()
 
     def stop(self) -> None:
         """Drain and end; the second time, end at once."""
@@ -373,7 +378,8 @@ class Supervisor:
 
     def _stop_accepting(self, action: to_do.StopAccepting) -> None:
         self._move(ServiceState.DRAINING)
-        logger.info("shutting down: no new connections; draining %s", _count(action.count))
+        again = AGAIN if self._is_interrupted else ""
+        logger.info("shutting down: no new connections; draining %s%s", _count(action.count), again)
         self._sockets.close()
 
     def _finish(self, action: to_do.Finish) -> None:

@@ -221,6 +221,11 @@ def test_ctl_of_one_process(tmp_path: Path) -> None:
         status, _, errors = ctl(served, "reload")
         assert status == 1
         assert "set workers = 1 or more" in errors
+        status, output, errors = ctl(served, "reload", "--json")
+        assert (status, errors) == (1, "")
+        assert json.loads(output)["done"] is False
+        assert json.loads(ctl(served, "workers", "--json")[1])[0]["pid"] == served.child.process.pid
+        assert json.loads(ctl(served, "reopen", "--json")[1])["done"] is True
         assert ctl(served, "reopen")[0] == 0
         assert ctl(served, "stop")[0] == 0
         assert served.child.wait() == 0

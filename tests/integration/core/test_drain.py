@@ -69,6 +69,21 @@ def test_every_stage_of_a_request(tmp_path: Path, processes: str) -> None:
 
 
 @pytest.mark.parametrize("processes", [ONE_PROCESS, WORKERS])
+def test_the_log_of_a_start_and_of_ctrl_c(tmp_path: Path, processes: str) -> None:
+    """It begins with what serves; the message about draining says how to end at once, but only after Ctrl-C."""
+    with service(tmp_path, settings=processes) as served:
+        what = "2 workers with 4 threads" if processes == WORKERS else "4 threads"
+        served.child.wait_for(rf"wiverno [\d.]+, process {served.child.process.pid}: {what}, .*wiverno.toml")
+        client = ask_for(served, "/sleep/60")
+        wait_until(lambda: connections(served) == 1)
+        served.child.send(signal.SIGINT)
+        served.child.wait_for("draining.*; press Ctrl-C again to end at once")
+        served.child.send(signal.SIGINT)
+        served.child.wait(PATIENCE)
+        client.close()
+
+
+@pytest.mark.parametrize("processes", [ONE_PROCESS, WORKERS])
 def test_the_second_signal_ends_it_at_once(tmp_path: Path, processes: str) -> None:
     with service(tmp_path, settings=processes) as served:
         client = ask_for(served, "/sleep/60")

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from wiverno.cli.group import group
-from wiverno.cli.options import SettingOption, SettingsCommand, collect_options, with_settings
+from wiverno.cli.options import COMMON, SettingOption, SettingsCommand, collect_options, with_settings
 from wiverno.cli.run import run
 from wiverno.cli.serve import serve
 from wiverno.config.settings import SETTINGS
@@ -106,8 +106,28 @@ def test_rows_of_help(names: tuple[str, ...]) -> None:
 
 def test_groups_in_help() -> None:
     """Help lists a command's own options first, then the settings under the model's headings."""
-    text = CliRunner().invoke(group, ["run", "--help"]).output
+    text = CliRunner().invoke(group, ["run", "--help-all"]).output
     headings = list(dict.fromkeys(setting.group for setting in SETTINGS.values() if not setting.inert))
     positions = [text.index(f"\n{heading}:\n") for heading in ["Options", *headings]]
     assert positions == sorted(positions)
     assert "Compatibility" not in text
+
+
+def test_help_is_short_unless_all_is_asked_for() -> None:
+    """`--help` lists forty options of run and only the own ones of config; `--help-all` lists every setting."""
+    assert SETTINGS.keys() >= COMMON
+    text = CliRunner().invoke(group, ["run", "--help"]).output
+    assert len(re.findall(r"^  -", text, re.MULTILINE)) <= 45
+    assert "--help-all lists all" in re.sub(r"\s+", " ", text)
+    assert "--workers" in text
+    assert "--outbuf-overflow" not in text
+    assert "--outbuf-overflow" in CliRunner().invoke(group, ["run", "--help-all"]).output
+    short, long = (CliRunner().invoke(group, ["config", "check", option]).output for option in ("--help", "--help-all"))
+    assert "--app" in short
+    assert "--workers" not in short
+    assert "--workers" in long
+
+
+def test_settings_that_help_leaves_out_are_options() -> None:
+    done = CliRunner().invoke(group, ["config", "show", "--outbuf-overflow", "7kB"])
+    assert "outbuf_overflow" in done.output

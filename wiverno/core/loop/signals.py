@@ -23,6 +23,9 @@ REFRESH_SIGNALS = tuple(signal.Signals[name] for name in ("SIGUSR1", "SIGHUP") i
 IGNORED_AT_FIRST: Final = ("SIGINT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGUSR2")
 _DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
 
+AGAIN: Final = "; press Ctrl-C again to end at once"
+"""What a message about draining ends with if Ctrl-C has begun it."""
+
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
 _taken: Final[dict[int, tuple[Handler, Handler]]] = {}  # signal → the server's handler, the one before it
