@@ -261,10 +261,10 @@ def _announce(plan: Plan, listeners: Iterable[Listener]) -> None:
         logger.info("%s", describe_start(settings, plan.source))
     for listener in listeners:
         scheme = listener.scheme("https") if settings.certfile is not None else "http"
-        if settings.mode == "simple":
+        if settings.mode == "simple" and not listener.redirects:
             log("Wiverno server started on %s://%s:%s", scheme, bracket_host(listener.host), listener.port)
         else:
-            logger.info("Serving on %s", listener.url(scheme))
+            logger.info("%s", listener.announcement(scheme))
     if settings.mode == "simple":
         log("Request queue size: %s", settings.backlog)
         log("Press Ctrl+C to stop the server")

@@ -35,7 +35,8 @@ def explain_bind_error(error: OSError, adjustments: Adjustments) -> str:
         return f"cannot start: {error_text(error)}: {error.filename}"
     why = f"cannot listen: {error_text(error)}"
     has_path = any(isinstance(address, UnixAddress) for address in adjustments.addresses)
-    ports = [address.port for address in adjustments.addresses if isinstance(address, TcpAddress)]
+    addresses = (*adjustments.addresses, *adjustments.redirect_addresses)
+    ports = [address.port for address in addresses if isinstance(address, TcpAddress)]
     match error.errno:
         case errno.EADDRINUSE if ports:
             return f"{why}; stop the program that has it (lsof -i :{ports[0]} shows it), or choose another port"

@@ -288,7 +288,7 @@ def test_every_setting_is_read() -> None:
     from wiverno.config.settings import SETTINGS
 
     read = attributes_of(r"(^|[._])(settings|adjustments|adj)$")
-    through_others = {"listen", "unix_socket", "host", "port", "env_file"}  # addresses, and env
+    through_others = {"listen", "unix_socket", "host", "port", "redirect_listen", "env_file"}  # addresses, and env
     unread = {name for name, setting in SETTINGS.items() if not setting.inert} - read - through_others
     assert not unread, f"no code reads {', '.join(sorted(unread))}"
     for name, setting in SETTINGS.items():

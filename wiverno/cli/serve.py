@@ -18,7 +18,7 @@ from wiverno.cli.options import SettingsCommand, collect_options, with_settings
 from wiverno.config.environment import follow_directory, replace_socket_names
 from wiverno.config.errors import ConfigError, Origin, Problem
 from wiverno.config.loader import AppSpec, LoadedConfig, activate
-from wiverno.config.settings import SETTINGS, Adjustments
+from wiverno.config.settings import ADDRESS_LISTS, SETTINGS, Adjustments
 from wiverno.serving import enable_default_logging
 from wiverno.workers.plan import Plan
 
@@ -67,12 +67,11 @@ def _resolve_addresses(settings: dict[str, object]) -> dict[str, object]:
 
     A file may not have both: it writes `listen = unix:/path 127.0.0.1:80`.
     """
-    if "listen" not in settings:
-        return settings
-    found = {**settings, "listen": replace_socket_names(settings["listen"])}
+    found = settings | {name: replace_socket_names(settings[name]) for name in ADDRESS_LISTS if name in settings}
     path = found.get("unix_socket")
-    if path and isinstance(found["listen"], list):
-        found["listen"] = [f"unix:{found.pop('unix_socket')}", *found["listen"]]
+    listen = found.get("listen")
+    if path and isinstance(listen, list):
+        found["listen"] = [f"unix:{found.pop('unix_socket')}", *listen]
     return found
 
 

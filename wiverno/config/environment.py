@@ -17,7 +17,7 @@ from wiverno.config.fields.units import read_words
 from wiverno.config.formats.document import Layer
 from wiverno.config.formats.mount_keys import place_mounts
 from wiverno.config.formats.text import decode_system_text
-from wiverno.config.settings import ALIASES, SETTINGS
+from wiverno.config.settings import ADDRESS_LISTS, ALIASES, SETTINGS
 
 PREFIX = "WIVERNO_"
 
@@ -171,7 +171,7 @@ def find_inherited_sockets(variables: Mapping[str, str], process: int) -> dict[s
 
 
 def replace_socket_names(listen: object, variables: Mapping[str, str] | None = None) -> object:
-    """Return a value of `listen` with systemd's names of sockets replaced by their descriptors' numbers.
+    """Return a value of addresses with systemd's names of sockets replaced by their descriptors' numbers.
 
     An unknown name stays, so that a configuration can be checked in a process that systemd has not started; listening
     on it is an error.
@@ -196,7 +196,7 @@ def replace_socket_names(listen: object, variables: Mapping[str, str] | None = N
 
 def complete_value(name: str, value: object, origin: Origin, variables: Mapping[str, str]) -> object:
     """Return a setting's value with what only its source knows: systemd's sockets, where relative directories start."""
-    if name == "listen":
+    if name in ADDRESS_LISTS:
         return replace_socket_names(value, variables)
     if name == "static" and origin.kind == "file" and origin.file:
         return place_mounts(value, origin.file)

@@ -5,7 +5,7 @@ They concern what is around the engine, not the engine; the rules of settings.py
 
 from typing import Annotated
 
-from wiverno.config.fields import operations_types, tables, types, units
+from wiverno.config.fields import network_types, operations_types, tables, types, units
 from wiverno.config.fields.access_log_format import access_format
 from wiverno.config.fields.field import setting
 from wiverno.config.fields.model import SettingsModel
@@ -99,6 +99,20 @@ class OperationsSettings(SettingsModel):
         "TLS",
     )
 
+    redirect_listen: Annotated[tuple[str, ...], network_types.redirect_addresses()] = setting(
+        (),
+        "Addresses of the plain port beside TLS: every request is redirected to https. host:port, [v6]:port, fd:NAME.",
+        "TLS",
+    )
+    redirect_port: Annotated[int, types.integer(0, 65535, examples=("443",))] = setting(
+        0, "Port that redirect_listen redirects to; 0 is the TLS listener's own.", "TLS"
+    )
+    acme_webroot: Annotated[str | None, types.optional_text("a path", examples=("/var/lib/acme",))] = setting(
+        None,
+        "Directory in which an ACME client puts .well-known/acme-challenge/, which redirect_listen then serves.",
+        "TLS",
+    )
+
     admin_listen: Annotated[str | None, operations_types.address()] = setting(
         None,
         "Address of /healthz, /readyz, /metrics, /status and wiverno ctl: host:port, or unix:/path (mode 600).",
@@ -158,3 +172,8 @@ class OperationsSettings(SettingsModel):
     def admin_address(self) -> units.Address | None:
         """The address that `admin_listen` names."""
         return None if self.admin_listen is None else units.read_address(self.admin_listen)
+
+    @property
+    def redirect_addresses(self) -> tuple[units.Address, ...]:
+        """The addresses that `redirect_listen` names; a host alone has port 80."""
+        return tuple(dict.fromkeys(units.read_address(word, units.HTTP_PORT) for word in self.redirect_listen))

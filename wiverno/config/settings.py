@@ -334,6 +334,9 @@ class Adjustments(OperationsSettings):
 SETTINGS: Mapping[str, Setting] = MappingProxyType(
     dict(sorted(Adjustments.model_fields.items(), key=lambda item: item[0] in OperationsSettings.model_fields))
 )
+ADDRESS_LISTS = ("listen", "redirect_listen")
+"""The settings whose items may be systemd's names of sockets."""
+
 ALIASES: Mapping[str, str] = MappingProxyType(
     {alias: entry.name for entry in SETTINGS.values() for alias in entry.aliases}
 )

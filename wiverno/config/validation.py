@@ -15,7 +15,7 @@ from typing import Any
 
 from wiverno.addresses import is_loopback
 from wiverno.config.errors import Origin, Problem
-from wiverno.config.fields.units import Address, TcpAddress, UnixAddress
+from wiverno.config.fields.units import HTTP_PORT, Address, TcpAddress, UnixAddress, read_address
 from wiverno.files import absolute, error_text, unix_path
 from wiverno.static.mounts import Mount
 
@@ -59,6 +59,7 @@ def find_contradictions(
     found += _about_unix_sockets(values, addresses, admin)
     found += _about_operations(values, admin)
     found += _about_mounts(values["static"])
+    found += _about_redirects(values, addresses)
     if values["http2"] and importlib.util.find_spec("hpack") is None:
         found.append(problem("http2", "needs the package hpack", "install the extra: pip install 'wiverno[http2]>=2'"))
     found += _about_threads(values, given)
@@ -129,22 +130,9 @@ def _about_mounts(mounts: Iterable[Mount]) -> list[Problem]:
     """Return which mounts have a directory whose files can't be served."""
     found = []
     for number, mount in enumerate(mounts):
-        try:
-            path = absolute(mount.directory)
-            mode = Path(path).stat().st_mode
-        except FileNotFoundError:
-            reason = f"there is no directory {mount.directory}"
-        except (OSError, ValueError) as error:
-            reason = f"{mount.directory}: {error_text(error)}"
-        else:
-            if not stat.S_ISDIR(mode):
-                reason = f"{mount.directory} is no directory"
-            elif not os.access(path, os.X_OK):
-                reason = f"{mount.directory} can't be read by this user"
-            else:
-                continue
-        origin = Origin("keyword", text="static")
-        found.append(Problem(f"{mount.path}: {reason}", origin, "static", item=f"{number}.directory"))
+        if reason := _why_unusable(mount.directory):
+            origin = Origin("keyword", text="static")
+            found.append(Problem(f"{mount.path}: {reason}", origin, "static", item=f"{number}.directory"))
     return found
 
 
@@ -173,6 +161,41 @@ def _about_operations(values: Mapping[str, Any], admin: Address | None) -> list[
     if values["max_requests_jitter"] and not values["max_requests"]:
         found.append(problem("max_requests_jitter", "has no meaning without max_requests"))
     return found
+
+
+def _about_redirects(values: Mapping[str, Any], addresses: Iterable[Address]) -> list[Problem]:
+    """Return what is wrong with the plain port beside TLS."""
+    found = []
+    named = [read_address(word, HTTP_PORT) for word in values["redirect_listen"]]
+    if named and values["certfile"] is None:
+        found.append(problem("redirect_listen", "has no meaning without certfile: nothing speaks TLS here"))
+    elif named and addresses and all(isinstance(address, UnixAddress) for address in addresses):
+        found.append(problem("redirect_listen", "needs an address with TLS, which Unix sockets do not speak"))
+    # Port 0 is another port each time.
+    taken = [one for one in named if one in addresses and not (isinstance(one, TcpAddress) and not one.port)]
+    if taken and values["certfile"] is not None:
+        found.append(problem("redirect_listen", f"{taken[0]} is where TLS is spoken: name another address"))
+    found.extend(
+        problem(name, "has no meaning without redirect_listen")
+        for name in ("redirect_port", "acme_webroot")
+        if values[name] and not named
+    )
+    if named and values["acme_webroot"] is not None and (reason := _why_unusable(values["acme_webroot"])):
+        found.append(problem("acme_webroot", reason))
+    return found
+
+
+def _why_unusable(directory: str) -> str:
+    """Return why a directory can't be served from, "" if it can."""
+    try:
+        mode = Path(absolute(directory)).stat().st_mode
+    except FileNotFoundError:
+        return f"there is no directory {directory}"
+    except (OSError, ValueError) as error:
+        return f"{directory}: {error_text(error)}"
+    if not stat.S_ISDIR(mode):
+        return f"{directory} is no directory"
+    return "" if os.access(absolute(directory), os.X_OK) else f"{directory} can't be read by this user"
 
 
 def find_deprecations(values: Mapping[str, Any], given: Collection[str], inert: Iterable[str]) -> list[str]:

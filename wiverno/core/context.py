@@ -1,11 +1,13 @@
 """The plain values that all connections of a server share: the application and the limits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wiverno.config.settings import Adjustments
 from wiverno.core.net.body_memory import BodyMemory
 from wiverno.core.net.listener_kinds import Listener
+from wiverno.core.net.redirects import Redirects, new_redirects
 from wiverno.core.telemetry.request_recorder import RequestRecorder
 from wiverno.files import absolute
 from wiverno.http.hosts import AllowedHosts
@@ -52,6 +54,8 @@ class ServerContext:
     """The hosts that requests may name; None for every host."""
     site: "StaticSite | None" = None
     """The mounts around the application, which then are `application`; None if there are none."""
+    redirects: Redirects | None = None
+    """What the plain port beside TLS answers; None on every other port."""
 
     @property
     def inner_application(self) -> Application:
@@ -138,6 +142,14 @@ def _new_site(application: Application, settings: Adjustments) -> "StaticSite":
     return StaticSite(application, mounts, settings.ident or "")
 
 
+def redirect_context(context: ServerContext, settings: Adjustments, listeners: Sequence[Listener]) -> ServerContext:
+    """Return the context of the plain port beside TLS, which has everything in common but what answers."""
+    redirects = new_redirects(settings, listeners, context.allowed_hosts)
+    return replace(
+        context, application=redirects, redirects=redirects, site=None, url_prefix="", tls=None, http2_connections=None
+    )
+
+
 def new_certificates(settings: Adjustments) -> "Certificates | None":
     """Return the certificates that the settings name, None without TLS.
 
@@ -153,12 +165,15 @@ def new_certificates(settings: Adjustments) -> "Certificates | None":
 
 def variables_of(listener: Listener, settings: Adjustments, context: ServerContext, *, processes: bool) -> Environ:
     """Return a listener's part of the environ; `processes`: whether other processes accept from it, too."""
+    scheme = settings.url_scheme if context.tls is None else listener.scheme("https", settings.url_scheme)
+    if context.redirects is not None:
+        scheme = "http"
     return listener_variables(
         server_name=listener.server_name(settings.server_name),
         server_port=str(listener.port),
         software=settings.ident,
-        scheme=settings.url_scheme if context.tls is None else listener.scheme("https", settings.url_scheme),
-        prefix=settings.url_prefix,
+        scheme=scheme,
+        prefix=context.url_prefix,
         threads=context.is_threaded,
         processes=processes,
     )

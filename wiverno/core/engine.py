@@ -122,7 +122,13 @@ class Engine:
         self._context = self._context.with_application(application)
         for reactor in self.reactors:
             for acceptor in reactor.limit.acceptors:
-                acceptor.context = self._context
+                if acceptor.context.redirects is None:
+                    acceptor.context = self._context
+
+    @property
+    def certificates(self) -> "Certificates | None":
+        """What TLS is spoken with, None without TLS."""
+        return self._context.tls
 
     def count(self, counters: Counters) -> None:
         """Count responses, write gauges and a heartbeat from now on; call this before `run`."""

@@ -17,10 +17,11 @@ from typing import Final
 from wiverno.config.settings import Adjustments
 from wiverno.core.accept.accept_backoff import AcceptBackoff
 from wiverno.core.accept.acceptor import Acceptor, ConnectionLimit
-from wiverno.core.context import ServerContext, variables_of
+from wiverno.core.accept.acceptors import open_acceptors
+from wiverno.core.context import ServerContext
 from wiverno.core.loop.draining import Shutdown, Step, next_step
 from wiverno.core.loop.event_loop import Loop
-from wiverno.core.loop.poller import READ, new_poller
+from wiverno.core.loop.poller import new_poller
 from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.telemetry.slow_requests import describe_running
 from wiverno.core.threads.file_leader import new_leaders
@@ -105,15 +106,8 @@ class Reactor:
     def enter(self, listeners: Sequence[Listener], context: ServerContext) -> None:
         """Accept from `listeners` from now on (before `run`)."""
         loop = self.loop
-        for listener in listeners:
-            variables = variables_of(listener, self._settings, context, processes=self._is_shared)
-            acceptor = Acceptor(listener, variables, context, loop, self.limit)
-            if self._is_shared:
-                acceptor.burst = 1  # the next client may find another process with less to do
-                acceptor.should_defer = self._accept_backoff.should_defer
-            self.limit.acceptors.append(acceptor)
-            loop.handlers[acceptor.fd] = acceptor
-            loop.poller.register(acceptor.fd, READ)
+        should_defer = self._accept_backoff.should_defer if self._is_shared else None
+        open_acceptors(listeners, self._settings, context, loop, self.limit, should_defer)
         loop.after_wait = self._check_stop
 
     def share_clients(self) -> None:

@@ -190,7 +190,10 @@ class BaseWSGIServer:
     def print_listen(self, format_str: str) -> None:
         """Log at INFO where the server listens: `format_str` takes host and port, or "unix" and the path."""
         for listener in self._listeners:
-            channel_logger.info(format_str.format(*listener.host_and_port()))
+            if listener.redirects:
+                channel_logger.info("%s", listener.announcement())
+            else:
+                channel_logger.info(format_str.format(*listener.host_and_port()))
 
     def __enter__(self) -> Self:
         return self

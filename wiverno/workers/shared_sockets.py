@@ -3,9 +3,9 @@
 import contextlib
 from collections.abc import Iterable
 
-from wiverno.config.settings import Adjustments
+from wiverno.config.settings import Address, Adjustments, TcpAddress
 from wiverno.core.net.listener_kinds import Listener
-from wiverno.core.net.listeners import adopt, open_address
+from wiverno.core.net.listeners import adopt, as_redirect, open_address
 from wiverno.core.ownership import future_owner
 
 
@@ -29,17 +29,28 @@ class SharedSockets:
                     opened["sockets"] = [adopt(sock) for sock in settings.sockets]
                 found += (self._open | opened)["sockets"]
             for address in settings.addresses:
-                key = str(address)
-                if key not in self._open:
-                    opened[key] = open_address(address, settings)
-                    for listener in opened[key]:
-                        listener.listen(settings.backlog)
-                found += (self._open | opened)[key]
+                found += self._at(address, settings, opened)
+            for address in settings.redirect_addresses:
+                # The same socket, if the address has served the application until now.
+                found += map(as_redirect, self._at(address, settings, opened, is_redirect=True))
         except OSError:
             _close(listener for listeners in opened.values() for listener in listeners)
             raise
         self._open |= opened
         return found
+
+    def _at(
+        self, address: Address, settings: Adjustments, opened: dict[str, list[Listener]], *, is_redirect: bool = False
+    ) -> list[Listener]:
+        """Return the listeners of an address, and add them to `opened` if they are bound now."""
+        key = str(address)
+        if is_redirect and isinstance(address, TcpAddress) and not address.port:
+            key = f"redirect {key}"  # the system chooses another port
+        if key not in self._open and key not in opened:
+            opened[key] = open_address(address, settings)
+            for listener in opened[key]:
+                listener.listen(settings.backlog)
+        return (self._open | opened)[key]
 
     def release(self, kept: Iterable[Listener]) -> None:
         """Close this process's copies of all other listeners, in a child after a fork."""
@@ -51,9 +62,9 @@ class SharedSockets:
 
     def keep_only(self, wanted: Iterable[Listener]) -> None:
         """Close all other listeners."""
-        kept = {id(listener) for listener in wanted}
+        kept = {listener.socket for listener in wanted}
         for key, listeners in list(self._open.items()):
-            if not any(id(listener) in kept for listener in listeners):
+            if not any(listener.socket in kept for listener in listeners):
                 _close(self._open.pop(key))
 
     def adjust(self, settings: Adjustments) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from wiverno.config.errors import ConfigError
 from wiverno.config.fields.units import TcpAddress, UnixAddress
 from wiverno.config.settings import Adjustments
 from wiverno.config.validation import find_conflicts, find_contradictions, find_deprecations
@@ -122,3 +123,51 @@ def test_directories_of_mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ("3.directory", "/3: …/locked can't be read by this user"),
         ("4.directory", "/4: …/x\0: embedded null byte"),
     ]
+
+
+def redirect_problems(**values: Any) -> list[str]:
+    """Return the problems of settings that are given together."""
+    try:
+        Adjustments.from_keywords(**values)
+    except ConfigError as error:
+        return [problem.headline() for problem in error.problems]
+    return []
+
+
+SITE: dict[str, Any] = {"certfile": "x.pem", "listen": "127.0.0.1:443", "redirect_listen": "127.0.0.1:80"}
+
+
+def test_redirects(tmp_path: Path) -> None:
+    """The plain port needs TLS beside it, an address of its own, and a directory that is there."""
+    (tmp_path / "file").touch()
+    (tmp_path / "acme").mkdir()
+    assert redirect_problems(**SITE, redirect_port=8443, acme_webroot=str(tmp_path / "acme")) == []
+    assert redirect_problems(**SITE | {"listen": "127.0.0.1:0", "redirect_listen": "127.0.0.1:0"}) == []
+    assert redirect_problems(redirect_listen="*:80") == [
+        "redirect_listen: has no meaning without certfile: nothing speaks TLS here"
+    ]
+    assert redirect_problems(**SITE | {"redirect_listen": "127.0.0.1:443"}) == [
+        "redirect_listen: 127.0.0.1:443 is where TLS is spoken: name another address"
+    ]
+    assert redirect_problems(**SITE | {"listen": "unix:/run/x.sock"}) == [
+        "redirect_listen: needs an address with TLS, which Unix sockets do not speak"
+    ]
+    assert redirect_problems(**SITE | {"redirect_listen": "unix:/run/x.sock"}) == [
+        "redirect_listen: expected host:port, [v6]:port, *:port or fd:NAME (got 'unix:/run/x.sock')"
+    ]
+    assert redirect_problems(redirect_port=443, acme_webroot="/x") == [
+        "acme_webroot: has no meaning without redirect_listen",
+        "redirect_port: has no meaning without redirect_listen",
+    ]
+    for name, reason in (("missing", "there is no directory {}"), ("file", "{} is no directory")):
+        path = str(tmp_path / name)
+        assert redirect_problems(**SITE, acme_webroot=path) == [f"acme_webroot: {reason.format(path)}"]
+    assert redirect_problems(**SITE, acme_webroot=f"{tmp_path}/file/x") == [
+        f"acme_webroot: {tmp_path}/file/x: Not a directory"
+    ]
+
+
+def test_addresses_of_the_plain_port() -> None:
+    """A host alone has port 80; an address named twice is one."""
+    made = Adjustments.from_keywords(certfile="x.pem", redirect_listen="127.0.0.1 [::1]:81 *:82 fd:7 127.0.0.1:80")
+    assert list(map(str, made.redirect_addresses)) == ["127.0.0.1:80", "[::1]:81", "*:82", "fd:7"]

@@ -76,3 +76,29 @@ def test_permissions_follow_a_reload(shared: SharedSockets, tmp_path: Path) -> N
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
     path.unlink()
     shared.adjust(settings(f"unix:{path}", unix_socket_perms="600"))  # it is gone: nothing happens
+
+
+TLS = {"certfile": "x.pem"}
+
+
+def test_an_address_that_redirects_from_now_on(shared: SharedSockets) -> None:
+    """A reload that adds TLS lets the plain port redirect: the same socket, while older workers still serve with it."""
+    with socket.create_server((LOOPBACK, 0)) as reserved:
+        plain = f"{LOOPBACK}:{reserved.getsockname()[1]}"
+    [before] = shared.open(settings(plain))
+    secure, after = shared.open(settings(f"{LOOPBACK}:0", redirect_listen=plain, **TLS))
+    assert (before.redirects, secure.redirects, after.redirects) == (False, False, True)
+    assert after.socket is before.socket
+    assert [one.redirects for one in copy_listeners([secure, after])] == [False, True]
+    shared.keep_only([secure, after])
+    assert is_open(before)
+    shared.keep_only([secure])
+    assert not is_open(before)
+
+
+def test_two_ports_that_the_system_chooses(shared: SharedSockets) -> None:
+    """Port 0 twice is two sockets, and each is kept."""
+    wanted = settings(f"{LOOPBACK}:0", redirect_listen=f"{LOOPBACK}:0", **TLS)
+    secure, plain = shared.open(wanted)
+    assert secure.port != plain.port
+    assert [one.port for one in shared.open(wanted)] == [secure.port, plain.port]

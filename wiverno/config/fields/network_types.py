@@ -36,6 +36,18 @@ def addresses() -> ValueType:
     return list_of(accepts, item, metavar="ADDRESS", examples=examples)
 
 
+def redirect_addresses() -> ValueType:
+    """Return the type of addresses of plain ports, kept as written; `Adjustments.redirect_addresses` parses them."""
+
+    def item(word: str) -> str:
+        if isinstance(units.read_address(word), units.UnixAddress):
+            raise BadValue("expected host:port, [v6]:port, *:port or fd:NAME")
+        return word
+
+    accepts = "a list of host:port, [v6]:port, *:port, fd:NAME"
+    return list_of(accepts, item, metavar="ADDRESS", examples=("0.0.0.0:80", "[::]:80", "fd:http"))
+
+
 def networks() -> ValueType:
     """Return the type of IP networks in CIDR notation; an address alone is a network of one."""
 

@@ -14,6 +14,8 @@ from ipaddress import AddressValueError, IPv6Address
 from wiverno.addresses import join_host_port
 from wiverno.config.errors import BadValue
 
+HTTP_PORT = 80
+
 # waitress's words for true, and their opposites; any other text is a mistake (for waitress it is false).
 TRUE_WORDS = frozenset(("true", "t", "yes", "y", "on", "1"))
 FALSE_WORDS = frozenset(("false", "f", "no", "n", "off", "0"))

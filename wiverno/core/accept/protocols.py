@@ -15,6 +15,7 @@ from wiverno.core.context import ServerContext
 from wiverno.core.http1.connection import Connection
 from wiverno.core.http1.followed import FollowedConnection
 from wiverno.core.http1.host_check import FollowedHostCheckedConnection, HostCheckedConnection
+from wiverno.core.http1.redirect import FollowedRedirectConnection, RedirectConnection
 from wiverno.core.loop.connection_log import log_event
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.handlers import HEAD_AGE, Client
@@ -61,6 +62,8 @@ def new_connection(
 
         return Http2Connection(sock, variables, context, loop, trusted=trusted, received=received)
     kind = CONNECTIONS[context.allowed_hosts is not None, is_followed]
+    if context.redirects is not None:
+        kind = FollowedRedirectConnection if is_followed else RedirectConnection
     return kind(sock, variables, context, loop, trusted=trusted, received=received)
 
 

@@ -33,6 +33,7 @@ class Listener:
     """
 
     speaks_tls: ClassVar[bool] = True
+    redirects: ClassVar[bool] = False  # to https, instead of serving the application
     has_trusted_clients: ClassVar[bool] = False  # only programs of this machine that may open its file connect
 
     socket: socket.socket
@@ -60,6 +61,10 @@ class Listener:
     def url(self, scheme: str = "http") -> str:
         """Return what a log line says and a client can open."""
         return f"{scheme}://{self}"
+
+    def announcement(self, scheme: str = "http") -> str:
+        """Return the log line about what this listener does from the start on."""
+        return f"Serving on {self.url(scheme)}"
 
     def host_and_port(self) -> tuple[str, int | str]:
         """Return host and port as waitress's `print_listen` writes them."""
@@ -103,6 +108,18 @@ class Listener:
         Raises:
             OSError: the file can't be examined or changed.
         """
+
+
+@dataclass(slots=True)
+class RedirectListener(Listener):
+    """The plain port beside TLS."""
+
+    speaks_tls: ClassVar[bool] = False
+    redirects: ClassVar[bool] = True
+
+    def announcement(self, scheme: str = "http") -> str:
+        """Return the log line about what this listener does from the start on."""
+        return f"Redirecting {self.url()} to https"
 
 
 @dataclass(slots=True)

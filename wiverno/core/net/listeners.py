@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from wiverno.config.settings import Address, Adjustments, FdAddress, TcpAddress, UnixAddress
-from wiverno.core.net.listener_kinds import Listener, UnixListener, identity_of
+from wiverno.core.net.listener_kinds import Listener, RedirectListener, UnixListener, identity_of
 from wiverno.core.ownership import Owner, future_owner, give_socket
-from wiverno.files import error_text, unix_path
+from wiverno.files import SetupError, error_text, unix_path
 from wiverno.standard_streams import reserve_descriptors
 
 HAS_UNIX: Final = hasattr(socket, "AF_UNIX")
@@ -35,11 +35,24 @@ def open_listeners(adjustments: Adjustments) -> list[Listener]:
         listeners.extend(adopt(sock) for sock in adjustments.sockets)
         for address in adjustments.addresses:
             listeners.extend(open_address(address, adjustments, listeners))
+        for address in adjustments.redirect_addresses:
+            listeners.extend(map(as_redirect, open_address(address, adjustments, listeners)))
     except BaseException:
         for listener in listeners:
             listener.close()
         raise
     return listeners
+
+
+def as_redirect(listener: Listener) -> Listener:
+    """Return the same socket as a listener that redirects to https.
+
+    Raises:
+        SetupError: it is a Unix socket, which was inherited.
+    """
+    if isinstance(listener, UnixListener):
+        raise SetupError(errno.EINVAL, f"redirect_listen: {listener} is no TCP socket")
+    return RedirectListener(listener.socket, listener.host, listener.port, is_listening=listener.is_listening)
 
 
 def open_address(address: Address, adjustments: Adjustments, others: Iterable[Listener] = ()) -> list[Listener]:
