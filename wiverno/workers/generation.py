@@ -4,6 +4,7 @@ from typing import Final
 
 from wiverno.core.context import new_certificates
 from wiverno.core.net.listener_kinds import Listener
+from wiverno.core.ownership import future_owner
 from wiverno.workers.plan import Plan
 from wiverno.workers.reconcile import WantedWorkers
 from wiverno.wsgi_types import Application
@@ -24,7 +25,7 @@ class Generation:
             any of them.
     """
 
-    __slots__ = ("application", "certificates", "listeners", "number", "plan", "wanted")
+    __slots__ = ("_served_context", "application", "certificates", "listeners", "number", "plan", "wanted")
 
     def __init__(self, number: int, plan: Plan, listeners: list[Listener]) -> None:
         """Load the application here with `preload`, and where it can't be loaded again.
@@ -35,12 +36,21 @@ class Generation:
             LoadFailedError: the application raised an exception while it was loaded.
         """
         self.certificates = new_certificates(plan.adjustments)
+        self._served_context = self.certificates.context if self.certificates is not None else None
         self.number = number
         self.plan = plan
         self.listeners = listeners
         self.wanted = max(plan.adjustments.workers, 1)
         is_loaded_here = plan.adjustments.preload or (not plan.reloads_code and plan.program is None)
         self.application: Application | None = plan.load() if is_loaded_here else None
+
+    def has_new_certificates(self) -> bool:
+        """Begin to look whether certificates were renewed that workers may not read; tell if that was found since."""
+        if self.certificates is None or future_owner(self.plan.adjustments) is None:
+            return False
+        before, self._served_context = self._served_context, self.certificates.context
+        self.certificates.renew(only_if_changed=True)
+        return before is not self._served_context
 
     def scale(self, by: int) -> None:
         """Want so many workers more, or fewer if it is negative."""

@@ -58,7 +58,12 @@ class SingleProcess:
             if settings.umask is not None:
                 os.umask(settings.umask)
             if future_owner(settings) is not None:
-                keeper.enter_context(run_keeper(_made_files(self._server.listeners, settings), log_paths(settings)))
+                certificates = self._server.engine.certificates
+                files = certificates.files if certificates is not None else ()
+                made = _made_files(self._server.listeners, settings)
+                read = keeper.enter_context(run_keeper(made, log_paths(settings), files))
+                if certificates is not None:
+                    certificates.read_with(read)
             load_protocols(settings)
             drop_privileges(settings.user, settings.group)
             self._server.serve(announce)

@@ -6,7 +6,8 @@ thread; signal handlers and the workers' pipes only ask the loop to reconcile.
 
     a worker exits           → another one starts: at once, after further exits with growing pauses
     a worker hangs           → its stacks are printed, it is killed, another one starts
-    a worker retires         → (max_requests, max_rss, stuck requests) another one starts; when that is ready, it drains
+    a worker retires         → (max_requests, max_rss, stuck requests, certificates) another one starts; when that is
+                               ready, it drains
     reload                   → the configuration is read and checked, new workers load the application; when all of them
                                are ready, the old ones drain; if one of them fails, the old ones continue
     stop                     → not ready; after drain_delay all workers drain; a second signal forces the end
@@ -149,6 +150,8 @@ class Supervisor:
             announce()
 
             def sample() -> None:
+                if self._current.has_new_certificates():
+                    self._pool.retire(self._current, "certificates")
                 self._reconcile()
                 admin.sample()
                 if self._notifier.watchdog:

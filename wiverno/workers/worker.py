@@ -74,6 +74,18 @@ class Inheritance:
     life: int
     certificates: "Certificates | None" = None
 
+    def read_certificates(self) -> "Certificates | None":
+        """Return the supervisor's certificates, or read them: call it before root's rights are given up.
+
+        Raises:
+            OSError: a file can't be read or used.
+        """
+        settings = self.plan.adjustments
+        found = self.certificates or new_certificates(settings)
+        if found is not None and future_owner(settings) is not None:
+            found.is_fixed = True  # the supervisor has the worker replaced when they change
+        return found
+
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:
     pass
@@ -130,7 +142,7 @@ class Worker:
                 _enter_start_directory()
                 extend_import_path(settings)
             # Before the user changes: perhaps only root may read the key.
-            certificates = inherited.certificates or new_certificates(settings)
+            certificates = inherited.read_certificates()
             load_protocols(settings)
             prepare_for(future_owner(settings), inherited.plan.prepare)
             drop_privileges(settings.user, settings.group)

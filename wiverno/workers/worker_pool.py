@@ -105,6 +105,12 @@ class WorkerPool:
         """Return the workers as /status shows them."""
         return tuple(worker.status() for worker in self.workers if worker.pid)
 
+    def retire(self, generation: Generation, reason: str) -> None:
+        """Have all workers of a generation replaced."""
+        for worker in self.workers:
+            if worker.generation == generation.number:
+                worker.retire(reason)
+
     def send(self, number: signal.Signals) -> None:
         """Send all of them a signal."""
         for worker in self.workers:

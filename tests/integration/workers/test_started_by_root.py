@@ -5,6 +5,7 @@ These tests need root, which the containers have that CI runs in; see `require_r
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shutil
@@ -14,10 +15,12 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -303,3 +306,69 @@ def trusting() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def name_of(address: tuple[str, int]) -> str:
+    """Return the name in the certificate that a server shows."""
+    with socket.create_connection(address, timeout=PATIENCE) as plain:
+        context = ssl.create_default_context(cafile=TLS / "ca.pem")
+        with context.wrap_socket(plain, server_hostname="localhost") as secure:
+            found: Any = secure.getpeercert()
+            return str(dict(pair[0] for pair in found["subject"])["commonName"])
+
+
+@each_way
+def test_a_renewed_key_that_only_root_can_read(processes: str) -> None:
+    """As certbot leaves it: the key is root's, in a directory that is root's; no request is lost when it is renewed."""
+    with directory(is_users=False) as place:
+        keys = place / "live"
+        keys.mkdir(mode=0o700)
+        for name in ("pem", "key"):
+            shutil.copy(TLS / f"first.{name}", keys / f"site.{name}")
+        (keys / "site.key").chmod(0o600)
+        lines = f'certfile = "{keys}/site.pem"\nkeyfile = "{keys}/site.key"'
+        settings = f'[app]\nuse = "shop:app"\n[server]\nlisten = "127.0.0.1:0"\nuser = "{USER}"\n{lines}\n{processes}\n'
+        with served(place, "", settings=settings) as child:
+            address = child.address()
+            assert name_of(address) == "first server"
+            with Requests(address) as requests:
+                for name in ("pem", "key"):
+                    shutil.copy(TLS / f"second.{name}", keys / f"fresh.{name}")
+                    (keys / f"fresh.{name}").chmod(0o600)
+                    (keys / f"fresh.{name}").replace(keys / f"site.{name}")
+                wait_until(lambda: name_of(address) == "second server", PATIENCE, what="the new certificate")
+                before = requests.count
+                wait_until(lambda: requests.count > before + 5, PATIENCE, what="requests")
+            assert requests.failures == []
+            assert requests.users == {ids()[0]}
+            assert child.stop(deadline=PATIENCE) == 0, child.output
+        assert "Permission denied" not in child.output
+
+
+class Requests:
+    """Asks for pages, each on a new connection, until the block ends."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.count = 0
+        self.failures: list[Exception] = []
+        self.users: set[int] = set()
+        self._url = "https://{}:{}/".format(*address)
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while not self._is_over.is_set():
+            try:
+                with urllib.request.urlopen(self._url, context=trusting(), timeout=PATIENCE) as answer:
+                    self.users.add(json.load(answer)[1])
+                self.count += 1
+            except Exception as error:
+                self.failures.append(error)
+
+    def __enter__(self) -> Requests:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()

@@ -74,7 +74,11 @@ def test_what_the_keeper_does(made: MadeFile, tmp_path: Path, pair: tuple[socket
 
     ours.sendall(b"\0\1")
     ours.shutdown(socket.SHUT_WR)
-    status, _ = run_in_child(lambda: keeper._run(its.fileno(), [made], [log, str(tmp_path)]))
+    other, answering = socket.socketpair()
+    with other, answering:
+        status, _ = run_in_child(
+            lambda: keeper._run(its.fileno(), answering.fileno(), [made], [log, str(tmp_path)], [])
+        )
     assert status == 0
     answer, fds, _, _ = socket.recv_fds(ours, 1, 1)
     assert answer == keeper.OPENED
@@ -91,3 +95,25 @@ def test_a_child_of_the_application_does_not_hold_the_keeper(made: MadeFile) -> 
             assert not keeper._held
 
         assert run_in_child(child) == (0, "")
+
+
+def test_certificates_are_read(tmp_path: Path) -> None:
+    """The keeper opens the certificate files as they are now; what is none is refused with its name."""
+    pem, key = tmp_path / "a.pem", tmp_path / "a.key"
+    pem.write_text("certificate")
+    key.write_text("key")
+    with run_keeper([], [], [str(pem), str(key)]) as read:
+        assert read() == [b"certificate", b"key"]
+        pem.write_text("renewed")
+        assert read() == [b"renewed", b"key"]
+        key.unlink()
+        with pytest.raises(OSError, match=f"{key}: No such file or directory"):
+            read()
+        os.mkfifo(key)
+        with pytest.raises(OSError, match="is no file of a sensible size"):
+            read()
+        key.unlink()
+        key.write_text("back")
+        assert read()[1] == b"back"
+    with pytest.raises(OSError, match=r"Bad file descriptor|ended"):
+        read()

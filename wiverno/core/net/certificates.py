@@ -4,12 +4,18 @@ The files are read in a separate thread. A path may lead to a FIFO, a device, or
 answer: reading it may never return, and neither may stat(2). So the leader only begins to read; a start, a reload and
 the start of a worker wait for a bounded time. A thread that hangs is abandoned, the current certificates are kept, and
 no other thread is started before it returns.
+
+A process that has given root's rights up may not be allowed to read the key again. One process asks its keeper for the
+contents (`read_with`); workers are replaced by their supervisor, so theirs never change (`is_fixed`).
 """
 
 import contextlib
+import hashlib
+import os
 import ssl
 import stat
 import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -38,11 +44,16 @@ _KINDS: Final = {
 }  # fmt: skip
 
 
+ReadFiles = Callable[[], Sequence[bytes]]
+"""Returns the contents of the files; may raise OSError."""
+
+
 class Certificates:
     """The context of new connections; the attribute changes, a context does not.
 
     Attributes:
         context: made of the files when they were last read without an error.
+        is_fixed: whether the files are not read again.
     """
 
     context: ssl.SSLContext
@@ -58,7 +69,10 @@ class Certificates:
         self._certfile = absolute(settings.certfile or "")
         self._keyfile = absolute(settings.keyfile) if settings.keyfile else None
         self._ca_certs = absolute(settings.ca_certs) if settings.ca_certs else None
+        self.is_fixed = False
+        self._read_files: ReadFiles | None = None
         self._seen: tuple[object, ...] | None = None
+        self._helped: tuple[object, ...] | None = None
         self._error: OSError | None = None
         self._has_warned = False
         if settings.kernel_tls and not has_kernel_tls():
@@ -72,8 +86,22 @@ class Certificates:
             raise self._error
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The absolute paths of the files."""
+        return tuple(name for name in (self._certfile, self._keyfile, self._ca_certs) if name is not None)
+
+    @property
     def _names(self) -> str:
         return ", keyfile ".join(name for name in (self._settings.certfile, self._settings.keyfile) if name)
+
+    def read_with(self, read_files: ReadFiles) -> None:
+        """Read the files with another process's help from now on; call it while this one may still read them.
+
+        Raises:
+            OSError: it may not.
+        """
+        self._helped = _digests([Path(name).read_bytes() for name in self.files])
+        self._read_files = read_files
 
     def renew(self, *, only_if_changed: bool = False, wait: float = 0.0) -> None:
         """Begin to read the files again; from any thread. An error is only logged.
@@ -84,6 +112,8 @@ class Certificates:
             only_if_changed: only if a file has been replaced or changed since.
             wait: seconds to wait for the result; a thread that hangs already is not waited for.
         """
+        if self.is_fixed:
+            return
         if self._reading.is_alive():
             if not self._has_warned:
                 self._has_warned = True
@@ -106,17 +136,43 @@ class Certificates:
     def _read_first(self) -> None:
         try:
             self._seen = self._state()
-            self.context = self._new_context()
+            self.context = self._new_context(self.files)
         except OSError as error:
             self._error = error
 
     def _read_again(self, only_if_changed: bool) -> None:
+        if self._read_files is not None:
+            self._read_with_help(self._read_files, only_if_changed)
+            return
         state = self._state()
         if only_if_changed and state == self._seen:
             return
         self._seen = state
+        self._replace_context(self.files)
+
+    def _read_with_help(self, read_files: ReadFiles, only_if_changed: bool) -> None:
+        """Read the files with the help of a process that may."""
+        contents: Sequence[bytes] = ()
         try:
-            self.context = self._new_context()
+            contents = read_files()
+            state = _digests(contents)
+        except OSError as error:
+            state = (error_text(error),)
+        seen, self._helped = self._helped, state
+        if only_if_changed and state == seen:
+            return
+        if not contents:
+            logger.error("keeping the current certificates: %s", state[0])
+            return
+        try:
+            with named_in_memory(contents) as paths:
+                self._replace_context(paths)
+        except OSError as error:
+            logger.error("keeping the current certificates: %s", error_text(error))
+
+    def _replace_context(self, paths: Sequence[str]) -> None:
+        try:
+            self.context = self._new_context(paths)
         except OSError as error:
             logger.error("keeping the current certificates: %s", error)
         else:
@@ -125,15 +181,18 @@ class Certificates:
     def _state(self) -> tuple[object, ...]:
         """Return values that change when a file does."""
         state: list[object] = []
-        for name in (self._certfile, self._keyfile, self._ca_certs):
-            if name is not None:
-                with contextlib.suppress(OSError):
-                    found = Path(name).stat()
-                    state.append((name, found.st_mtime_ns, found.st_size, found.st_ino))
+        for name in self.files:
+            with contextlib.suppress(OSError):
+                found = Path(name).stat()
+                state.append((name, found.st_mtime_ns, found.st_size, found.st_ino))
         return tuple(state)
 
-    def _new_context(self) -> ssl.SSLContext:
+    def _new_context(self, paths: Sequence[str]) -> ssl.SSLContext:
+        """Make a context of the files, which `paths` has in the order of `files`."""
         settings = self._settings
+        rest = list(paths)
+        certfile = rest.pop(0)
+        keyfile = rest.pop(0) if self._keyfile is not None else None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = _VERSIONS[settings.tls_min_version]
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_SINGLE_ECDH_USE
@@ -141,22 +200,44 @@ class Certificates:
             context.options |= KERNEL_TLS
         context.set_ciphers(CIPHERS)
         context.set_alpn_protocols(["h2", "http/1.1"] if settings.http2 else ["http/1.1"])
-        _require_file(f"certfile {settings.certfile}", self._certfile)
-        if self._keyfile is not None:
-            _require_file(f"keyfile {settings.keyfile}", self._keyfile)
+        _require_file(f"certfile {settings.certfile}", certfile)
+        if keyfile is not None:
+            _require_file(f"keyfile {settings.keyfile}", keyfile)
         try:
             # An encrypted key would ask for its password on the terminal.
-            context.load_cert_chain(self._certfile, self._keyfile, password=lambda: b"")
+            context.load_cert_chain(certfile, keyfile, password=lambda: b"")
         except (OSError, ValueError) as error:
             raise SetupError(f"certfile {self._names}: {_reason(error)}") from error
-        if self._ca_certs is not None:
-            _require_file(f"ca_certs {settings.ca_certs}", self._ca_certs)
+        if rest:
+            _require_file(f"ca_certs {settings.ca_certs}", rest[0])
             try:
-                context.load_verify_locations(self._ca_certs)
+                context.load_verify_locations(rest[0])
             except OSError as error:
                 raise SetupError(f"ca_certs {settings.ca_certs}: {_reason(error)}") from error
         context.verify_mode = _CLIENTS[settings.client_cert]
         return context
+
+
+def _digests(contents: Sequence[bytes]) -> tuple[object, ...]:
+    """Return values that change when the contents do."""
+    return tuple(hashlib.sha256(content).digest() for content in contents)
+
+
+@contextlib.contextmanager
+def named_in_memory(contents: Sequence[bytes]) -> Iterator[list[str]]:
+    """Give contents names inside the block, because OpenSSL's contexts are made of files.
+
+    Raises:
+        OSError: the system has no files in memory.
+    """
+    with contextlib.ExitStack() as stack:
+        paths = []
+        for content in contents:
+            fd = os.memfd_create("wiverno")
+            stack.callback(os.close, fd)
+            os.write(fd, content)
+            paths.append(f"/proc/self/fd/{fd}")
+        yield paths
 
 
 def _require_file(name: str, path: str) -> None:

@@ -180,3 +180,56 @@ def test_plain_servers_do_not_load_openssl() -> None:
 
     code = "import sys, wiverno.core.server; sys.exit('ssl' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, env=dict(os.environ)).returncode == 0
+
+
+def contents_of(files: Path) -> list[bytes]:
+    return [(files / name).read_bytes() for name in ("a.pem", "a.key")]
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="files in memory are Linux's")
+def test_renewal_with_help(files: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where another process reads the files, their contents decide; what it can't read is reported once."""
+    caplog.set_level("INFO", "wiverno")
+    certificates = Certificates(settings(files, ca_certs=str(DATA / "ca.pem"), client_cert="optional"))
+    answers: list[list[bytes] | OSError] = []
+
+    def read() -> list[bytes]:
+        answer = answers[0]
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    authorities = (DATA / "ca.pem").read_bytes()
+    certificates.read_with(read)
+    first = certificates.context
+    for answer in (
+        [*contents_of(files), authorities],
+        OSError(13, "a.key: Permission denied"),
+        [b"garbage", b"", authorities],
+    ):
+        answers[:] = [answer]
+        for _ in range(2):
+            certificates.renew(only_if_changed=True, wait=PATIENCE)
+        assert certificates.context is first
+    for name in ("pem", "key"):
+        shutil.copy(DATA / f"second.{name}", files / f"a.{name}")
+    answers[:] = [[*contents_of(files), authorities]]
+    certificates.renew(only_if_changed=True, wait=PATIENCE)
+    assert certificates.context is not first
+    names = f"{files}/a.pem, keyfile {files}/a.key"
+    assert [record.message for record in caplog.records] == [
+        "keeping the current certificates: a.key: Permission denied",
+        f"keeping the current certificates: certfile {names}: no PEM certificate or key in it",
+        f"certificates read from {files}/a.pem",
+    ]
+
+
+def test_fixed_certificates(files: Path) -> None:
+    """A worker that its supervisor replaces does not read the files again."""
+    certificates = Certificates(settings(files))
+    first = certificates.context
+    certificates.is_fixed = True
+    for name in ("pem", "key"):
+        shutil.copy(DATA / f"second.{name}", files / f"a.{name}")
+    certificates.renew(wait=PATIENCE)
+    assert certificates.context is first
