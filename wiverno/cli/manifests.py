@@ -6,7 +6,7 @@ address reports that it is ready. Each function turns that into one format; noth
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,10 @@ from wiverno.config.loader import LoadedConfig, load
 from wiverno.config.settings import Adjustments, FdAddress, TcpAddress, UnixAddress
 from wiverno.files import absolute, current_directory, start_directory
 
+FIRST_FREE_PORT = 1024  # those below need a right of root's
+CAPABILITIES = ("AmbientCapabilities", "CapabilityBoundingSet")
+NAMES = {80: "http", 443: "https"}  # of ports, for Kubernetes
+NEXT_PORT = "\n            - containerPort: "
 MARGIN = 10  # seconds that a service manager waits longer than the server
 
 
@@ -39,7 +43,24 @@ def service(kind: str, config_file: str | None, section: str, name: str) -> None
     }[kind]  # fmt: skip
     if kind in ("kubernetes", "haproxy") and settings.admin_address is None:
         warn([f"without admin_listen {kind} can only ask whether the port is open: set admin_listen"])
+    warn(_notes_on_redirects(kind, settings))
     click.echo(made(loaded, name), nl=False)
+
+
+def _notes_on_redirects(kind: str, settings: Adjustments) -> list[str]:
+    """Return what the plain port beside TLS needs in these surroundings."""
+    ports = _redirect_ports(settings)
+    if kind in ("nginx", "haproxy") and 80 in ports:
+        return [f"{kind} listens on port 80 itself: leave out redirect_listen, or give it another port"]
+    if kind in ("docker", "kubernetes") and ports and not settings.redirect_port and _first(settings).port != 443:
+        return [
+            f"clients reach port {_first(settings).port} as 443, where redirects must lead: set redirect_port = 443"
+        ]
+    return []
+
+
+def _redirect_ports(settings: Adjustments) -> list[int]:
+    return [address.port for address in settings.redirect_addresses if isinstance(address, TcpAddress)]
 
 
 def _stop_time(settings: Adjustments) -> int:
@@ -73,9 +94,12 @@ def systemd(loaded: LoadedConfig, name: str) -> str:
     named = f"Environment=PWD={directory}\n" if directory != current_directory() else ""
     reload = "ExecReload=/bin/kill -HUP $MAINPID\n" if settings.workers else ""
     sockets = ""
-    if any(isinstance(address, FdAddress) for address in settings.addresses):
+    addresses = (*settings.addresses, *settings.redirect_addresses)
+    if any(isinstance(address, FdAddress) for address in addresses):
         sockets = f"Requires={name}.socket\n"
     identity = f"User={settings.user or 'www-data'}\nGroup={settings.group or settings.user or 'www-data'}\n"
+    if any(isinstance(address, TcpAddress) and 0 < address.port < FIRST_FREE_PORT for address in addresses):
+        identity += "".join(f"{setting}=CAP_NET_BIND_SERVICE\n" for setting in CAPABILITIES)
     if settings.user is not None:
         identity = "# user and group stand in the configuration: the sockets are opened by root before.\n"
     return f"""\
@@ -113,10 +137,15 @@ def docker(loaded: LoadedConfig, name: str) -> str:
     if port is not None:
         probe = f"import urllib.request as u; u.urlopen('http://127.0.0.1:{port}/healthz', timeout=2)"
         health = f'HEALTHCHECK --interval=10s --timeout=3s CMD ["python", "-c", "{probe}"]\n'
+    redirects = _redirect_ports(settings)[:1]
+    exposed = " ".join(map(str, (_first(settings).port, *redirects)))
+    published = f"-p 8000:{_first(settings).port}"
+    if redirects:
+        published = f"-p 443:{_first(settings).port} -p 80:{redirects[0]}"
     wanted = "wiverno[http2]>=2" if settings.http2 else "wiverno>=2"
     copied = loaded.path.name if loaded.path is not None else "wiverno.toml"
     return f"""\
-# docker build -t {name} . && docker run --stop-timeout {_stop_time(settings)} -p 8000:{_first(settings).port} {name}
+# docker build -t {name} . && docker run --stop-timeout {_stop_time(settings)} {published} {name}
 FROM python:3.13-slim
 WORKDIR /srv
 # Until wiverno 2 is on PyPI (1.0.4 there is another package), its wheel is made with
@@ -128,7 +157,7 @@ COPY . .
 COPY {copied} /srv/wiverno.toml
 RUN useradd --system --uid 10001 app
 USER app
-EXPOSE {_first(settings).port}
+EXPOSE {exposed}
 {health}# The server must be the first process: it is the one that gets SIGTERM.
 STOPSIGNAL SIGTERM
 CMD [{words}]
@@ -138,7 +167,7 @@ CMD [{words}]
 def kubernetes(loaded: LoadedConfig, name: str) -> str:
     """Return a Deployment and a Service."""
     settings = loaded.adjustments
-    admin, port = _admin_port(settings), _first(settings).port
+    admin, port, redirects = _admin_port(settings), _first(settings).port, _redirect_ports(settings)[:1]
     ready, alive = _kubernetes_probe("/readyz", admin, port), _kubernetes_probe("/healthz", admin, port)
     command = ", ".join(f'"{word}"' for word in ["wiverno", *_command(loaded, Path("/etc/wiverno/wiverno.toml"))])
     return f"""\
@@ -164,7 +193,7 @@ spec:
           image: {name}:latest
           command: [{command}]
           ports:
-            - containerPort: {port}
+            - containerPort: {port}{"".join(f"{NEXT_PORT}{other}" for other in redirects)}
           startupProbe:
             {ready}
             periodSeconds: 1
@@ -185,14 +214,20 @@ spec:
       volumes:
         - name: configuration
           configMap: {{name: {name}}}
-{_kubernetes_service(name, port)}"""
+{_kubernetes_service(name, port, redirects)}"""
 
 
 def _kubernetes_probe(path: str, admin: int | None, port: int) -> str:
     return f"httpGet: {{path: {path}, port: {admin}}}" if admin is not None else f"tcpSocket: {{port: {port}}}"
 
 
-def _kubernetes_service(name: str, port: int) -> str:
+def _kubernetes_service(name: str, port: int, redirects: Sequence[int]) -> str:
+    ports = {443: port, 80: redirects[0]} if redirects else {80: port}
+    # Several ports need names.
+    lines = "".join(
+        f"    - {{{f'name: {NAMES[outer]}, ' if redirects else ''}port: {outer}, targetPort: {inner}}}\n"
+        for outer, inner in ports.items()
+    )
     return f"""\
 ---
 apiVersion: v1
@@ -202,8 +237,7 @@ metadata:
 spec:
   selector: {{app: {name}}}
   ports:
-    - {{port: 80, targetPort: {port}}}
-"""
+{lines}"""
 
 
 def _upstreams(settings: Adjustments) -> list[str]:

@@ -155,3 +155,41 @@ def test_a_table_needs_a_file() -> None:
     done = CliRunner().invoke(group, ["service", "systemd", "--server-name", "other"])
     assert done.exit_code == 2
     assert "--server-name other is a table of a file, and none is read" in done.output
+
+
+SITE = """
+listen = ["0.0.0.0:8443"]
+certfile = "/etc/site/site.pem"
+redirect_listen = ["0.0.0.0:8080"]
+"""
+
+
+def test_the_plain_port_beside_tls() -> None:
+    """Its port is published, too, and redirects lead to the port that clients know."""
+    note = "warning: clients reach port 8443 as 443, where redirects must lead: set redirect_port = 443"
+    text = printed("docker", SITE)
+    assert note in text
+    assert " -p 443:8443 -p 80:8080 " in text
+    assert "\nEXPOSE 8443 8080\n" in text
+    text = printed("kubernetes", SITE + "redirect_port = 443\n")
+    assert note not in text
+    deployment, service = yaml.safe_load_all(text[text.index("apiVersion") :])
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    assert container["ports"] == [{"containerPort": 8443}, {"containerPort": 8080}]
+    assert service["spec"]["ports"] == [
+        {"name": "https", "port": 443, "targetPort": 8443}, {"name": "http", "port": 80, "targetPort": 8080},
+    ]  # fmt: skip
+
+
+def test_low_ports_need_a_capability() -> None:
+    """A unit whose user is not root may bind ports below 1024 only with it; the configuration's user needs none."""
+    low = SITE.replace("8080", "80")
+    assert "\nAmbientCapabilities=CAP_NET_BIND_SERVICE\nCapabilityBoundingSet=CAP_NET_BIND_SERVICE\n" in printed(
+        "systemd", low
+    )
+    assert "Capabilit" not in printed("systemd", SITE)
+    assert "Capabilit" not in printed("systemd", low + 'user = "shop"\n')
+    assert "\nRequires=shop.socket\n" in printed("systemd", SITE.replace("0.0.0.0:8080", "fd:http"))
+    for kind in ("nginx", "haproxy"):
+        assert f"warning: {kind} listens on port 80 itself: leave out redirect_listen" in printed(kind, low)
+        assert "leave out redirect_listen" not in printed(kind, SITE)
