@@ -108,6 +108,8 @@ def _warn_of_rotation(owner: Owner) -> None:
 def prepare_for(owner: Owner | None, prepare: Callable[[], None]) -> None:
     """Set up logging as the user who will serve; what only root may open is given to that user."""
     if owner is not None:
+        import logging.config  # noqa: F401 - the user may not be allowed to read the standard library
+
         with suppress(Exception), acting_as(owner):
             prepare()
             return
