@@ -138,7 +138,7 @@ SITE: dict[str, Any] = {"certfile": "x.pem", "listen": "127.0.0.1:443", "redirec
 
 
 def test_redirects(tmp_path: Path) -> None:
-    """The plain port needs TLS beside it, an address of its own, and a directory that is there."""
+    """The plain port needs TLS beside it, another address than TLS, and a directory that is there."""
     (tmp_path / "file").touch()
     (tmp_path / "acme").mkdir()
     assert redirect_problems(**SITE, redirect_port=8443, acme_webroot=str(tmp_path / "acme")) == []

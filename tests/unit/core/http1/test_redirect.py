@@ -187,7 +187,7 @@ def test_challenges(webroot: Path) -> None:
 
 
 def test_a_disk_that_does_not_answer(webroot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The leader goes on; the client is told after a few seconds, and a late content harms nobody."""
+    """The leader goes on; the client is told after a few seconds, and a late content changes nothing."""
     answers = threading.Event()
     monkeypatch.setattr(challenges, "read_challenge", lambda *_: answers.wait(PATIENCE) and b"late")
     with rig() as made:
