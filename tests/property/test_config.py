@@ -114,6 +114,9 @@ def drawn(draw: st.DrawFn) -> dict[str, Any]:
         values.pop("max_requests_jitter", None)
     if "admin_listen" in values:
         values["admin_public"] = True
+    if values.get("mode") == "simple":
+        values.pop("threads", None)  # an error together
+        values.pop("max_threads", None)
     return values
 
 

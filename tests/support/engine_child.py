@@ -43,7 +43,8 @@ def get(path: str, *fields: str) -> bytes:
 
 @contextmanager
 def engine_child(descriptors: int = 0, **settings: Any) -> Iterator[EngineChild]:
-    """Serve in a child process; after the block it must end on SIGTERM with status 0."""
+    """Serve in a child process, with one event loop; after the block it must end on SIGTERM with status 0."""
+    settings.setdefault("event_loops", 1)
     limit = [str(descriptors)] if descriptors else []
     with Child(["-m", "tests.support.engine_server", json.dumps(settings), *limit], cwd=ROOT) as child:
         yield EngineChild(child)

@@ -10,9 +10,12 @@ from typing import Any
 from tests.support.sockets import LOOPBACK, RawClient
 from tests.support.waiting import PATIENCE
 from wiverno.core.server import create_server
+from wiverno.tables import has_gil
 
 MODES: dict[str, dict[str, Any]] = {"threads": {"threads": 4}, "simple": {"threads": 1}}
 """Both engines' settings: a thread pool, and everything on one thread as RunServer does it."""
+if not has_gil():
+    MODES["loops"] = {"threads": 4, "event_loops": 2}
 
 
 @dataclass
@@ -29,8 +32,11 @@ class Served:
 
 @contextmanager
 def serving(application: Callable[..., Any], **settings: Any) -> Iterator[Served]:
-    """Serve `application` on a free port for the length of the block; the server has ended when the block has."""
-    server = create_server(application, host=LOOPBACK, port=0, **settings)
+    """Serve `application` on a free port for the length of the block; the server has ended when the block has.
+
+    It has one event loop on every Python, unless the settings say otherwise: many tests look into it.
+    """
+    server = create_server(application, **{"host": LOOPBACK, "port": 0, "event_loops": 1, **settings})
     thread = threading.Thread(target=server.run, name="server under test", daemon=True)
     thread.start()
     try:

@@ -117,7 +117,7 @@ class Adjustments(OperationsSettings):
     event_loops: Annotated[int, types.integer(0, 256)] = setting(
         0,
         "Event loops of each process, which serve in parallel where Python has no GIL. 0 is one for each processor "
-        "there, and one with the GIL. `threads` and `connection_limit` are divided among them.",
+        "there, and one with the GIL. Each has its `threads`; `connection_limit` is divided among them.",
         "Server",
     )
     queue_size: Annotated[int, types.integer(0)] = setting(

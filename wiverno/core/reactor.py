@@ -2,7 +2,7 @@
 
 With the GIL one is best: a second leader would only wait for the first. Without it each processor gets a reactor, and
 what computes runs in parallel. A connection belongs to one reactor from accept to close, and each reactor has its own
-poller, tables, leader, monitor thread and share of the thread pool: in a request no reactor waits for another one.
+poller, tables, leader, monitor thread and thread pool: in a request no reactor waits for another one.
 
 All reactors watch the same listening sockets. The one that accepts a client gives it to the one with the fewest.
 """
@@ -74,21 +74,17 @@ class Reactor:
         """Prepare.
 
         Args:
-            settings: the server's; threads, clients and requests of a client are divided among the reactors.
+            settings: the server's; each reactor has its `threads`, as each worker has; clients are divided among them.
             order: tells when to stop.
             context: says whether there are mounts.
             number: which of them it is, from 0.
             count: how many the engine has.
             is_shared: other processes accept from the same sockets.
         """
-
-        def share(total: int) -> int:
-            return total // count + (number < total % count)
-
         self.loop = Loop(new_poller(settings.poller))
         self.leaders = new_leaders(
-            context.site, self.loop, share(settings.pool_threads), queue_size=settings.queue_size,
-            queue_timeout=settings.queue_timeout, max_threads=share(settings.max_threads),
+            context.site, self.loop, settings.pool_threads, queue_size=settings.queue_size,
+            queue_timeout=settings.queue_timeout, max_threads=settings.max_threads,
             max_per_client=settings.max_requests_per_client // count,
         )  # fmt: skip
         self.leaders.growth.describe_running = describe_running
@@ -113,7 +109,8 @@ class Reactor:
     def share_clients(self) -> None:
         """Give each client that is accepted to the reactor with the fewest (after all have entered)."""
         for number, acceptor in enumerate(self.limit.acceptors):
-            acceptor.place = self._new_place([other.limit.acceptors[number] for other in self.others])
+            acceptor.others = [other.limit.acceptors[number] for other in self.others]
+            acceptor.place = self._new_place(acceptor.others)
 
     def _new_place(self, others: "Sequence[Acceptor]") -> Callable[[], Acceptor | None]:
         def place() -> Acceptor | None:
@@ -228,10 +225,12 @@ class Reactor:
 def count_reactors(settings: Adjustments) -> int:
     """Return how many reactors a process has: `event_loops`, or without the GIL its share of the processors.
 
-    Each has a thread at least, and may run a request of each client at least.
+    Each may run a request of each client at least. One thread at a time means one reactor.
     """
     wanted = settings.event_loops or (1 if has_gil() else _count_processors() // max(settings.workers, 1))
-    return max(min(wanted, settings.pool_threads, settings.max_requests_per_client or wanted), 1)
+    if not settings.pool_threads:
+        return 1
+    return max(min(wanted, settings.max_requests_per_client or wanted), 1)
 
 
 def _count_processors() -> int:

@@ -56,7 +56,7 @@ def application(environ, start_response):
     return [b"ok"]
 
 kept = []
-server = create_server(application, host="127.0.0.1", port=0, threads=int(threads), poller=poller)
+server = create_server(application, host="127.0.0.1", port=0, threads=int(threads), poller=poller, event_loops=1)
 print(f"Serving on http://127.0.0.1:{server.effective_port}", flush=True)
 server.run()
 """
@@ -151,7 +151,7 @@ def test_a_number_that_a_new_client_has_belongs_to_that_client(mode: str, caplog
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         path = environ["PATH_INFO"]
-        for connection in list(servers[0].engine.loop.connections):
+        for connection in servers[0].engine.connections:
             if connection.base["REMOTE_PORT"] == environ["REMOTE_PORT"]:
                 seen[path] = connection.fd
         if path == "/close":

@@ -552,7 +552,7 @@ def test_messages_at_a_forced_end() -> None:
         return list(hello(environ, start_response))
 
     with Messages() as messages:
-        server = create_server(application, host=LOOPBACK, port=0, threads=2)
+        server = create_server(application, host=LOOPBACK, port=0, threads=2, event_loops=1)
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         clients = [RawClient((LOOPBACK, server.effective_port)) for _ in range(4)]

@@ -34,9 +34,9 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 @contextmanager
 def copied(served: Served) -> Iterator[RawClient]:
     """Connect, and hold a copy of the server's socket for the length of the block."""
-    connections = served.server._engine.loop.connections
+    engine = served.server._engine
     with served.client() as client:
-        (handler,) = wait_until(lambda: list(connections), what="the connection")
+        (handler,) = wait_until(lambda: engine.connections, what="the connection")
         copy = os.dup(handler.fd)
         try:
             yield client

@@ -17,6 +17,7 @@ from tests.support.engine_child import EngineChild, engine_child, get
 from tests.support.engine_server import PIECE
 from tests.support.volume import GROWTH, MIB
 from tests.support.waiting import wait_until
+from wiverno.tables import has_gil
 
 SIZE = 200 * MIB
 
@@ -137,7 +138,8 @@ def test_memory_with_many_slow_readers(threads: int) -> None:
         for client in clients:
             client.until(b"\r\n\r\n")
         assert child.ask("/hello") == b"hello"
-        assert resident(child.pid) - before < 40 * 250_000
+        # Without the GIL each thread has a heap of its own, with the pages that it has not given back.
+        assert resident(child.pid) - before < 40 * (250_000 if has_gil() else 600_000)
         for client in clients:
             client.close()
         wait_until(lambda: int(child.ask("/closed")) == 40)
@@ -155,7 +157,8 @@ def test_no_thread_can_stand_in() -> None:
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.send(get(f"/stream/{20 * MIB}"))
             client.until(b"\r\n\r\n")
-        wait_until(lambda: "cannot start a thread to replace one" in child.child.output, what="the warning")
+        warning = "cannot start a thread beside those that are held up"
+        wait_until(lambda: warning in child.child.output, what="the warning")
         with child.client() as other:
             other.send(get("/hello"))
             clients[0].close()

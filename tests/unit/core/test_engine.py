@@ -44,7 +44,7 @@ class Running:
     """An engine in a thread."""
 
     def __init__(self, threads: int, **settings: Any) -> None:
-        adjustments = Adjustments.from_keywords(host=LOOPBACK, port=0, threads=threads or 1, **settings)
+        adjustments = Adjustments.from_keywords(host=LOOPBACK, port=0, event_loops=1, threads=threads or 1, **settings)
         listeners = open_listeners(adjustments)
         self.application = Application()
         self.engine = Engine(self.application, adjustments, listeners)

@@ -108,14 +108,14 @@ def test_clients_are_divided_among_the_event_loops() -> None:
         assert sorted(made.loads()) == [5, 5]
 
 
-def test_threads_and_connections_are_divided() -> None:
-    """No event loop is without a thread: there are not more loops than threads."""
+def test_connections_are_divided_and_threads_are_for_each() -> None:
+    """A client may use all `threads`, whichever event loop serves it; a limit for clients holds for the process."""
     with running(threads=5, event_loops=3, connection_limit=10) as made:
-        assert [one.leaders._count for one in made.engine.reactors] == [2, 2, 1]
+        assert [one.leaders._count for one in made.engine.reactors] == [5, 5, 5]
         assert [one.limit._setting for one in made.engine.reactors] == [4, 4, 4]
         assert {one.leaders._tasks.tasks._limit for one in made.engine.reactors} == {0}
-    with running(threads=2, event_loops=8, max_threads=7) as made:
-        assert [one.leaders.thread_pool.most for one in made.engine.reactors] == [4, 3]
+    with running(threads=2, event_loops=2, max_threads=7) as made:
+        assert [one.leaders.thread_pool.most for one in made.engine.reactors] == [7, 7]
     with running(max_requests_per_client=5) as made:
         assert [one.leaders._tasks.tasks._limit for one in made.engine.reactors] == [2, 2]
 
@@ -196,9 +196,8 @@ def test_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (count(gil=True), count(gil=False)) == (1, 4)
     assert (count(gil=False, workers=2), count(gil=False, workers=8)) == (2, 1)
     assert (count(gil=True, event_loops=3), count(gil=False, event_loops=3)) == (3, 3)
-    assert count(gil=False, threads=2) == 2  # each has a thread
-    assert count(gil=False, max_requests_per_client=1) == 1  # and may run a request of each client
-    assert count(gil=False, mode="simple") == 1
+    assert count(gil=False, max_requests_per_client=3) == 3  # each may run a request of each client
+    assert (count(gil=False, mode="simple"), count(gil=False, threads=1, event_loops=4)) == (1, 1)
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert count(gil=False) == 1

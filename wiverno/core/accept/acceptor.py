@@ -7,7 +7,7 @@ in the accept queue, and they are served as soon as others leave.
 
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from wiverno.core.accept.idle_eviction import LOG_INTERVAL, RETRY, IdleEvictor
@@ -67,6 +67,8 @@ class Acceptor:
         self.should_defer: Callable[[], bool] | None = None
         self.place: Callable[[], Acceptor | None] | None = None
         """Returns the acceptor of another event loop that a new client is given to, None for this one."""
+        self.others: Sequence[Acceptor] = ()
+        """The acceptors of the same listener in other event loops."""
         self._is_followed = is_followed()
 
     def __repr__(self) -> str:
@@ -198,10 +200,25 @@ class Acceptor:
         loop = self._loop
         if client.fd in loop.handlers:
             self._displace(client.fd)
+        for other in self.others:
+            other.release_number(client.fd)
         loop.handlers[client.fd] = client
         loop.connections.add(client)
         loop.watch(client, client.deadline())
         loop.ready.append((client.fd, events))
+
+    def release_number(self, fd: int) -> None:
+        """Detach a connection whose number a client of another event loop has now; from that one's leader."""
+        stale: Any = self._loop.handlers.get(fd)
+        if stale is None or stale not in self._loop.connections:
+            return
+        stale.sock.detach()  # at once: nothing may be sent to the new client, nor its socket be closed
+
+        def displace() -> None:
+            if self._loop.handlers.get(fd) is stale:
+                self._displace(fd)
+
+        self._loop.call_soon_threadsafe(displace)
 
     def _displace(self, fd: int) -> None:
         """Detach a connection whose descriptor something else has closed: its number belongs to the new client."""
