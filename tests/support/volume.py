@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 from wiverno.tables import has_gil
 
 MIB = 1 << 20
-GROWTH = (64 if has_gil() else 96) * MIB  # without the GIL each thread has a heap of its own
+GROWTH = (64 if has_gil() else 96) * MIB  # without the GIL each thread has its own heap
 """What a server's memory may grow by, whatever passes through it."""
 
 

@@ -138,7 +138,7 @@ def test_memory_with_many_slow_readers(threads: int) -> None:
         for client in clients:
             client.until(b"\r\n\r\n")
         assert child.ask("/hello") == b"hello"
-        # Without the GIL each thread has a heap of its own, with the pages that it has not given back.
+        # Without the GIL each thread has its own heap, with the pages that it has not given back.
         assert resident(child.pid) - before < 40 * (250_000 if has_gil() else 600_000)
         for client in clients:
             client.close()
