@@ -88,3 +88,14 @@ def upload(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     body = b"%d\n" % received
     start_response("200 OK", _headers(len(body)))
     return [body]
+
+
+def swallow(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Read the body to its end, however long it is, and answer how long it was."""
+    stream = environ["wsgi.input"]
+    received = 0
+    while piece := stream.read(PIECE):
+        received += len(piece)
+    body = b"%d\n" % received
+    start_response("200 OK", _headers(len(body)))
+    return [body]

@@ -31,6 +31,10 @@ HELP: dict[str, list[str]] = {
 
 FIRST_ANSWER: dict[str, Callable[[int], list[str]]] = {
     "wiverno run": lambda port: [str(BIN / "wiverno"), "run", APPLICATION, "--host", HOST, "--port", str(port)],
+    "import wiverno, serve()": lambda port: [
+        str(PYTHON), "-c",
+        f"import wiverno; from benchmarks.apps import hello; wiverno.serve(hello, host='{HOST}', port={port})",
+    ],
     "waitress-serve": lambda port: [str(BIN / "waitress-serve"), f"--listen={HOST}:{port}", APPLICATION],
     "gunicorn": lambda port: [str(BIN / "gunicorn"), "--bind", f"{HOST}:{port}", APPLICATION],
     "granian": lambda port: [

@@ -85,6 +85,14 @@ def _growth(label: str) -> Target:
     return Target("routes", "wiverno: time per request, 10,000 routes ÷ 10", 1.5, 1.05, figure, is_ceiling=True)
 
 
+def _first_answer(ours: str, theirs: str, must: float, aim: float | None) -> Target:
+    def figure(_: Outcomes, times: Mapping[str, Times]) -> float | None:
+        mine, others = times.get(f"{ours}: first answer"), times.get(f"{theirs}: first answer")
+        return _quotient(median_seconds(mine), median_seconds(others))
+
+    return Target("startup", f"{ours} ÷ {theirs}, first answer", must, aim, figure, is_ceiling=True)
+
+
 def _help(_: Outcomes, times: Mapping[str, Times]) -> float | None:
     return _quotient(median_seconds(times.get("wiverno --help")), median_seconds(times.get("gunicorn --help")))
 
@@ -106,7 +114,7 @@ TARGETS: tuple[Target, ...] = (
     _against("download", "wiverno-16", "waitress-4", 3.0, None),
     _against("download", "wiverno-16", "granian-16", None, 1.0),
     _against("upload", "wiverno-16", "waitress-4", 4.0, None),
-    _against("upload", "wiverno-16", "granian-16", None, 1.0),
+    _against("upload", "wiverno-16", "granian-16", 0.9, 1.0),
     _idle("memory for each idle connection", lambda s: s.bytes_per_idle, 4096, 2048, is_ceiling=True, unit=" bytes"),
     _idle("hello beside 10,000 idle ÷ without", _beside_idle, 0.9, None),
     _growth("wiverno"),
@@ -124,4 +132,6 @@ TARGETS: tuple[Target, ...] = (
     _against("frameworks", "wiverno", "flask", 2.0, None),
     _against("frameworks", "wiverno", "falcon", 0.8, None),
     Target("startup", "wiverno --help ÷ gunicorn --help", 0.5, None, _help, is_ceiling=True),
+    _first_answer("wiverno run", "granian", 1.02, 1.0),
+    _first_answer("import wiverno, serve()", "gunicorn", 1.01, None),
 )

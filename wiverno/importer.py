@@ -124,8 +124,10 @@ def _is_plainly_missing(owner: object, attribute: str) -> bool:
 
 
 def _close(word: str, names: list[str]) -> str | None:
-    import difflib  # only mistakes need it
-
+    try:
+        import difflib  # only mistakes need it
+    except ImportError:  # a worker's user may not be allowed to read it
+        return None
     matches = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return matches[0] if matches else None
 

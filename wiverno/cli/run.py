@@ -14,7 +14,7 @@ from wiverno.cli.options import COMMON, SettingsCommand, collect_options, with_s
 from wiverno.config.environment import choose_file, environment, follow_directory
 from wiverno.config.errors import Origin
 from wiverno.config.loader import AppSpec, LoadedConfig, activate, load
-from wiverno.config.logging_setup import set_up_logging
+from wiverno.config.logging_setup import import_for_logging, set_up_logging
 from wiverno.config.reloading import Rereading
 from wiverno.core.log_files import prepare_for
 from wiverno.core.ownership import future_owner
@@ -123,6 +123,7 @@ def _prepare(loaded: LoadedConfig) -> None:
     """Prepare a process for loading the application."""
     extend_import_path(loaded.adjustments)
     with in_start_directory():
+        import_for_logging(loaded)
         prepare_for(future_owner(loaded.adjustments), lambda: set_up_logging(loaded))
     activate(loaded)
 

@@ -11,6 +11,13 @@ import logging
 from wiverno.config.loader import LoadedConfig
 
 
+def import_for_logging(loaded: LoadedConfig) -> None:
+    """Import what `set_up_logging` needs: a caller that acts as another user may not read it any more."""
+    if loaded.logging is not None or loaded.logging_ini is not None:
+        import configparser  # noqa: F401 - imported for later
+        import logging.config  # noqa: F401 - imported for later
+
+
 def set_up_logging(loaded: LoadedConfig) -> None:
     """Set up logging; without logging in the file, messages from INFO on go to stderr."""
     if loaded.logging is None and loaded.logging_ini is None:

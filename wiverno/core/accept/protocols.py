@@ -69,6 +69,8 @@ def new_connection(
 
 def load_protocols(settings: Adjustments) -> None:
     """Import what the first client needs, for a process that gives up the right to read its own package."""
+    if settings.user is not None or settings.group is not None:
+        import tempfile  # noqa: F401 - for the first body that goes to a file
     if settings.certfile is not None:
         import wiverno.core.net.tls
     if settings.http2:

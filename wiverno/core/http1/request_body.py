@@ -57,8 +57,7 @@ class RequestBody:
             self.rest = data[wanted:]
             self.is_complete = buffer.received == self._length
             return
-        content = b"".join(self._decoder.feed(data))
-        if content:
+        for content in self._decoder.feed(data):
             buffer.append(content)
         if buffer.received >= self._limit:
             raise ProtocolError(413, f"exceeds max_body of {self._limit}")

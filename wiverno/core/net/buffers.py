@@ -59,11 +59,7 @@ class BodyBuffer:
         """
         end = self.received + len(data)
         if self._memory is not None and end > self._capacity:
-            self._capacity = end
-            if end > self._overflow and end > self._taken:
-                largest = self._budget.largest
-                if end > largest or not (self._take(min(2 * end, largest)) or self._take(end)):
-                    self._spill()
+            self._make_room(end, end if end <= FIRST_CAPACITY else 2 * end)
         if self._memory is not None:
             self._memory.seek(self.received)
             self._memory.write(data)
@@ -84,7 +80,11 @@ class BodyBuffer:
         """
         received = self.received
         if self._memory is not None and self._capacity < length and received >= self._capacity // 4 * 3:
-            self._grow(length)
+            if length > self._overflow and not self._taken and not self._budget.has_room(length):
+                self._spill()  # it would not fit in the end
+            else:
+                least = min(length, received + FIRST_CAPACITY)
+                self._make_room(least, max(least, min(length, GROWTH * received)))
         if self._memory is None:
             count = _gather(sock, scratch[: length - received])
             self._store(scratch[:count])
@@ -94,19 +94,19 @@ class BodyBuffer:
         self.received += count
         return count
 
-    def _grow(self, length: int) -> None:
-        """Make room in memory for what comes next of `length` bytes, or go on in a file."""
+    def _make_room(self, least: int, wanted: int) -> None:
+        """Make room in memory for `wanted` bytes, or at least for `least`, or go on in a file."""
         assert self._memory is not None
-        capacity = min(length, max(FIRST_CAPACITY, GROWTH * self.received))
-        if length > self._overflow:
-            if not self._taken and not self._budget.has_room(length):
-                self._spill()  # it would not fit in the end
-                return
-            if capacity > self._taken and not self._take(capacity):
-                self._spill()
-                return
-        self._capacity = capacity
-        self._memory.seek(capacity - 1)
+        room = max(min(wanted, self._budget.largest), min(wanted, self._overflow))
+        if room > self._overflow and not self._take(room):
+            room = max(least, self._overflow)
+            if room > self._overflow and not self._take(room):
+                room = 0
+        if room < least:
+            self._spill()
+            return
+        self._capacity = room
+        self._memory.seek(room - 1)
         self._memory.write(b"\0")
 
     def _take(self, size: int) -> bool:
