@@ -22,11 +22,14 @@ COMMON = frozenset({
     "host", "port", "listen", "unix_socket", "http2", "connection_limit", "threads", "max_threads", "request_timeout",
     "graceful_timeout", "channel_timeout", "max_request_body_size", "allowed_hosts", "trusted_proxies",
     "trusted_proxy_headers", "url_prefix", "expose_tracebacks", "access_log", "log_level", "workers", "preload",
-    "max_requests", "certfile", "keyfile", "admin_listen", "pid_file", "user", "chdir",
+    "max_requests", "certfile", "keyfile", "admin_listen", "pid_file", "user", "chdir", "env",
 })  # fmt: skip
 """The settings that the help of `wiverno run` shows; `--help-all` shows all."""
 
 HELP_ALL = "wiverno.help_all"  # the key in click's context
+
+LOCAL = ("host", "port")
+"""The settings whose default is RunServer's where a command listens on this machine only."""
 
 
 class SettingText(click.types.StringParamType):
@@ -47,28 +50,33 @@ class SettingText(click.types.StringParamType):
 class SettingOption(click.Option):
     """The option of one setting; `group` is its heading in help."""
 
-    def __init__(self, setting: Setting, names: Iterable[str], **kw: Any) -> None:
+    def __init__(self, setting: Setting, names: Iterable[str], *, is_local: bool = False, **kw: Any) -> None:
         self.group = setting.group
         self.setting = setting
+        self.is_local = is_local
         super().__init__([setting.name, *names], default=None, required=False, **kw)
 
     # Made when it is shown: the texts of all settings would delay each start.
-    help = property(lambda option: _help(option.setting), lambda option, text: None)
+    help = property(lambda option: _help(option.setting, is_local=option.is_local), lambda option, text: None)
 
 
-def _help(setting: Setting) -> str:
+def _help(setting: Setting, *, is_local: bool) -> str:
     facts = [f"{setting.type.unit}"] if setting.type.unit else []
-    facts += [setting.variable, f"default {setting.default_text or 'none'}"]
+    default = str(setting.simple_default) if is_local and setting.name in LOCAL else setting.default_text
+    facts += [setting.variable, f"default {default or 'none'}"]
     return f"{setting.meaning} [{'; '.join(facts)}]"
 
 
-def option_for(setting: Setting, *, short: str | None = None, hidden: bool = False) -> SettingOption:
+def option_for(
+    setting: Setting, *, short: str | None = None, hidden: bool = False, is_local: bool = False
+) -> SettingOption:  # fmt: skip
     """Return the option of a setting: `--key VALUE`, for booleans `--key` and `--no-key`, for lists repeatable.
 
     Args:
         setting: the setting.
         short: its short form, as -p.
         hidden: help does not show it.
+        is_local: the command listens on this machine only by default.
     """
     names = [setting.option, *("--" + alias.replace("_", "-") for alias in setting.aliases)]
     if setting.type.is_flag:
@@ -78,13 +86,14 @@ def option_for(setting: Setting, *, short: str | None = None, hidden: bool = Fal
         names.insert(0, short)
     return SettingOption(
         setting, names, type=SettingText(setting), metavar=setting.type.metavar, multiple=setting.type.is_list,
-        hidden=hidden,
+        hidden=hidden, is_local=is_local,
     )  # fmt: skip
 
 
 def with_settings(
     command: click.Command, *, short: Mapping[str, str] = SHORT, without: Iterable[str] = (), shows_inert: bool = False,
     common: Container[str] | None = None,
+    is_local: bool = True,
 ) -> None:  # fmt: skip
     """Give a command an option for every setting that a command line can set, after its own options.
 
@@ -94,12 +103,13 @@ def with_settings(
         without: settings whose name this command uses for another option.
         shows_inert: help also shows the settings that do nothing.
         common: the settings that `--help` shows, the others only `--help-all`; None for all.
+        is_local: it listens on this machine only by default.
     """
     if common is not None and isinstance(command, SettingsCommand):
         command.common = common
         command.params.append(_help_all())
     command.params.extend(
-        option_for(setting, short=short.get(name), hidden=setting.inert and not shows_inert)
+        option_for(setting, short=short.get(name), hidden=setting.inert and not shows_inert, is_local=is_local)
         for name, setting in SETTINGS.items()
         if not setting.code_only and name not in without
     )

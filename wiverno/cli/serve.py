@@ -92,4 +92,4 @@ def _name_option(problem: Problem) -> Problem:
     return dataclasses.replace(problem, origin=Origin("option", text=setting.option)) if setting else problem
 
 
-with_settings(serve, short={}, shows_inert=True)
+with_settings(serve, short={}, shows_inert=True, is_local=False)

@@ -131,3 +131,10 @@ def test_help_is_short_unless_all_is_asked_for() -> None:
 def test_settings_that_help_leaves_out_are_options() -> None:
     done = CliRunner().invoke(group, ["config", "show", "--outbuf-overflow", "7kB"])
     assert "outbuf_overflow" in done.output
+
+
+def test_the_default_address_of_each_command() -> None:
+    """`run` listens on this machine, `serve` where waitress-serve does, and help says so."""
+    assert str(names(run)["host"].help).endswith("[WIVERNO_HOST; default localhost]")
+    assert str(names(run)["port"].help).endswith("[WIVERNO_PORT; default 8000]")
+    assert "default 0.0.0.0;" in str(names(serve)["host"].help)

@@ -480,3 +480,24 @@ def test_a_number_of_threads_at_most_is_enough_to_have_threads() -> None:
     """`wiverno run prod --max-threads 8` is not RunServer."""
     found = load(None, environ={}, options={"max_threads": "8"}, mode="simple")
     assert (found.adjustments.mode, found.adjustments.threads, found.adjustments.max_threads) == ("threaded", 4, 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "expected"),
+    [
+        ("", {}, "localhost:8000"),
+        ("[server]\nport = 81\n", {}, "localhost:81"),
+        ("[server]\nhost = '*'\n", {}, "*:8000"),
+        ("[server]\nlisten = ['127.0.0.2:82']\n", {"WIVERNO_PORT": "83"}, "127.0.0.2:83"),
+        ("[server]\nunix_socket = '/s'\n", {}, "unix:/s"),
+    ],
+)
+def test_the_local_default_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, environ: dict[str, str], expected: str
+) -> None:
+    """A command for this machine takes RunServer's address where no source names one; half an address is completed."""
+    monkeypatch.chdir(tmp_path)
+    Path("w.toml").write_text(text)
+    assert [str(address) for address in load("w.toml", environ=environ, is_local=True).adjustments.addresses] == [
+        expected
+    ]
