@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, assert_type
@@ -10,7 +10,19 @@ from typing import Any, assert_type
 from pydantic import BaseModel
 from werkzeug.datastructures import FileStorage
 
-from wiverno import BaseView, FromForm, FromQuery, Request, Response, Router, Templator, Wiverno
+from wiverno import (
+    CORS,
+    BaseView,
+    FromForm,
+    FromQuery,
+    Request,
+    Response,
+    Router,
+    Sessions,
+    Signer,
+    Templator,
+    Wiverno,
+)  # fmt: skip
 from wiverno.web.errors import HTTPError, abort
 from wiverno.web.files import send_file
 from wiverno.web.forms import Limits
@@ -83,6 +95,32 @@ def of_a_dataclass() -> Item:
 @app.get("/flask")
 def as_in_flask() -> tuple[dict[str, str], int, dict[str, str]]:
     return {"a": "b"}, 202, {"X-A": "b"}
+
+
+@app.before_request
+def before(request: Request) -> tuple[int, str] | None:
+    request.state.user = request.session.get("user")
+    return None
+
+
+@app.after_request
+def after(request: Request, response: Response) -> None:
+    response.headers["X-A"] = "b"
+
+
+@app.middleware
+def around(request: Request, call_next: Callable[[Request], Response]) -> Response:
+    return call_next(request)
+
+
+@app.error_page(KeyError)
+def of_a_class(request: Request, error: KeyError) -> tuple[int, str]:
+    return 503, str(error)
+
+
+app.middleware(Sessions("x" * 16))
+app.middleware(CORS(["https://shop.example"]))
+assert_type(Signer(["x" * 16]).sign({"a": 1}), str)
 
 
 @shop.get("/items/{id:int}")

@@ -32,6 +32,18 @@ def order(id: int) -> tuple[str, str, int]:             # wrong
 async def coroutine(request: Request) -> str:           # wrong
     return request.jsno                                 # wrong
 
+@app.after_request                                      # wrong
+def after(response: Response) -> Response:
+    return response
+
+@app.middleware                                         # wrong
+def around(request: Request) -> Response:
+    return Response()
+
+@app.get("/f", status_code=201)                         # wrong
+def created(request: Request) -> str:
+    return ""
+
 app.get(7)                                              # wrong
 Response("", samesite="x")                              # wrong
 Wiverno(page_404=lambda: "")                            # wrong
