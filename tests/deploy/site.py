@@ -84,6 +84,8 @@ def place_site(folder: Path, hosts: str = '"localhost"') -> Site:
     site.webroot.mkdir()
     (folder / "mysite").mkdir()
     (folder / "mysite" / "wsgi.py").write_text(WSGI)
+    (folder / "static").mkdir()
+    (folder / "static" / "site.css").write_text("body { color: green }")
     assert shlex.quote(str(folder)) == str(folder)
     site.renew("first")
     return site

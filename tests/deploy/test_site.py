@@ -24,6 +24,9 @@ def test_site_serves_and_takes_a_renewed_certificate(tmp_path: Path) -> None:
         connection = http.client.HTTPSConnection("localhost", site.secure, context=context, timeout=PATIENCE)
         connection.request("GET", "/")
         assert connection.getresponse().read() == b"the site"
+        connection.request("GET", "/static/site.css")
+        answer = connection.getresponse()
+        assert (answer.read(), answer.headers["Content-Type"]) == (b"body { color: green }", "text/css; charset=utf-8")
         connection.request("GET", "/", headers={"Host": "evil.example"})
         assert connection.getresponse().status == 421
         connection.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.support.processes import ROOT, Child, script
+from tests.support.processes import ROOT, Child, run, script
 from tests.support.sockets import in_url
 
 EXAMPLES = ROOT / "examples"
@@ -20,11 +20,17 @@ COMMANDS = {
     "flask": ("wiverno", "run", "--config", "wiverno.toml"),
     "django": ("wiverno", "run", "--config", "wiverno.ini"),
     "django pserve": ("pserve", "wiverno.ini"),
+    "django_static": ("wiverno", "run", "--config", "wiverno.toml"),
+    "flask_vite": ("wiverno", "run", "--config", "wiverno.toml"),
     "pyramid": ("wiverno", "run", "--config", "production.toml"),
     "pyramid INI": ("wiverno", "run", "--config", "development.ini"),
     "pyramid pserve": ("pserve", "development.ini"),
     "pyramid pserve TOML": ("pserve", "production.toml"),
 }
+
+
+# What the first lines of an example's configuration say to run before.
+BEFORE = {"django_static": (("manage.py", "collectstatic", "--no-input"), ("manage.py", "migrate"))}
 
 
 @pytest.fixture
@@ -34,6 +40,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     folder = Path(shutil.copytree(EXAMPLES / name.split(maxsplit=1)[0], tmp_path / "example"))
     program, *rest = COMMANDS[name]
     variables = {"PORT": "0", "http_port": "0"}
+    for command in BEFORE.get(name, ()):
+        done = run(command, cwd=folder)
+        assert done.returncode == 0, done.stderr
     with Child([script(program), *rest], cwd=folder, env={**variables, "PYTHONPATH": str(folder)}) as child:
         host, port = child.address()
         yield f"http://{in_url(host)}:{port}"
@@ -99,6 +108,44 @@ def test_pyramid(url: str, request: pytest.FixtureRequest) -> None:
     with requests.Session() as session:
         assert session.get(url).text in ("Pyramid greets from INI", "Pyramid greets from TOML")
         assert session.get(f"{url}/entries/7").json() == {"number": "7", "client": "127.0.0.1"}
+
+
+def linked(page: str) -> list[str]:
+    """Return the style sheets and scripts that a page loads."""
+    return re.findall(r'(?:href|src)="(/static/[^"]+\.(?:css|js))"', page)
+
+
+@serving("django_static")
+def test_django_static(url: str) -> None:
+    """What collectstatic has gathered is served beside the application, the admin's style sheets included."""
+    with requests.Session() as session:
+        for page, least in ("/", 1), ("/admin/login/", 5):
+            answer = session.get(url + page)
+            assert answer.status_code == 200
+            names = linked(answer.text)
+            assert len(names) >= least
+            for name in names:
+                file = session.get(url + name)
+                assert file.status_code == 200, name
+                assert "immutable" in file.headers["Cache-Control"], name
+                assert file.headers["Content-Type"].partition(";")[0] in ("text/css", "text/javascript")
+        assert session.get(f"{url}/static/nothing.css").status_code == 404
+
+
+@serving("flask_vite")
+def test_flask_vite(url: str) -> None:
+    """The names of the manifest are those of the files that are served; the manifest itself is hidden."""
+    with requests.Session() as session:
+        page = linked(session.get(url).text)
+        assert [name.rpartition(".")[2] for name in page] == ["css", "js"]
+        for name, kind, content in zip(
+            page, ("text/css", "text/javascript"), ("button{", "querySelector"), strict=True
+        ):
+            answer = session.get(url + name)
+            assert (answer.status_code, answer.headers["Content-Type"].partition(";")[0]) == (200, kind)
+            assert "immutable" in answer.headers["Cache-Control"]
+            assert content in answer.text
+        assert session.get(f"{url}/static/.vite/manifest.json").status_code == 404
 
 
 def test_every_example_is_run() -> None:
