@@ -170,7 +170,7 @@ def _the_request(request: Request) -> Request:
 
 def _plan(function: Callable[..., Any], handler: object, pattern: Pattern, *, is_method: bool = False) -> _Plan:
     """Decide what each parameter of a handler gets."""
-    signature = Signature.read(function, handler)
+    signature = Signature.read(function)
     if signature is None or (signature.is_open and not signature.parameters):
         return _Plan((_the_request,), (), whole_path=False)
     chooser = _Chooser(handler, pattern, signature)

@@ -29,7 +29,7 @@ class Signature:
     unresolved: str
 
     @classmethod
-    def read(cls, function: Callable[..., Any], handler: object) -> Signature | None:
+    def read(cls, function: Callable[..., Any]) -> Signature | None:
         """Return what a function takes, or None for one whose parameters Python does not know.
 
         A decorator's own parameters come first: it is what will be called. If it takes any further name, the
@@ -58,8 +58,8 @@ def _inspect(function: Callable[..., Any], *, follow_wrapped: bool) -> tuple[lis
     try:
         signature = inspect.signature(function, follow_wrapped=follow_wrapped, eval_str=True)
         unresolved = ""
-    except (NameError, AttributeError, SyntaxError) as error:
-        # A name that only type checkers know, or one of a function around this one.
+    except (NameError, AttributeError, SyntaxError, TypeError) as error:
+        # A name that only type checkers know, one of a function around this one, or "Item" | None.
         signature = _read_as_text(function, follow_wrapped=follow_wrapped)
         unresolved = str(error)
     return list(signature.parameters.values()), unresolved
