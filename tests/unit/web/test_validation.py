@@ -87,11 +87,8 @@ def test_values_are_not_repeated() -> None:
 
 
 def test_missing_values() -> None:
-    errors: list[HTTPError] = [missing("body"), missing("query", "page")]
-    assert [error.message for error in errors] == [
-        "The body is missing.",
-        "The query does not fit. page: Field required.",
-    ]
+    assert missing("body").message == "The body is missing."
+    assert missing("query", "page").message == "The query does not fit. page: Field required."
 
 
 def test_types_that_pydantic_does_not_know() -> None:
