@@ -63,7 +63,7 @@ class Relevant(DefaultFilter):
             return False
         if file.suffix.lower() not in CODE and self._is_data(file):
             return False
-        return super().__call__(change, path) and not self._is_ignored(file)
+        return super().__call__(change, path) and not self._is_ignored(file) and not is_output(file)
 
     def _holds_relevant(self, folder: Path) -> bool:
         files = islice((path for path in folder.rglob("*") if path.is_file()), _MOST_NEW_FILES)
@@ -79,6 +79,17 @@ class Relevant(DefaultFilter):
         below = self._below(file)
         names = [file.name, *(path.as_posix() for path in below), *(part for path in below for part in path.parts[:-1])]
         return any(fnmatch(name, pattern) for pattern in self._ignored for name in names)
+
+
+def is_output(file: Path) -> bool:
+    """Return whether standard output or error goes to a file: ``wiverno run dev > log.txt`` restarted for ever."""
+    for descriptor in (1, 2):
+        try:
+            if os.path.samestat(file.stat(), os.fstat(descriptor)):
+                return True
+        except OSError:
+            continue
+    return False
 
 
 class WatchedFolder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,22 @@ def test_code_templates_and_configuration(tmp_path: Path, name: str) -> None:
 def test_nothing_else(tmp_path: Path, name: str) -> None:
     relevant = Relevant([tmp_path], ["build", "*_generated.py", "docs/*"], with_assets=False)
     assert not relevant(Change.modified, str(tmp_path / name))
+
+
+def test_the_file_that_the_log_goes_to_does_not_matter(tmp_path: Path) -> None:
+    """`wiverno run dev > log.txt`: each restart writes a line, which would be the reason for the next one."""
+    log, other = tmp_path / "log.txt", tmp_path / "other.txt"
+    other.touch()
+    kept = os.dup(2)
+    try:
+        with log.open("wb") as file:
+            os.dup2(file.fileno(), 2)
+        relevant = Relevant([tmp_path], [], with_assets=False)
+        found = [relevant(Change.modified, str(path)) for path in (log, other, tmp_path / "gone.txt")]
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+    assert found == [False, True, True]
 
 
 def test_assets_only_matter_to_live_reload(tmp_path: Path) -> None:
