@@ -1,7 +1,8 @@
 """Static files from the configuration, beside granian, uWSGI and nginx: `python -m benchmarks.static_files`.
 
 Each server sends the files of one directory below /static, with an application beside it where it has one. A round
-starts every server on one processor, with wrk on the other; the medians of the rounds are printed as a table.
+starts every server on one processor, with wrk on the other; the medians of the rounds are printed as tables: requests a
+second, and the processor time of the server for each request, which other programs on the machine disturb less.
 """
 
 import argparse
@@ -130,8 +131,8 @@ def _fields_for(port: int, load: str) -> list[str]:
     return [option for name, value in sent.items() for option in ("-H", f"{name}: {value}")]
 
 
-def _press(port: int, load: str, seconds: int, log: Path) -> float:
-    """Return requests a second."""
+def _press(port: int, load: str, seconds: int, log: Path) -> tuple[float, int]:
+    """Return requests a second, and how many there were."""
     path = f"/static/{FILES[load][0]}" if load in FILES else "/static/small.css" if load == NOT_MODIFIED else "/"
     command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS.get(load, 64)), "--duration", f"{seconds}s"]
     command += ["--script", "plain.lua", *_fields_for(port, load), f"http://{HOST}:{port}{path}"]
@@ -143,12 +144,16 @@ def _press(port: int, load: str, seconds: int, log: Path) -> float:
     counted = json.loads(line.removeprefix("SUMMARY "))
     if any(counted[name] for name in ("connect", "read", "write", "status", "timeout")):
         raise ChildFailed(f"errors: {line}")
-    return float(counted["requests"] / counted["microseconds"] * 1e6)
+    return counted["requests"] / counted["microseconds"] * 1e6, int(counted["requests"])
 
 
-def measure(names: list[str], loads: list[str], rounds: int, seconds: int) -> dict[str, dict[str, list[float]]]:
-    """Return requests a second by load and server, one for each round; a load that a server can't do has none."""
-    found: dict[str, dict[str, list[float]]] = {load: {name: [] for name in names} for load in loads}
+Figures = dict[str, dict[str, list[tuple[float, float]]]]
+"""By load and server, for each round: requests a second, and microseconds of processor time a request."""
+
+
+def measure(names: list[str], loads: list[str], rounds: int, seconds: int) -> Figures:
+    """Return the figures; a load that a server can't do has none."""
+    found: Figures = {load: {name: [] for name in names} for load in loads}
     with tempfile.TemporaryDirectory(prefix="wiverno-static-") as made:
         folder = Path(made)
         folder.chmod(0o755)
@@ -162,27 +167,32 @@ def measure(names: list[str], loads: list[str], rounds: int, seconds: int) -> di
     return found
 
 
-def _measure_server(name: str, found: dict[str, dict[str, list[float]]], start: Start, seconds: int) -> None:
+def _measure_server(name: str, found: Figures, start: Start, seconds: int) -> None:
     command = SERVERS[name](start)
     log = start.folder / "server.log"
     with Child(command, cpu=SERVER_CPU, log=log, directory=start.folder, variables=child_variables()) as child:
         _wait_for(child, start.port)
         for load, rates in found.items():
+            if load != APPLICATION and name == "wiverno without mounts":
+                continue
+            before = child.cpu_seconds()
             try:
-                rate = _press(start.port, load, seconds, start.folder / "wrk.log")
+                rate, count = _press(start.port, load, seconds, start.folder / "wrk.log")
             except ChildFailed as problem:
                 print(f"{name:<24} {load:<12} {str(problem).splitlines()[0]}", flush=True)
                 continue
-            rates[name].append(rate)
-            print(f"{name:<24} {load:<12} {rate:10,.0f}/s", flush=True)
+            cost = (child.cpu_seconds() - before) / count * 1e6
+            rates[name].append((rate, cost))
+            print(f"{name:<24} {load:<12} {rate:10,.0f}/s {cost:10,.1f} µs", flush=True)
 
 
-def table(found: dict[str, dict[str, list[float]]]) -> str:
-    """Return the medians as a table of Markdown."""
+def table(found: Figures, number: int) -> str:
+    """Return the medians of the rates (0) or the costs (1) as a table of Markdown."""
     names = list(next(iter(found.values())))
     lines = [f"| | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
     for load, rates in found.items():
-        cells = [f"{statistics.median(rates[name]):,.0f}" if rates[name] else "–" for name in names]
+        values = {name: [figures[number] for figures in rates[name]] for name in names}
+        cells = [f"{statistics.median(values[name]):,.0f}" if values[name] else "–" for name in names]
         lines.append(f"| {load} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -197,7 +207,8 @@ def main() -> None:
     options = parser.parse_args()
     if not environment.inside():
         raise SystemExit("run it with benchmarks/.venv/bin/python; `make bench ARGS=--list` makes that environment")
-    print(table(measure(options.servers.split(","), options.loads.split(","), options.rounds, options.seconds)))
+    found = measure(options.servers.split(","), options.loads.split(","), options.rounds, options.seconds)
+    print(f"requests a second\n{table(found, 0)}\n\nmicroseconds of processor time a request\n{table(found, 1)}")
 
 
 if __name__ == "__main__":

@@ -71,6 +71,15 @@ def open_checked(root: str, names: Sequence[str]) -> tuple[int, os.stat_result]:
     return fd, status
 
 
+def reopen(path: str) -> tuple[int, os.stat_result]:
+    """Open a file by its path, for a caller that compares what fstat(2) says with a file that was found inside.
+
+    Raises:
+        OSError: it is no regular file, or a link, or the system's error.
+    """
+    return _open_file(path, None, _FILE | _NO_FOLLOW)
+
+
 def _walk(root: str, names: Sequence[str]) -> tuple[int, os.stat_result]:
     """Open name after name, each without following links."""
     here = os.open(root, _DIRECTORY)
@@ -88,6 +97,10 @@ def _open_regular(path: str, here: int | None, flags: int) -> tuple[int, os.stat
     """Open a regular file; `here` is the descriptor of the directory that a relative path starts from."""
     follows = not flags & _NO_FOLLOW
     _check_regular(os.stat(path, dir_fd=here, follow_symlinks=follows))
+    return _open_file(path, here, flags)
+
+
+def _open_file(path: str, here: int | None, flags: int) -> tuple[int, os.stat_result]:
     try:
         fd = os.open(path, flags | _NO_WAIT, dir_fd=here)  # a pipe may have taken the name meanwhile
     except BlockingIOError:

@@ -89,10 +89,17 @@ class Entry:
                 return self.codings[coding]
         return self.plain
 
-    def is_current(self, chosen: Representation) -> bool:
-        """Tell whether the entry and the form that was chosen from it still hold."""
+    def is_current(self, chosen: Representation, *, will_open: bool = False) -> bool:
+        """Tell whether the entry and the form that was chosen from it still hold.
+
+        Args:
+            chosen: one of its forms.
+            will_open: the chosen form is opened and compared in any case.
+        """
         if time.monotonic() - self.scanned_at > RESCAN:
             return False
+        if will_open and chosen is self.plain:
+            return True
         return self.plain.is_current() and (chosen is self.plain or chosen.is_current())
 
 

@@ -19,7 +19,7 @@ from wiverno.static.mounts import Mount, MountTable
 from wiverno.static.names import split_path
 from wiverno.static.opening import open_below, status_of
 from wiverno.static.representations import Entry, EntryTable, Representation, describe
-from wiverno.static.responses import FileChanged, Refused, respond
+from wiverno.static.responses import FileChanged, Refused, respond, will_open
 from wiverno.wsgi_types import Application, Environ, StartResponse
 
 logger = guarded_logger("wiverno")
@@ -93,7 +93,7 @@ class StaticSite:
         if entry is None or environ["REQUEST_METHOD"] not in READING:
             return self._answer_unknown(path, environ, start_response)
         chosen = _choose(entry, environ)
-        if not entry.is_current(chosen):
+        if not entry.is_current(chosen, will_open=chosen.content is None and will_open(environ, chosen)):
             self._entries.discard(path)
             return self._answer_unknown(path, environ, start_response)
         try:
