@@ -14,6 +14,7 @@ from wiverno.tables import new_table
 
 MAX_CHUNK_LINE: Final = 4096  # bytes: a size of 16 digits and generous extensions
 MAX_EXTENSIONS: Final = 65536  # bytes of chunk extensions in one body; only attackers send them
+LARGE_PIECE: Final = 4096  # bytes from which on copying costs more than a view
 MAX_TRAILERS: Final = 8192  # bytes of the trailer section
 
 # Size lines without extensions that passed the grammar, so that a hit needs no check; shared by all threads.
@@ -58,7 +59,7 @@ class ChunkedDecoder:
         """Tell whether the whole body, trailers included, has been fed."""
         return self._state is _State.DONE
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes) -> list[bytes | memoryview]:
         """Return the pieces of content in `data`.
 
         Raises:
@@ -67,7 +68,7 @@ class ChunkedDecoder:
         if self._partial:
             data = self._partial + data
             self._partial = b""
-        pieces: list[bytes] = []
+        pieces: list[bytes | memoryview] = []
         position = 0
         end = len(data)
         while position < end:
@@ -76,11 +77,11 @@ class ChunkedDecoder:
                 line_end = data.find(b"\r\n", position, position + 18)
                 size = _sizes.get(data[position:line_end]) if line_end > 0 else None
                 if size is not None and data[line_end + 2 + size : line_end + 4 + size] == b"\r\n":
-                    pieces.append(data[line_end + 2 : line_end + 2 + size])
+                    pieces.append(_part(data, line_end + 2, line_end + 2 + size))
                     position = line_end + 4 + size
                     continue
             if self._state is _State.DATA:
-                taken = data[position : position + self._remaining]
+                taken = _part(data, position, min(end, position + self._remaining))
                 pieces.append(taken)
                 position += len(taken)
                 self._remaining -= len(taken)
@@ -146,6 +147,11 @@ class ChunkedDecoder:
                 raise ProtocolError(400, "forbidden trailer field")
         self._state = _State.DONE
         return end + 4
+
+
+def _part(data: bytes, start: int, end: int) -> bytes | memoryview:
+    """Return a part of `data`; a large one is not copied."""
+    return data[start:end] if end - start < LARGE_PIECE else memoryview(data)[start:end]
 
 
 def chunk_prefix(length: int) -> bytes:

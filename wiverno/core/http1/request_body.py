@@ -9,7 +9,7 @@ from wiverno.http.body import ChunkedDecoder
 from wiverno.http.errors import ProtocolError
 from wiverno.http.framing import CHUNKED
 
-CHUNKED_READ: Final = 65536  # bytes received at a time of a chunked body
+CHUNKED_READ: Final = 262144  # bytes received at a time of a chunked body
 TURN: Final = 1 << 20  # bytes received from one client before others have their turn
 
 

@@ -18,7 +18,7 @@ from wiverno.foreign_code import guarded_logger
 
 logger = guarded_logger("wiverno")
 
-SCRATCH_SIZE = 262144  # bytes of the buffer through which request bodies pass on their way to a file
+SCRATCH_SIZE = 1048576  # bytes of the buffer through which request bodies pass on their way to a file
 MAX_CALLBACKS = 64  # that wait for a leader which makes no progress
 MAX_WAIT = 3600.0  # seconds; epoll's timeout is an int of milliseconds
 
