@@ -1,7 +1,8 @@
 """The debug page: the exception, its place and its request. It executes nothing.
 
 There is no console and no script. Every text is escaped, and a Content-Security-Policy forbids the browser to run or
-load anything. Local values are shown only with ``?__locals__=1`` in the address; secrets never (``wiverno.redaction``).
+load anything. A click on a call shows its lines, another one its local values; secrets are masked everywhere
+(``wiverno.redaction``). Plain text has the local values only with ``?__locals__=1`` in the address.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from wiverno.redaction import MASK, Masker, is_secret_name
 from wiverno.web.request import Request
 from wiverno.web.response import HTML, TEXT, Response
-from wiverno.web.tracebacks import Failure, Frame, read_failures
+from wiverno.web.tracebacks import Failure, Frame, SourceLine, read_failures
 
 LOCALS_PARAMETER = "__locals__"
 _HEADERS = {
@@ -38,13 +39,14 @@ def render_debug_page(
     """
     request = Request(dict(environ))
     masker = Masker()
+    is_page = "html" in environ.get("HTTP_ACCEPT", "")
     asked = f"{LOCALS_PARAMETER}=1" in request.query_string.split("&")
     _learn_request(masker, request)
-    failures = read_failures(error, masker, with_values=asked)
+    failures = read_failures(error, masker, with_values=is_page or asked)
     headline = title or f"{request.method} {masker.text(request.raw_path)} failed"
-    if "html" not in environ.get("HTTP_ACCEPT", ""):
+    if not is_page:
         return Response(_plain(headline, failures, advice), 500, _HEADERS, TEXT)
-    page = _page(headline, failures, _request_section(request, masker), _locals_line(request, asked), advice)
+    page = _page(headline, failures, _request_section(request, masker), advice)
     return Response(page, 500, _HEADERS, HTML)
 
 
@@ -60,16 +62,6 @@ def _learn_request(masker: Masker, request: Request) -> None:
 def _query(request: Request) -> list[tuple[str, str]]:
     """Return the query's parameters even if they are malformed: this page must not fail because of the request."""
     return parse_qsl(request.query_string, keep_blank_values=True, errors="replace")[:100]
-
-
-def _locals_line(request: Request, asked: bool) -> str:
-    if asked:
-        return "<p class=note>Local values are shown; those with the name of a secret are masked.</p>"
-    # A link that repeats a secret would show it.
-    if request.method not in ("GET", "HEAD") or any(is_secret_name(name) for name, _ in _query(request)):
-        return f"<p class=note>Add <code>{LOCALS_PARAMETER}=1</code> to the query to see local values.</p>"
-    query = urlencode([*_query(request), (LOCALS_PARAMETER, "1")])
-    return f'<p class=note><a href="?{escape(query)}">Repeat the request and show local values</a></p>'
 
 
 def _plain(headline: str, failures: Iterable[Failure], advice: str) -> str:
@@ -88,7 +80,7 @@ def _plain(headline: str, failures: Iterable[Failure], advice: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _page(headline: str, failures: list[Failure], request: str, locals_line: str, advice: str) -> str:
+def _page(headline: str, failures: list[Failure], request: str, advice: str) -> str:
     last = failures[-1]
     sections = "".join(_failure(failure) for failure in reversed(failures))
     advice = f"<p class=advice>{escape(advice)}</p>" if advice else ""
@@ -97,7 +89,7 @@ def _page(headline: str, failures: list[Failure], request: str, locals_line: str
 <title>{escape(last.kind)}: {escape(last.message[:80])}</title><style>{_STYLE}</style></head><body>
 <header><p>{escape(headline)}</p><h1>{escape(last.kind)}</h1><pre class=message>{escape(last.message)}</pre>
 {"".join(f"<pre class=message>{escape(note)}</pre>" for note in last.notes)}{advice}</header>
-<main>{locals_line}{sections}{request}</main>
+<main>{sections}{request}</main>
 <footer>Shown because debug mode is on. In production this is a plain page with a request id.</footer></body></html>
 """
 
@@ -121,18 +113,27 @@ _BACKWARDS = {
 
 def _frame(frame: Frame, *, is_open: bool) -> str:
     lines = "".join(
-        f"<span{' class=now' if line.is_current else ''}><i>{line.number:>5}</i> {escape(line.text)}\n</span>"
+        f"<span{' class=now' if line.is_current else ''}><i>{line.number:>5}</i> {_marked(line)}\n</span>"
         for line in frame.source
     )
     source = f"<pre class=source>{lines}</pre>" if lines else "<p class=note>No source.</p>"
     values = ""
     if frame.values:
         rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in frame.values)
-        values = f"<dl>{rows}</dl>"
+        values = f"<details class=values><summary>Local values</summary><dl>{rows}</dl></details>"
     kind = "library" if frame.is_library else "own"
     where = f"in <b>{escape(frame.function)}</b>" if frame.function else ""
     place = f"<summary class={kind}><code>{escape(frame.file)}:{frame.line}</code> {where}</summary>"
     return f"<details{' open' if is_open else ''}>{place}{source}{values}</details>"
+
+
+def _marked(line: SourceLine) -> str:
+    """Return a line whose part that failed is marked."""
+    if line.marked is None:
+        return escape(line.text)
+    begin, end = line.marked
+    before, failed, after = line.text[:begin], line.text[begin:end], line.text[end:]
+    return f"{escape(before)}<mark>{escape(failed)}</mark>{escape(after)}"
 
 
 def _request_section(request: Request, masker: Masker) -> str:
@@ -161,7 +162,10 @@ details{border-top:1px solid var(--line);padding:.35rem 0}summary{cursor:pointer
 summary.library{color:var(--soft)}summary.own{font-weight:600}summary code{font-weight:400;font-size:.9em}
 .source{overflow-x:auto;margin:.4rem 0;padding:.5rem 0;background:var(--ground);border-radius:.5rem}
 .source span{display:block;padding:0 .5rem;min-width:max-content}.source i{color:var(--soft);font-style:normal}
-.now{background:var(--now)}.note{color:var(--soft);margin:.25rem 0}
+.now{background:var(--now)}mark{background:none;color:inherit;font-weight:700;
+text-decoration:underline wavy var(--bad) 1px;text-underline-offset:4px}
+details.values{border:0;padding:0 0 .35rem}.values summary{color:var(--soft);font-size:.9em}
+.note{color:var(--soft);margin:.25rem 0}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem;margin:.4rem 0;
 font:13px/1.5 ui-monospace,monospace}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}footer{color:var(--soft);font-size:.85rem}

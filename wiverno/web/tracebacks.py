@@ -6,6 +6,7 @@ result keeps no reference to live objects.
 
 from __future__ import annotations
 
+import itertools
 import linecache
 import os
 import reprlib
@@ -27,16 +28,25 @@ LONGEST_LINE = 300
 
 @dataclass(frozen=True, slots=True)
 class SourceLine:
-    """One line of a file."""
+    """One line of a file.
+
+    Attributes:
+        marked: Where the expression that failed begins and ends in it, None if it does not reach into this line.
+    """
 
     number: int
     text: str
     is_current: bool
+    marked: tuple[int, int] | None = None
+
+
+# Lines and columns in bytes of UTF-8, from … to, as ``code.co_positions`` has them.
+Span = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One call of a traceback; ``values`` are its local values as text, empty unless asked for."""
+    """One call of a traceback; ``values`` are its local values as text, empty unless wanted."""
 
     file: str
     line: int
@@ -127,7 +137,17 @@ def _frame(call: TracebackType, masker: Masker, with_values: bool) -> Frame:
     code = call.tb_frame.f_code
     file, line = code.co_filename, call.tb_lineno
     values = _values(call.tb_frame.f_locals, masker) if with_values else ()
-    return Frame(file, line, code.co_qualname, _is_library(file), _source(file, line, masker), values)
+    source = _source(file, line, masker, _span(call))
+    return Frame(file, line, code.co_qualname, _is_library(file), source, values)
+
+
+def _span(call: TracebackType) -> Span | None:
+    """Return where the expression stands that a frame evaluated last (PEP 657)."""
+    found = next(itertools.islice(call.tb_frame.f_code.co_positions(), call.tb_lasti // 2, None), None)
+    if found is None or None in found:
+        return None
+    first, last, begin, end = (number or 0 for number in found)
+    return first, last, begin, end
 
 
 def _place(file: str, line: int, masker: Masker) -> Frame:
@@ -135,15 +155,25 @@ def _place(file: str, line: int, masker: Masker) -> Frame:
     return Frame(file, line, "", False, _source(file, line, masker))
 
 
-def _source(file: str, line: int, masker: Masker) -> tuple[SourceLine, ...]:
+def _source(file: str, line: int, masker: Masker, span: Span | None = None) -> tuple[SourceLine, ...]:
     linecache.checkcache(file)
     numbers = range(max(1, line - LINES_AROUND), line + LINES_AROUND + 1)
-    lines = ((number, linecache.getline(file, number)) for number in numbers)
-    return tuple(
-        SourceLine(number, masker.text(text.rstrip("\n"))[:LONGEST_LINE], number == line)
-        for number, text in lines
-        if text
-    )
+    lines = ((number, linecache.getline(file, number).rstrip("\n")) for number in numbers)
+    return tuple(_source_line(number, text, number == line, masker, span) for number, text in lines if text)
+
+
+def _source_line(number: int, text: str, is_current: bool, masker: Masker, span: Span | None) -> SourceLine:
+    shown = masker.text(text)[:LONGEST_LINE]
+    marked = None
+    if span is not None and span[0] <= number <= span[1] and text.startswith(shown):
+        encoded = text.encode("utf-8", "surrogateescape")
+        begin = span[2] if number == span[0] else len(encoded) - len(encoded.lstrip())
+        end = span[3] if number == span[1] else len(encoded)
+        columns = [len(encoded[:column].decode("utf-8", "replace")) for column in (begin, end)]
+        # All of a statement says no more than the line's own mark.
+        if text[: columns[0]].strip() or text[columns[1] :].strip() or span[0] != span[1]:
+            marked = columns[0], min(columns[1], len(shown))
+    return SourceLine(number, shown, is_current, marked)
 
 
 _LIBRARIES = tuple(

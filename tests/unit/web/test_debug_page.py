@@ -91,16 +91,40 @@ def test_causes_notes_source_and_request_are_there() -> None:
     assert text.index("ValueError") < text.index("It was raised because of:")
 
 
-def test_local_values_only_on_request() -> None:
-    marker = "<dt>markup</dt>"
-    assert marker not in page_of(failing).body.decode()
-    text = page_of(failing, QUERY_STRING="__locals__=1").body.decode()
-    assert marker in text
+def test_local_values_are_one_click_away() -> None:
+    """On the page they are folded under their call; plain text, which is for logs, has them only on request."""
+    text = page_of(failing).body.decode()
+    assert "<summary>Local values</summary><dl>" in text
+    assert "<dt>markup</dt>" in text
     assert "&lt;Broken instance at 0x" in text
     assert "&#x27;plain&#x27;: &#x27;seen&#x27;" in text
-    assert 'href="?a=1&amp;__locals__=1"' in page_of(failing, QUERY_STRING="a=1").body.decode()
-    assert "href" not in page_of(failing, QUERY_STRING="token=1").body.decode()
-    assert "Add <code>__locals__=1</code>" in page_of(failing, method="POST").body.decode()
+    assert "<details class=values open" not in text
+    assert "markup = " not in page_of(failing, HTTP_ACCEPT="").body.decode().replace("broken, markup = ", "")
+    assert "      markup = " in page_of(failing, HTTP_ACCEPT="", QUERY_STRING="__locals__=1").body.decode()
+
+
+def test_the_expression_that_failed_is_marked() -> None:
+    """In its line, after letters of several bytes, over several lines; not where the whole line is it, or is masked."""
+    nothing: Any = None
+
+    def one_line(request: Request) -> str:
+        return "ä" + str(len("<") + nothing.missing)
+
+    def lines(request: Request) -> str:
+        return "".join(
+            nothing.missing,
+        ) + str(1)
+
+    def whole(request: Request) -> str:
+        raise ValueError
+
+    def masked(request: Request) -> str:
+        return str(dict(password="x") + nothing.missing)
+
+    assert "(len(&quot;&lt;&quot;) + <mark>nothing.missing</mark>)" in page_of(one_line).body.decode()
+    assert "<mark>nothing.missing</mark>,\n" in page_of(lines).body.decode()
+    assert "<mark>" not in page_of(whole).body.decode().partition("whole")[2].partition("<details>")[0]
+    assert "<mark>nothing" not in page_of(masked).body.decode()
 
 
 def test_recursion_and_contexts_are_bounded() -> None:
