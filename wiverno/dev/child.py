@@ -31,8 +31,6 @@ from wiverno.dev.lines import set_up_lines
 from wiverno.foreign_code import guarded_logger
 from wiverno.importer import ImportTargetError, load_object
 from wiverno.standard_streams import is_terminal
-from wiverno.web.answers import answer
-from wiverno.web.debug_page import render_debug_page
 from wiverno.workers.process_exit import watch_end
 from wiverno.wsgi_types import Application, Environ
 
@@ -102,6 +100,9 @@ class FailurePage:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Show the error (PEP 3333)."""
+        from wiverno.web.answers import answer
+        from wiverno.web.debug_page import render_debug_page
+
         advice = "Save a file when it is fixed, and this address works again."
         page = render_debug_page(self._error, environ, title=self._title, advice=advice)
         status, headers, chunks = answer(page, environ)

@@ -9,16 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import quote
 
 from wiverno.dev import live
 from wiverno.dev.hints import find_hint
 from wiverno.dev.hosts import AllowedHosts
 from wiverno.dev.lines import ACCESS
 from wiverno.foreign_code import guarded_logger
-from wiverno.web.answers import answer
-from wiverno.web.debug_page import render_debug_page
-from wiverno.web.request import Request
 from wiverno.wsgi_types import Application, Environ
+
+# The framework's pages are imported when the first one is shown: with Werkzeug, which not every application has, they
+# would make each restart half as long again.
 
 logger = guarded_logger("wiverno.dev")
 
@@ -64,6 +65,9 @@ class Guard:
         except Exception as error:  # every exception becomes a page
             is_raised = True
             logger.exception("%s", _describe(environ))
+            from wiverno.web.answers import answer
+            from wiverno.web.debug_page import render_debug_page
+
             status, headers, chunks = answer(render_debug_page(error, environ), environ)
             starting(status, headers, *(((type(error), error, error.__traceback__),) if sent[0] != "-" else ()))
         logger.info(ACCESS, _describe(environ), sent[0], (time.perf_counter() - began) * 1000)
@@ -80,12 +84,16 @@ class Guard:
             content, kind = live.SCRIPT, "text/javascript; charset=utf-8"
         else:
             content, kind = self._version, "text/plain; charset=utf-8"
+        from wiverno.web.answers import answer
+
         status, headers, chunks = answer((200, content, {"Content-Type": kind, "Cache-Control": "no-store"}), environ)
         start_response(status, headers)
         return chunks
 
 
 def _refuse(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    from wiverno.web.answers import answer
+
     name = environ["HTTP_HOST"]
     logger.warning("refused a request for the foreign host %r", name)
     text = f"{name!r} is not a name of this development server. Allow it with --allow-host if it is yours.\n"
@@ -95,4 +103,5 @@ def _refuse(environ: Environ, start_response: Callable[..., Any]) -> Iterable[by
 
 
 def _describe(environ: Environ) -> str:
-    return f"{environ['REQUEST_METHOD']} {Request(environ).raw_path}"
+    path = quote((environ.get("SCRIPT_NAME", "") + (environ.get("PATH_INFO") or "/")).encode("latin-1"))
+    return f"{environ['REQUEST_METHOD']} {path}"

@@ -16,7 +16,7 @@ INVALID = [request for request in invalid_requests() if request.name.startswith(
 def decode(*pieces: bytes) -> tuple[bytes, bytes]:
     """Feed the pieces and return the content and what follows the body."""
     decoder = ChunkedDecoder()
-    content: list[bytes] = []
+    content: list[bytes | memoryview] = []
     for number, piece in enumerate(pieces):
         content += decoder.feed(piece)
         if decoder.is_done:
