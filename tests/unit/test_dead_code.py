@@ -15,6 +15,7 @@ OTHERS = {
     "file objects and sockets": "readinto readline readlines closed",
     "click": "format_help format_options get_command list_commands",
     "configparser, ast, sys": "optionxform visit_Attribute dont_write_bytecode",
+    "ctypes, selectors": "_fields_ get_map",
     "pydantic's models": "model_dump",
     "plaster": "get_sections get_settings get_wsgi_app get_wsgi_filter get_wsgi_server setup_logging",
     "reprlib": "repr_dict maxdict maxlevel maxlist maxother maxset maxstring maxtuple",

@@ -7,17 +7,21 @@ from typing import Any
 import pytest
 
 from tests.support.engine_child import get
+from tests.support.poll_call import poll_call
 from tests.support.rig import POLLERS
 from tests.support.serving import MODES, serving
 from tests.support.waiting import wait_until
 from wiverno.config.errors import ConfigError
+from wiverno.core.loop import poller
+from wiverno.core.loop.windows_poll import PollArraySelector
 from wiverno.core.server import create_server
 
-SELECTORS = {
+SELECTORS: dict[str, Callable[[], selectors.BaseSelector]] = {
     name: getattr(selectors, name)
     for name in ("EpollSelector", "KqueueSelector", "DevpollSelector", "PollSelector", "SelectSelector")
     if hasattr(selectors, name)
 }
+SELECTORS["PollArraySelector"] = lambda: PollArraySelector(poll_call())
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -30,8 +34,8 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 @pytest.mark.parametrize("name", SELECTORS)
 @pytest.mark.parametrize("mode", MODES)
 def test_every_selector_of_this_system(mode: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """poll(2) and select(2), which Windows and old systems have, serve, stream, receive and notice clients that go."""
-    monkeypatch.setattr(selectors, "DefaultSelector", SELECTORS[name])
+    """Those of macOS, Windows and old systems too serve, stream, receive and notice clients that go."""
+    monkeypatch.setattr(poller, "_new_selector", SELECTORS[name])
     with serving(application, poller="selectors", outbuf_overflow=10_000, **MODES[mode]) as served:
         clients = [served.client() for _ in range(10)]
         for client in clients:

@@ -7,7 +7,10 @@ descriptor is remembered together with its device and inode, which no other open
 
 import os
 import stat
-from typing import Any
+from typing import Any, Final
+
+# On Windows a socket's number is a handle: it says nothing about a file that is open under the same number.
+SOCKETS_ARE_DESCRIPTORS: Final = os.name == "posix"
 
 
 class DescriptorLostError(Exception):
@@ -19,11 +22,11 @@ class Descriptor:
 
     __slots__ = ("_identity", "fd", "name")
 
-    def __init__(self, fd: int, name: str) -> None:
+    def __init__(self, fd: int, name: str, *, is_socket: bool = False) -> None:
         """`name` is used in the log."""
         self.fd = fd
         self.name = name
-        self._identity = _identity(fd)
+        self._identity = _identity(fd) if SOCKETS_ARE_DESCRIPTORS or not is_socket else None
 
     def is_ours(self) -> bool:
         """Tell whether the number still has the same file behind it; always true where the system can't tell."""
@@ -46,16 +49,18 @@ class Descriptor:
 def _identity(fd: int) -> tuple[int, int] | None:
     try:
         status = os.fstat(fd)
-    except OSError:  # closed; or a socket on Windows, whose handle is no descriptor
+    except OSError:  # closed
         return None
     return status.st_dev, status.st_ino
 
 
 def detach_lost(sock: Any) -> None:
     """Detach a socket object from its number if there is no socket behind it any more."""
+    if not SOCKETS_ARE_DESCRIPTORS:
+        return
     try:
         is_socket = stat.S_ISSOCK(os.fstat(sock.fileno()).st_mode)
     except OSError:
-        is_socket = os.name != "posix"  # on Windows a socket's number is no descriptor
+        is_socket = False
     if not is_socket:
         sock.detach()

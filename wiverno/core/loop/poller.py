@@ -1,5 +1,7 @@
 """Which sockets are ready: epoll where there is one, selectors elsewhere, behind the same few methods.
 
+The selector is the standard library's best, kqueue on macOS and the BSDs, and on Windows WSAPoll (windows_poll.py).
+
 A descriptor is registered once and then armed: READ, WRITE or NOTHING. NOTHING means no event at all: a client that
 hangs up must not wake the loop while a thread runs its request, which epoll does even with an empty event mask.
 
@@ -11,6 +13,7 @@ import errno
 import select
 import selectors
 import socket
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -66,7 +69,8 @@ class WakeUp:
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
-        self.descriptors = [Descriptor(end.fileno(), "the wake-up socket") for end in (self._reader, self._writer)]
+        ends = (self._reader, self._writer)
+        self.descriptors = [Descriptor(end.fileno(), "the wake-up socket", is_socket=True) for end in ends]
         self._is_set = False
         self._on_signal: Callable[[], None] | None = None
 
@@ -174,10 +178,13 @@ class EpollPoller:
 
 
 class SelectorsPoller:
-    """Any selector of the standard library. Changes from other threads are queued and made before the next wait."""
+    """Any selector: the standard library's, WSAPoll on Windows.
 
-    def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
+    Changes from other threads are queued and made before the next wait.
+    """
+
+    def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
+        self._selector = selector or _new_selector()
         self._wake_up = WakeUp()
         self._selector.register(self._wake_up.fileno(), selectors.EVENT_READ)
         self._changes: deque[Callable[[], object]] = deque()
@@ -251,6 +258,15 @@ class SelectorsPoller:
         with contextlib.suppress(OSError, DescriptorLostError):
             self._selector.close()
         self._wake_up.close()
+
+
+def _new_selector() -> selectors.BaseSelector:
+    """Return the best selector of this system. Windows has select(2) alone in the standard library, for 512 sockets."""
+    if sys.platform == "win32":
+        from wiverno.core.loop.windows_poll import PollArraySelector
+
+        return PollArraySelector()
+    return selectors.DefaultSelector()
 
 
 def _lost(error: Exception) -> DescriptorLostError:

@@ -44,7 +44,7 @@ class Listener:
     descriptor: Descriptor = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.descriptor = Descriptor(self.socket.fileno(), f"the listening socket {self}")
+        self.descriptor = Descriptor(self.socket.fileno(), f"the listening socket {self}", is_socket=True)
 
     def __str__(self) -> str:
         return join_host_port(self.host, self.port)

@@ -1,4 +1,4 @@
-"""Both pollers over real sockets: the same promises, kept by epoll and by selectors."""
+"""All pollers over real sockets: the same promises, kept by epoll, by selectors and by the selector of Windows."""
 
 import os
 import select
@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.support.poll_call import poll_call
 from tests.support.waiting import PATIENCE
 from wiverno.core.loop.poller import NOTHING, READ, WRITE, EpollPoller, Poller, SelectorsPoller, WakeUp, new_poller
+from wiverno.core.loop.windows_poll import PollArraySelector
 
-KINDS: dict[str, Callable[[], Poller]] = {"selectors": SelectorsPoller}
+SETTINGS: dict[str, Callable[[], Poller]] = {"selectors": SelectorsPoller}
 if hasattr(select, "epoll"):
-    KINDS["epoll"] = EpollPoller
+    SETTINGS["epoll"] = EpollPoller
+KINDS: dict[str, Callable[[], Poller]] = {**SETTINGS, "array": lambda: SelectorsPoller(PollArraySelector(poll_call()))}
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -258,7 +261,7 @@ def test_calls_after_the_end_are_harmless(poller: Poller) -> None:
 
 def test_the_setting_names_the_poller() -> None:
     """auto is the best there is."""
-    for kind, expected in {**KINDS, "auto": KINDS.get("epoll", SelectorsPoller)}.items():
+    for kind, expected in {**SETTINGS, "auto": SETTINGS.get("epoll", SelectorsPoller)}.items():
         made = new_poller(kind)
         assert type(made) is expected
         made.close()
