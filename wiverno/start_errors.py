@@ -22,6 +22,9 @@ Result = TypeVar("Result")
 FAILURE: Final = 1  # exit status: it only showed when it was tried
 MISTAKE: Final = 2  # exit status: the configuration is wrong
 
+_SHOW_PORT: Final = "netstat -ano | findstr :{}" if sys.platform == "win32" else "lsof -i :{}"
+_SHOW_RESERVED: Final = "netsh int ipv4 show excludedportrange protocol=tcp"
+
 
 class NotStartedError(Exception):
     """The server could not start; `str(error)` is the one line that a person needs."""
@@ -39,9 +42,13 @@ def explain_bind_error(error: OSError, adjustments: Adjustments) -> str:
     ports = [address.port for address in addresses if isinstance(address, TcpAddress)]
     match error.errno:
         case errno.EADDRINUSE if ports:
-            return f"{why}; stop the program that has it (lsof -i :{ports[0]} shows it), or choose another port"
+            return (
+                f"{why}; stop the program that has it ({_SHOW_PORT.format(ports[0])} shows it), or choose another port"
+            )
         case errno.EADDRINUSE:
             return f"{why}; stop that server, or choose another path"
+        case errno.EACCES if ports and sys.platform == "win32":
+            return f"{why}; another program has the port for itself, or Windows reserves it ({_SHOW_RESERVED})"
         case errno.EACCES | errno.EPERM if any(0 < port < 1024 for port in ports):
             return f"{why}; ports below 1024 need privileges: choose one from 1024, or give CAP_NET_BIND_SERVICE"
         case errno.EADDRNOTAVAIL:

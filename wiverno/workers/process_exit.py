@@ -81,8 +81,8 @@ class EndWatch:
         self._forced.set()
 
     def take_signals(self) -> None:
-        """Let the next SIGTERM, SIGINT or SIGQUIT force the end (main thread)."""
-        for name in ("SIGTERM", "SIGINT", "SIGQUIT"):
+        """Let the next SIGTERM, SIGINT, SIGQUIT or SIGBREAK force the end (main thread)."""
+        for name in ("SIGTERM", "SIGINT", "SIGQUIT", "SIGBREAK"):
             if hasattr(signal, name):
                 signal.signal(signal.Signals[name], self.force)
 

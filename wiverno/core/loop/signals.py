@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from wiverno.standard_streams import STDERR
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Windows has SIGBREAK in addition: Ctrl-Break, and what service managers send to end a process group.
+STOP_SIGNALS = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name))
 # Log files are reopened. Windows has neither.
 REFRESH_SIGNALS = tuple(signal.Signals[name] for name in ("SIGUSR1", "SIGHUP") if hasattr(signal, name))
 # What a supervisor may send to a program that runs again, before it has handlers; SIGTERM and SIGQUIT end it.
@@ -119,7 +120,7 @@ def handle_signals(numbers: Iterable[int], handler: Handler) -> Iterator[None]:
 
 @contextmanager
 def stop_signals(on_signal: Callable[[signal.Signals], None]) -> Iterator[None]:
-    """Call `on_signal` for SIGINT, SIGTERM and those that refresh, inside the block."""
+    """Call `on_signal` for the signals that stop and those that refresh, inside the block."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -21,6 +21,10 @@ from wiverno.standard_streams import reserve_descriptors
 
 HAS_UNIX: Final = hasattr(socket, "AF_UNIX")
 
+# A server may start again while connections of the one before it are in TIME_WAIT, and no two servers have one port. On
+# Windows SO_REUSEADDR would let any program take over the port, without an error for either; so would no option.
+_SOLE_OWNER: Final[int] = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+
 PORT_ATTEMPTS: Final = 10  # ports to try for one that is free in every family
 
 
@@ -138,9 +142,7 @@ def _bind_one(family: int, name: tuple[object, ...]) -> Listener:
     reserve_descriptors()
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if os.name == "posix":
-            # On Windows SO_REUSEADDR lets two servers share a port.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, _SOLE_OWNER, 1)
         if family == socket.AF_INET6:
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
