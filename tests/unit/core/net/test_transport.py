@@ -1,12 +1,14 @@
 """A client's socket in the loop: arming, what the client has done, and the ways to close it."""
 
+import select
 import socket
+import ssl
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.rig import POLLERS
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, wait_until
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.poller import NOTHING, READ, WRITE
 from wiverno.core.net.transport import UNREGISTERED, Transport
@@ -64,6 +66,19 @@ def test_input_and_disconnection(ends: Ends) -> None:
     while not transport.is_disconnected():
         pass
     assert transport.sock.recv(10) == b"x"
+
+
+def test_the_end_is_seen_through_tls_where_poll_does_not_tell_it(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows and macOS have no POLLRDHUP; the socket below TLS is peeked at, because TLS can't peek."""
+    monkeypatch.delattr(select, "POLLRDHUP", raising=False)
+    transport, client, _ = ends
+    plain = transport.sock
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False) as secure:
+        transport.sock = secure
+        assert not transport.is_disconnected()
+        client.close()
+        wait_until(transport.is_disconnected)
 
 
 def test_a_plain_close_ends_the_stream(ends: Ends) -> None:
