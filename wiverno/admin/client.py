@@ -1,5 +1,6 @@
 """The client of the admin listener, for `wiverno ctl`."""
 
+import errno
 import http.client
 import json
 import socket
@@ -23,6 +24,8 @@ class _UnixConnection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
+        if not hasattr(socket, "AF_UNIX"):
+            raise OSError(errno.EAFNOSUPPORT, "Unix sockets are not available on this system")
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(TIMEOUT)
         self.sock.connect(unix_path(self._path))

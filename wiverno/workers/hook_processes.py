@@ -24,6 +24,9 @@ logger = guarded_logger("wiverno")
 
 LIMIT: Final = 60.0  # seconds that a hook may take
 
+# Windows has neither, and imports this module to say that it has no fork() either.
+_NO_WAIT: Final[int] = getattr(os, "WNOHANG", 1)
+
 
 @dataclass(frozen=True, slots=True)
 class _HookProcess:
@@ -75,7 +78,7 @@ class HookProcesses:
         self._running.clear()
 
 
-def _status(pid: int, options: int = os.WNOHANG) -> int | None:
+def _status(pid: int, options: int = _NO_WAIT) -> int | None:
     """Return the exit status of a process, negative for a signal; None if it runs."""
     try:
         found, status = os.waitpid(pid, options)

@@ -32,7 +32,7 @@ class Notifier:
 
     def send(self, **facts: str | int) -> None:
         """Send facts: READY=1, STATUS="…"; errors are ignored."""
-        if not self._address:
+        if not self._address or not hasattr(socket, "AF_UNIX"):
             return
         text = "\n".join(f"{name}={str(value).replace(chr(10), ' ')}" for name, value in facts.items())
         try:
