@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,9 @@ from wiverno.core.ownership import Owner, acting_as, future_owner, give_file
 from wiverno.files import absolute, error_text
 from wiverno.foreign_code import guarded_logger
 from wiverno.standard_streams import reserve_descriptors, say
+
+if sys.platform == "win32":
+    from wiverno.windows_files import open_to_append
 
 MODE: Final = 0o640
 # The leader opens logs again when they are rotated, and may not wait for a reader if one is a FIFO.
@@ -63,6 +67,8 @@ def open_log(path: str) -> int:
 
 
 def _open(path: str) -> int:
+    if sys.platform == "win32":
+        return open_to_append(path)
     if _owner and os.geteuid() == 0:
         return _open_for(path, _owner[0])
     try:

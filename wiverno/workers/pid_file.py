@@ -9,6 +9,7 @@ that id exists and is older than the file.
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,10 +17,12 @@ from typing import Final
 
 from wiverno.files import SetupError, absolute, error_text
 
-try:
+IS_WINDOWS: Final = sys.platform == "win32"
+
+if sys.platform == "win32":
+    from wiverno.windows_files import lock_file
+else:
     import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 MODE: Final = 0o644
 MAX_SIZE: Final = 32  # bytes: a larger file is no pid file
@@ -91,7 +94,9 @@ def _claim(file: Path, shown: str, owner: tuple[int, int] | None) -> int:
 
 
 def _open(file: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    flags = os.O_RDWR | os.O_CREAT
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):  # the last one is Windows': a line ends as everywhere
+        flags |= getattr(os, name, 0)
     try:
         return os.open(file, flags, MODE)
     except OSError as error:
@@ -113,18 +118,19 @@ def _lock(fd: int, file: Path, shown: str) -> bool:
     if state.st_nlink > 1 or len(text) > MAX_SIZE or not (text.strip() == b"" or text.strip().isdigit()):
         raise SetupError(errno.EEXIST, f"{shown} exists and is no pid file; it was left alone")
     other = int(text) if text.strip() else 0
-    if fcntl is not None:
-        try:
+    try:
+        if sys.platform == "win32":
+            lock_file(fd)
+        else:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            who = f"process {other}" if other else "another process"
-            raise SetupError(errno.EEXIST, f"{who} runs and has its id in {shown}") from None
-        except OSError as error:
-            # Some network file systems have no locks.
-            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
-                raise
-            if other and other != os.getpid() and _can_have_written(other, state.st_mtime):
-                raise SetupError(errno.EEXIST, f"process {other} runs and has its id in {shown}") from None
+    except (BlockingIOError, PermissionError):
+        raise _running(other, shown) from None
+    except OSError as error:
+        # Some network file systems have no locks.
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
+            raise
+        if other and other != os.getpid() and _can_have_written(other, state.st_mtime):
+            raise _running(other, shown) from None
     try:
         now = os.lstat(file)
     except FileNotFoundError:
@@ -132,10 +138,15 @@ def _lock(fd: int, file: Path, shown: str) -> bool:
     return (now.st_dev, now.st_ino) == (state.st_dev, state.st_ino)
 
 
+def _running(other: int, shown: str) -> SetupError:
+    who = f"process {other}" if other else "another process"
+    return SetupError(errno.EEXIST, f"{who} runs and has its id in {shown}")
+
+
 def _can_have_written(pid: int, written: float) -> bool:
-    """Tell whether a process with that id exists that is old enough to have written a file at that time."""
+    """Tell whether a process with that id exists that is old enough to have written a file at that time (POSIX)."""
     try:
-        os.kill(pid, 0)
+        os.kill(pid, 0)  # on Windows this would be Ctrl-C, but there every file system has locks
     except ProcessLookupError:
         return False
     except OSError:
@@ -169,14 +180,19 @@ def _write(fd: int, owner: tuple[int, int] | None) -> None:
 
 def _release(file: Path, fd: int) -> None:
     """Remove the file, if it is still the one that was created; it stays locked until then."""
+    is_left = False
     try:
         state, now = os.fstat(fd), os.lstat(file)
         if (now.st_dev, now.st_ino) == (state.st_dev, state.st_ino):
             try:
                 file.unlink()
             except OSError:
+                is_left = True
                 os.ftruncate(fd, 0)  # this user may not remove it; an empty file names no process
     except OSError:
         pass  # it was removed or replaced; a file with that name belongs to another server
     finally:
         os.close(fd)
+    if is_left and IS_WINDOWS:  # Windows removes no file that is open
+        with suppress(OSError):
+            file.unlink()
