@@ -12,7 +12,6 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import sys
 import threading
 import time
@@ -26,6 +25,7 @@ from typing import Any
 from wiverno.config.environment import environment
 from wiverno.core.server import BaseWSGIServer, create_server
 from wiverno.dev.guard import Guard
+from wiverno.dev.handover import take_over
 from wiverno.dev.hosts import AllowedHosts
 from wiverno.dev.lines import set_up_lines
 from wiverno.foreign_code import guarded_logger
@@ -47,8 +47,8 @@ class Order:
     Attributes:
         target: The application, ``module:attribute``.
         is_factory: The attribute makes the application.
-        descriptors: The listening sockets.
-        lifeline: A pipe that ends when the parent does; -1 for none.
+        descriptors: The listening sockets, where they are inherited (handover.py).
+        lifeline: A pipe that ends when the parent does.
         hosts: Allowed Host names.
         is_live: Whether pages reload themselves.
         threads: How many threads serve.
@@ -176,23 +176,21 @@ def watch_parent(lifeline: int, end: Callable[[], None]) -> None:
 
 
 def main(order: Order) -> None:
-    """Serve until SIGTERM."""
+    """Serve until SIGTERM, or until the lifeline ends."""
     began = time.perf_counter()
     # Ctrl-C reaches parent and child; the parent decides. A second one in the child would abort requests.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(signal.Signals[name], signal.SIG_IGN)
+    sockets, lifeline = take_over(order.descriptors, order.lifeline)
     set_up_lines(is_coloured=is_terminal() and "NO_COLOR" not in environment().variables)
     logging.getLogger("wiverno.dev").setLevel(logging.INFO)
     servers: list[BaseWSGIServer] = []
-    if order.lifeline >= 0:
-        watch_parent(order.lifeline, lambda: servers[0].close() if servers else os._exit(1))
+    watch_parent(lifeline, lambda: servers[0].close() if servers else os._exit(1))
     application = load_application(order)
     if order.static:
         application = serve_files(application, order.static)
     guarded = Guard(application, AllowedHosts(order.hosts), secrets.token_hex(6), is_live=order.is_live)
-    sockets = [socket.socket(fileno=descriptor) for descriptor in order.descriptors]
-    for descriptor in (*order.descriptors, order.lifeline):  # not for programs of the application
-        if descriptor >= 0:
-            os.set_inheritable(descriptor, False)
     server = create_server(guarded, sockets=sockets, threads=order.threads, graceful_timeout=GRACE)
     servers.append(server)
     server.serve(lambda: logger.info("ready in %.2f s", time.perf_counter() - began))

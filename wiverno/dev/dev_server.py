@@ -1,6 +1,6 @@
 """DevServer: watches, restarts, and keeps the socket.
 
-    parent: listening socket, watcher ──(change)──→ SIGTERM to the child, then a new child with the same socket
+    parent: listening socket, watcher ──(change)──→ ends the child, then starts another one with the same socket
     child:  imports the application and serves (child.py)
 
 The parent never imports the application and never accepts a connection. A client that connects while
@@ -11,21 +11,23 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import os
 import signal
+import socket
 import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from wiverno.config.environment import environment
 from wiverno.config.settings import Adjustments
+from wiverno.core.loop.signals import STOP_SIGNALS
 from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.net.listeners import open_listeners
 from wiverno.dev.child import GRACE, Order
+from wiverno.dev.handover import Handover, python
 from wiverno.dev.hosts import AllowedHosts
 from wiverno.dev.terminal import Terminal
 from wiverno.dev.watching import Relevant, bursts
@@ -104,7 +106,9 @@ class DevServer:
         self._folder = Path.cwd()
         self._terminal = Terminal()
         self._stopping = threading.Event()
+        self._sockets: Sequence[socket.socket] = ()
         self._child: subprocess.Popen[bytes] | None = None
+        self._handover: Handover | None = None  # to this child
 
     @staticmethod
     def serve(
@@ -128,7 +132,7 @@ class DevServer:
         DevServer(app_module, app_name, host, port, watch_dirs, ignore_patterns, debounce_seconds, **options).start()
 
     def start(self) -> None:
-        """Serve until ``stop``, SIGINT or SIGTERM.
+        """Serve until ``stop`` or a signal that stops.
 
         Raises:
             ImportTargetError: the module does not exist.
@@ -145,11 +149,11 @@ class DevServer:
         try:
             for listener in listeners:
                 listener.listen(BACKLOG)
-                listener.socket.set_inheritable(True)
             self.port = listeners[0].port
             self._announce(listeners)
-            with _lifeline() as lifeline, _signals(self.stop):
-                self._watch(listeners, lifeline)
+            self._sockets = [listener.socket for listener in listeners]
+            with _signals(self.stop):
+                self._watch()
         finally:
             for listener in listeners:
                 listener.close()
@@ -180,10 +184,10 @@ class DevServer:
         """Return the host names of ``listen``."""
         return [address.rpartition(":")[0].strip("[]") for address in self.listen if not address.startswith("unix:")]
 
-    def _watch(self, listeners: list[Listener], lifeline: int) -> None:
+    def _watch(self) -> None:
         order = Order(
-            f"{self.app_module}:{self.app_name}", self.factory, tuple(item.socket.fileno() for item in listeners),
-            lifeline, (self.host, *self._hosts(), *self.allowed_hosts), self.live, self.threads,
+            f"{self.app_module}:{self.app_name}", self.factory, (), -1,
+            (self.host, *self._hosts(), *self.allowed_hosts), self.live, self.threads,
             arguments=self.arguments, shown_as=self.shown_as, static=tuple(self.static),
         )  # fmt: skip
         relevant = Relevant(self.watch_dirs, self.ignore_patterns, with_assets=self.live)
@@ -203,31 +207,39 @@ class DevServer:
             logger.info("Server stopped successfully.")
 
     def _end_child(self) -> None:
-        child = self._child
-        if child is None:
+        child, handover = self._child, self._handover
+        if child is None or handover is None:
             return
-        child.terminate()
+        handover.end(child)
         try:
             child.wait(GRACE + 1)
         except subprocess.TimeoutExpired:
             logger.warning("the application does not stop; killing it")
             child.kill()
             child.wait()
+        handover.close()
         self._terminal.restore()
 
     def _spawn(self, order: Order, ended: str = "") -> subprocess.Popen[bytes] | None:
-        """Start a child; it inherits the sockets, the lifeline and the terminal.
+        """Start a child; it gets the sockets, the lifeline and the terminal.
 
         Returns:
             None where it cannot be started: clients wait, and the next change is the next try.
         """
         # -B: Python compares a .pyc with its source by size and second, so it could serve the first of two quick saves.
-        command = [sys.executable, "-B", "-m", "wiverno.dev.child", replace(order, ended=ended).to_text()]
+        if self._handover is not None:
+            self._handover.close()
+        self._handover = handover = Handover(self._sockets)
+        order = replace(order, descriptors=handover.descriptors, lifeline=handover.lifeline, ended=ended)
+        program, variables = python(environment().variables)
+        command = [program, "-B", "-m", "wiverno.dev.child", order.to_text()]
         try:
-            return subprocess.Popen(command, close_fds=False, cwd=self._folder)
+            child = subprocess.Popen(command, close_fds=False, cwd=self._folder, env=variables)
         except OSError as error:
             logger.error("the application's process cannot be started (%s); waiting for a change", error)
             return None
+        handover.send(child.pid)
+        return child
 
     def _named(self, changed: list[Path]) -> str:
         here = self._folder
@@ -241,27 +253,12 @@ def _address_of(listener: Listener) -> str:
 
 
 @contextmanager
-def _lifeline() -> Iterator[int]:
-    """Yield the reading end of a pipe whose writing end only this process has; -1 if children cannot inherit it."""
-    if os.name != "posix":
-        yield -1
-        return
-    reading, writing = os.pipe()
-    os.set_inheritable(reading, True)
-    try:
-        yield reading
-    finally:
-        os.close(writing)
-        os.close(reading)
-
-
-@contextmanager
 def _signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Let SIGINT and SIGTERM call ``stop`` in the block, if this is the main thread."""
+    """Let the signals that stop a server call ``stop`` in the block, if this is the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    old = {number: signal.signal(number, lambda *_: stop()) for number in (signal.SIGINT, signal.SIGTERM)}
+    old = {number: signal.signal(number, lambda *_: stop()) for number in STOP_SIGNALS}
     try:
         yield
     finally:
