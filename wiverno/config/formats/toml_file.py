@@ -31,6 +31,7 @@ _LOGGING_KEYS = (
 )  # fmt: skip
 
 _SYNTAX_PLACE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
+_WINDOWS_PATH = re.compile(r'"([A-Za-z]:\\[^"\']*)"')
 _BARE_UNIT = re.compile(r"=\s*([0-9.]+\s*[A-Za-z]+)\s*(?:#.*)?$")
 _BARE_WORD = re.compile(r"=\s*([A-Za-z/*][^\s#\"']*)\s*(?:#.*)?$")
 
@@ -103,6 +104,8 @@ class TomlDocument:
 
 
 def _syntax_hint(line: str) -> str | None:
+    if path := _WINDOWS_PATH.search(line):
+        return f"write a path of Windows in single quotes: '{path[1]}'"
     if unit := _BARE_UNIT.search(line):
         return f'write durations and sizes in quotes: "{unit[1]}"'
     if word := _BARE_WORD.search(line):
