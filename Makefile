@@ -5,6 +5,7 @@
 #   make test        every test that takes seconds        make test ARGS="-k paste"   some of them
 #   make test-long   also the tests that take minutes
 #   sudo make test-pythons   the tests on 3.14, 3.15 and 3.13t, made from Debian's packages        PYTHONS="3.15" one of them
+#   make test-windows  tests on CPython for Windows, which Wine runs
 #   make coverage    unit and property tests with branch coverage, as a table by room; fails below the floor
 #   make check       style, types, and whether generated files are up to date
 #   make bench       wiverno beside its peers             make bench-quick            two loads in a minute
@@ -33,7 +34,7 @@ ifeq ($(strip $(HOME)),)
 export HOME := $(CURDIR)/$(VENV)
 endif
 
-.PHONY: run test test-unit test-long test-pythons coverage check bench bench-quick docs lock clean
+.PHONY: run test test-unit test-long test-windows test-pythons coverage check bench bench-quick docs lock clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed-run
@@ -50,8 +51,14 @@ coverage: $(VENV)/.installed-test
 	@$(BIN)/python -m tests.support.coverage_report
 
 # The fuzzer is worth having, but it does not build everywhere: without it the same tests run unguided and say so.
+# Debian's wine64 and gcc-mingw-w64-x86-64 are needed; everything else is in .venv/windows. CI: nothing is left out.
+test-windows: $(VENV)/.installed-test
+	@$(BIN)/python -m tests.windows.environment
+	@CI=true $(BIN)/python -m pytest -m long -n2 tests/windows $(ARGS)
+
 test-long: $(VENV)/.installed-test
 	@$(INSTALL) --group fuzz || echo "warning: the fuzzer does not install here" >&2
+	@$(BIN)/python -m tests.windows.environment || echo "warning: without a Windows environment its tests are left out" >&2
 	@$(BIN)/python -m pytest -m "long or not long" $(ARGS)
 
 # Not .venv's Python: each version has an environment of its own, below build/pythons or where PYTHONS_DIR says.

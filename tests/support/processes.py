@@ -54,14 +54,16 @@ class Child:
         arguments: the program and its arguments, see `command_line`.
         cwd: its working directory.
         env: variables to add, or with None to remove.
+        stdin: its standard input, for subprocess.Popen.
     """
 
     def __init__(
-        self, arguments: Sequence[str], *, cwd: Path | str | None = None, env: Mapping[str, str | None] | None = None
-    ) -> None:
+        self, arguments: Sequence[str], *, cwd: Path | str | None = None, env: Mapping[str, str | None] | None = None,
+        stdin: int = subprocess.DEVNULL,
+    ) -> None:  # fmt: skip
         command = command_line(arguments)
         self.process = subprocess.Popen(
-            command, cwd=cwd, env=environment(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            command, cwd=cwd, env=environment(env), stdin=stdin, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace", start_new_session=True,
         )  # fmt: skip
         self.lines: list[str] = []
@@ -143,8 +145,9 @@ class Child:
                 pass
             self.process.wait(PATIENCE)
         self._reader.join(PATIENCE)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                stream.close()
 
 
 def run(

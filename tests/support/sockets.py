@@ -1,6 +1,5 @@
 """Sockets as tests need them: a free port, a port that is taken, a client that sends exactly these bytes."""
 
-import fcntl
 import itertools
 import os
 import random
@@ -11,6 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+    import msvcrt
 
 LOOPBACK = "127.0.0.1"
 
@@ -24,13 +29,18 @@ def in_url(host: str) -> str:
 # another server nor an outgoing connection gets one by chance between here and the program that is told it.
 CHOSEN = range(20_000, 30_000)
 _in_turn = itertools.cycle(random.Random(os.getpid()).sample(CHOSEN, len(CHOSEN)))
-_claims = os.open(Path(tempfile.gettempdir(), f"wiverno-test-ports-{os.getuid()}"), os.O_WRONLY | os.O_CREAT, 0o600)
+_user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
+_claims = os.open(Path(tempfile.gettempdir(), f"wiverno-test-ports-{_user}"), os.O_WRONLY | os.O_CREAT, 0o600)
 
 
 def _claim(port: int) -> bool:
     """Keep a port from other processes that run tests, until this one ends: the lock is the file's byte at `port`."""
     try:
-        fcntl.lockf(_claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        if fcntl is not None:
+            fcntl.lockf(_claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        else:
+            os.lseek(_claims, port, os.SEEK_SET)
+            msvcrt.locking(_claims, msvcrt.LK_NBLCK, 1)
     except OSError:
         return False
     return True

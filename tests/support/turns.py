@@ -4,11 +4,15 @@ A readers' and writers' lock between the processes that run tests: each test hol
 exclusively. A process that waits for it holds a second lock, so that later ones cannot keep it waiting.
 """
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+try:
+    import fcntl
+except ImportError:  # Windows, where each run has one process
+    fcntl = None  # type: ignore[assignment]
 
 
 class Turns:

@@ -9,6 +9,7 @@ process.
 import contextlib
 import socket
 import struct
+import sys
 from typing import Final, Protocol
 
 
@@ -51,4 +52,5 @@ def reset_client(sock: Closable) -> None:
         sock.close()
 
 
-_NO_LINGER: Final = struct.pack("ii", 1, 0)  # on, for 0 seconds: close() sends RST (socket(7))
+# On, for 0 seconds: close() sends RST (socket(7)). Windows' struct linger has two short numbers.
+_NO_LINGER: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)

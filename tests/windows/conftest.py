@@ -1,0 +1,35 @@
+"""The tests of this directory run in `make test-windows` and `make test-long`, which make the environment before."""
+
+import os
+
+import pytest
+
+from tests.windows.environment import DEBIAN, PLACE, is_made
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """They take minutes."""
+    for item in items:
+        if "windows" in item.path.parts:
+            item.add_marker(pytest.mark.long)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _windows() -> None:
+    """Have an environment; without one these tests are left out, and fail where CI is set."""
+    if is_made():
+        return
+    message = f"there is no Windows environment in {PLACE}: {DEBIAN}, then make test-windows"
+    if os.environ.get("CI"):
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what the runs of pytest inside Windows have counted."""
+    reports = [item for kind in ("passed", "failed") for item in terminalreporter.getreports(kind)]
+    found = [text for report in reports for name, text in report.user_properties if name == "inside"]
+    if found:
+        terminalreporter.section("inside Windows")
+        for text in sorted(map(str, found)):
+            terminalreporter.write_line(text)

@@ -1,0 +1,68 @@
+"""Tests of this suite that run inside Windows: the same files as on Linux, with pytest in Windows' Python.
+
+`LEFT_OUT` names what cannot run there, with the reason. A test that is new in these directories runs there, too.
+"""
+
+import re
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.processes import ROOT, environment
+from tests.windows.environment import command, variables
+
+GROUPS = {
+    "the parser of HTTP/1.1": ["tests/unit/http"],
+    "HTTP/2 as bytes": ["tests/unit/http2"],
+    "the event loop": ["tests/unit/core/loop"],
+    "WSGI": ["tests/unit/wsgi", "tests/integration/wsgi"],
+    "connections and threads": ["tests/unit/core/http1", "tests/unit/core/threads"],
+    "every selector": ["tests/integration/core/test_pollers.py"],
+    "HTTP over sockets": ["tests/integration/http"],
+    "listeners, TLS, buffers": ["tests/unit/core/net"],
+}
+
+NO_FORK = "forks"
+NO_SIGNALS = "sends signals to its own process"
+NO_DESCRIPTORS = "takes a socket's number for a descriptor"
+
+LEFT_OUT = {
+    "tests/unit/wsgi/test_forked.py": NO_FORK,
+    "tests/unit/core/loop/test_signals.py": NO_SIGNALS,
+    "tests/unit/core/loop/test_handlers.py": NO_DESCRIPTORS,
+    "tests/unit/core/loop/test_descriptors.py": NO_DESCRIPTORS,
+    "tests/unit/core/loop/test_poller.py::test_a_number_that_is_given_out_again_is_a_new_socket": NO_DESCRIPTORS,
+    "tests/unit/core/loop/test_poller.py::test_signals_are_told_from_wakes": NO_DESCRIPTORS,
+    "tests/unit/wsgi/test_file_wrapper.py::test_a_size_in_doubt_is_not_told": "reads /proc and /sys",
+    "tests/unit/wsgi/test_file_wrapper.py::test_extent_of_a_file_that_was_just_written": (
+        "a temporary file is an object of Python's there, which is read instead"
+    ),
+    "tests/unit/core/loop/test_event_loop.py::test_what_has_come_goes_before_a_deadline_of_the_same_moment": (
+        "a byte must arrive at once, and a socket pair is TCP there"
+    ),
+    "tests/integration/wsgi/test_files_served.py::test_files_that_do_not_know_their_size": "reads /proc and /sys",
+    "tests/integration/wsgi/test_broken_responses.py::test_a_cut_that_only_a_reset_can_show": (
+        "Wine tells a client of a reset as of an end; test_served.py has the client on Linux"
+    ),
+    "tests/unit/core/net/test_transport.py::test_input_and_disconnection": "only POLLRDHUP tells an end behind input",
+}
+
+SUMMARY = re.compile(r"^[=\s]*(\d+ (?:passed|failed).*?)[=\s]*$", re.MULTILINE)
+LONGEST = 1200.0
+"""Seconds that a group may take on a busy machine."""
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_group(name: str, record_property: Callable[[str, object], None]) -> None:
+    """Every test of the group passes inside Windows; the summary of this run counts them."""
+    options = ["-p", "no:cacheprovider", "-n0", "-q", "--tb=short", "-o", "faulthandler_timeout=120"]
+    for test in LEFT_OUT:
+        options += ["--deselect" if "::" in test else "--ignore", test]
+    done = subprocess.run(
+        command("-m", "pytest", *options, *GROUPS[name]), cwd=ROOT, env=environment(variables()), stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=LONGEST, check=False,
+    )  # fmt: skip
+    found = SUMMARY.findall(done.stdout)
+    record_property("inside", f"{name}: {found[-1] if found else 'no summary'}")
+    assert done.returncode == 0, done.stdout[-20_000:]
