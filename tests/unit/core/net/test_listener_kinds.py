@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from wiverno.core.net.listener_kinds import Listener, UnixListener, identity_of
+from wiverno.core.net.listener_kinds import Listener, RedirectListener, UnixListener, identity_of
+from wiverno.core.net.listeners import as_redirect
+from wiverno.files import SetupError
 
 
 @pytest.fixture
@@ -80,3 +82,13 @@ def test_permissions_are_given_to_its_own_file_only(unix: UnixListener, tcp: Lis
     unix.give(0o644, None)
     assert Path(unix.path).stat().st_mode & 0o777 == 0o600
     tcp.give(0o600, None)
+
+
+def test_a_redirecting_listener_describes_itself(tcp: Listener, unix: UnixListener) -> None:
+    """It never speaks TLS, its copies redirect too; a Unix socket that was inherited can't be one."""
+    assert tcp.announcement("https") == "Serving on https://[::1]:8080"
+    plain = as_redirect(tcp)
+    assert (plain.announcement("https"), plain.scheme("https")) == ("Redirecting http://[::1]:8080 to https", "http")
+    assert (type(plain.copy()), plain.copy().redirects, tcp.redirects) == (RedirectListener, True, False)
+    with pytest.raises(SetupError, match=rf"redirect_listen: unix:{unix.host} is no TCP socket"):
+        as_redirect(unix)
