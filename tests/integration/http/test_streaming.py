@@ -105,6 +105,34 @@ def test_an_upload_that_breaks_off(server: EngineChild) -> None:
         volume.nothing_is_left(server)
 
 
+def test_uploads_share_a_budget_of_memory() -> None:
+    """Clients that hold it send others to files, not away; when they are gone, bodies are in memory again."""
+    head = b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % MIB
+    with engine_child(threads=4, max_body_memory=8 * MIB) as child:
+        child.ask("/hello")
+        holding = [child.client() for _ in range(8)]
+        for client in holding:
+            client.send(head + b"x" * (MIB - 1))
+        with child.client() as late:
+            late.send(head + b"x" * (MIB - 1))
+            wait_until(lambda: temporary_files(child.pid), what="a body to go to a file")
+            late.send(b"x")
+            assert late.response()[0] == 200
+        for client in holding:
+            client.close()
+        volume.nothing_is_left(child)
+
+        def stays_in_memory() -> bool:
+            with child.client() as client:
+                client.send(head + b"x" * (MIB - 1))
+                child.ask("/hello")
+                has_file = bool(temporary_files(child.pid))
+                client.send(b"x")
+                return client.response()[0] == 200 and not has_file
+
+        wait_until(stays_in_memory, what="the budget to be free again")
+
+
 @pytest.mark.parametrize("threads", [1, 4])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_an_upload_that_finds_no_room(threads: int, chunked: bool) -> None:
