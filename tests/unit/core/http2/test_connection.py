@@ -333,3 +333,23 @@ def test_allowed_hosts() -> None:
         forwarded = client.request("/", headers=[("x-forwarded-host", "localhost")])
         assert client.answer(made, forwarded).status == "421", "the peer is not trusted"
         assert not made.held
+
+
+def test_bodies_share_the_budget_of_memory_with_those_of_http1() -> None:
+    """What a stream's body holds beyond inbuf_overflow is of the process's budget, and is given back with a reset."""
+    with rig(inbuf_overflow=1000, max_body_memory=8 * 40_000) as made:
+        budget = made.context.body_memory
+        connection, client = connect(made)
+        stream = client.request("/", "POST", [("content-length", "30000")], ends=False)
+        client.send_body(stream, b"x" * 15_000, ends=False)
+        made.until(lambda: bool(budget.used))
+        assert budget.used <= 40_000
+        client.send_body(stream, b"x" * 15_000)
+        assert client.answer(made, stream).body == b"/ 30000"
+        made.until(lambda: not budget.used)
+        other = client.request("/", "POST", [("content-length", "30000")], ends=False)
+        client.send_body(other, b"x" * 15_000, ends=False)
+        made.until(lambda: bool(budget.used))
+        client.reset(other)
+        made.until(lambda: not connection.streams)
+        assert not budget.used
