@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.engine_child import get
 from tests.support.processes import Child
-from tests.support.sockets import free_port
+from tests.support.sockets import RawClient, free_port
 from tests.support.waiting import wait_until
 from tests.windows.programs import ROOT, SITE, STARTED, curl, on_z, run, start, url
 
@@ -152,6 +153,31 @@ def test_temporary_files_are_removed(tmp_path: Path) -> None:
         assert curl("--data-binary", f"@{upload}", url(child, "/upload")).startswith(b"3145728 ")
         assert len(curl("--limit-rate", "8M", url(child, "/download?80"))) == 5 << 20
         wait_until(lambda: not list(temporary.iterdir()), what="the temporary files to be removed")
+
+
+def test_a_static_mount(tmp_path: Path) -> None:
+    """A directory by its name of Windows is served, and nothing outside of it by any of Windows' spellings."""
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public" / "page.txt").write_bytes(b"public" * 100_000)
+    (tmp_path / "secret.txt").write_text("secret")
+    file = configured(tmp_path)
+    mount = f"\r\n[[static]]\r\npath = '/static'\r\ndirectory = '{on_z(tmp_path / 'public')}'\r\n"
+    file.write_bytes(file.read_bytes() + mount.encode())
+    with started(file) as child:
+        assert curl(url(child, "/static/page.txt")) == b"public" * 100_000
+        assert curl("--range", "6-11", url(child, "/static/page.txt")) == b"public"
+        for path in (
+            "../secret.txt",
+            "..%5csecret.txt",
+            "Z:%5csecret.txt",
+            "CON",
+            "page.txt::$DATA",
+            "page.txt.",
+            "%20",
+        ):
+            with RawClient(child.address(), timeout=STARTED) as client:
+                client.send(get(f"/static/{path}"))
+                assert client.response()[0] == 404, path
 
 
 def test_what_windows_lacks_is_refused_in_words() -> None:
