@@ -6,13 +6,16 @@ from wiverno.core.telemetry.counters import Counters, Counts
 from wiverno.core.telemetry.status import READY, ServiceStatus, WorkerStatus
 
 
-def counts(*, classes: dict[str, int] | None = None, **values: float) -> Counts:
+def counts(
+    *, classes: dict[str, int] | None = None, refusals: dict[int, int] | None = None, **values: float
+) -> Counts:  # fmt: skip
     """Return a reading; keywords are gauges and totals by name."""
     row = Counters()
     for name, value in values.items():
         row.set(name, value)
     found = row.read()
     found.classes.update(classes or {})
+    found.refusals.update(refusals or {})
     return found
 
 

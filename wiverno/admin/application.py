@@ -164,6 +164,7 @@ def describe_status(status: ServiceStatus) -> dict[str, Any]:
         "total": asdict(status.total),
         "restarts": dict(status.restarts),
         "reloads": {"succeeded": status.reloads[0], "failed": status.reloads[1], "last_failure": status.last_failure},
+        **status.notes,
     }
 
 

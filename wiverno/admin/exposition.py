@@ -46,6 +46,10 @@ def _lines(status: ServiceStatus) -> Iterator[str]:
         ("wiverno_uptime_seconds", "gauge", "Time since the start.", status.age),
     ):
         yield from _family(name, kind, help_text, [("", {}, value)])
+    yield from _family(
+        "wiverno_refusals_total", "counter", "The server's own responses by status.",
+        [("", {"code": str(code)}, value) for code, value in total.refusals.items()],
+    )  # fmt: skip
     yield from _processes(status)
 
 

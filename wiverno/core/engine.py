@@ -30,6 +30,7 @@ from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.reactor import Reactor, StopOrder, count_reactors
 from wiverno.core.telemetry.counters import Counters
 from wiverno.core.telemetry.heartbeat import Heartbeat
+from wiverno.core.telemetry.notes import SlowestPaths
 from wiverno.core.telemetry.request_recorder import RequestRecorder, new_recorder
 from wiverno.core.telemetry.slow_requests import SlowRequestWatchdog
 from wiverno.core.threads.recovery import ServerFailedError
@@ -74,7 +75,7 @@ class Engine:
         self._counters: Counters | None = None
         self._heartbeat: Heartbeat | None = None
         self.on_heartbeat: Callable[[], None] | None = None
-        self.on_stuck: Callable[[], None] | None = None
+        self.on_stuck: Callable[[str], None] | None = None
         self.on_stop: Callable[[], None] | None = None
         self.vital_descriptors: list[Descriptor] = []
         self._adjustments = adjustments
@@ -223,6 +224,11 @@ class Engine:
             http2 = self._context.http2_connections
             self._heartbeat = Heartbeat(self.reactors, self._counters, self.on_heartbeat, http2)
 
+    @property
+    def slowest(self) -> SlowestPaths | None:
+        """The requests that were longest in the application; None if nothing is recorded."""
+        return self._recorder.slowest if self._recorder is not None else None
+
     def fail(self, error: Exception) -> None:
         """End because no more requests can be served; `run` raises. From any thread."""
         if not self.leaders.has_ended:
@@ -238,12 +244,12 @@ class Engine:
         if self._recorder is not None:
             self._recorder.check()
 
-    def _on_stuck(self) -> None:
+    def _on_stuck(self, text: str) -> None:
         """Count a request that runs longer than request_timeout, and call the worker's hook."""
         if self._counters is not None:
             self._counters.increase("stuck")
         if self.on_stuck is not None:
-            self.on_stuck()
+            self.on_stuck(text)
 
     def _before_wait(self) -> None:
         """Write records and gauges (leader, before every wait)."""

@@ -14,6 +14,7 @@ from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.ownership import future_owner
 from wiverno.core.server import BaseWSGIServer
 from wiverno.core.telemetry.counters import Counters
+from wiverno.core.telemetry.notes import Notes
 from wiverno.core.telemetry.status import LEAVING, READY, STARTING, STOPPING, RefusedError, ServiceStatus, WorkerStatus
 from wiverno.files import absolute
 from wiverno.workers.admin_listener import Admin, admin_engine, run_beside
@@ -40,6 +41,8 @@ class SingleProcess:
         server.engine.count(self._counters)
         server.engine.on_heartbeat = self._on_heartbeat
         server.engine.on_stop = self._on_stop
+        self._notes = notes = Notes()
+        server.engine.on_stuck = lambda text: notes.add_stuck(os.getpid(), text)
 
     def run(self, admin: Admin, announce: Callable[[], None]) -> None:
         """Serve until a signal ends it; `admin` answers on the admin listener, `announce` says that clients may come.
@@ -80,6 +83,9 @@ class SingleProcess:
             self._notifier.ready("serving")
         if self._notifier.watchdog:
             self._notifier.reset_watchdog()
+        slowest = self._server.engine.slowest
+        if slowest is not None and slowest.has_changed:
+            self._notes.add_slow(slowest.read())
 
     def status(self) -> ServiceStatus:
         """Return the service as /status shows it."""
@@ -97,6 +103,7 @@ class SingleProcess:
             addresses=tuple(map(str, self._server.listeners)),
             workers=(WorkerStatus(os.getpid(), worker, 1, now - self._started, silence, counts),),
             wanted=1,
+            notes=self._notes.read(),
         )
 
     def probe(self) -> bool:

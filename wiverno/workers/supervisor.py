@@ -34,11 +34,13 @@ from wiverno.core.loop.timers import EVERY_SECOND, Repeating
 from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.ownership import future_owner
 from wiverno.core.telemetry import status
+from wiverno.core.telemetry.notes import Notes
 from wiverno.core.telemetry.status import RefusedError, ServiceStatus
 from wiverno.files import SetupError, error_text
 from wiverno.foreign_code import guarded_logger
 from wiverno.workers import actions as to_do
 from wiverno.workers.admin_listener import Admin, admin_engine
+from wiverno.workers.events import count, describe_action
 from wiverno.workers.generation import Generation
 from wiverno.workers.hook_processes import HookProcesses
 from wiverno.workers.hooks import describe_server
@@ -50,7 +52,7 @@ from wiverno.workers.reload import Reload
 from wiverno.workers.restarts import NO_FAILURES, NO_ROOM_PAUSE, Restarts
 from wiverno.workers.sd_notify import Notifier
 from wiverno.workers.shared_sockets import SharedSockets
-from wiverno.workers.states import SERVICE_MOVES, ServiceState, check_move
+from wiverno.workers.states import SERVICE_MOVES, ReloadState, ServiceState, check_move
 from wiverno.workers.worker_pool import WorkerPool
 
 logger = guarded_logger("wiverno")
@@ -85,6 +87,7 @@ class Supervisor:
         self._state = ServiceState.STARTING
         self._is_interrupted = False  # Ctrl-C
         self._reload = Reload(configure, self._sockets, notifier)
+        self._notes = Notes()
         self._restart_counts: Counter[str] = Counter()
         self._restarts: Restarts = NO_FAILURES
         self._start_failure = ""
@@ -115,7 +118,7 @@ class Supervisor:
             raise
 
     def __repr__(self) -> str:
-        return f"<supervisor {self._state.value}, {_count(len(self._pool.workers))}>"
+        return f"<supervisor {self._state.value}, {count(len(self._pool.workers))}>"
 
     def abandon(self) -> None:
         """Close this process's copies of everything, after the application has forked in the supervisor."""
@@ -228,6 +231,10 @@ class Supervisor:
             raise RefusedError("no reload: the server is stopping")
         self._abort_reload_for("another reload was requested")
         self._reload.read(self._current)
+        if self._reload.state is ReloadState.FAILED:
+            self._notes.add_event(
+                f"reload failed, still running the previous configuration: {self._reload.last_failure}"
+            )
 
     def _interrupt(self) -> None:
         self._is_interrupted = True
@@ -247,7 +254,7 @@ class Supervisor:
 
     def force_stop(self) -> None:
         """End at once."""
-        logger.warning("shutting down at once: closing the connections of %s", _count(len(self._pool.workers)))
+        logger.warning("shutting down at once: closing the connections of %s", count(len(self._pool.workers)))
         if not self._is_stopping:
             self._notifier.stopping("stopping at once")
         if ServiceState.DRAINING in SERVICE_MOVES[self._state]:
@@ -285,9 +292,11 @@ class Supervisor:
             restarts=dict(self._restart_counts),
             reloads=self._reload.counts,
             last_failure=self._reload.last_failure,
+            notes=self._notes.read(),
         )
 
     def _on_report(self, worker: WorkerProcess, words: Mapping[str, Any]) -> None:
+        self._notes.take_report(worker.pid, words)
         self._engine.loop.call_soon_threadsafe(self._reconcile)
 
     def _reconcile(self) -> None:
@@ -314,6 +323,8 @@ class Supervisor:
 
     def _perform(self, actions: Iterable[to_do.Action]) -> None:
         for action in actions:
+            if text := describe_action(action):
+                self._notes.add_event(text)
             self._performers[type(action)](action)
 
     def _kill(self, action: to_do.Kill) -> None:
@@ -322,9 +333,7 @@ class Supervisor:
         self._pool.get(action.pid).kill()
 
     def _dump_stacks(self, action: to_do.DumpStacks) -> None:
-        logger.error(
-            "worker %d: no heartbeat for %g s (worker_timeout); dumping its stacks", action.pid, action.limit
-        )  # fmt: skip
+        logger.error("%s", describe_action(action))
         self._pool.get(action.pid).dump_stacks(action.limit)
 
     def _start_worker(self, action: to_do.StartWorker) -> None:
@@ -341,15 +350,14 @@ class Supervisor:
 
     def _drain(self, action: to_do.Drain) -> None:
         if action.replaced:
-            logger.info("worker %d replaced (%s), draining", action.pid, action.replaced)
+            logger.info("%s", describe_action(action))
             self._restart_counts[action.replaced] += 1
         self._pool.get(action.pid).drain(action.grace, idle_grace=action.idle_grace)
 
     def _restart(self, action: to_do.Restart) -> None:
         self._restarts = action.restarts
         self._restart_counts[action.counted_as] += 1
-        when = f"in {action.pause:g} s" if action.pause else "now"
-        logger.error("worker %d %s; restarting %s", action.pid, action.reason, when)
+        logger.error("%s", describe_action(action))
 
     def _fail_start(self, action: to_do.FailStart) -> None:
         self._start_failure = action.reason
@@ -365,14 +373,14 @@ class Supervisor:
     def _complete_reload(self, action: to_do.CompleteReload) -> None:
         self._current = generation = self._reload.complete()
         self._restarts = Restarts(0, self._restarts.not_before)
-        logger.info("reloaded: %s ready, draining the old ones", _count(generation.wanted, "new worker"))
-        self._notifier.ready(f"ready: {_count(generation.wanted)} since the last reload")
+        logger.info("reloaded: %s ready, draining the old ones", count(generation.wanted, "new worker"))
+        self._notifier.ready(f"ready: {count(generation.wanted)} since the last reload")
         self._call_hook("on_reload")
 
     def _announce_ready(self, action: to_do.AnnounceReady) -> None:
         self._move(ServiceState.READY)
-        logger.info("ready: %s", _count(action.count))
-        self._notifier.ready(f"ready: {_count(action.count)}")
+        logger.info("ready: %s", count(action.count))
+        self._notifier.ready(f"ready: {count(action.count)}")
         self._call_hook("when_ready")
 
     def _call_hook(self, name: str) -> None:
@@ -382,14 +390,10 @@ class Supervisor:
     def _stop_accepting(self, action: to_do.StopAccepting) -> None:
         self._move(ServiceState.DRAINING)
         again = AGAIN if self._is_interrupted else ""
-        logger.info("shutting down: no new connections; draining %s%s", _count(action.count), again)
+        logger.info("shutting down: no new connections; draining %s%s", count(action.count), again)
         self._sockets.close()
 
     def _finish(self, action: to_do.Finish) -> None:
         self._move(ServiceState.STOPPED)
         logger.info("stopped")
         self._engine.stop(force=True)
-
-
-def _count(number: int, noun: str = "worker") -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -166,8 +166,7 @@ class Worker:
             return FAILED_TO_LOAD
         LifeLine(inherited.life, engine.loop, self._on_orphaned)
         engine.on_heartbeat = self._on_heartbeat
-        if settings.stuck_requests == "recycle":
-            engine.on_stuck = lambda: self._report(retire_reason="stuck")
+        engine.on_stuck = self._on_stuck
         engine.vital_descriptors += [
             Descriptor(inherited.life, "the pipe from the supervisor"),
             Descriptor(inherited.report, "the pipe to the supervisor"),
@@ -221,6 +220,12 @@ class Worker:
         assert self._engine is not None
         self._engine.stop()
 
+    def _on_stuck(self, text: str) -> None:
+        words = {"stuck": text}
+        if self._inheritance.plan.adjustments.stuck_requests == "recycle":
+            words["retire_reason"] = "stuck"
+        self._report(**words)
+
     def _on_heartbeat(self) -> None:
         if not self._was_ready:
             self._was_ready = True
@@ -229,6 +234,9 @@ class Worker:
         if self._limit and counters.get("requests") >= self._limit:
             self._limit = 0
             self._report(retire_reason="max_requests")
+        slowest = self._engine.slowest if self._engine is not None else None
+        if slowest is not None and slowest.has_changed:
+            self._report(slowest=slowest.read())
 
     def _report(self, **words: Any) -> None:
         report(self._inheritance.report, **words)
@@ -244,10 +252,11 @@ def _enter_start_directory() -> None:
 
 
 def report(fd: int, **words: Any) -> None:
-    """Report to the supervisor through its pipe: ready, retire_reason, failed."""
-    text = words.get("failed", "")
-    if len(text) > MAX_REPORT // 4:
-        words["failed"] = text[: MAX_REPORT // 16] + "\n[…]\n" + text[-MAX_REPORT // 8 :]
+    """Report to the supervisor through its pipe: ready, retire_reason, failed, stuck, slowest."""
+    for name in ("failed", "stuck"):
+        text = words.get(name, "")
+        if len(text) > MAX_REPORT // 4:
+            words[name] = text[: MAX_REPORT // 16] + "\n[…]\n" + text[-MAX_REPORT // 8 :]
     try:
         os.write(fd, json.dumps(words).encode() + b"\n")
     except OSError:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import signal
 import sys
 import urllib.parse
 from pathlib import Path
+from typing import Any
 
 from tests.support.processes import ROOT, Child, run
 from tests.support.programs import program
 from tests.support.serving import serving
-from tests.support.sockets import in_url
+from tests.support.sockets import RawClient, in_url
 from tests.support.waiting import PATIENCE, wait_until
+from tests.support.workers import ask, service
 from wiverno import Request, Wiverno
 from wiverno.demo import create_app
 
@@ -56,6 +61,34 @@ def test_the_debug_page_runs_nothing(tmp_path: Path) -> None:
     assert "<script" not in document
     assert "<img" not in document
     assert console == ""
+
+
+def test_the_status_page_shows_what_happened(tmp_path: Path) -> None:
+    """A worker that was killed, a stuck request with its stack, a slow path, a refusal; no query is shown."""
+    with service(
+        tmp_path, "--admin-listen", "127.0.0.1:0", settings="workers = 2\nrequest_timeout = 0.3"
+    ) as served:  # fmt: skip
+        port = int(served.child.wait_for(r"admin listener on http://127.0.0.1:(\d+)")[1])
+        admin = "127.0.0.1", port
+
+        def status() -> Any:
+            return json.loads(ask(admin, "/status")[1])
+
+        wait_until(lambda: status()["ready"])
+        with RawClient(served.address) as wrong, RawClient(served.address) as held:
+            wrong.send(b"GET / HTTP/1.1\r\n\r\n")
+            wrong.response()
+            held.send(b"GET /sleep/2?token=s3cret HTTP/1.1\r\nHost: x\r\n\r\n")
+            held.response()
+        wait_until(lambda: all(status()[name] for name in ("stuck", "slowest")))
+        killed = status()["workers"][0]["pid"]
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: status()["restarts"])
+        document, console = opened(tmp_path, f"http://127.0.0.1:{port}/")
+    assert console == ""
+    for part in (f"worker {killed} was killed by SIGKILL", "GET /sleep/2 for ", "time.sleep", "1 request<"):
+        assert part in document, part
+    assert "s3cret" not in document
 
 
 def test_a_page_reloads_itself(tmp_path: Path) -> None:

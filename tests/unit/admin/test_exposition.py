@@ -22,13 +22,14 @@ def test_every_family_is_read_by_the_parser() -> None:
     status = service(
         worker(11, requests=3.0, connections=2.0),
         worker(12, LEAVING, requests=4.0, connections=1.0),
-        ended=counts(classes={"2xx": 5, "5xx": 1}, bytes=100.0),
+        ended=counts(classes={"2xx": 5, "5xx": 1}, refusals={413: 2}, bytes=100.0),
         restarts={"max_requests": 2},
         reloads=(3, 1),
     )
     found = samples(format_metrics(status))
     assert found["wiverno_responses_total{class=2xx}"] == 5
     assert found["wiverno_responses_total{class=5xx}"] == 1
+    assert found["wiverno_refusals_total{code=413}"] == 2
     assert found["wiverno_response_bytes_total"] == 100
     assert found["wiverno_connections"] == 3
     assert found["wiverno_workers{state=ready}"] == found["wiverno_workers{state=leaving}"] == 1

@@ -235,9 +235,9 @@ def test_responses_are_counted_and_gauges_written(threads: int) -> None:
 def test_a_stuck_request_is_counted_and_told_of(threads: int, caplog: pytest.LogCaptureFixture) -> None:
     """Each check finds it, also while the only thread is in the application; it is logged once."""
     with running(threads, is_started=False, request_timeout=0.05) as made:
-        counters, stuck = Counters(), list[int]()
+        counters, stuck = Counters(), list[str]()
         made.engine.count(counters)
-        made.engine.on_stuck = lambda: stuck.append(1)
+        made.engine.on_stuck = stuck.append
         made.thread.start()
         with made.client() as client:
             client.send(HOLD)

@@ -43,6 +43,8 @@ GAUGES: Final[Mapping[str, str]] = MappingProxyType(
 )
 TOTALS: Final = ("requests", "refused", "bytes", "seconds", "waited", "stuck")
 CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
+# The statuses with which the server itself refuses a request.
+REFUSALS: Final = (400, 403, 404, 405, 408, 411, 413, 414, 417, 421, 426, 431, 500, 501, 503, 505, 507)
 
 _SUMS: Final = tuple(name for name, kind in GAUGES.items() if kind == SUM)
 _BUCKETS: Final = len(BOUNDS) + 1
@@ -50,9 +52,11 @@ _TOTALS_AT: Final = len(GAUGES)
 _CLASSES_AT: Final = _TOTALS_AT + len(TOTALS)
 _LATENCY_AT: Final = _CLASSES_AT + len(CLASSES)
 _WAIT_AT: Final = _LATENCY_AT + _BUCKETS
-WIDTH: Final = _WAIT_AT + _BUCKETS
+_REFUSALS_AT: Final = _WAIT_AT + _BUCKETS
+WIDTH: Final = _REFUSALS_AT + len(REFUSALS)
 CELL: Final = 8  # bytes
 
+_REFUSAL_AT: Final = {code: _REFUSALS_AT + position for position, code in enumerate(REFUSALS)}
 _AT: Final = {name: position for position, name in enumerate((*GAUGES, *TOTALS))}
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
@@ -67,6 +71,7 @@ class Counts:
         classes: responses by class of status.
         latency: responses by time in the application, for the buckets of BOUNDS and one more.
         wait: the same by time waited before.
+        refusals: the server's own responses by status.
     """
 
     gauges: dict[str, float] = field(default_factory=lambda: dict.fromkeys(GAUGES, 0.0))
@@ -74,6 +79,7 @@ class Counts:
     classes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CLASSES, 0))
     latency: tuple[int, ...] = (0,) * _BUCKETS
     wait: tuple[int, ...] = (0,) * _BUCKETS
+    refusals: dict[int, int] = field(default_factory=lambda: dict.fromkeys(REFUSALS, 0))
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(
@@ -82,12 +88,13 @@ class Counts:
             {name: value + other.classes[name] for name, value in self.classes.items()},
             tuple(map(sum, zip(self.latency, other.latency, strict=True))),
             tuple(map(sum, zip(self.wait, other.wait, strict=True))),
+            {code: value + other.refusals[code] for code, value in self.refusals.items()},
         )
 
     def without_gauges(self) -> "Counts":
         """Return the counts without gauges: what remains of a process that has ended."""
         gauges = dict.fromkeys(_SUMS, 0.0)
-        return Counts(gauges, self.totals, self.classes, self.latency, self.wait)
+        return Counts(gauges, self.totals, self.classes, self.latency, self.wait, self.refusals)
 
 
 class Counters:
@@ -125,6 +132,8 @@ class Counters:
             cells[_CLASSES_AT - 1 + code // 100] += 1.0
             if started == ended:
                 refused += 1  # the server's own response: no application ran
+                if code in _REFUSAL_AT:
+                    cells[_REFUSAL_AT[code]] += 1.0
                 sent_sum += sent
                 continue
             sent_sum += sent
@@ -146,7 +155,8 @@ class Counters:
             dict(zip(TOTALS, cells[_TOTALS_AT:], strict=False)),
             {name: int(value) for name, value in zip(CLASSES, cells[_CLASSES_AT:], strict=False)},
             tuple(map(int, cells[_LATENCY_AT:_WAIT_AT])),
-            tuple(map(int, cells[_WAIT_AT:WIDTH])),
+            tuple(map(int, cells[_WAIT_AT:_REFUSALS_AT])),
+            {code: int(cells[position]) for code, position in _REFUSAL_AT.items()},
         )
 
 

@@ -19,6 +19,7 @@ from wiverno.config.settings import Adjustments
 from wiverno.core.log_files import reopen_log_files
 from wiverno.core.telemetry.access_log import AccessLog, Record, needs_request_id, needs_times
 from wiverno.core.telemetry.counters import Counters
+from wiverno.core.telemetry.notes import SlowestPaths
 from wiverno.foreign_code import guarded_logger, is_from_signal
 from wiverno.tables import new_counter
 from wiverno.wsgi.gateway import SUSPENDED, Gateway
@@ -38,6 +39,7 @@ class RequestRecorder:
         with_ids: every request gets an id.
         is_plain: records need neither times nor ids.
         has_log: records are for an access log, too, so that they need the environ.
+        slowest: the requests that were longest in the application.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class RequestRecorder:
     ) -> None:
         """`access_log` is closed by `close`."""
         self._counters: Counters | None = None
+        self.slowest = SlowestPaths()
         self.with_ids = with_ids
         self.is_plain = not is_timed and not with_ids
         self._access_log = access_log
@@ -176,6 +179,8 @@ class Recording(Gateway):
             self._recorded = (seen, since, started)
             return outcome
         ended = time.monotonic() if is_timed else 0.0
+        if ended - started > recorder.slowest.least:
+            recorder.slowest.add(self.method, self.target, ended - started)
         recorder.record((seen, self.method, self.head, self.sent, since, started, ended))
         if sink.is_handed_off():  # this thread does not lead, and the leader may wait for long
             recorder.flush()

@@ -34,8 +34,8 @@ _RESPOND: Final = Gateway.respond.__code__
 class SlowRequestWatchdog:
     """Inspects the stacks of all threads."""
 
-    def __init__(self, timeout: float, on_stuck: Callable[[], None]) -> None:
-        """Log requests that are older than `timeout` seconds; `on_stuck` is called for each."""
+    def __init__(self, timeout: float, on_stuck: Callable[[str], None]) -> None:
+        """Log requests that are older than `timeout` seconds; `on_stuck` is called for each with its stack."""
         self.interval = min(max(timeout / 4, SHORTEST_INTERVAL), LONGEST_INTERVAL)
         self._timeout = timeout
         self._on_stuck = on_stuck
@@ -60,16 +60,13 @@ class SlowRequestWatchdog:
         self._reported = reported
 
     def _report(self, gateway: Gateway, age: float, name: str, frame: FrameType) -> None:
+        stack = "".join(traceback.format_list(_application_stack(frame))).rstrip()
+        method, target = escape(gateway.method), escape(gateway.target)
         logger.warning(
             "%s %s has been running for %.1f s in thread %s (request_timeout = %g s):\n%s",
-            escape(gateway.method),
-            escape(gateway.target),
-            age,
-            name,
-            self._timeout,
-            "".join(traceback.format_list(_application_stack(frame))).rstrip(),
-        )
-        self._on_stuck()
+            method, target, age, name, self._timeout, stack,
+        )  # fmt: skip
+        self._on_stuck(f"{method} {target.partition('?')[0]} for {age:.1f} s in thread {name}\n{stack}")
 
     # ---------------------------------------------------------------- when to check
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from wiverno.core.telemetry.counters import Counts
 
@@ -62,6 +62,7 @@ class ServiceStatus:
         restarts: processes replaced, by reason.
         reloads: reloads that succeeded, and that failed.
         last_failure: why the last reload failed, "" if it did not.
+        notes: what `Notes.read` returns.
     """
 
     state: str
@@ -75,6 +76,7 @@ class ServiceStatus:
     restarts: Mapping[str, int] = field(default_factory=dict)
     reloads: tuple[int, int] = (0, 0)
     last_failure: str = ""
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def total(self) -> Counts:

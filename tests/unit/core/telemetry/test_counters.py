@@ -26,6 +26,7 @@ def test_responses_are_counted() -> None:
     counts = counters.read()
     assert counts.classes == {"1xx": 0, "2xx": 2, "3xx": 0, "4xx": 2, "5xx": 2}
     assert (counts.totals["requests"], counts.totals["refused"], counts.totals["bytes"]) == (5, 1, 47)
+    assert {code: count for code, count in counts.refusals.items() if count} == {431: 1}
     assert counts.latency == (1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 1)
     assert sum(counts.wait) == 5
     assert counts.wait[BOUNDS.index(0.5)] == 4

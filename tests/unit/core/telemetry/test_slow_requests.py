@@ -22,7 +22,7 @@ GET = b"GET /slow%0a?q=1 HTTP/1.1\r\nHost: a\r\n\r\n"
 
 @pytest.mark.parametrize(("timeout", "interval"), [(0.1, SHORTEST_INTERVAL), (8.0, 2.0), (3600.0, LONGEST_INTERVAL)])
 def test_it_looks_four_times_in_a_timeout_within_bounds(timeout: float, interval: float) -> None:
-    assert SlowRequestWatchdog(timeout, lambda: None).interval == interval
+    assert SlowRequestWatchdog(timeout, lambda text: None).interval == interval
 
 
 class Looking:
@@ -30,7 +30,7 @@ class Looking:
 
     def __init__(self, timeout: float, times: int = 1) -> None:
         self.stuck: list[bool] = []
-        self.watchdog = SlowRequestWatchdog(timeout, lambda: self.stuck.append(True))
+        self.watchdog = SlowRequestWatchdog(timeout, lambda text: self.stuck.append(bool(text)))
         self.times = times
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -90,14 +90,14 @@ def test_a_request_in_its_time_is_not_told_of(caplog: pytest.LogCaptureFixture) 
 
 
 def test_threads_without_a_request_are_left_alone() -> None:
-    watchdog = SlowRequestWatchdog(0.0, lambda: pytest.fail("there is no request"))
+    watchdog = SlowRequestWatchdog(0.0, lambda text: pytest.fail("there is no request"))
     watchdog.check()
 
 
 def test_the_leader_looks_by_a_deadline() -> None:
     """In a server with threads; the deadline comes again after each look."""
     looked: list[float] = []
-    watchdog = SlowRequestWatchdog(8.0, lambda: None)
+    watchdog = SlowRequestWatchdog(8.0, lambda text: None)
     watchdog.check = lambda: looked.append(1.0)  # type: ignore[method-assign]
     with rig() as made:
         watchdog.watch_in(made.loop)
@@ -112,7 +112,7 @@ def test_the_leader_looks_by_a_deadline() -> None:
 def test_a_thread_looks_where_the_leader_runs_the_application(caplog: pytest.LogCaptureFixture) -> None:
     """It survives what the look raises, and ends with the server."""
     ended, looked = threading.Event(), threading.Event()
-    watchdog = SlowRequestWatchdog(0.1, lambda: None)
+    watchdog = SlowRequestWatchdog(0.1, lambda text: None)
     watchdog.interval = 0.001
 
     def check() -> None:
