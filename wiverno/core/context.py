@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from wiverno.config.settings import Adjustments
 from wiverno.core.net.body_memory import BodyMemory
 from wiverno.core.net.listener_kinds import Listener
-from wiverno.core.net.redirects import Redirects, new_redirects
 from wiverno.core.telemetry.request_recorder import RequestRecorder
 from wiverno.files import absolute
 from wiverno.http.hosts import AllowedHosts
@@ -18,6 +17,7 @@ from wiverno.wsgi_types import Application, Environ
 
 if TYPE_CHECKING:
     from wiverno.core.net.certificates import Certificates
+    from wiverno.core.net.redirects import Redirects
     from wiverno.static.site import StaticSite
 
 
@@ -54,7 +54,7 @@ class ServerContext:
     """The hosts that requests may name; None for every host."""
     site: "StaticSite | None" = None
     """The mounts around the application, which then are `application`; None if there are none."""
-    redirects: Redirects | None = None
+    redirects: "Redirects | None" = None
     """What the plain port beside TLS answers; None on every other port."""
 
     @property
@@ -144,6 +144,8 @@ def _new_site(application: Application, settings: Adjustments) -> "StaticSite":
 
 def redirect_context(context: ServerContext, settings: Adjustments, listeners: Sequence[Listener]) -> ServerContext:
     """Return the context of the plain port beside TLS, which has everything in common but what answers."""
+    from wiverno.core.net.redirects import new_redirects  # only servers with such a port load it
+
     redirects = new_redirects(settings, listeners, context.allowed_hosts)
     return replace(
         context, application=redirects, redirects=redirects, site=None, url_prefix="", tls=None, http2_connections=None

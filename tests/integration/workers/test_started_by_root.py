@@ -27,6 +27,7 @@ import pytest
 from tests.support.h2_client import h2_client
 from tests.support.processes import Child, run, script
 from tests.support.programs import program, require_root
+from tests.support.sockets import RawClient, free_port
 from tests.support.waiting import wait_until
 from tests.support.workers import ask, is_alive
 
@@ -284,6 +285,8 @@ def test_code_that_only_root_can_read(processes: str) -> None:
         shutil.copytree(PACKAGE, hidden / "wiverno", ignore=shutil.ignore_patterns("__pycache__"))
         with directory(is_users=False) as place:
             keys = f'certfile = "{TLS / "first.pem"}"\nkeyfile = "{TLS / "first.key"}"\nhttp2 = true\n'
+            plain = free_port()
+            keys += f'allowed_hosts = ["localhost", "127.0.0.1"]\nredirect_listen = "127.0.0.1:{plain}"\n'
             server = f'listen = "127.0.0.1:0"\nadmin_listen = "unix:admin.sock"\nuser = "{USER}"\n{keys}{processes}\n'
             (place / "wiverno.toml").write_text(f'[app]\nuse = "shop:app"\n[server]\n{server}')
             command = [sys.executable, "-m", "wiverno", "run"]
@@ -294,6 +297,9 @@ def test_code_that_only_root_can_read(processes: str) -> None:
                 host, port = child.address()
                 with urllib.request.urlopen(f"https://{host}:{port}/", context=trusting()) as answer:
                     assert answer.status == 200
+                with RawClient(("127.0.0.1", plain), PATIENCE) as client:
+                    client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                    assert client.response()[1]["location"] == f"https://localhost:{port}/"
                 status, page = ask(str(place / "admin.sock"), "/")
                 assert (status, page[:9].lower()) == (200, b"<!doctype"), child.output
                 assert child.stop(deadline=PATIENCE) == 0, child.output

@@ -6,16 +6,13 @@ allowed, at trusted proxies and on Unix sockets, and before a connection exists:
 """
 
 import socket
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any, Final
 
 from wiverno.config.settings import Adjustments
 from wiverno.core.context import ServerContext
 from wiverno.core.http1.connection import Connection
 from wiverno.core.http1.followed import FollowedConnection
-from wiverno.core.http1.host_check import FollowedHostCheckedConnection, HostCheckedConnection
-from wiverno.core.http1.redirect import FollowedRedirectConnection, RedirectConnection
 from wiverno.core.loop.connection_log import log_event
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.handlers import HEAD_AGE, Client
@@ -25,16 +22,6 @@ from wiverno.wsgi_types import Environ
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 ALPN_HTTP2: Final = "h2"
-
-# By whether hosts are checked, and whether the connection is followed.
-CONNECTIONS: Final[Mapping[tuple[bool, bool], type[Connection]]] = MappingProxyType(
-    {
-        (False, False): Connection,
-        (False, True): FollowedConnection,
-        (True, False): HostCheckedConnection,
-        (True, True): FollowedHostCheckedConnection,
-    }
-)
 
 OnProtocol = Callable[[bool, bytes], None]
 """Called with whether the client speaks HTTP/2, and what it has sent."""
@@ -61,10 +48,21 @@ def new_connection(
         from wiverno.core.http2.connection import Http2Connection  # HPACK is loaded where HTTP/2 is spoken
 
         return Http2Connection(sock, variables, context, loop, trusted=trusted, received=received)
-    kind = CONNECTIONS[context.allowed_hosts is not None, is_followed]
-    if context.redirects is not None:
-        kind = FollowedRedirectConnection if is_followed else RedirectConnection
+    kind = connection_class(context, is_followed=is_followed)
     return kind(sock, variables, context, loop, trusted=trusted, received=received)
+
+
+def connection_class(context: ServerContext, *, is_followed: bool) -> type[Connection]:
+    """Return the class of an HTTP/1.1 connection; what few servers need is imported where it is needed."""
+    if context.redirects is not None:
+        from wiverno.core.http1.redirect import FollowedRedirectConnection, RedirectConnection
+
+        return FollowedRedirectConnection if is_followed else RedirectConnection
+    if context.allowed_hosts is not None:
+        from wiverno.core.http1.host_check import FollowedHostCheckedConnection, HostCheckedConnection
+
+        return FollowedHostCheckedConnection if is_followed else HostCheckedConnection
+    return FollowedConnection if is_followed else Connection
 
 
 def load_protocols(settings: Adjustments) -> None:
@@ -76,7 +74,11 @@ def load_protocols(settings: Adjustments) -> None:
     if settings.http2:
         import wiverno.core.http2.connection
     if settings.static:
-        import wiverno.static.site  # noqa: F401 - imported for later
+        import wiverno.static.site
+    if settings.allowed_hosts:
+        import wiverno.core.http1.host_check
+    if settings.redirect_listen:
+        import wiverno.core.http1.redirect  # noqa: F401 - imported for later
 
 
 def may_begin_with_preface(context: ServerContext, *, trusted: bool) -> bool:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.support.rig import rig
-from wiverno.core.accept.protocols import CONNECTIONS, new_connection
-from wiverno.core.http1.host_check import FollowedHostCheckedConnection, HostCheckedConnection
+from wiverno.core.accept.protocols import new_connection
+from wiverno.core.http1.host_check import HostCheckedConnection
 
 SOME: dict[str, Any] = {
     "allowed_hosts": ["a", "*.b"],
@@ -78,4 +78,3 @@ def test_costs_nothing_where_it_is_off() -> None:
     with rig() as made:
         connection, _ = made.connect(make=new_connection)
         assert not isinstance(connection, HostCheckedConnection)
-    assert CONNECTIONS[True, True] is FollowedHostCheckedConnection
