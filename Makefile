@@ -70,6 +70,7 @@ check: $(VENV)/.installed-check
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 	$(BIN)/python -m wiverno.config.output.reference_page --check $(GENERATED)
+	$(BIN)/python -m wiverno.cli.command_page --check docs/commands.md
 
 bench: $(VENV)/.installed-run
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -79,6 +80,7 @@ bench-quick: $(VENV)/.installed-run
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/python -m wiverno.config.output.reference_page $(GENERATED)
+	$(BIN)/python -m wiverno.cli.command_page docs/commands.md
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
 	@echo "Open build/docs/index.html"
 
