@@ -212,3 +212,19 @@ def test_no_python() -> None:
         convert("g.py")
     Path("g.py").write_text("")
     assert not read_gunicorn_syntax("g.py").values
+
+
+USED = """
+bind workers timeout worker_class accesslog errorlog loglevel max_requests keepalive max_requests_jitter reload threads
+graceful_timeout preload_app worker_connections worker_tmp_dir daemon access_log_format post_fork user wsgi_app backlog
+capture_output child_exit group limit_request_field_size logconfig_dict proc_name limit_request_line on_starting pidfile
+chdir enable_stdio_inheritance limit_request_fields on_exit pythonpath reload_extra_files when_ready certfile keyfile
+tmp_upload_dir worker_int logger_class umask worker_abort
+"""
+
+
+@pytest.mark.parametrize("key", USED.split())
+def test_every_key_in_use_has_an_answer(key: str) -> None:
+    """No key that public files use is answered with "no such setting"."""
+    _, notes, _ = converted(f"{key} = 1\n")
+    assert not any("no such setting" in note for note in notes), notes
