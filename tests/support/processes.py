@@ -139,10 +139,13 @@ class Child:
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
-            try:  # its own session: grandchildren go too
-                os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            if hasattr(os, "killpg"):  # its own session: grandchildren go too
+                try:
+                    os.killpg(self.process.pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            else:
+                self.process.kill()
             self.process.wait(PATIENCE)
         self._reader.join(PATIENCE)
         for stream in (self.process.stdin, self.process.stdout):

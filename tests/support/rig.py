@@ -24,6 +24,8 @@ from wiverno.wsgi_types import Environ
 POLLERS: dict[str, Callable[[], Poller]] = {"selectors": SelectorsPoller}
 if hasattr(select, "epoll"):
     POLLERS["epoll"] = EpollPoller
+BEST = "epoll" if "epoll" in POLLERS else "selectors"
+"""The poller of this system."""
 
 App = Callable[..., Iterable[bytes]]
 
@@ -167,7 +169,7 @@ class Rig:
 
 
 @contextmanager
-def rig(application: App = hello, *, poller: str = "epoll", threads: bool = True, **settings: Any) -> Iterator[Rig]:
+def rig(application: App = hello, *, poller: str = BEST, threads: bool = True, **settings: Any) -> Iterator[Rig]:
     """Have a loop and connections for the length of the block."""
     made = Rig(service_for(application, threads=threads, **settings), POLLERS[poller]())
     try:

@@ -17,35 +17,50 @@ GROUPS = {
     "HTTP/2 as bytes": ["tests/unit/http2"],
     "the event loop": ["tests/unit/core/loop"],
     "WSGI": ["tests/unit/wsgi", "tests/integration/wsgi"],
-    "connections and threads": ["tests/unit/core/http1", "tests/unit/core/threads"],
+    "connections": ["tests/unit/core/http1"],
+    "threads": ["tests/unit/core/threads"],
     "every selector": ["tests/integration/core/test_pollers.py"],
     "HTTP over sockets": ["tests/integration/http"],
-    "listeners, TLS, buffers": ["tests/unit/core/net"],
+    "sockets": [
+        f"tests/unit/core/net/test_{name}.py" for name in ("transport", "tls", "lingering_close", "proxy_protocol")
+    ],
 }
 
 NO_FORK = "forks"
 NO_SIGNALS = "sends signals to its own process"
 NO_DESCRIPTORS = "takes a socket's number for a descriptor"
+NO_PROC = "reads /proc"
+NO_SIGTERM = "ends a child by SIGTERM, or reads its /proc"
+NO_RESET = "Wine tells a client of a reset as of an end; test_served.py has the client on Linux"
 
 LEFT_OUT = {
     "tests/unit/wsgi/test_forked.py": NO_FORK,
     "tests/unit/core/loop/test_signals.py": NO_SIGNALS,
+    "tests/unit/core/threads/test_recovery.py::test_an_exception_of_a_signal_handler_gets_through": NO_SIGNALS,
     "tests/unit/core/loop/test_handlers.py": NO_DESCRIPTORS,
     "tests/unit/core/loop/test_descriptors.py": NO_DESCRIPTORS,
     "tests/unit/core/loop/test_poller.py::test_a_number_that_is_given_out_again_is_a_new_socket": NO_DESCRIPTORS,
     "tests/unit/core/loop/test_poller.py::test_signals_are_told_from_wakes": NO_DESCRIPTORS,
-    "tests/unit/wsgi/test_file_wrapper.py::test_a_size_in_doubt_is_not_told": "reads /proc and /sys",
+    "tests/integration/http/test_end_of_connection.py": NO_DESCRIPTORS,
+    "tests/integration/http/test_streaming.py": "limits the resources of a process",
+    "tests/integration/http/test_security_cases_abuse.py": NO_SIGTERM,
+    "tests/integration/http/test_allowed_hosts.py::test_admin_listener_and_records": NO_SIGTERM,
+    "tests/integration/http/test_deadlines.py::test_five_hundred_that_dribble": NO_SIGTERM,
+    "tests/integration/http/test_deadlines.py::test_a_full_descriptor_table": NO_SIGTERM,
+    "tests/integration/http/test_deadlines.py::test_idle_connections_make_way": NO_SIGTERM,
+    "tests/integration/http/test_deadlines.py::test_readers_that_take_nothing": NO_SIGTERM,
+    "tests/unit/wsgi/test_file_wrapper.py::test_a_size_in_doubt_is_not_told": NO_PROC,
+    "tests/integration/wsgi/test_files_served.py::test_files_that_do_not_know_their_size": NO_PROC,
+    "tests/integration/wsgi/test_broken_responses.py::test_a_cut_that_only_a_reset_can_show": NO_RESET,
+    "tests/unit/core/net/test_transport.py::test_a_cut_response_is_reset": NO_RESET,
+    "tests/unit/core/net/test_transport.py::test_input_and_disconnection": "only POLLRDHUP tells an end behind input",
+    "tests/unit/core/http1/test_output.py": "reads from small buffers of the kernel: minutes over Wine's TCP",
     "tests/unit/wsgi/test_file_wrapper.py::test_extent_of_a_file_that_was_just_written": (
         "a temporary file is an object of Python's there, which is read instead"
     ),
     "tests/unit/core/loop/test_event_loop.py::test_what_has_come_goes_before_a_deadline_of_the_same_moment": (
         "a byte must arrive at once, and a socket pair is TCP there"
     ),
-    "tests/integration/wsgi/test_files_served.py::test_files_that_do_not_know_their_size": "reads /proc and /sys",
-    "tests/integration/wsgi/test_broken_responses.py::test_a_cut_that_only_a_reset_can_show": (
-        "Wine tells a client of a reset as of an end; test_served.py has the client on Linux"
-    ),
-    "tests/unit/core/net/test_transport.py::test_input_and_disconnection": "only POLLRDHUP tells an end behind input",
 }
 
 SUMMARY = re.compile(r"^[=\s]*(\d+ (?:passed|failed).*?)[=\s]*$", re.MULTILINE)

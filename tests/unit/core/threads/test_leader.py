@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.rig import POLLERS, PairClient, Rig, rig
+from tests.support.rig import BEST, POLLERS, PairClient, Rig, rig
 from tests.support.waiting import PATIENCE, wait_until
 from wiverno.core.http1.connection import Connection
 from wiverno.core.threads import growth
@@ -82,7 +82,7 @@ class Working:
 
 
 @contextmanager
-def working(threads: int = 2, poller: str = "epoll", **settings: Any) -> Iterator[Working]:
+def working(threads: int = 2, poller: str = BEST, **settings: Any) -> Iterator[Working]:
     names = ("queue_size", "queue_timeout", "max_threads", "max_per_client")
     limits = {name: settings.pop(name) for name in names if name in settings}
     application = Application()
