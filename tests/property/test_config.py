@@ -57,6 +57,7 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "url_prefix": st.from_regex(r"\A(/[a-z0-9%$]{1,5}){0,2}\Z"),
     "worker_timeout": st.one_of(st.just(0.0), st.floats(5, LONGEST, allow_nan=False)),
     "workers": st.integers(0, 512),
+    "event_loops": st.integers(0, 256),
     "static": MOUNTS,
     "trusted_proxy": st.sampled_from(["127.0.0.1", "*", "localhost"]),
     "trusted_proxies": st.lists(NETWORKS, min_size=1, max_size=3),
@@ -100,7 +101,9 @@ def drawn(draw: st.DrawFn) -> dict[str, Any]:
     if {"ipv4", "ipv6"} <= chosen:
         chosen.remove("ipv6")
     if "certfile" not in chosen:
-        chosen -= {"keyfile", "ca_certs"}
+        chosen -= {"keyfile", "ca_certs", "redirect_listen"}
+    if "redirect_listen" not in chosen:
+        chosen -= {"acme_webroot", "redirect_port"}
     if "admin_listen" not in chosen:
         chosen.discard("admin_metrics_application")
     if "ca_certs" not in chosen:
@@ -117,6 +120,9 @@ def drawn(draw: st.DrawFn) -> dict[str, Any]:
     if values.get("mode") == "simple":
         values.pop("threads", None)  # an error together
         values.pop("max_threads", None)
+        values.pop("max_requests_per_client", None)
+    elif "max_threads" in values:
+        values["max_threads"] = max(values["max_threads"], values.get("threads", SETTINGS["threads"].default))
     return values
 
 

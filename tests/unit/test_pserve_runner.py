@@ -26,7 +26,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, Adjustments, R
     """The arguments that `run_server` gets; it serves nothing and ends at once."""
     calls: list[tuple[object, Adjustments, Reread | None]] = []
 
-    def run(application: object, adjustments: Adjustments, reread: Reread | None) -> float:
+    def run(application: object, adjustments: Adjustments, reread: Reread | None, *, source: str) -> float:
         calls.append((application, adjustments, reread))
         return float("inf")
 
@@ -82,7 +82,7 @@ def test_a_reload_reads_the_file_again(served: list[Any], tmp_path: Path) -> Non
 def test_what_keeps_it_from_starting_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The exception's text says what to do about a busy port."""
 
-    def run(*_: object) -> float:
+    def run(*_: object, **__: object) -> float:
         raise OSError(98, "Address already in use: 127.0.0.1:80")
 
     monkeypatch.setattr(pserve_runner, "run_server", run)
