@@ -7,12 +7,12 @@ python -m wiverno.cli.command_page --check docs/commands.md    status 1 if it is
 import inspect
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import click
 
 from wiverno.cli.group import group
 from wiverno.cli.options import SettingOption
+from wiverno.config.output.generated_file import write_or_check
 
 _INTRODUCTION = """\
 # Command line
@@ -87,18 +87,8 @@ def _cell(text: str) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write or check the files named; return the exit status."""
-    status = 0
     text = page()
-    for name in arguments:
-        if name.startswith("-"):
-            continue
-        path = Path(name)
-        if "--check" not in arguments:
-            path.write_text(text, encoding="utf-8")
-        elif not path.exists() or path.read_text(encoding="utf-8") != text:
-            sys.stderr.write(f"{name} is outdated: run python -m wiverno.cli.command_page {name}\n")
-            status = 1
-    return status
+    return write_or_check(arguments, lambda name: text, "python -m wiverno.cli.command_page")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from wiverno.config.fields.field import Setting
 from wiverno.config.output.explain import choose_example, format_toml
+from wiverno.config.output.generated_file import write_or_check
 from wiverno.config.output.schema import schema_text
 from wiverno.config.settings import SETTINGS
 
@@ -90,18 +90,8 @@ def _default(entry: Setting) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write or check the files named; return the exit status."""
-    is_check = "--check" in arguments
-    status = 0
-    for name in arguments:
-        if name.startswith("-"):
-            continue
-        path, text = Path(name), schema_text() if name.endswith(".json") else page()
-        if not is_check:
-            path.write_text(text, encoding="utf-8")
-        elif not path.exists() or path.read_text(encoding="utf-8") != text:
-            sys.stderr.write(f"{name} is outdated: run python -m wiverno.config.output.reference_page {name}\n")
-            status = 1
-    return status
+    command = "python -m wiverno.config.output.reference_page"
+    return write_or_check(arguments, lambda name: schema_text() if name.endswith(".json") else page(), command)
 
 
 if __name__ == "__main__":
