@@ -234,6 +234,10 @@ def test_contributing_points_to_the_table() -> None:
     [
         ("import wiverno", "wiverno.core wiverno.web wiverno.config click pydantic paste.deploy watchfiles"),
         ("import wiverno.serving", "wiverno.web wiverno.main wiverno.cli click watchfiles paste.deploy werkzeug"),
+        # What only some starts need would delay each of them.
+        ("import wiverno.cli.run", "pydantic _hashlib decimal difflib tempfile configparser tomllib email werkzeug"),
+        ("import wiverno.cli.run", "importlib.metadata logging.config wiverno.workers.supervisor wiverno.redaction"),
+        ("import wiverno.cli.run", "wiverno.admin.application wiverno.workers.worker ssl"),
         ("import wiverno.main", "wiverno.core wiverno.dev wiverno.config pydantic click paste.deploy"),
         ("import wiverno.paste", "plaster pyramid click watchfiles wiverno.web"),
         ("import wiverno.applications", "pydantic wiverno.core wiverno.web wiverno.cli plaster click watchfiles"),
