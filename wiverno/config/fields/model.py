@@ -3,8 +3,8 @@
 The declarations are the only description of the settings; this class reads values with them: each value by its declared
 type, all mistakes are collected, a setting that is not given has its default, and nothing can be assigned. That was
 all that pydantic did for the settings, and its import took nearly half of the time until the first answer.
-The names that its users know are kept (`model_fields`, `model_fields_set`, `model_dump`, `model_json_schema`), and a
-model of pydantic may have a field of such a class.
+The names that its users know are kept (`model_fields`, `model_fields_set`, `model_dump`, `model_json_schema`,
+`model_validate`), and a model of pydantic may have a field of such a class.
 """
 
 from collections.abc import Callable, Mapping
@@ -111,14 +111,19 @@ class SettingsModel:
         """Let models of pydantic have a field of this class: an instance, or its values by name."""
         from pydantic_core import core_schema
 
-        return core_schema.no_info_plain_validator_function(cls._read)
+        return core_schema.no_info_plain_validator_function(cls.model_validate)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
         return cls.model_json_schema()
 
     @classmethod
-    def _read(cls, value: object) -> Self:
+    def model_validate(cls, value: object) -> Self:
+        """Return settings from their values by name; an instance stays as it is.
+
+        Raises:
+            ValueError: neither, or values that are not accepted.
+        """
         if isinstance(value, cls):
             return value
         if not isinstance(value, Mapping):

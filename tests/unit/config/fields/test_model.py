@@ -93,3 +93,10 @@ def test_a_model_of_pydantic_may_have_a_field_of_settings() -> None:
     server = Site.model_json_schema()["properties"]["server"]
     assert server["properties"]["threads"]["description"] == Adjustments.model_fields["threads"].meaning
     assert "sockets" not in server["properties"]
+
+
+def test_values_by_name_and_instances_are_validated() -> None:
+    made = Adjustments.model_validate({"threads": 7})
+    assert (made.threads, Adjustments.model_validate(made)) == (7, made)
+    with pytest.raises(ValueError, match="by name"):
+        Adjustments.model_validate(7)
