@@ -48,6 +48,6 @@ def test_a_loop_that_does_not_turn(tmp_path: Path) -> None:
 def test_a_heartbeat_grows_old(threads: int, limit: float) -> None:
     """A process of one thread may be blocked in a request for longer than a leader among several."""
     counts = Counts()
-    counts.gauges["threads"] = threads
+    counts.gauges["max_threads"] = threads
     assert WorkerStatus(1, READY, 1, 100.0, limit - 0.1, counts).is_turning
     assert not WorkerStatus(1, READY, 1, 100.0, limit + 0.1, counts).is_turning
