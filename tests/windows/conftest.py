@@ -1,10 +1,13 @@
 """The tests of this directory run in `make test-windows` and `make test-long`, which make the environment before."""
 
 import os
+import subprocess
+from collections.abc import Iterator
 
 import pytest
 
-from tests.windows.environment import DEBIAN, PLACE, is_made
+from tests.support.processes import environment
+from tests.windows.environment import DEBIAN, PLACE, command, is_made, variables
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -15,9 +18,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _windows() -> None:
-    """Have an environment; without one these tests are left out, and fail where CI is set."""
+def _windows() -> Iterator[None]:
+    """Have an environment; without one these tests are left out, and fail where CI is set.
+
+    Wine's own services begin with the first program and keep its pipes open. So a program that no test reads is first.
+    """
     if is_made():
+        with subprocess.Popen(
+            command("-c", "print('ready', flush=True); input()"), env=environment(variables()),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        ) as first:  # fmt: skip
+            assert first.stdout is not None
+            first.stdout.readline()
+            yield
+            first.kill()
         return
     message = f"there is no Windows environment in {PLACE}: {DEBIAN}, then make test-windows"
     if os.environ.get("CI"):

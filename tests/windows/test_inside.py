@@ -42,6 +42,7 @@ LEFT_OUT = {
     "tests/unit/core/loop/test_poller.py::test_a_number_that_is_given_out_again_is_a_new_socket": NO_DESCRIPTORS,
     "tests/unit/core/loop/test_poller.py::test_signals_are_told_from_wakes": NO_DESCRIPTORS,
     "tests/integration/http/test_end_of_connection.py": NO_DESCRIPTORS,
+    "tests/integration/http/test_clients.py": "needs curl and httpbin; test_served.py has curl on Linux",
     "tests/integration/http/test_streaming.py": "limits the resources of a process",
     "tests/integration/http/test_security_cases_abuse.py": NO_SIGTERM,
     "tests/integration/http/test_allowed_hosts.py::test_admin_listener_and_records": NO_SIGTERM,
