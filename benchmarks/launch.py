@@ -62,6 +62,14 @@ def bjoern(wanted: Wanted) -> None:
     importlib.import_module("bjoern").run(wanted.application, HOST, wanted.port)
 
 
+def fastwsgi(wanted: Wanted) -> None:
+    """fastwsgi: one thread, C; an answer is sent without waiting for the client's acknowledgement."""
+    module = importlib.import_module("fastwsgi")
+    module.server.backlog = BACKLOG
+    module.server.tcp_nodelay = 1
+    module.run(wsgi_app=wanted.application, host=HOST, port=wanted.port)
+
+
 def runserver(wanted: Wanted) -> None:
     """This project's single-threaded server, with the backlog that all others have."""
     server = importlib.import_module("wiverno.core.server").RunServer
@@ -91,6 +99,7 @@ SERVERS: dict[str, Callable[[Wanted], None]] = {
     "waitress": waitress,
     "cheroot": cheroot,
     "bjoern": bjoern,
+    "fastwsgi": fastwsgi,
     "runserver": runserver,
     "wiverno": wiverno,
 }

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from benchmarks.apps import GREETING, MEBIBYTE
 from benchmarks.framework_apps import FRAMEWORKS
+from benchmarks.framework_pages import FRAMEWORKS as PAGE_FRAMEWORKS
+from benchmarks.framework_pages import GREETING_PATH, PAGE_LENGTH, PAGE_PATH
 
 THREADED = (
     "wiverno-16",
@@ -33,7 +35,19 @@ EVERY_SERVER = (
     "cheroot",
     "uwsgi",
     "bjoern",
+    "fastwsgi",
 )
+BEST_OF_EACH = (
+    "wiverno-16",
+    "waitress-4",
+    "gunicorn-gthread",
+    "granian-16",
+    "cheroot",
+    "uwsgi",
+    "bjoern",
+    "fastwsgi",
+)
+"""One configuration of each peer: sixteen loads with all configurations would take an hour more."""
 IDLE_CONNECTIONS = 10_000
 FEW_ROUTES, MANY_ROUTES = 10, 10_000
 
@@ -76,6 +90,7 @@ class Load:
         is_secure: whether the connections speak TLS.
         streams: concurrent HTTP/2 streams of each connection, driven by h2load; 0 for HTTP/1.1 and wrk.
         kind: how it is measured.
+        is_timed: whether the application times itself, so that the server's share of the CPU time is known.
         thoroughness: so many times the rounds; more than 1 for a quotient close to its bound, which noise would hide.
     """
 
@@ -93,6 +108,7 @@ class Load:
     is_secure: bool = False
     streams: int = 0
     kind: Literal["rate", "idle"] = "rate"
+    is_timed: bool = False
     thoroughness: int = 1
 
     def rounds_of(self, rounds: int) -> int:
@@ -164,15 +180,7 @@ def all_loads(framework_server: str = "wiverno-16", extra: tuple[str, ...] = ())
             _servers(("wiverno-16", "wiverno-16-64", *threaded[1:]), "mixed"),
             script="mixed.lua",
         ),
-        Load(
-            "cpu",
-            "CPU-bound",
-            "16 connections; each call computes for about 2 ms in Python. Nothing to win; see the 99th percentile.",
-            _servers(every, "cpu_bound"),
-            connections=16,
-            answer=None,
-            answer_length=7,
-        ),
+        *_cpu_loads(("wiverno-1", *every)),
         Load(
             "download",
             "1 MiB down",
@@ -192,8 +200,80 @@ def all_loads(framework_server: str = "wiverno-16", extra: tuple[str, ...] = ())
             sends=len(MEBIBYTE),
             answer=b"%d\n" % len(MEBIBYTE),
         ),
+        *_framework_loads(),
         *_special_loads(framework_server),
+        *_tls_loads(),
         *_http2_loads(),
+    )
+
+
+def _cpu_loads(names: tuple[str, ...]) -> tuple[Load, ...]:
+    """Calls that compute in Python and time themselves."""
+    computes = (
+        "16 connections; each call computes for about {} ms in Python. The application counts its loop's CPU time."
+    )
+
+    def load(name: str, title: str, milliseconds: str, application: str, answer: bytes) -> Load:
+        contenders = _servers(names, application)
+        meaning = computes.format(milliseconds)
+        return Load(name, title, meaning, contenders, connections=16, answer=answer, is_timed=True)
+
+    return (
+        load("cpu", "CPU-bound, 2 ms", "2", "cpu_bound", b"140000\n"),
+        load("cpu-short", "CPU-bound, 0.4 ms", "0.4", "cpu_short", b"28000\n"),
+    )
+
+
+def _framework_loads() -> tuple[Load, ...]:
+    """A greeting and a page of 10 kB in each framework, with one header and with a browser's, under every peer."""
+    found = []
+    for framework in PAGE_FRAMEWORKS:
+        title = framework.capitalize()
+        application = f"benchmarks.framework_pages:{framework}_app"
+        plain = tuple(Contender(name, name, application) for name in BEST_OF_EACH)
+        greets = tuple(Contender(name, name, application, arguments=(GREETING_PATH,)) for name in BEST_OF_EACH)
+        page: dict[str, Any] = {"path": f"{PAGE_PATH}1", "answer": None, "answer_length": PAGE_LENGTH}
+        browser: dict[str, Any] = {"script": "browser.lua"}
+        kept = "64 keep-alive connections"
+        says, shows = f"{kept}, a short answer", f"{kept}, a page of 10 kB from a template"
+        sent = "path, query string and cookie differ from request to request, 12 headers."
+        found += [
+            Load(framework, f"{title}: hello", f"{says}.", plain),
+            Load(f"{framework}-browser", f"{title}: hello to a browser", f"{says}; {sent}", greets, **browser),
+            Load(f"{framework}-page", f"{title}: a page", f"{shows}.", plain, **page),
+            Load(
+                f"{framework}-page-browser",
+                f"{title}: a page to a browser",
+                f"{shows}; {sent}",
+                plain,
+                **page,
+                **browser,
+            ),
+        ]
+    return tuple(found)
+
+
+def _tls_loads() -> tuple[Load, ...]:
+    """HTTP/1.1 over TLS."""
+    names = ("wiverno-4", "wiverno-16", "gunicorn-gthread", "granian-16", "cheroot")
+    return (
+        Load(
+            "tls",
+            "TLS",
+            "Hello with 64 keep-alive connections over TLS 1.3.",
+            _servers(names, "hello"),
+            is_secure=True,
+        ),
+        Load(
+            "tls-download",
+            "1 MiB down over TLS",
+            "16 connections over TLS 1.3; the answer is 1 MiB from memory.",
+            _servers(names, "download"),
+            connections=16,
+            answer=None,
+            answer_length=len(MEBIBYTE),
+            is_secure=True,
+        ),
     )
 
 
@@ -230,13 +310,6 @@ def _special_loads(framework_server: str) -> tuple[Load, ...]:
             "Memory of the server's processes for each idle keep-alive connection, and the hello rate beside them.",
             _servers(idle, "hello"),
             kind="idle",
-        ),
-        Load(
-            "tls",
-            "TLS",
-            "Hello with 64 keep-alive connections over TLS 1.3.",
-            _servers(("wiverno-4", "wiverno-16", "gunicorn-gthread", "granian-16", "cheroot"), "hello"),
-            is_secure=True,
         ),
         Load(
             "access-log",

@@ -23,7 +23,8 @@ is shown.
 Each server is configured for its best: no access log, limits raised where a load needs it (`benchmarks/servers.py`,
 `benchmarks/launch.py`). **The ratios are the result; the absolute figures belong to the machine below.**
 "Per CPU-second" is what one second of the server's CPU time answers. Where the client (wrk, or h2load for HTTP/2) used
-all of its CPU, it was the limit and the server could do more. "At once" is rate × mean latency: the
+all of its CPU, it was the limit and the server could do more. "Loop" is the CPU time that
+the application counted for its own loop, "beside it" the rest of the server's. "At once" is rate × mean latency: the
 connections really served at a time; less than the load's connections means that some starved or were re-opened.
 A server that answers wrongly or loses requests gets no figure, and the run ends with an error.
 """
@@ -111,7 +112,7 @@ def title_of(load: Load, name: str, servers: dict[str, Server]) -> str:
 
 def _rate_table(load: Load, outcomes: dict[str, Outcome], servers: dict[str, Server]) -> str:
     bases = [name for name in OWN if name in outcomes] or [next(iter(outcomes))]
-    is_bytes = load.name.removeprefix("h2-") in ("download", "upload")
+    is_bytes = load.name.removeprefix("h2-").removeprefix("tls-") in ("download", "upload")
     header = [
         "",
         "requests/s",
@@ -124,6 +125,8 @@ def _rate_table(load: Load, outcomes: dict[str, Outcome], servers: dict[str, Ser
         "at once",
     ]
     header += [f"{name} ÷ it" for name in bases]
+    if load.is_timed:
+        header += ["loop, CPU µs", "beside it, CPU µs"]
     if is_bytes:
         header.insert(2, "MiB/s")
     rows = []
@@ -141,6 +144,8 @@ def _rate_table(load: Load, outcomes: dict[str, Outcome], servers: dict[str, Ser
         row.append(f"{median_of(outcome, lambda s: s.client_cpu) or 0:.0%}")
         row.append(f"{median_of(outcome, lambda s: s.served_at_once) or 0:.0f}")
         row += [_ratio(outcomes[base], rate) for base in bases]
+        if load.is_timed:
+            row += [f"{median_of(outcome, pick) or 0:,.1f}" for pick in (lambda s: s.loop, lambda s: s.beside_loop)]
         if is_bytes:
             row.insert(2, f"{rate:,.0f}")
         rows.append(row)

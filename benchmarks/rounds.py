@@ -45,6 +45,8 @@ class Sample:
         idle_rate: requests a second beside the idle connections.
         bytes_per_idle: memory of the server for each idle connection, in bytes.
         idle_open: idle connections that the server had kept at the end.
+        loop: CPU time of the application's own loop in microseconds a request.
+        beside_loop: the rest of the server's CPU time in microseconds a request.
     """
 
     rate: float
@@ -60,6 +62,8 @@ class Sample:
     idle_rate: float | None = None
     bytes_per_idle: float | None = None
     idle_open: int | None = None
+    loop: float | None = None
+    beside_loop: float | None = None
 
 
 @dataclass(slots=True)
@@ -138,6 +142,7 @@ def _run_client(load: Load, contender: Contender, port: int, seconds: int, plan:
 
 
 def _pressed(child: Child, load: Load, contender: Contender, port: int, plan: Plan) -> Sample:
+    looped_before = wrk.application_times(port) if load.is_timed else (0, 0.0)
     server_before, reaped_before, machine_before = child.cpu_seconds(), reaped_seconds(), MachineClock.read()
     summary = _run_client(load, contender, port, plan.seconds, plan)
     machine = MachineClock.read()
@@ -145,6 +150,7 @@ def _pressed(child: Child, load: Load, contender: Contender, port: int, plan: Pl
     used = child.cpu_seconds() - server_before
     client = reaped_seconds() - reaped_before
     foreign = machine.busy - machine_before.busy - used - client
+    loop, beside_loop = _shares(looped_before, wrk.application_times(port), used) if load.is_timed else (None, None)
     return Sample(
         rate=summary.rate,
         p50=summary.p50,
@@ -156,7 +162,22 @@ def _pressed(child: Child, load: Load, contender: Contender, port: int, plan: Pl
         foreign_cpu=max(0.0, foreign / elapsed),
         served_at_once=summary.rate * summary.mean / 1e3,
         errors=summary.errors,
+        loop=loop,
+        beside_loop=beside_loop,
     )
+
+
+def _shares(before: tuple[int, float], after: tuple[int, float], used: float) -> tuple[float | None, float | None]:
+    """Return the loop's CPU time and the rest of the server's, in microseconds a request.
+
+    Args:
+        before, after: loops and their seconds.
+        used: the server's CPU time between them in seconds.
+    """
+    loops, seconds = after[0] - before[0], after[1] - before[1]
+    if not loops:
+        return None, None
+    return seconds / loops * 1e6, (used - seconds) / loops * 1e6
 
 
 def _with_idle(child: Child, load: Load, contender: Contender, port: int, plan: Plan, without: Sample) -> Sample:
@@ -227,6 +248,8 @@ def _in_words(sample: Sample) -> str:
         text += f"  disturbed by {sample.foreign_cpu:.0%}"
     if sample.idle_rate is not None and sample.bytes_per_idle is not None:
         text += f"  idle: {sample.idle_rate:,.0f}/s, {sample.bytes_per_idle:,.0f} bytes each"
+    if sample.loop is not None and sample.beside_loop is not None:
+        text += f"  loop {sample.loop:,.0f} µs, beside it {sample.beside_loop:,.1f} µs"
     if sample.errors:
         text += "  ERRORS: " + _count(sample.errors)
     return text

@@ -135,7 +135,10 @@ def _uwsgi(start: Start) -> list[str]:
     socket = ["--http-socket", start.address, "--add-header", "Connection: close"]
     if not start.is_closing:
         socket = ["--http11-socket", start.address]
-    command = [str(BIN / "uwsgi"), *socket, "--module", start.application, "--master"]
+    # It takes its application from the module's dictionary, so a module's __getattr__ is never asked.
+    module, _, attribute = start.application.partition(":")
+    (start.workspace / "uwsgi_app.py").write_text(f"from {module} import {attribute} as application\n")
+    command = [str(BIN / "uwsgi"), *socket, "--pythonpath", str(start.workspace), "--module", "uwsgi_app", "--master"]
     command += ["--processes", "1", "--enable-threads", "--threads", str(threads), "--listen", "1024"]
     return [*command, "--disable-logging", "--die-on-term", "--need-app"]
 
@@ -149,6 +152,7 @@ def _prototype(program: Path, threads: int, start: Start) -> list[str]:
 
 SERVERS: tuple[Server, ...] = (
     Server("runserver", "wiverno", "wiverno RunServer", partial(_launched, "runserver", 1)),
+    Server("wiverno-1", "wiverno", "wiverno, 1 thread", partial(_launched, "wiverno", 1)),
     Server("wiverno-4", "wiverno", "wiverno, 4 threads", partial(_launched, "wiverno", 4)),
     Server("wiverno-16", "wiverno", "wiverno, 16 threads", partial(_launched, "wiverno", 16)),
     Server("wiverno-16-64", "wiverno", "wiverno, 16 to 64 threads", _growing),
@@ -176,6 +180,7 @@ SERVERS: tuple[Server, ...] = (
     ),
     Server("hypercorn-http2", "Hypercorn", "hypercorn", _hypercorn),
     Server("bjoern", "bjoern", "bjoern", partial(_launched, "bjoern", 1)),
+    Server("fastwsgi", "fastwsgi", "fastwsgi", partial(_launched, "fastwsgi", 1)),
 )
 
 

@@ -62,6 +62,12 @@ def _against(load: str, ours: str, theirs: str, must: float | None, aim: float |
     return Target(load, f"{ours} ÷ {theirs}", must, aim, figure)
 
 
+def _beside_frameworks(*loads: str) -> tuple[Target, ...]:
+    """What a greeting from a real framework must reach."""
+    bounds = (("granian-16", 0.95, None), ("waitress-4", 2.0, None), ("bjoern", None, 1.0))
+    return tuple(_against(load, "wiverno-16", peer, must, aim) for load in loads for peer, must, aim in bounds)
+
+
 def _idle(what: str, pick: Callable[[Sample], float | None], must: float, aim: float | None, **more: object) -> Target:
     def figure(outcomes: Outcomes, _: Mapping[str, Times]) -> float | None:
         outcome = outcomes.get("idle", {}).get("wiverno-16")
@@ -99,11 +105,11 @@ def _help(_: Outcomes, times: Mapping[str, Times]) -> float | None:
 
 TARGETS: tuple[Target, ...] = (
     _against("hello", "wiverno-16", "waitress-4", 6.0, None),
-    _against("hello", "wiverno-16", "granian-16", 1.0, 1.2),
-    _against("hello", "wiverno-16", "bjoern", None, 0.9),
+    _against("hello", "wiverno-16", "granian-16", 1.25, None),
+    _against("hello", "wiverno-16", "bjoern", 0.85, 0.95),
     _against("browser", "wiverno-16", "waitress-4", 6.0, None),
     _against("browser", "wiverno-16", "granian-16", 1.0, 1.25),
-    _against("browser", "wiverno-16", "bjoern", None, 0.9),
+    _against("browser", "wiverno-16", "bjoern", 0.85, 1.0),
     _against("hello", "runserver", "bjoern", 0.75, 1.0),
     _against("blocking", "wiverno-16", "granian-16", 0.95, 1.0),
     _against("mixed", "wiverno-16", "waitress-16", 2.0, None),
@@ -114,7 +120,12 @@ TARGETS: tuple[Target, ...] = (
     _against("download", "wiverno-16", "waitress-4", 3.0, None),
     _against("download", "wiverno-16", "granian-16", None, 1.0),
     _against("upload", "wiverno-16", "waitress-4", 4.0, None),
-    _against("upload", "wiverno-16", "granian-16", 0.9, 1.0),
+    _against("upload", "wiverno-16", "granian-16", 0.9, None),
+    _against("upload", "wiverno-16", "fastwsgi", None, 1.0),
+    *_beside_frameworks("flask", "django", "pyramid"),
+    _against("cpu", "wiverno-1", "bjoern", 0.95, 1.0),
+    _against("cpu-short", "wiverno-1", "bjoern", 0.95, 1.0),
+    _against("tls", "wiverno-16", "granian-16", 1.0, 1.1),
     _idle("memory for each idle connection", lambda s: s.bytes_per_idle, 4096, 2048, is_ceiling=True, unit=" bytes"),
     _idle("hello beside 10,000 idle ÷ without", _beside_idle, 0.9, None),
     _growth("wiverno"),

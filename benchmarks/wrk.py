@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from benchmarks.apps import TIMES_PATH
 from benchmarks.environment import HERE
 from benchmarks.loads import Load
 from benchmarks.processes import CLIENT_CPU, Child
@@ -98,6 +99,14 @@ def _check_closed(server: Child, response: http.client.HTTPResponse) -> None:
     """A server that ignores `Connection: close` would be measured with keep-alive."""
     if response.headers.get("Connection", "").lower() != "close":
         raise server.fail("the request's `Connection: close` was not answered with the same")
+
+
+def application_times(port: int) -> tuple[int, float]:
+    """How often the application of a timed load has looped, and the CPU time of its loops in seconds."""
+    with contextlib.closing(http.client.HTTPConnection(HOST, port, timeout=START_SECONDS)) as connection:
+        connection.request("GET", TIMES_PATH, headers={"Connection": "close"})
+        loops, seconds = connection.getresponse().read().split()
+    return int(loops), float(seconds)
 
 
 def free_port() -> int:
