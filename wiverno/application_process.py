@@ -11,7 +11,7 @@ import sys
 
 from wiverno.config.environment import set_for_application
 from wiverno.config.settings import Adjustments
-from wiverno.files import SetupError, absolute, error_text
+from wiverno.files import SetupError, error_text, make_absolute
 
 
 def prepare_process(settings: Adjustments) -> None:
@@ -25,16 +25,16 @@ def prepare_process(settings: Adjustments) -> None:
     if settings.chdir is None:
         return
     try:
-        os.chdir(absolute(settings.chdir))
+        os.chdir(make_absolute(settings.chdir))
     except OSError as error:
         raise SetupError(error.errno, f"chdir: {settings.chdir}: {error_text(error).lower()}") from error
 
 
 def extend_import_path(settings: Adjustments) -> None:
     """Put the directories of `pythonpath`, then `chdir`, before all others of the import path."""
-    home = [absolute(settings.chdir)] if settings.chdir is not None else []
+    home = [make_absolute(settings.chdir)] if settings.chdir is not None else []
     start = home[0] if home else None
-    extra = [os.path.join(start, path) if start is not None else absolute(path) for path in settings.pythonpath]
+    extra = [os.path.join(start, path) if start is not None else make_absolute(path) for path in settings.pythonpath]
     for path in reversed([*extra, *home]):
         if path in sys.path:
             sys.path.remove(path)

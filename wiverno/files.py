@@ -56,7 +56,7 @@ def start_directory() -> str | None:
     return _start.get() or current_directory()
 
 
-def absolute(path: str) -> str:
+def make_absolute(path: str) -> str:
     """Return the absolute path, which stays valid when the current directory changes.
 
     Raises:
@@ -104,7 +104,7 @@ def unix_path(path: str) -> str:
     if "\0" in path:
         # An abstract socket (unix(7)) has neither owner nor permissions: every local user could connect.
         raise OSError(errno.EINVAL, f"abstract Unix sockets have no permissions; give a path instead of {path!r}")
-    whole = absolute(path)
+    whole = make_absolute(path)
     if len(os.fsencode(whole)) <= UNIX_PATH_LIMIT:
         return whole
     length = len(os.fsencode(path))

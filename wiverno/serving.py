@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from wiverno.addresses import bracket_host
 from wiverno.application_process import prepare_process
-from wiverno.config.environment import environment
+from wiverno.config.environment import read_environment
 from wiverno.config.settings import Adjustments
 from wiverno.core.log_files import log_files_belong_to
 from wiverno.core.net.listener_kinds import Listener
@@ -176,7 +176,7 @@ def _run_plan(plan: Plan, configure: Callable[[], Plan] | None, *, is_quiet: boo
     settings = plan.adjustments
     set_log_level(settings)
     announce = _announce_nothing if is_quiet else _announce
-    notifier = Notifier(environment().variables)
+    notifier = Notifier(read_environment().variables)
     metrics = prepared_metrics(settings)
     try:
         if settings.workers:

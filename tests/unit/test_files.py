@@ -11,9 +11,9 @@ import pytest
 from wiverno.files import (
     UNIX_PATH_LIMIT,
     SetupError,
-    absolute,
     error_text,
     in_start_directory,
+    make_absolute,
     started_in,
     unix_path,
 )
@@ -22,16 +22,16 @@ from wiverno.files import (
 def test_a_path_starts_from_the_start_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Outside of a block it is the current directory; an inner block keeps the outer one's."""
     monkeypatch.chdir(tmp_path)
-    assert absolute("a.log") == str(tmp_path / "a.log")
+    assert make_absolute("a.log") == str(tmp_path / "a.log")
     with started_in():
         os.chdir("/")
-        assert absolute("a.log") == str(tmp_path / "a.log")
+        assert make_absolute("a.log") == str(tmp_path / "a.log")
         with started_in():
-            assert absolute("a.log") == str(tmp_path / "a.log")
+            assert make_absolute("a.log") == str(tmp_path / "a.log")
         with started_in("/srv"):
-            assert absolute("a.log") == "/srv/a.log"
-    assert absolute("a.log") == "/a.log"
-    assert absolute("/var/a.log") == "/var/a.log"
+            assert make_absolute("a.log") == "/srv/a.log"
+    assert make_absolute("a.log") == "/a.log"
+    assert make_absolute("/var/a.log") == "/var/a.log"
 
 
 def test_the_start_directory_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,9 +55,9 @@ def test_a_directory_that_was_removed(tmp_path: Path, monkeypatch: pytest.Monkey
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    assert absolute("/a.log") == "/a.log"
+    assert make_absolute("/a.log") == "/a.log"
     with pytest.raises(SetupError, match=r"a\.log is a relative path, and the current directory was removed"):
-        absolute("a.log")
+        make_absolute("a.log")
     monkeypatch.chdir("/")
 
 

@@ -15,10 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from wiverno.config.environment import environment, set_variable
+from wiverno.config.environment import read_environment, set_variable
 from wiverno.config.errors import ConfigError, Origin, Problem
 from wiverno.config.settings import Adjustments
-from wiverno.files import absolute
+from wiverno.files import make_absolute
 from wiverno.foreign_code import guarded_logger, is_from_signal
 
 logger = guarded_logger("wiverno")
@@ -115,7 +115,7 @@ def application_metrics(settings: Adjustments, owner: tuple[int, int] | None = N
 
 
 def _prepare(settings: Adjustments, owner: tuple[int, int] | None) -> ApplicationMetrics:
-    directory = environment().variables.get(VARIABLE)
+    directory = read_environment().variables.get(VARIABLE)
     if not settings.workers:
         return ApplicationMetrics(directory, is_own=False)
     is_own = not directory
@@ -124,8 +124,8 @@ def _prepare(settings: Adjustments, owner: tuple[int, int] | None) -> Applicatio
         if owner is not None:
             os.chown(directory, *owner)
         set_variable(VARIABLE, directory)
-    elif directory != absolute(directory):  # the application may change the current directory
-        directory = absolute(directory)
+    elif directory != make_absolute(directory):  # the application may change the current directory
+        directory = make_absolute(directory)
         set_variable(VARIABLE, directory)
     Path(directory).mkdir(parents=True, exist_ok=True)
     for file in Path(directory).glob("*.db"):

@@ -16,7 +16,7 @@ import click
 from wiverno.cli.exit import report_config_errors, require_file, warn
 from wiverno.config.loader import LoadedConfig, load
 from wiverno.config.settings import Adjustments, FdAddress, TcpAddress, UnixAddress
-from wiverno.files import absolute, current_directory, start_directory
+from wiverno.files import current_directory, make_absolute, start_directory
 
 FIRST_FREE_PORT = 1024  # those below need a right of root's
 CAPABILITIES = ("AmbientCapabilities", "CapabilityBoundingSet")
@@ -69,7 +69,7 @@ def _stop_time(settings: Adjustments) -> int:
 
 
 def _command(loaded: LoadedConfig, path: Path | None = None) -> list[str]:
-    file = path or (Path(absolute(str(loaded.path))) if loaded.path is not None else None)
+    file = path or (Path(make_absolute(str(loaded.path))) if loaded.path is not None else None)
     return ["run", *(["--config", str(file)] if file is not None else ["MODULE:ATTRIBUTE"])]
 
 
@@ -87,7 +87,7 @@ def _admin_port(settings: Adjustments) -> int | None:
 def systemd(loaded: LoadedConfig, name: str) -> str:
     """Return a unit."""
     settings = loaded.adjustments
-    program = Path(absolute(sys.argv[0])) if sys.argv else Path("wiverno")
+    program = Path(make_absolute(sys.argv[0])) if sys.argv else Path("wiverno")
     command = shlex.join([str(program), *_command(loaded)])
     directory = start_directory()
     # systemd does not pass the name by which it entered the directory.

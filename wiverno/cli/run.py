@@ -11,7 +11,7 @@ from wiverno.applications import load_application, load_configured_application
 from wiverno.cli.completion import TargetType
 from wiverno.cli.exit import FAILURE, MISTAKE, end, report_config_errors, require_file, warn, warn_of_replaced
 from wiverno.cli.options import COMMON, SettingsCommand, collect_options, with_settings
-from wiverno.config.environment import choose_file, environment, follow_directory
+from wiverno.config.environment import choose_file, follow_directory, read_environment
 from wiverno.config.errors import Origin
 from wiverno.config.loader import AppSpec, LoadedConfig, activate, load
 from wiverno.config.logging_setup import import_for_logging, set_up_logging
@@ -87,7 +87,7 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
         )  # fmt: skip
 
     # A reload reads the file of the start, even if that was found by default and is missing then.
-    file, _ = choose_file(kw["config_file"], environment())
+    file, _ = choose_file(kw["config_file"], read_environment())
     loaded = read(kw["config_file"])
     warn(loaded.warnings)
     if named is None and command == "prod" and loaded.app is None:

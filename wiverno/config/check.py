@@ -15,7 +15,7 @@ from pathlib import Path
 
 from wiverno.config import merge
 from wiverno.config.env_files import add_env_files
-from wiverno.config.environment import Environment, choose_file, environment, read_options
+from wiverno.config.environment import Environment, choose_file, read_environment, read_options
 from wiverno.config.errors import BadValue, ConfigError, Problem
 from wiverno.config.formats.document import Expander, Layer, read_run_mode
 from wiverno.config.formats.ini_file import IniFile
@@ -50,7 +50,7 @@ def check(
     variables: Mapping[str, str] | None = None,
 ) -> Findings:
     """Return all problems and warnings; the arguments are those of `loader.load`. It raises no ConfigError."""
-    env = environment(environ)
+    env = read_environment(environ)
     name, named_by = choose_file(file, env)
     given = read_options(options)
     try:

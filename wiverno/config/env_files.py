@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from wiverno.config.environment import FILE_VARIABLE, PREFIX, Environment, environment
+from wiverno.config.environment import FILE_VARIABLE, PREFIX, Environment, read_environment
 from wiverno.config.errors import BadValue, ConfigError, Origin
 from wiverno.config.formats.document import Expander, Layer
 from wiverno.config.formats.env_file import Variables, read_env_file
@@ -57,7 +57,7 @@ def _combine(env: Environment, found: Variables) -> Environment:
     """Return an environment in which the process's variables win over those of the files."""
     new = {name: entry for name, entry in found.items() if name not in env.variables}
     values = {name: value for name, (value, _) in new.items()}
-    combined = environment({**values, **env.variables})
+    combined = read_environment({**values, **env.variables})
     origins = {name.removeprefix(PREFIX).lower(): origin for name, (_, origin) in new.items()}
     layer = {name: (value, origins.get(name, origin)) for name, (value, origin) in combined.layer.items()}
     warnings = list(combined.warnings)

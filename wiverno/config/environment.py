@@ -54,7 +54,7 @@ _replaced: dict[str, str | None] = {}
 """The values that variables had before `set_for_application`, None for variables that did not exist."""
 
 
-def environment(environ: Mapping[str, str] | None = None) -> Environment:
+def read_environment(environ: Mapping[str, str] | None = None) -> Environment:
     """Read the settings in an environment; None is the process's environment.
 
     An empty variable counts as unset. An unknown `WIVERNO_` name is a warning, not an error, because other services in

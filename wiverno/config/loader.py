@@ -21,7 +21,7 @@ from wiverno.config.environment import (
     Environment,
     choose_file,
     complete_value,
-    environment,
+    read_environment,
     read_options,
 )
 from wiverno.config.errors import DEFAULT, ConfigError, Origin, Problem
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from wiverno.config.formats.ini_file import IniFile
     from wiverno.config.formats.toml_file import TomlFile
 
-__all__ = ["AppSpec", "Chain", "LoadedConfig", "activate", "active", "load", "load_section", "make_section_reader"]
+__all__ = ["AppSpec", "Chain", "LoadedConfig", "activate", "find_active", "load", "load_section", "make_section_reader"]
 
 Chain = tuple[tuple[object, Origin], ...]
 
@@ -92,7 +92,7 @@ def activate(loaded: LoadedConfig) -> None:
     _started[:] = [loaded]
 
 
-def active() -> LoadedConfig | None:
+def find_active() -> LoadedConfig | None:
     """Return the configuration that this process was started with, or None in a process started by code alone."""
     return _started[0] if _started else None
 
@@ -126,7 +126,7 @@ def load(
     Raises:
         ConfigError: with every mistake of every source.
     """
-    env = environment(environ)
+    env = read_environment(environ)
     problems: list[Problem] = []
     name, named_by = choose_file(file, env)
     contents = Contents()
@@ -346,7 +346,7 @@ def load_section(
     """
     from wiverno.config.formats.paste_section import find_section
 
-    env = environment(environ)
+    env = read_environment(environ)
     known = dict(global_conf or {})
     problems: list[Problem] = []
     name = _shorten_path(known.get("__file__"))

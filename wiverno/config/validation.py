@@ -16,7 +16,7 @@ from typing import Any
 from wiverno.addresses import is_loopback
 from wiverno.config.errors import Origin, Problem
 from wiverno.config.fields.units import HTTP_PORT, Address, TcpAddress, UnixAddress, read_address
-from wiverno.files import absolute, error_text, unix_path
+from wiverno.files import error_text, make_absolute, unix_path
 from wiverno.static.mounts import Mount
 
 PROXY_HEADERS = (
@@ -188,14 +188,14 @@ def _about_redirects(values: Mapping[str, Any], addresses: Iterable[Address]) ->
 def _why_unusable(directory: str) -> str:
     """Return why a directory can't be served from, "" if it can."""
     try:
-        mode = Path(absolute(directory)).stat().st_mode
+        mode = Path(make_absolute(directory)).stat().st_mode
     except FileNotFoundError:
         return f"there is no directory {directory}"
     except (OSError, ValueError) as error:
         return f"{directory}: {error_text(error)}"
     if not stat.S_ISDIR(mode):
         return f"{directory} is no directory"
-    return "" if os.access(absolute(directory), os.X_OK) else f"{directory} can't be read by this user"
+    return "" if os.access(make_absolute(directory), os.X_OK) else f"{directory} can't be read by this user"
 
 
 def find_deprecations(values: Mapping[str, Any], given: Collection[str], inert: Iterable[str]) -> list[str]:

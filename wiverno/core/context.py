@@ -8,7 +8,7 @@ from wiverno.config.settings import Adjustments
 from wiverno.core.net.body_memory import BodyMemory
 from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.telemetry.request_recorder import RequestRecorder
-from wiverno.files import absolute
+from wiverno.files import make_absolute
 from wiverno.http.hosts import AllowedHosts
 from wiverno.http.response import DateAndServer, error_response
 from wiverno.wsgi.environ import listener_variables
@@ -138,7 +138,7 @@ def new_context(
 def _new_site(application: Application, settings: Adjustments) -> "StaticSite":
     from wiverno.static.site import StaticSite  # loads the tables of types and names only where there are mounts
 
-    mounts = [replace(mount, directory=absolute(mount.directory)) for mount in settings.static]
+    mounts = [replace(mount, directory=make_absolute(mount.directory)) for mount in settings.static]
     return StaticSite(application, mounts, settings.ident or "")
 
 

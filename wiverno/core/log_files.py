@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from wiverno.config.settings import Adjustments
 from wiverno.core.ownership import Owner, acting_as, future_owner, give_file
-from wiverno.files import absolute, error_text
+from wiverno.files import error_text, make_absolute
 from wiverno.foreign_code import guarded_logger
 from wiverno.standard_streams import reserve_descriptors, say
 
@@ -126,7 +126,7 @@ def prepare_for(owner: Owner | None, prepare: Callable[[], None]) -> None:
 
 def log_paths(settings: Adjustments) -> list[str]:
     """Return the files that are logged to."""
-    own = [] if settings.access_log in (None, "", "-", "logging") else [absolute(str(settings.access_log))]
+    own = [] if settings.access_log in (None, "", "-", "logging") else [make_absolute(str(settings.access_log))]
     return [*own, *(handler.baseFilename for handler in file_handlers())]
 
 

@@ -64,7 +64,7 @@ def server_rows(environ: Mapping[str, Any], uptime: float) -> list[tuple[str, st
 
 def setting_rows() -> list[SettingRow] | None:
     """Return every effective setting with its origin, changed settings first; None without a configuration."""
-    loaded = loader.active()
+    loaded = loader.find_active()
     if loaded is None:
         return None
     rows = [
@@ -83,7 +83,7 @@ def _origin(row: Row) -> str:
 
 def source_line() -> str:
     """Return one sentence about the origin of the configuration."""
-    loaded = loader.active()
+    loaded = loader.find_active()
     if loaded is None:
         return "Started from code: no configuration file, environment variable or option was used."
     if not loaded.files:

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from wiverno.config.environment import environment
+from wiverno.config.environment import read_environment
 from wiverno.core.server import BaseWSGIServer, create_server
 from wiverno.dev.guard import Guard
 from wiverno.dev.handover import take_over
@@ -183,7 +183,7 @@ def main(order: Order) -> None:
         if hasattr(signal, name):
             signal.signal(signal.Signals[name], signal.SIG_IGN)
     sockets, lifeline = take_over(order.descriptors, order.lifeline)
-    set_up_lines(is_coloured=is_terminal() and "NO_COLOR" not in environment().variables)
+    set_up_lines(is_coloured=is_terminal() and "NO_COLOR" not in read_environment().variables)
     logging.getLogger("wiverno.dev").setLevel(logging.INFO)
     servers: list[BaseWSGIServer] = []
     watch_parent(lifeline, lambda: servers[0].close() if servers else os._exit(1))

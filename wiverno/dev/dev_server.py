@@ -21,7 +21,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from wiverno.config.environment import environment
+from wiverno.config.environment import read_environment
 from wiverno.config.settings import Adjustments
 from wiverno.core.loop.signals import STOP_SIGNALS
 from wiverno.core.net.listener_kinds import Listener
@@ -231,7 +231,7 @@ class DevServer:
             self._handover.close()
         self._handover = handover = Handover(self._sockets)
         order = replace(order, descriptors=handover.descriptors, lifeline=handover.lifeline, ended=ended)
-        program, variables = python(environment().variables)
+        program, variables = python(read_environment().variables)
         command = [program, "-B", "-m", "wiverno.dev.child", order.to_text()]
         try:
             child = subprocess.Popen(command, close_fds=False, cwd=self._folder, env=variables)

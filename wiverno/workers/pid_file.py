@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from wiverno.files import SetupError, absolute, error_text
+from wiverno.files import SetupError, error_text, make_absolute
 
 IS_WINDOWS: Final = sys.platform == "win32"
 
@@ -59,7 +59,7 @@ def pid_file(path: str | None, owner: tuple[int, int] | None = None) -> Iterator
         yield
         return
     # The directory as it is now: a symbolic link in the path may change before the file is removed.
-    place = Path(absolute(path))
+    place = Path(make_absolute(path))
     file = place.parent.resolve() / place.name
     try:
         fd = _claim(file, path, owner)

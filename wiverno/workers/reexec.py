@@ -18,7 +18,7 @@ from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from wiverno.config.environment import environment, follow_directory, take_variable
+from wiverno.config.environment import follow_directory, read_environment, take_variable
 from wiverno.core.loop.signals import IGNORED_AT_FIRST
 from wiverno.importer import own_traceback
 
@@ -83,7 +83,7 @@ def this_program() -> Program | None:
         return None
     executable = [sys.executable]
     directory = follow_directory(executable)
-    return Program((*executable, *sys.orig_argv[1:]), directory, dict(environment().variables))
+    return Program((*executable, *sys.orig_argv[1:]), directory, dict(read_environment().variables))
 
 
 @cache

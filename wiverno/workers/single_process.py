@@ -16,7 +16,7 @@ from wiverno.core.server import BaseWSGIServer
 from wiverno.core.telemetry.counters import Counters
 from wiverno.core.telemetry.notes import Notes
 from wiverno.core.telemetry.status import LEAVING, READY, STARTING, STOPPING, RefusedError, ServiceStatus, WorkerStatus
-from wiverno.files import absolute
+from wiverno.files import make_absolute
 from wiverno.workers.admin_listener import Admin, admin_engine, run_beside
 from wiverno.workers.keeper import MadeFile, identify, run_keeper
 from wiverno.workers.pid_file import pid_file
@@ -131,6 +131,6 @@ def _made_files(listeners: Iterable[Listener], settings: Adjustments) -> list[Ma
     """Return the files that are removed at the end: sockets and the pid file."""
     address = settings.admin_address
     paths = [listener.path for listener in listeners if listener.path]
-    paths += [absolute(address.path)] if isinstance(address, UnixAddress) else []
-    paths += [absolute(settings.pid_file)] if settings.pid_file else []
+    paths += [make_absolute(address.path)] if isinstance(address, UnixAddress) else []
+    paths += [make_absolute(settings.pid_file)] if settings.pid_file else []
     return [made for path in paths if (made := identify(os.path.realpath(path))) is not None]

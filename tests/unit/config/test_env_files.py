@@ -118,7 +118,7 @@ def test_what_was_set_for_the_application_is_not_read_again(monkeypatch: pytest.
     environments.set_for_application({"KEPT_BEFORE": "new", "NOT_BEFORE": "new"})
     environments.set_for_application({"KEPT_BEFORE": "newer"})
     assert (os.environ["KEPT_BEFORE"], os.environ["NOT_BEFORE"]) == ("newer", "new")
-    variables = environments.environment().variables
+    variables = environments.read_environment().variables
     assert variables["KEPT_BEFORE"] == "old"
     assert "NOT_BEFORE" not in variables
     monkeypatch.delenv("NOT_BEFORE")

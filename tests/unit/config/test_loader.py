@@ -291,10 +291,10 @@ def test_a_file_without_a_telling_suffix_is_recognised() -> None:
 
 def test_the_configuration_of_a_start_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loader, "_started", [])
-    assert loader.active() is None
+    assert loader.find_active() is None
     found = load(environ={})
     loader.activate(found)
-    assert loader.active() is found
+    assert loader.find_active() is found
 
 
 # INI

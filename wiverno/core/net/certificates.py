@@ -22,7 +22,7 @@ from typing import Final
 from wiverno.config.settings import Adjustments
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.timers import Repeating
-from wiverno.files import SetupError, absolute, error_text
+from wiverno.files import SetupError, error_text, make_absolute
 from wiverno.foreign_code import guarded_logger
 
 logger = guarded_logger("wiverno")
@@ -66,9 +66,9 @@ class Certificates:
         """
         self._settings = settings
         # The application may change the current directory before they are read again.
-        self._certfile = absolute(settings.certfile or "")
-        self._keyfile = absolute(settings.keyfile) if settings.keyfile else None
-        self._ca_certs = absolute(settings.ca_certs) if settings.ca_certs else None
+        self._certfile = make_absolute(settings.certfile or "")
+        self._keyfile = make_absolute(settings.keyfile) if settings.keyfile else None
+        self._ca_certs = make_absolute(settings.ca_certs) if settings.ca_certs else None
         self.is_fixed = False
         self._read_files: ReadFiles | None = None
         self._seen: tuple[object, ...] | None = None

@@ -11,7 +11,7 @@ from typing import Final
 from wiverno.config.settings import Adjustments
 from wiverno.core.net.challenges import Challenges
 from wiverno.core.net.listener_kinds import Listener
-from wiverno.files import absolute
+from wiverno.files import make_absolute
 from wiverno.http.errors import ProtocolError
 from wiverno.http.hosts import AllowedHosts
 from wiverno.http.redirects import HTTPS_PORT, https_location
@@ -105,6 +105,6 @@ def new_redirects(settings: Adjustments, listeners: Sequence[Listener], hosts: A
     return Redirects(
         port=settings.redirect_port or known,
         default_host="" if settings.server_name == NO_NAME else settings.server_name,
-        challenges=Challenges(absolute(settings.acme_webroot)) if settings.acme_webroot else None,
+        challenges=Challenges(make_absolute(settings.acme_webroot)) if settings.acme_webroot else None,
         allowed_hosts=hosts,
     )

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from wiverno.core.log_files import open_log
 from wiverno.core.loop.descriptors import Descriptor
-from wiverno.files import SetupError, absolute, error_text
+from wiverno.files import SetupError, error_text, make_absolute
 from wiverno.foreign_code import guarded_logger
 from wiverno.standard_streams import reserve_descriptors
 from wiverno.wsgi_types import Environ
@@ -79,7 +79,7 @@ class AccessLog:
         self._second = 0
         self._stamp = ""
         # The application may change the current directory before the file is opened the next time.
-        self._path = "" if target in ("-", "logging") else absolute(target)
+        self._path = "" if target in ("-", "logging") else make_absolute(target)
         try:
             self._fd = self._open()
         except OSError as error:
