@@ -1,7 +1,7 @@
 # One way to do each thing, the same on every machine: a Python of 3.11 or newer and make are all it takes.
 #
 #   make run         serve the demo from configs/production.toml; Ctrl-C ends it
-#   make test-unit   unit and property tests
+#   make test-unit   unit tests: half a minute
 #   make test        every test that takes seconds        make test ARGS="-k paste"   some of them
 #   make test-long   also the tests that take minutes
 #   sudo make test-pythons   the tests on 3.14, 3.15 and 3.13t, made from Debian's packages        PYTHONS="3.15" one of them
@@ -24,7 +24,8 @@ INSTALL := $(PIP) install --quiet --disable-pip-version-check --constraint const
 GENERATED := docs/settings.md configs/wiverno.schema.json
 ARGS ?=
 PYTHON ?=
-UNIT := tests/unit tests/property
+UNIT := tests/unit
+PROPERTY := tests/property
 PYTHONS := 3.14 3.15 3.13t
 # The report, not pytest, fails below the floor: a failed test is a failed test.
 MEASURE := --cov --cov-report= --cov-fail-under=0
@@ -47,7 +48,7 @@ test-unit: $(VENV)/.installed-test
 	@$(BIN)/python -m pytest $(UNIT) $(ARGS)
 
 coverage: $(VENV)/.installed-test
-	@$(BIN)/python -m pytest $(UNIT) $(MEASURE) $(ARGS)
+	@$(BIN)/python -m pytest $(UNIT) $(PROPERTY) $(MEASURE) $(ARGS)
 	@$(BIN)/python -m tests.support.coverage_report
 
 # The fuzzer is worth having, but it does not build everywhere: without it the same tests run unguided and say so.

@@ -19,7 +19,7 @@ CACHE = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"  # pytest's own li
 LISTED = ROOT / "tests" / "flaky.txt"
 AGAIN = "--last-failed --last-failed-no-failures none"
 MEASURE = (
-    "--cov --cov-report= --cov-fail-under=0"  # the report fails below the floor (tests/support/coverage_report.py)
+    "tests/property --cov --cov-report= --cov-fail-under=0"  # the report fails below the floor (tests/support/coverage_report.py)
 )
 OTHERS = "--ignore=tests/unit --ignore=tests/property"
 

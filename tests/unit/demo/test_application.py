@@ -20,7 +20,7 @@ def configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "x.toml"
     file.write_text("[server]\nport = 8081\n")
     loaded = loader.load(file, environ={"WIVERNO_THREADS": "3"})
-    monkeypatch.setattr(loader, "active", lambda: loaded)
+    monkeypatch.setattr(loader, "find_active", lambda: loaded)
 
 
 def test_the_page_names_its_server_and_loads_nothing_from_elsewhere() -> None:
@@ -91,7 +91,7 @@ def test_free_threading_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_configuration_without_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     loaded = loader.load(environ={})
-    monkeypatch.setattr(loader, "active", lambda: loaded)
+    monkeypatch.setattr(loader, "find_active", lambda: loaded)
     body = call(create_app()).body.decode()
     assert "Started without a configuration file." in body
     assert "Nothing was set; every value is a default." in body
