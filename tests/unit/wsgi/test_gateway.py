@@ -647,3 +647,37 @@ def test_own_date_and_server(exchange: RequestCallables) -> None:
     assert exchange.respond([b"x"], [("Date", "D"), ("Server", "S")]) == KEEP
     data = b"".join(exchange.sink.data)
     assert data == b"HTTP/1.1 200 OK\r\nDate: D\r\nServer: S\r\nContent-Length: 1\r\n\r\nx"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("minor", [1, 0])
+def test_one_piece_of_the_declared_length_leaves_with_its_head(minor: int, method: str) -> None:
+    """A framework's usual answer is one write, whose bytes a plain list would have given, and is closed once."""
+    headers = [("Content-Type", "text/plain"), ("Content-Length", "5")]
+    exchange, listed = RequestCallables(minor=minor), RequestCallables(minor=minor)
+    body = Body(b"hello")
+    outcome = exchange.respond(body, headers, method=method)
+    assert outcome == listed.respond([b"hello"], headers, method=method)
+    assert (exchange.head, exchange.content) == (listed.head, listed.content)
+    assert (body.closed, len(exchange.sink.data)) == (1, 1)
+    assert exchange.gateway.sent == listed.gateway.sent
+
+
+def test_what_follows_the_declared_length_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    """The first piece fills the response; the second one would be read as the next response."""
+    exchange = RequestCallables()
+    body = Body(b"hello", b"more")
+    assert exchange.respond(body, [("Content-Length", "5")]) == KEEP
+    assert exchange.content == b"hello"
+    assert "exceeded the number of bytes" in caplog.text
+    assert exchange.respond([b"next"]) == KEEP
+    assert exchange.content == b"next"
+
+
+def test_a_declared_piece_that_cannot_be_sent_breaks_the_connection() -> None:
+    """Nothing may follow on a connection that took only a part of a response."""
+    exchange = RequestCallables()
+    exchange.sink.broken_after = 0
+    body = Body(b"hello")
+    assert exchange.respond(body, [("Content-Length", "5")]) == BROKEN
+    assert (body.closed, exchange.sink.data) == (1, [])

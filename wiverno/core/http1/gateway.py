@@ -10,7 +10,15 @@ from typing import Any, Final
 from wiverno.core.context import ServerContext
 from wiverno.core.telemetry.request_recorder import Recording
 from wiverno.http.body import LAST_CHUNK, chunk_prefix
-from wiverno.http.response import ANY_LENGTH, DateAndServer, Headers, as_http10, early_hints, error_response
+from wiverno.http.response import (
+    ANY_LENGTH,
+    DateAndServer,
+    Headers,
+    ResponseHead,
+    as_http10,
+    early_hints,
+    error_response,
+)
 from wiverno.wsgi.gateway import Gateway
 from wiverno.wsgi.outcomes import CLOSE, KEEP, MAX_JOINED
 from wiverno.wsgi.pieces import plain_piece
@@ -70,9 +78,18 @@ class Http1Gateway(Gateway):
         return KEEP
 
     def _send_piece(self, piece: bytes) -> bool:
-        """Send a piece of the body; after the head, one of usual size leaves as one chunk."""
+        """Send a piece of the body; the only one leaves with its head, and a chunk of usual size at once."""
         size = len(piece)
-        if not self._chunked or not self.has_sent_head or self._is_broken or not 0 < size <= MAX_JOINED:
+        if not self.has_sent_head:
+            head = self._callables.head
+            # The usual iterable first: one piece, of the declared length. `_start_head` decides the same for it.
+            if (
+                head is not None and head.expected == size <= MAX_JOINED and self.minor and self.keep_alive
+                and self.method != "HEAD" and not self._is_broken
+            ):  # fmt: skip
+                return self._send_declared(head, piece)
+            return _send_piece(self, piece)
+        if not self._chunked or self._is_broken or not 0 < size <= MAX_JOINED:
             return _send_piece(self, piece)
         try:
             has_room = self.sink.write(b"%x\r\n%b\r\n" % (size, piece))
@@ -80,6 +97,23 @@ class Http1Gateway(Gateway):
             self._is_broken = True
             raise
         self.sent += size
+        return has_room
+
+    def _send_declared(self, head: ResponseHead, piece: bytes) -> bool:
+        """Send a usual head and the piece that has the length it declares."""
+        self.head = head
+        self.has_sent_head = True
+        self._chunked = self._is_cut = False
+        self._left = self.sent = 0
+        self._outcome = KEEP
+        signature = self._signature
+        closing = signature.line if signature.since <= clock() < signature.until else signature.closing()
+        try:
+            has_room = self.sink.write(head.prefix + closing + piece)
+        except BaseException:
+            self._is_broken = True
+            raise
+        self.sent = len(piece)
         return has_room
 
     def _frame(self, piece: bytes, pieces: list[bytes]) -> None:
