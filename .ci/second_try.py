@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"  # pytest's own list of what failed
 LISTED = ROOT / "tests" / "flaky.txt"
 AGAIN = "--last-failed --last-failed-no-failures none"
-MEASURE = (
-    "tests/property --cov --cov-report= --cov-fail-under=0"  # the report fails below the floor (tests/support/coverage_report.py)
+# The property tests are measured, too; the report fails below the floor (tests/support/coverage_report.py).
+MEASURE = "tests/property --cov --cov-report= --cov-fail-under=0"
 )
 OTHERS = "--ignore=tests/unit --ignore=tests/property"
 
