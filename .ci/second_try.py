@@ -20,7 +20,6 @@ LISTED = ROOT / "tests" / "flaky.txt"
 AGAIN = "--last-failed --last-failed-no-failures none"
 # The property tests are measured, too; the report fails below the floor (tests/support/coverage_report.py).
 MEASURE = "tests/property --cov --cov-report= --cov-fail-under=0"
-)
 OTHERS = "--ignore=tests/unit --ignore=tests/property"
 
 
