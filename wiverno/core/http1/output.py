@@ -16,7 +16,8 @@ from wiverno.core.http1 import states
 from wiverno.core.http1.states import CLOSED, IDLE, NAMES, RUNNING, WAITING
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.poller import NOTHING, READ, WRITE
-from wiverno.core.net.buffers import FileSegment, Pending
+from wiverno.core.net.buffers import Pending
+from wiverno.core.net.file_segments import FileSegment
 from wiverno.core.net.transport import WOULD_BLOCK, Transport
 from wiverno.foreign_code import guarded_logger
 from wiverno.wsgi.file_wrapper import FileWrapper
@@ -179,7 +180,7 @@ class Output:
         if self.state == CLOSED:
             return
         if self.pending is not None and not quiet:
-            interest = WRITE
+            interest = NOTHING if self.pending.is_reading else WRITE
         elif self.state == RUNNING:
             interest = NOTHING
         else:
@@ -199,10 +200,14 @@ class Output:
         """Send what waits (leader); True if the connection can continue: all or enough was sent, or it broke."""
         pending = self.pending
         assert pending is not None
+        if pending.is_reading:
+            return False  # the client has hung up, which the poller reports in any case
         self.since = self._loop.now
         with pending.lock:
             try:
-                pending.flush(self.sock, plain=True)
+                uncached = pending.flush(self.sock, plain=True, waits=self._loop.file_threads is None)
+                if uncached is not None:
+                    pending.read_first(uncached, self._loop, self.rearm)
             except WOULD_BLOCK:
                 pass
             except OSError as error:
@@ -212,7 +217,10 @@ class Output:
             pending.is_retired = not pending.size and not pending.is_broken
             if pending.is_retired or pending.is_broken:
                 return True
-            return self.state == WAITING and pending.size <= self._context.outbuf_overflow // 2
+            can_resume = self.state == WAITING and pending.size <= self._context.outbuf_overflow // 2
+        if pending.is_reading:
+            self.rearm()
+        return can_resume
 
     def hand_off(self) -> None:
         """Give the request to another thread: the leader must not touch the socket until `finish_response`."""

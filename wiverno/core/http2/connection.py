@@ -221,7 +221,7 @@ class Http2Connection(Http2Transport):
     def _waiting_for_transport(self) -> bool:
         """Tell whether a stream could send if only the socket had room."""
         output = self.protocol.output
-        return any(output.room(stream.stream_id) for stream in self._waiting)
+        return any(output.room(stream.stream_id) and not stream.waits_for_disk() for stream in self._waiting)
 
     # ---------------------------------------------------------------- streams that end (lock held)
 

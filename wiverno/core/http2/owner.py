@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from wiverno.core.context import ServerContext
 from wiverno.core.loop.event_loop import BlockingThreads
+from wiverno.core.net.buffers import Pending
 from wiverno.http2.connection import ServerProtocol
 from wiverno.http2.sending import GONE
 from wiverno.wsgi.sink import ClientDisconnected
@@ -41,6 +42,9 @@ class StreamOwner(Protocol[S_contra]):
 
     def pump(self, stream: S_contra) -> None:
         """Send what a stream has waiting, as far as that is possible now."""
+
+    def flush_waiting(self, pending: Pending, window: "StreamWindow") -> None:
+        """Send what a stream has waiting, except what has to be read from disk first."""
 
     def flush(self, *, batch: bool) -> None:
         """Send what the output holds; with `batch` only if no further complete request waits."""

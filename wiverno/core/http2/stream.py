@@ -13,7 +13,8 @@ from typing import Any
 from wiverno.core.http2.gateway import Http2Gateway
 from wiverno.core.http2.owner import StreamOwner, StreamWindow
 from wiverno.core.http2.states import CLOSED, MOVES, NAMES, RECEIVING, RUNNING, SENDING, SUSPENDED
-from wiverno.core.net.buffers import BodyBuffer, FileSegment, Pending
+from wiverno.core.net.buffers import BodyBuffer, Pending
+from wiverno.core.net.file_segments import FileSegment
 from wiverno.foreign_code import guarded_logger
 from wiverno.http2.errors import ErrorCode
 from wiverno.http2.sending import GONE
@@ -315,14 +316,14 @@ class Stream:
     def send_some(self) -> bool:
         """Send a turn's worth of what waits; return whether the gateway may go on or the stream is complete."""
         pending = self.pending
-        if pending is None:
+        if pending is None or pending.is_reading:
             return False
         before = pending.sent
         is_cut = False
         with pending.lock:
             try:
                 self._send_block()
-                pending.flush(StreamWindow(self, self._connection), plain=False)  # type: ignore[arg-type]
+                self._connection.flush_waiting(pending, StreamWindow(self, self._connection))
             except BlockingIOError:
                 pass
             except OSError as error:
@@ -379,6 +380,10 @@ class Stream:
             self.gateway.abandon()
         finally:
             self.close_body()
+
+    def waits_for_disk(self) -> bool:
+        """Tell whether nothing can be sent until a file thread has read."""
+        return self.pending is not None and self.pending.is_reading
 
     def is_gone(self) -> bool:
         """Tell whether the stream is closed."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 from wiverno.core.context import ServerContext
 from wiverno.core.loop.event_loop import BlockingThreads, Loop
 from wiverno.core.loop.poller import READ, WRITE
+from wiverno.core.net.buffers import Pending
 from wiverno.core.net.transport import WOULD_BLOCK, Transport
 from wiverno.foreign_code import guarded_logger
 from wiverno.http2.connection import ServerProtocol
@@ -101,6 +102,17 @@ class Http2Transport:
             with self._loop.arming:
                 self.transport.arm(interest)
         return True
+
+    def flush_waiting(self, pending: Pending, window: Any) -> None:
+        """Send what a stream has waiting through its window, except what has to be read from disk first (locks held).
+
+        Raises:
+            BlockingIOError: the window is closed, or the stream's turn is over.
+            OSError: as in `Pending.flush`.
+        """
+        uncached = pending.flush(window, plain=False, waits=self._loop.file_threads is None)
+        if uncached is not None:
+            pending.read_first(uncached, self._loop, self.flush_soon)
 
     def discard_output(self) -> None:
         """Give the memory of what was not sent back: exchanges that still run keep the connection (lock held)."""

@@ -33,6 +33,13 @@ class BlockingThreads(Protocol):
         """Note that the calling thread continues."""
 
 
+class FileReaders(Protocol):
+    """The threads that wait for disks, as far as connections know them."""
+
+    def run(self, task: Callable[[], object]) -> bool:
+        """Have a task run that raises nothing; False if there is no thread for it."""
+
+
 class Loop:
     """The tables and the clock of one engine.
 
@@ -50,6 +57,7 @@ class Loop:
         after_wait: called after each wait; begins and ends draining.
         limit_reached: the limit of connections is reached: `on_connection_closed` is called after each wait.
         thread_pool: the threads that run requests; None if the leader is the only one.
+        file_threads: the threads that wait for disks; None if the leader does.
     """
 
     __slots__ = (
@@ -60,6 +68,7 @@ class Loop:
         "callbacks",
         "connections",
         "deadlines",
+        "file_threads",
         "handlers",
         "keep_alive",
         "limit_reached",
@@ -89,6 +98,7 @@ class Loop:
         self.after_wait: Callable[[], None] | None = None
         self.on_connection_closed: Callable[[], None] | None = None
         self.thread_pool: BlockingThreads | None = None
+        self.file_threads: FileReaders | None = None
         self._scratch: memoryview | None = None
 
     @property

@@ -14,8 +14,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import IO, Any, Final
 
+from wiverno.core.loop.event_loop import Loop
 from wiverno.core.net.body_memory import BodyMemory
-from wiverno.foreign_code import guarded_logger, is_from_signal
+from wiverno.core.net.file_segments import MAX_FLUSH, FileSegment, read_from_disk
+from wiverno.foreign_code import guarded_logger
 from wiverno.http.errors import ProtocolError
 
 logger = guarded_logger("wiverno")
@@ -23,9 +25,7 @@ logger = guarded_logger("wiverno")
 FIRST_CAPACITY: Final = 65536  # bytes reserved when a body is announced; more only as it arrives
 GROWTH: Final = 4  # times what has arrived: memory for a body that is growing
 NO_BUDGET: Final = BodyMemory(0)
-SEND_SIZE: Final = 262144  # bytes read from a file for one send where there is no sendfile
 MAX_GATHERED: Final = 64  # pieces handed to one sendmsg
-MAX_FLUSH: Final = 1 << 22  # bytes sent to one client before other events are handled
 MAX_SPOOL: Final = 1 << 24  # bytes after which output goes to a new temporary file, and the old one can go
 
 
@@ -196,74 +196,6 @@ def _write_all(file: IO[bytes], data: bytes | memoryview) -> None:
         view = view[file.write(view) :]
 
 
-# Errors of sendfile(2) for a file system that only supports reading.
-_NO_SENDFILE: Final = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
-
-
-class FileSegment:
-    """A part of a file that waits to be sent; `on_close` is called when the segment is no longer needed."""
-
-    __slots__ = ("count", "fd", "offset", "on_close")
-
-    def __init__(self, fd: int, offset: int, count: int, on_close: Callable[[], object] | None) -> None:
-        self.fd = fd
-        self.offset = offset
-        self.count = count
-        self.on_close = on_close
-
-    def close(self) -> None:
-        """Call `on_close`, which may be the application's, and log what it raises."""
-        if self.on_close is not None:
-            try:
-                self.on_close()
-            except BaseException as error:
-                if is_from_signal(error):
-                    raise
-                logger.exception("Exception in close() of the application's file")
-
-    def send_some(self, sock: socket.socket) -> None:
-        """Send until all has left, the file has ended, or MAX_FLUSH is reached.
-
-        Raises:
-            BlockingIOError: the client takes no more for now.
-            OSError: the connection broke.
-        """
-        end = max(self.count - MAX_FLUSH, 0)
-        while self.count > end and self.send(sock, plain=True):
-            pass
-
-    def send(self, sock: socket.socket, *, plain: bool) -> int:
-        """Send once from the file; return the count, 0 if the file is shorter than declared.
-
-        Args:
-            sock: where to.
-            plain: whether the kernel may copy (sendfile(2)); through TLS it can if it encrypts, too (`takes_files`).
-        """
-        if plain and hasattr(os, "sendfile") and getattr(sock, "takes_files", True):
-            try:
-                sent = os.sendfile(sock.fileno(), self.fd, self.offset, min(self.count, MAX_FLUSH))
-            except OSError as error:
-                if error.errno not in _NO_SENDFILE:
-                    raise
-                sent = self._copy(sock)
-        else:
-            sent = self._copy(sock)
-        self.offset += sent
-        self.count -= sent
-        return sent
-
-    def _copy(self, sock: socket.socket) -> int:
-        data = _read_at(self.fd, min(self.count, SEND_SIZE), self.offset)
-        return sock.send(data) if data else 0
-
-
-def _read_at(fd: int, count: int, offset: int) -> bytes:
-    if hasattr(os, "pread"):
-        return os.pread(fd, count, offset)
-    os.lseek(fd, offset, os.SEEK_SET)
-    return os.read(fd, count)
-
-
 class Pending:
     """Response bytes that were not sent at once. All methods but `wait_below` need `lock` held by the caller.
 
@@ -274,11 +206,12 @@ class Pending:
         since: when the object was made, monotonic seconds.
         is_broken: the client is gone; threads that add or wait get an error.
         is_retired: everything was sent and the connection has dropped the object; use a new one.
+        is_reading: a file thread reads from disk what is sent next; nothing is sent meanwhile.
     """
 
     __slots__ = (
-        "_in_memory", "_overflow", "_segments", "_spool", "_spooled", "is_broken", "is_retired", "lock",
-        "sent", "since", "size",
+        "_failure", "_in_memory", "_overflow", "_segments", "_spool", "_spooled", "is_broken", "is_reading",
+        "is_retired", "lock", "sent", "since", "size",
     )  # fmt: skip
 
     def __init__(self, overflow: int, now: float) -> None:
@@ -289,6 +222,8 @@ class Pending:
         self.since = now
         self.is_broken = False
         self.is_retired = False
+        self.is_reading = False
+        self._failure: OSError | None = None  # of reading
         self._segments: deque[memoryview | FileSegment] = deque()
         self._in_memory = 0
         self._overflow = overflow
@@ -333,30 +268,66 @@ class Pending:
         self.size += segment.count
         self._segments.append(segment)
 
-    def flush(self, sock: socket.socket, *, plain: bool) -> None:
+    def flush(self, sock: socket.socket, *, plain: bool, waits: bool = True) -> FileSegment | None:
         """Send until nothing is left, or MAX_FLUSH is reached.
+
+        Args:
+            sock: where to.
+            plain: as in `FileSegment.send`.
+            waits: whether the calling thread may wait for a disk.
+
+        Returns:
+            The file of which the next part has to be read from disk first; None if the calling thread may wait.
 
         Raises:
             BlockingIOError: the client takes no more for now.
-            OSError: the connection broke, or a file became shorter than its response's head says.
+            OSError: the connection broke, a disk failed, or a file became shorter than its response's head says.
         """
+        if self._failure is not None:
+            raise self._failure
         segments = self._segments
         end = self.sent + MAX_FLUSH
+        cached = -1  # where the part of the first file ends that is in the page cache
         while segments and self.sent < end:
             first = segments[0]
             if isinstance(first, FileSegment):
-                sent = first.send(sock, plain=plain)
+                most = MAX_FLUSH
+                if not waits:
+                    if first.offset >= cached:
+                        cached = first.find_cached(cached)
+                    most = cached - first.offset
+                    if not most:
+                        return first
+                sent = first.send(sock, plain=plain, most=most)
                 if not sent:
                     raise OSError("the file ended before the response did")
                 if not first.count:
                     segments.popleft()
                     first.close()
+                    cached = -1
             else:
                 sent = self._flush_memory(sock)
             self.size -= sent
             self.sent += sent
         if not segments:
             self._close_spool()
+        return None
+
+    def read_first(self, segment: FileSegment, loop: Loop, resume: Callable[[], object]) -> None:
+        """Have what `flush` returned read from disk; the leader then calls `resume` unless the client is gone.
+
+        If no thread can read, `is_reading` stays False, and the next `flush` waits for the disk.
+        """
+
+        def go_on(error: OSError | None) -> None:
+            with self.lock:
+                self.is_reading = False
+                self._failure = error
+                if self.is_broken:
+                    return
+            resume()
+
+        self.is_reading = read_from_disk(segment, loop, go_on)
 
     def _flush_memory(self, sock: socket.socket) -> int:
         segments = self._segments

@@ -10,12 +10,13 @@ it is read, as a request of the application that blocks does.
 """
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wiverno.core.threads.client_of import client_of
 from wiverno.core.threads.dispatcher import Dispatcher
 from wiverno.core.threads.exchange import NO_ENVIRON, Exchange
-from wiverno.core.threads.file_threads import FileThreads
 from wiverno.core.threads.leader import LeaderFollowers
 from wiverno.core.threads.predictor import Predictor
 from wiverno.core.threads.thread_pool import PoolThread, ThreadPool
@@ -51,10 +52,10 @@ class MountPredictor(Predictor):
 class FileDispatcher(Dispatcher):
     """A dispatcher that gives files to the file threads; they are in no queue, and in no client's limit."""
 
-    def __init__(self, site: "StaticSite", files: FileThreads, *arguments: Any) -> None:
+    def __init__(self, site: "StaticSite", run: Callable[[Exchange, Environ], bool], *arguments: Any) -> None:
         super().__init__(*arguments)
         self._site = site
-        self._files = files
+        self._run = run
 
     def queue(self, exchange: Exchange) -> None:
         """Give a file to a file thread, another request to a free thread, or queue it."""
@@ -64,7 +65,7 @@ class FileDispatcher(Dispatcher):
             return
         exchange.environ = NO_ENVIRON
         exchange.hand_off()
-        if not self._files.run(exchange, environ):
+        if not self._run(exchange, environ):
             exchange.answer(503, "no thread can be started", retry_after=1, environ=environ)
 
     def admit(self, exchange: Exchange, environ: Environ) -> str:
@@ -81,34 +82,28 @@ class FileLeaders(LeaderFollowers):
     def __init__(self, site: "StaticSite", *arguments: Any, **options: Any) -> None:
         """Make a thread pool that is not running yet; `site` says what is a file, the rest is as in the base class."""
         self._site = site
-        self._files = FileThreads(self._answer)
         super().__init__(*arguments, **options)
         self._predictor = MountPredictor(site)
 
     def _use_pool(self, thread_pool: ThreadPool) -> None:
         super()._use_pool(thread_pool)
-        self._dispatcher = FileDispatcher(self._site, self._files, self, self._loop, self._tasks, self.growth)
+        self._dispatcher = FileDispatcher(self._site, self._run_file, self, self._loop, self._tasks, self.growth)
 
     def _run_task(self, me: PoolThread, exchange: Exchange, environ: Environ, queued_at: float, client: str) -> None:
         """Run a request outside the lead; a file, which is expected to block, in a file thread."""
-        if is_file(self._site, environ) and self._files.run(exchange, environ):
+        if is_file(self._site, environ) and self._run_file(exchange, environ):
             if self._tasks.limits_clients:
                 me.client = client  # it is counted as running until this thread takes another job
         else:
             super()._run_task(me, exchange, environ, queued_at, client)
 
+    def _run_file(self, exchange: Exchange, environ: Environ) -> bool:
+        """Have a file thread answer; False if there is none."""
+        return self.file_threads.run(partial(self._answer, exchange, environ))
+
     def _answer(self, exchange: Exchange, environ: Environ) -> None:
         """Answer a request in a file thread."""
         super()._run_task(PoolThread(), exchange, environ, time.monotonic(), "")
-
-    def end(self) -> None:
-        """Make `run` return, and end the file threads."""
-        super().end()
-        self._files.end()
-
-    def join(self, deadline: float) -> int:
-        """Wait for idle threads to end until `deadline` (monotonic seconds); return how many still run."""
-        return super().join(deadline) + self._files.join(deadline, time.monotonic)
 
 
 def is_file(site: "StaticSite", environ: Environ) -> bool:

@@ -1,4 +1,4 @@
-"""Threads for the requests of files that must not use the application's threads.
+"""Threads that wait for disks: for files that must not use the application's threads, and for parts of files.
 
 They are started when they are needed, at most MAX_FILE_THREADS, and end after IDLE_TIMEOUT without work. A disk that
 blocks holds them, and neither the leader nor the application.
@@ -9,24 +9,21 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from wiverno.core.threads.exchange import Exchange
 from wiverno.foreign_code import guarded_logger
-from wiverno.wsgi_types import Environ
 
 logger = guarded_logger("wiverno")
 
 MAX_FILE_THREADS: Final = 8
 IDLE_TIMEOUT: Final = 10.0  # seconds
 
-Task = tuple[Exchange, Environ]
+Task = Callable[[], object]
+"""Raises nothing."""
 
 
 class FileThreads:
     """A few threads and their queue; any thread may call any method."""
 
-    def __init__(self, answer: Callable[[Exchange, Environ], None]) -> None:
-        """`answer` is called in one of the threads and raises nothing."""
-        self._answer = answer
+    def __init__(self) -> None:
         self._tasks: deque[Task] = deque()
         self._changed = threading.Condition(threading.Lock())
         self._threads: list[threading.Thread] = []
@@ -43,14 +40,14 @@ class FileThreads:
         with self._changed:
             return len(self._threads)
 
-    def run(self, exchange: Exchange, environ: Environ) -> bool:
-        """Have a request answered; False if there is no thread for it and none can be started."""
+    def run(self, task: Task) -> bool:
+        """Have a task run; False if there is no thread for it and none can be started."""
         with self._changed:
             if self._has_ended:
                 return False
             if len(self._tasks) >= self._idle and len(self._threads) < MAX_FILE_THREADS and not self._start():
                 return False
-            self._tasks.append((exchange, environ))
+            self._tasks.append(task)
             self._changed.notify()
         return True
 
@@ -68,11 +65,11 @@ class FileThreads:
 
     def _work(self) -> None:
         while (task := self._next_task()) is not None:
-            self._answer(*task)
-            del task  # it would keep the request's objects until the next one
+            task()
+            del task  # it would keep its objects until the next one
 
     def _next_task(self) -> Task | None:
-        """Return a request, or None when the thread must end."""
+        """Return a task, or None when the thread must end."""
         with self._changed:
             self._idle += 1
             try:

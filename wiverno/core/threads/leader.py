@@ -30,6 +30,7 @@ from wiverno.core.loop.event_loop import MAX_WAIT, Loop
 from wiverno.core.threads.dispatcher import Dispatcher
 from wiverno.core.threads.exchange import NO_ENVIRON, Exchange
 from wiverno.core.threads.fair_queue import Task
+from wiverno.core.threads.file_threads import FileThreads
 from wiverno.core.threads.growth import Growth
 from wiverno.core.threads.parking import new_parking
 from wiverno.core.threads.predictor import Predictor
@@ -81,6 +82,7 @@ class LeaderFollowers:
         self._tasks = RequestQueue(loop, size=queue_size, timeout=queue_timeout, per_client=max_per_client)
         self._lock = self._tasks.lock  # guards the idle threads, _tasks and the hand-over of jobs
         self.recovery = Recovery(loop, self.end)
+        loop.file_threads = self.file_threads = FileThreads()
         self._use_pool(ThreadPool(threads, self._serve, self._lock, most=max_threads))
         self._claim: Claim = []
         self._turn = 0  # calls made by leaders
@@ -128,7 +130,7 @@ class LeaderFollowers:
 
     def join(self, deadline: float) -> int:
         """Wait for idle threads to end until `deadline` (monotonic seconds); return how many still run."""
-        return self.thread_pool.join(deadline)
+        return self.thread_pool.join(deadline) + self.file_threads.join(deadline, time.monotonic)
 
     @property
     def busy(self) -> int:

@@ -13,7 +13,8 @@ import pytest
 from tests.support.descriptors import temporary_files
 from tests.support.waiting import PATIENCE
 from wiverno.core.net.body_memory import BodyMemory
-from wiverno.core.net.buffers import FIRST_CAPACITY, MAX_FLUSH, MAX_SPOOL, BodyBuffer, FileSegment, Pending
+from wiverno.core.net.buffers import FIRST_CAPACITY, MAX_SPOOL, BodyBuffer, Pending
+from wiverno.core.net.file_segments import MAX_FLUSH, FileSegment
 
 Pair = tuple[socket.socket, socket.socket]
 

@@ -18,8 +18,8 @@ from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.poller import SelectorsPoller
 from wiverno.core.net import certificates as certificates_module
 from wiverno.core.net import tls
-from wiverno.core.net.buffers import FileSegment
 from wiverno.core.net.certificates import Certificates, has_kernel_tls
+from wiverno.core.net.file_segments import FileSegment
 from wiverno.core.net.tls import RECORD, Handshake, TlsSocket
 
 DATA = Path(__file__).resolve().parents[3] / "data" / "tls"

@@ -109,6 +109,7 @@ def test_a_file_that_is_expected_to_block(leaders: Any) -> None:
 def test_no_file_thread_after_the_end(leaders: Any) -> None:
     """Such a request is answered 503, or by the thread that has it."""
     leaders.end()
+    assert leaders.join(time.monotonic() + PATIENCE) == 0
     file = FakeExchange("/s/x")
     leaders._dispatcher.queue(file)
     assert file.seen == ["handed off", "503"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from functools import partial
 
 import pytest
 
@@ -21,8 +21,8 @@ class Answers:
         self.begun: list[str] = []
         self.names: set[str] = set()
 
-    def __call__(self, exchange: Any, environ: dict[str, Any]) -> None:
-        self.begun.append(environ["PATH_INFO"])
+    def __call__(self, name: str) -> None:
+        self.begun.append(name)
         self.names.add(threading.current_thread().name)
         assert self.go_on.wait(PATIENCE)
 
@@ -35,15 +35,15 @@ def test_they_are_bounded_and_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     """What no thread is free for waits; the end comes after what has begun and what waits."""
     monkeypatch.setattr(file_threads, "MAX_FILE_THREADS", 2)
     answers = Answers()
-    threads = FileThreads(answers)
-    assert all(threads.run(None, {"PATH_INFO": str(number)}) for number in range(5))  # type: ignore[arg-type]
+    threads = FileThreads()
+    assert all(threads.run(partial(answers, str(number))) for number in range(5))
     wait_until(lambda: len(answers.begun) == 2)
     assert len(threads) == 3
     answers.go_on.set()
     wait_until(lambda: len(answers.begun) == 5)
     assert (sorted(answers.begun), len(answers.names), len(threads)) == (list("01234"), 2, 0)
     assert ended(threads)
-    assert not threads.run(None, {"PATH_INFO": "late"})  # type: ignore[arg-type]
+    assert not threads.run(partial(answers, "late"))
 
 
 def test_a_waiting_thread_is_used_again_and_ends_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,10 +51,10 @@ def test_a_waiting_thread_is_used_again_and_ends_after_a_while(monkeypatch: pyte
     monkeypatch.setattr(file_threads, "IDLE_TIMEOUT", 0.05)
     answers = Answers()
     answers.go_on.set()
-    threads = FileThreads(answers)
-    threads.run(None, {"PATH_INFO": "1"})  # type: ignore[arg-type]
+    threads = FileThreads()
+    threads.run(partial(answers, "1"))
     wait_until(lambda: not threads.count)
-    threads.run(None, {"PATH_INFO": "2"})  # type: ignore[arg-type]
+    threads.run(partial(answers, "2"))
     wait_until(lambda: len(answers.begun) == 2)
     assert ended(threads)
 
@@ -65,9 +65,9 @@ def test_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch, caplog: pytes
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    threads = FileThreads(Answers())
+    threads = FileThreads()
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert not threads.run(None, {"PATH_INFO": "1"})  # type: ignore[arg-type]
+    assert not threads.run(partial(Answers(), "1"))
     assert "cannot start a thread for files" in caplog.text
     monkeypatch.undo()
     assert ended(threads)
