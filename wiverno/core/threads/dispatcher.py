@@ -93,8 +93,7 @@ class Dispatcher:
         The leader's own request is not counted unless it blocks: only this thread could begin another one meanwhile.
         """
         client = self._admitted = client_of(exchange, environ)
-        tasks = self._queue.tasks
-        if tasks.running and tasks.is_at_limit(client) and self._hold_back(exchange, client):
+        if self._queue.tasks.running and self._hold_back(exchange, client):
             return ""
         return client
 
@@ -104,7 +103,11 @@ class Dispatcher:
             self._queue.begin(self._admitted)
 
     def _hold_back(self, exchange: Exchange, client: str) -> bool:
-        """Queue a request of a client that is at its limit; False if it no longer is."""
+        """Queue a request if its client is at its limit; False if it is not.
+
+        Without the lock the client could seem to be below its limit while a thread that has ended one of its requests
+        takes the next one.
+        """
         queue = self._queue
         with self._leaders.thread_pool.lock:
             if not queue.tasks.is_at_limit(client):

@@ -102,12 +102,17 @@ def test_the_leader_admits_a_request_unless_its_client_is_at_its_limit() -> None
     assert len(made.queue) == 1
 
 
-def test_a_limit_that_has_ended_meanwhile_holds_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another thread has finished between the look without the lock and the one with it."""
+def test_the_limit_is_looked_at_with_the_lock_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread between the end of a request and the next one of the same client would let the leader admit one more."""
     made = Made(per_client=1)
-    looks = [True, False]
-    tasks: Any = SimpleNamespace(running={"192.0.2.1": 1}, is_at_limit=lambda client: looks.pop(0))
+    looks: list[bool] = []
+
+    def look(client: str) -> bool:
+        looks.append(made.pool.lock.locked())
+        return False
+
+    tasks: Any = SimpleNamespace(running={"192.0.2.1": 1}, is_at_limit=look)
     monkeypatch.setattr(made.queue, "tasks", tasks)
     exchange: Any = Asking()
     assert made.dispatcher.admit(exchange, exchange.environ) == "192.0.2.1"
-    assert not exchange.is_handed_off
+    assert (looks, exchange.is_handed_off) == ([True], False)
