@@ -99,6 +99,7 @@ class LeaderFollowers:
 
     def _use_pool(self, thread_pool: ThreadPool) -> None:
         self.thread_pool = thread_pool
+        thread_pool.on_room = lambda: self._loop.poller.wake()  # noqa: PLW0108 - a fork replaces the poller
         if self._count:
             self._loop.thread_pool = thread_pool
         self.growth = Growth(self._loop, thread_pool, self._tasks)

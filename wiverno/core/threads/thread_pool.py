@@ -47,6 +47,7 @@ class ThreadPool:
         idle: members that wait on their `park`; the one that became idle last is woken first.
         most: threads that there may be, without the blocked ones.
         grows: whether that is more than at the start.
+        on_room: called if a thread may be started that could not be started before, because one waits for its client.
     """
 
     def __init__(self, count: int, serve: Callable[[PoolThread], None], lock: threading.Lock, *, most: int = 0) -> None:
@@ -63,6 +64,7 @@ class ThreadPool:
         self._count = count
         self.most = max(most, count)
         self.grows = self.most > count
+        self.on_room: Callable[[], object] = lambda: None
         self._serve = serve
         self._members: list[PoolThread] = []
         self._blocked = 0
@@ -160,10 +162,12 @@ class ThreadPool:
         with self.lock:
             self._blocked += 1
             present = len(self._members) - self._blocked
-            if present >= self._count or len(self._members) >= self.most + MAX_COMPENSATION_THREADS:
-                return
-            member = self._add_if_possible()
-        self._start_additional(member)
+            is_enough = present >= self._count or len(self._members) >= self.most + MAX_COMPENSATION_THREADS
+            member = None if is_enough else self._add_if_possible()
+        if not is_enough:
+            self._start_additional(member)
+        elif self.grows:
+            self.on_room()
 
     def end_blocking(self) -> None:
         """Note that the calling thread continues."""

@@ -195,3 +195,20 @@ def test_the_end_does_not_wait_longer_than_told() -> None:
     assert pool.join(time.monotonic()) == 1
     release.set()
     assert pool.join(time.monotonic() + PATIENCE) == 0
+
+
+def test_room_for_another_thread_is_reported() -> None:
+    """The monitor thread may have seen a full pool; a thread that waits for its client makes room in it."""
+    pool = ThreadPool(1, lambda me: None, threading.Lock(), most=2)
+    reported: list[bool] = []
+    pool.on_room = lambda: reported.append(pool.lock.locked())
+    for _ in range(2):
+        pool._add_member()
+    pool.begin_blocking()
+    assert (reported, pool.size, pool.is_full) == ([False], 1, False)
+    plain = ThreadPool(1, lambda me: None, threading.Lock())
+    plain.on_room = lambda: reported.append(True)
+    for _ in range(2):
+        plain._add_member()
+    plain.begin_blocking()
+    assert reported == [False]
