@@ -29,7 +29,7 @@ from wiverno.core.http1 import states
 PROCESSES = 4
 """Side by side when the whole suite runs, on two processors and more."""
 
-QUICK_PROCESSES = 2
+QUICK_PROCESSES = 3
 """Side by side where tests compute instead of waiting: another process would only collect once more."""
 
 hypothesis.settings.register_profile("always the same", derandomize=True, deadline=None, max_examples=FEWEST)
