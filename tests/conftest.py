@@ -30,7 +30,7 @@ PROCESSES = 4
 """Side by side when the whole suite runs, on two processors and more."""
 
 QUICK_PROCESSES = 3
-"""Side by side where tests compute instead of waiting: another process would only collect once more."""
+"""Side by side where tests compute more than they wait: each further process collects everything once more."""
 
 hypothesis.settings.register_profile("always the same", derandomize=True, deadline=None, max_examples=FEWEST)
 hypothesis.settings.register_profile("new ones", deadline=None, print_blob=True, max_examples=100)

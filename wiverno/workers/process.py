@@ -76,6 +76,7 @@ class WorkerProcess:
             except BaseException:  # a hook of the application's may raise as well
                 os.close(self.fd)
                 os.close(self._writer)
+                self.fd = self._writer = -1
                 raise
             if not pid:
                 self._run_child(child)

@@ -133,5 +133,8 @@ class WorkerPool:
         self.send(signal.SIGKILL)
         for worker in self.workers:
             worker.wait()
-        for fd in (self._life, self._life_end, self._memory_file):
-            os.close(fd)
+        pipes = self._life, self._life_end, self._memory_file
+        self._life = self._life_end = self._memory_file = -1  # the numbers belong to whatever gets them next
+        for fd in pipes:
+            if fd >= 0:
+                os.close(fd)

@@ -123,3 +123,12 @@ def test_a_generation(service: Service) -> None:
     loaded = Generation(2, ready_made, [])
     assert loaded.application is application
     assert (loaded.wanted_workers().grace, loaded.wanted) == (0.0, 1)
+
+
+def test_closing_twice_leaves_alone_what_has_the_numbers_now(service: Service) -> None:
+    service.pool.close()
+    taken = [*os.pipe(), *os.pipe()]
+    service.pool.close()
+    for fd in taken:
+        os.fstat(fd)
+        os.close(fd)
