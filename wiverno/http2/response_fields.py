@@ -36,9 +36,13 @@ _statuses: dict[int, bytes] = {}
 
 
 def encode_field(name: str, value: str, *, huffman: bool = True) -> bytes:
-    """Return one field as a representation that changes no table. It is not kept anywhere."""
+    """Return one field as a representation that changes no table. It is not kept anywhere.
+
+    In HTTP/1.1 whitespace around a value is no part of it, and applications send some: Django's cookies begin with a
+    space. In HTTP/2 it makes the response malformed (RFC 9113 §8.2.1).
+    """
     raw_name = name.lower().encode("latin-1")
-    raw_value = value.encode("latin-1")
+    raw_value = value.strip(" \t").encode("latin-1")
     index = _pairs.get((raw_name, raw_value))
     if index is not None:
         return bytes((0x80 | index,))

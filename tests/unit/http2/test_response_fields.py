@@ -34,6 +34,13 @@ def test_blocks_one_after_the_other() -> None:
     assert decode_by_library(Decoder(), encoded) == fields
 
 
+@pytest.mark.parametrize("name", ["Set-Cookie", "X-Own", "Content-Type"])
+def test_whitespace_around_a_value_is_not_sent(name: str) -> None:
+    """Django's cookies begin with a space, which HTTP/1.1 skips and RFC 9113 §8.2.1 forbids."""
+    encoded = response_block(200, [(name, " \ta b\t ")])
+    assert decode_by_library(Decoder(), encoded) == [(":status", "200"), (name.lower(), "a b")]
+
+
 @pytest.mark.parametrize("code", [100, 103, 200, 204, 206, 299, 304, 400, 404, 418, 500, 599])
 def test_statuses(code: int) -> None:
     """Every status is encoded; the usual ones take one byte."""
