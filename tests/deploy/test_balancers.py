@@ -56,7 +56,7 @@ def test_client_end_to_end(name: str, fleet: Fleet) -> None:
         assert (seen["client"], seen["scheme"], seen["host"]) == ("127.0.0.9", "http", "shop.example")
         assert "6.6.6.6" not in str(seen)
         assert "evil.example" not in str(seen)
-        assert seen["protocol"] == ("HTTP/2" if name == "haproxy-http2" else "HTTP/1.1")
+        assert seen["protocol"] == ("HTTP/2.0" if name == "haproxy-http2" else "HTTP/1.1")
         assert fetch(port, method="POST", body=b"x" * 300_000)["length"] == 300_000
 
 

@@ -32,12 +32,12 @@ def test_the_same_lines(tmp_path: Path, mode: str) -> None:
     log = tmp_path / "access.log"
     settings = {"access_log": str(log), "access_log_format": FORM, "max_request_body_size": 100_000}
     with serving(Site(), http2=True, trusted_proxies="127.0.0.1", **settings, **MODES[mode]) as served:
-        lines: dict[str, list[str]] = {"HTTP/1.1": [], "HTTP/2": []}
+        lines: dict[str, list[str]] = {"HTTP/1.1": [], "HTTP/2.0": []}
         for protocol, found in lines.items():
             for number, (method, path, body) in enumerate(REQUESTS):
                 fields = {"user-agent": "test", "x-request-id": f"request-{number}"}
                 before = log.read_text().count("\n") if log.exists() else 0
-                if protocol == "HTTP/2":
+                if protocol == "HTTP/2.0":
                     with h2_client(served.address) as client:
                         client.authority = "shop.example"
                         client.fetch(path, method=method, headers=fields.items(), body=body or None)
@@ -48,5 +48,5 @@ def test_the_same_lines(tmp_path: Path, mode: str) -> None:
                     connection.close()
                 wait_until(lambda before=before: log.read_text().count("\n") > before)  # type: ignore[misc]
                 found.append(log.read_text().splitlines()[before].replace(protocol, "PROTOCOL"))
-    assert lines["HTTP/2"] == lines["HTTP/1.1"]
+    assert lines["HTTP/2.0"] == lines["HTTP/1.1"]
     assert len(log.read_text().splitlines()) == 2 * len(REQUESTS)

@@ -69,7 +69,7 @@ class Http2Connection(Http2Transport):
         self._drain_since: float | None = None
         self._is_slow = False  # the application took so long that responses leave one by one
         self._abandoned: deque[Callable[[], None]] = deque()
-        variables["SERVER_PROTOCOL"] = "HTTP/2"
+        variables["SERVER_PROTOCOL"] = "HTTP/2.0"  # RFC 3875 §4.1.16; RFC 9110 §2.5: the minor version is then 0
         self.base = variables
         self.streams: dict[int, Stream] = {}
         self.complete: deque[Stream] = deque()
