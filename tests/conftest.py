@@ -118,9 +118,9 @@ def _as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _no_client_is_left() -> Iterator[None]:
     """Clients of a test that failed hang up: collected as garbage, they would be held against some later test."""
-    before = set(RawClient.everybody)
+    before = RawClient.unused()
     yield
-    for client in set(RawClient.everybody) - before:
+    for client in RawClient.unused() - before:
         client.close()
 
 

@@ -5,6 +5,7 @@ import os
 import random
 import socket
 import tempfile
+import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,8 +79,8 @@ class RawClient:
         timeout: seconds that one receive may take.
     """
 
-    everybody: ClassVar["weakref.WeakSet[RawClient]"] = weakref.WeakSet()
-    """The connected clients; those left after a failed test are closed (tests/conftest.py)."""
+    _connected: ClassVar["weakref.WeakSet[RawClient]"] = weakref.WeakSet()
+    _lock: ClassVar[threading.Lock] = threading.Lock()  # a set can't be copied while another thread adds to it
 
     def __init__(self, address: tuple[str, int] | str, timeout: float = 10.0) -> None:
         if isinstance(address, str):
@@ -93,7 +94,21 @@ class RawClient:
         else:
             self.socket = socket.create_connection(address, timeout=timeout)
         self.buffer = b""
-        self.everybody.add(self)
+        self._thread = threading.current_thread()
+        with self._lock:
+            self._connected.add(self)
+
+    @classmethod
+    def unused(cls) -> "set[RawClient]":
+        """Return the clients that this thread made, or threads that have ended: they end with a test (conftest.py).
+
+        What another thread made may be in use: a module's fixture may run cases side by side, of which each test
+        takes one, and a test that ends would close the clients of those that still run.
+        """
+        with cls._lock:
+            connected = set(cls._connected)
+        here = threading.current_thread()
+        return {client for client in connected if client._thread is here or not client._thread.is_alive()}
 
     def send(self, data: bytes) -> None:
         """Send all of `data`."""
