@@ -6,6 +6,7 @@ threads read from it (`file_segments.read_part`), which is what the kernel's wai
 
 import errno
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import ROOT
+from tests.support.programs import leave_out
 from tests.support.waiting import PATIENCE
 from wiverno.core.net import file_segments
 
@@ -35,6 +38,20 @@ def drop_cache(path: Path) -> bool:
         except OSError as error:
             return error.errno == errno.EAGAIN
     return False
+
+
+@contextmanager
+def uncached_file(content: bytes, folder: Path) -> Iterator[Path]:
+    """Write a file that is not in the page cache: in `folder`, or elsewhere where that is in memory, as tmpfs is."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    for place in (folder, ROOT / "build", Path("/var/tmp")):
+        with tempfile.TemporaryDirectory(prefix="wiverno-test-disk-", dir=place) as name:
+            path = Path(name, "large.bin")
+            path.write_bytes(content)
+            if drop_cache(path):
+                yield path
+                return
+    leave_out(f"neither {folder} nor {ROOT} nor /var/tmp is on a disk whose file system can tell what is cached")
 
 
 class SlowDisk:

@@ -1,12 +1,12 @@
 """The tests of this directory run in `make test-windows` and `make test-long`, which make the environment before."""
 
-import os
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.processes import environment
+from tests.support.programs import leave_out
 from tests.windows.environment import DEBIAN, PLACE, command, is_made, variables
 
 
@@ -33,10 +33,7 @@ def _windows() -> Iterator[None]:
             yield
             first.kill()
         return
-    message = f"there is no Windows environment in {PLACE}: {DEBIAN}, then make test-windows"
-    if os.environ.get("CI"):
-        pytest.fail(message, pytrace=False)
-    pytest.skip(message)
+    leave_out(f"there is no Windows environment in {PLACE}: {DEBIAN}, then make test-windows")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -15,6 +14,7 @@ import pytest
 import yaml
 
 from tests.support.processes import Child, run, script
+from tests.support.programs import require_root
 from tests.support.waiting import wait_until
 from tests.support.workers import APPLICATION, ServerContext, service, wait_for_workers
 
@@ -206,10 +206,10 @@ def open_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("processes", ["workers = 0", "workers = 1"])
 def test_privileges_are_dropped(open_folder: Path, processes: str) -> None:
     """The application runs as the user, with the user's groups and the umask; it can't become root again."""
+    require_root()
     told = """
 import os
 def app(environ, start_response):

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import ROOT, SERVING, Child, environment, script
+from tests.support.programs import program
 from tests.support.waiting import PATIENCE, wait_until
 from wiverno.dev.polling import poll
 from wiverno.dev.watching import Relevant, bursts
@@ -37,7 +38,9 @@ for burst in watching.bursts([folder], watching.Relevant([folder], [], with_asse
 
 def need_namespaces() -> None:
     """Leave the test out where the system gives no process a user namespace."""
-    if subprocess.run(["unshare", "--user", "true"], check=False, capture_output=True).returncode:
+    if subprocess.run(
+        [program("unshare", package="util-linux"), "--user", "true"], check=False, capture_output=True
+    ).returncode:
         pytest.skip("needs user namespaces, which this system does not allow")
 
 

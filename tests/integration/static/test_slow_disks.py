@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.h2_client import h2_client
 from tests.support.serving import MODES, Served, serving
-from tests.support.slow_disks import SlowDisk, drop_cache, read_nothing_ahead, slow_disk
+from tests.support.slow_disks import SlowDisk, read_nothing_ahead, slow_disk, uncached_file
 from tests.support.sockets import RawClient
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -42,12 +42,9 @@ class Sending:
 
 
 @pytest.fixture
-def application(tmp_path: Path) -> Sending:
-    path = tmp_path / "large.bin"
-    path.write_bytes(CONTENT)
-    if not drop_cache(path):
-        pytest.skip("this system, or the file system of the temporary files, can't tell what is cached")
-    return Sending(path)
+def application(tmp_path: Path) -> Iterator[Sending]:
+    with uncached_file(CONTENT, tmp_path) as path:
+        yield Sending(path)
 
 
 @pytest.fixture
