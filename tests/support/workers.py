@@ -6,7 +6,7 @@ import json
 import os
 import re
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -90,9 +90,9 @@ def ask(
 
 @contextmanager
 def service(
-    directory: Path, *options: str, application: str = APPLICATION, settings: str = ""
+    directory: Path, *options: str, application: str = APPLICATION, settings: str = "", prefix: Sequence[str] = ()
 ) -> Iterator[ServerContext]:
-    """Run a service from a configuration file in `directory` for the length of the block."""
+    """Run a service from a configuration file in `directory` for the length of the block, started by `prefix`."""
     (directory / "shop.py").write_text(application, encoding="utf-8")
     config = directory / "wiverno.toml"
     config.write_text(
@@ -101,7 +101,8 @@ def service(
         encoding="utf-8",
     )
     environment = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(directory)}
-    with Child([script("wiverno"), "run", "--config", str(config), *options], cwd=directory, env=environment) as child:
+    command = [*prefix, script("wiverno"), "run", "--config", str(config), *options]
+    with Child(command, cwd=directory, env=environment) as child:
         yield ServerContext(child, directory)
 
 

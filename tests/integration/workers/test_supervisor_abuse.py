@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-import resource
+import re
 import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.support.load import Load
+from tests.support.programs import program
 from tests.support.sockets import RawClient
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.workers import APPLICATION, is_alive, log_lines, service, wait_for_workers
@@ -25,6 +29,11 @@ while not os.path.exists({path!r}):
 def children_of(pid: int) -> set[int]:
     """Return the living children of a process."""
     return {int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if is_alive(int(word))}
+
+
+def pipes_of(pid: int) -> int:
+    """Return how many ends of pipes a process has."""
+    return sum(str(entry.readlink()).startswith("pipe:") for entry in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def test_a_storm_of_reloads_loses_nothing(tmp_path: Path) -> None:
@@ -143,18 +152,57 @@ def test_clients_of_the_admin_listener_stop_no_worker(tmp_path: Path) -> None:
         assert not log_lines(served, "Traceback|Error")
 
 
-def test_no_room_for_a_worker(tmp_path: Path) -> None:
-    """A supervisor that can't start a worker says why, keeps the others, and tries again."""
-    with service(tmp_path, settings="workers = 2") as served:
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may write to; pytest keeps its own to its user."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+UNPRIVILEGED = 65534 if os.geteuid() == 0 else os.geteuid()
+
+
+def as_unprivileged() -> list[str]:
+    """Return what starts a program as a user whose RLIMIT_NPROC counts, which root's does not; it reads all files."""
+    if os.geteuid() == UNPRIVILEGED:
+        return []
+    user = ["--reuid", str(UNPRIVILEGED), "--regid", str(UNPRIVILEGED), "--clear-groups"]
+    reads = ["--inh-caps", "+dac_override", "--ambient-caps", "+dac_override"]
+    return [program("setpriv", package="util-linux"), *user, *reads]
+
+
+def set_limit(pid: int, resource: str, number: int | str) -> None:
+    """Set a soft limit of a process of that user, as the user itself: not every container's root may."""
+    command = [program("prlimit", package="util-linux"), "--pid", str(pid), f"--{resource}={number}:"]
+    user = UNPRIVILEGED if as_unprivileged() else None
+    subprocess.run(command, user=user, group=user, extra_groups=None if user is None else [], check=True)
+
+
+@pytest.mark.parametrize(
+    ("resource", "least", "reason"),
+    [("nofile", 6, "Too many open files"), ("nproc", 0, "Resource temporarily unavailable")],
+    ids=["descriptors", "processes"],
+)
+def test_no_room_for_a_worker(open_folder: Path, resource: str, least: int, reason: str) -> None:
+    """A supervisor that can't start a worker says why, keeps the others, and tries again; it loses no descriptor."""
+    with service(open_folder, settings="workers = 2", prefix=as_unprivileged()) as served:
         before = wait_for_workers(served, 2)
         pid, victim = served.child.process.pid, min(before)
-        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (6, limits[1]))
+        pipes = pipes_of(pid)
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        usual = re.search({"nofile": r"open files +(\w+)", "nproc": r"processes +(\w+)"}[resource], limits)
+        assert usual is not None
+        set_limit(pid, resource, least)
         os.kill(victim, signal.SIGKILL)
-        served.child.wait_for("cannot start a worker: Too many open files; trying again")
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        said = f"cannot start a worker: {reason}; trying again in"
+        wait_until(lambda: len(log_lines(served, said)) >= 2, PATIENCE * 2, what="a second attempt")
+        assert served.get()[0] == 200
+        assert pipes_of(pid) == pipes - 1  # the victim's
+        set_limit(pid, resource, usual[1])
         after = wait_for_workers(served, 2, without={victim})
         assert before - {victim} < after
+        assert pipes_of(pid) == pipes
         assert served.child.stop() == 0
 
 
