@@ -155,12 +155,18 @@ class Wiverno(Router):
                 status, headers, body = answer(route.call(request), environ)
             except Exception as error:  # noqa: BLE001  # whatever a handler raises becomes a page
                 status, headers, body = self._answer_exception(request, error)
+            except BaseException:
+                request.close()
+                raise  # SystemExit may be a signal handler's: the server decides
         else:
             request = Request(environ, {}, self.limits)
             try:
                 status, headers, body = self._answer_other(request, method)
             except Exception as error:  # noqa: BLE001  # whatever a handler raises becomes a page
                 status, headers, body = self._answer_exception(request, error)
+            except BaseException:
+                request.close()
+                raise  # as above
         if method == "HEAD":
             close_body(body)
             body = []

@@ -113,8 +113,11 @@ class HookChain:
             try:
                 result = layer(request, call_next)
                 response = result if isinstance(result, Response) else _finished(result, layer, request.environ)
-            except Exception as error:  # noqa: BLE001  # a middleware may raise anything; those around it see a page
-                response = FinishedResponse(self._fail(request, error))
+            except BaseException as error:
+                if not isinstance(error, Exception):
+                    _discard(made, None)
+                    raise  # SystemExit may be a signal handler's: the server decides
+                response = FinishedResponse(self._fail(request, error))  # those around it see a page
             _discard(made, response)
             return response
 
@@ -133,8 +136,10 @@ class HookChain:
                     changed = result if isinstance(result, Response) else _finished(result, hook, request.environ)
                     _discard((response,), changed)
                     response = changed
-        except Exception as error:  # noqa: BLE001
+        except BaseException as error:
             _discard((response,), None)
+            if not isinstance(error, Exception):
+                raise  # as above
             return FinishedResponse(self._fail(request, error))
         return response
 

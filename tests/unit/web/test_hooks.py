@@ -222,6 +222,49 @@ def test_exceptions_of_hooks_are_pages(caplog: pytest.LogCaptureFixture) -> None
         TestClient(app).get("/inner")
 
 
+@pytest.mark.parametrize("place", ["after_request", "middleware"])
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit, BaseException])
+def test_what_is_no_exception_is_the_servers(place: str, error: type[BaseException]) -> None:
+    """It becomes no page, since a signal handler may have raised it; the response that was made is closed."""
+    closed: list[str] = []
+    app, _ = make_app()
+
+    class File(io.BytesIO):
+        def close(self) -> None:
+            closed.append("file")
+            super().close()
+
+    app.get("/file")(lambda request: File(b"abc"))
+
+    def end(request: Request, call_next: Any) -> Any:
+        if place == "middleware":
+            call_next(request)
+        raise error("on purpose")
+
+    getattr(app, place)(end)
+    app.middleware(lambda request, call_next: call_next(request))
+    with pytest.raises(error, match="on purpose"):
+        call(app, path="/file")
+    assert closed == ["file"]
+
+
+@pytest.mark.parametrize("path", ["/upload", "/upload/7"])
+def test_uploads_are_closed_whatever_the_handler_raises(path: str) -> None:
+    """A handler that calls sys.exit() leaves no temporary file behind."""
+    app, _ = make_app()
+    seen: list[Any] = []
+
+    def upload(request: Request) -> str:
+        seen.append(request.files["photo"].stream)
+        raise SystemExit(3)
+
+    app.post("/upload")(upload)
+    app.post("/upload/{id:int}")(upload)
+    with pytest.raises(SystemExit):
+        TestClient(app).post(path, data={"photo": (io.BytesIO(b"x"), "photo.png")})
+    assert seen[0].closed
+
+
 @pytest.mark.parametrize("kind", ["before_request", "after_request", "middleware"])
 def test_what_is_no_response_is_named(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     """The message names the hook, not the handler."""
