@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Callable
 from io import BytesIO
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from pydantic import Field
+from typing_extensions import TypedDict
 from werkzeug.datastructures import MultiDict
 
 from wiverno import Request, Wiverno
@@ -140,6 +142,50 @@ def test_json_of_any_kind_is_a_value(document: str) -> None:
     app = Wiverno()
     app.add_route("/f", lambda request: {"got": request.json, "get": hasattr(request.json, "get")}, ["POST"])
     assert TestClient(app).post("/f", data=document).text == f'{{"got":{document},"get":false}}'
+
+
+class Person(TypedDict):
+    name: str
+
+
+class Letter(TypedDict):
+    user: Person
+    lines: Annotated[list[str], Field(min_length=1)]
+
+
+@pytest.mark.parametrize(
+    ("document", "status", "place"),
+    [
+        ({"user": {}, "lines": ["a"]}, 400, ["body", "user", "name"]),
+        ({"user": None, "lines": ["a"]}, 500, ["body", "user"]),
+        ({"user": True, "lines": ["a"]}, 500, ["body", "user"]),
+        ({"user": "ann", "lines": ["a"]}, 500, ["body", "user"]),
+        ({"user": ["ann"], "lines": ["a"]}, 500, ["body", "user"]),
+        ({"user": {"name": "ann"}, "lines": []}, 500, ["body", "lines"]),
+    ],
+)
+def test_values_of_the_wrong_kind_inside_the_json(
+    document: dict[str, Any], status: int, place: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are Python's own, and a handler that does not check them fails; a declared body answers 422 with the place.
+
+    A member that an object lacks is named at any depth.
+    """
+    app = Wiverno()
+
+    @app.post("/read")
+    def read(request: Request) -> str:
+        return str(request.json["user"]["name"] + request.json["lines"][0])
+
+    @app.post("/declared")
+    def declared(letter: Letter) -> str:
+        return letter["user"]["name"] + letter["lines"][0]
+
+    client = TestClient(app, raise_errors=False)
+    assert client.post("/read", json=document).status_code == status
+    assert [record.exc_info is not None for record in caplog.records] == [status == 500]
+    answer = client.post("/declared", json=document)
+    assert (answer.status_code, answer.json["details"][0]["loc"]) == (422, place)
 
 
 def test_mistakes_of_the_handler_are_no_mistake_of_the_client(caplog: pytest.LogCaptureFixture) -> None:
