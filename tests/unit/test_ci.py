@@ -138,7 +138,9 @@ def test_tests_are_left_out_only_for_what_ci_cannot_install() -> None:
         if path.suffix != ".py":
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if not isinstance(node, ast.Call):
+                continue
+            called = ast.unparse(node.func)
             if called.endswith((".skip", ".importorskip")):
                 skips.add(path.relative_to(ROOT / "tests").as_posix())
             elif called.endswith(".skipif") and not SYSTEMS.search(condition := ast.unparse(node.args[0])):

@@ -185,7 +185,8 @@ def test_values_of_the_wrong_kind_inside_the_json(
     assert client.post("/read", json=document).status_code == status
     assert [record.exc_info is not None for record in caplog.records] == [status == 500]
     answer = client.post("/declared", json=document)
-    assert (answer.status_code, answer.json["details"][0]["loc"]) == (422, place)
+    details: Any = answer.json
+    assert (answer.status_code, details["details"][0]["loc"]) == (422, place)
 
 
 def test_mistakes_of_the_handler_are_no_mistake_of_the_client(caplog: pytest.LogCaptureFixture) -> None:
