@@ -77,8 +77,7 @@ class RequestQueue:
         """Set the timer, and log that a request waits for its client's limit (leader, without the lock)."""
         now = self._loop.now
         if self._timeout and not self._is_timed:
-            self._is_timed = True
-            self._timer.set(self.deadline())
+            self._set_timer()
         if self.limits_clients and now >= self._next_limit_log and self.tasks.is_at_limit(client):
             self._next_limit_log = now + DEPTH_LOG_INTERVAL
             logger.warning(
@@ -112,6 +111,10 @@ class RequestQueue:
             late = self.tasks.take_older(self._loop.now - self._timeout)
         for exchange, environ, _, _ in late:
             reject(exchange, environ)
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        """Set the timer for the first request; a thread may have taken the only one already."""
         deadline = self.deadline()
         self._is_timed = deadline < float("inf")
         self._timer.set(deadline)

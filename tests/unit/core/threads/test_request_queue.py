@@ -66,6 +66,24 @@ def test_a_client_at_its_limit_is_logged_once_in_a_while(caplog: pytest.LogCaptu
     loop.poller.close()
 
 
+def test_a_request_that_is_taken_at_once_keeps_the_timer_for_the_next_one() -> None:
+    """A thread may take the only request before the leader sets the timer; the next one has its time limit, too."""
+    queue, loop = waiting(timeout=10)
+    loop.now = 100.0
+    queue.tasks.add(task(100.0))
+    queue.tasks.take()
+    queue.record_added("192.0.2.1")
+    assert loop.deadlines.soonest == math.inf
+    late = task(100.0)
+    queue.tasks.add(late)
+    queue.record_added("192.0.2.1")
+    loop.now = 111.0
+    for item in loop.deadlines.due(loop.now):
+        item.expire()
+    assert late[0].answers == [503]
+    loop.poller.close()
+
+
 def test_only_what_has_waited_too_long_is_refused() -> None:
     """The deadline is the oldest one's, and moves on to the next."""
     queue, loop = waiting(timeout=10)
