@@ -50,10 +50,13 @@ class TlsSocket:
         return self._socket.fileno()
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        """Receive at least what is decrypted already, which no poller reports; b"" at the end."""
-        if flags:
-            raise BlockingIOError  # nothing can be peeked at here
+        """Receive at least what is decrypted already, which no poller reports; b"" at the end.
+
+        With `flags`, such as MSG_PEEK, it receives what is still encrypted: only whether there is an end tells something.
+        """
         sock = self._socket
+        if flags:
+            return socket.socket.recv(sock, size, flags)
         try:
             data = sock.recv(size)
             while waiting := sock.pending():

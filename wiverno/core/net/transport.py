@@ -76,8 +76,7 @@ class Transport:
                 return bool(poll.poll(0))
             return True
         try:
-            # Below TLS, whose own recv() can't peek.
-            return socket.socket.recv(self.sock, 1, socket.MSG_PEEK) == b""
+            return bool(self.sock.recv(1, socket.MSG_PEEK) == b"")
         except WOULD_BLOCK:
             return False
         except OSError:

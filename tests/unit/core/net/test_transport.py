@@ -11,6 +11,7 @@ from tests.support.rig import POLLERS
 from tests.support.waiting import PATIENCE, wait_until
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.poller import NOTHING, READ, WRITE
+from wiverno.core.net.tls import TlsSocket
 from wiverno.core.net.transport import UNREGISTERED, Transport
 
 Ends = tuple[Transport, socket.socket, Loop]
@@ -75,7 +76,7 @@ def test_the_end_is_seen_through_tls_where_poll_does_not_tell_it(ends: Ends, mon
     plain = transport.sock
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False) as secure:
-        transport.sock = secure
+        transport.sock = TlsSocket(secure)
         assert not transport.is_disconnected()
         client.close()
         wait_until(transport.is_disconnected)
