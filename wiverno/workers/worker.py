@@ -11,6 +11,7 @@ import json
 import os
 import random
 import signal
+import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 logger = guarded_logger("wiverno")
 
 MAX_REPORT: Final = 32768  # bytes of a report: less than a pipe holds, so that writing one never waits
+MAX_UNREAD: Final = 16384  # bytes in the pipe with which nothing is added that only the status page shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +223,9 @@ class Worker:
         self._engine.stop()
 
     def _on_stuck(self, text: str) -> None:
-        words = {"stuck": text}
         if self._inheritance.plan.adjustments.stuck_requests == "recycle":
-            words["retire_reason"] = "stuck"
-        self._report(**words)
+            self._report(retire_reason="stuck")
+        report_note(self._inheritance.report, stuck=text)
 
     def _on_heartbeat(self) -> None:
         if not self._was_ready:
@@ -236,7 +237,7 @@ class Worker:
             self._report(retire_reason="max_requests")
         slowest = self._engine.slowest if self._engine is not None else None
         if slowest is not None and slowest.has_changed:
-            self._report(slowest=slowest.read())
+            report_note(self._inheritance.report, slowest=slowest.read())
 
     def _report(self, **words: Any) -> None:
         report(self._inheritance.report, **words)
@@ -252,15 +253,38 @@ def _enter_start_directory() -> None:
 
 
 def report(fd: int, **words: Any) -> None:
-    """Report to the supervisor through its pipe: ready, retire_reason, failed, stuck, slowest."""
+    """Report to the supervisor through its pipe: ready, retire_reason, failed."""
     for name in ("failed", "stuck"):
         text = words.get(name, "")
         if len(text) > MAX_REPORT // 4:
             words[name] = text[: MAX_REPORT // 16] + "\n[…]\n" + text[-MAX_REPORT // 8 :]
+    # In UTF-8 a character has four bytes at most, as an escape twelve; half of a surrogate pair becomes an escape.
+    line = json.dumps(words, ensure_ascii=False).encode("utf-8", "backslashreplace")
     try:
-        os.write(fd, json.dumps(words).encode() + b"\n")
+        os.write(fd, line + b"\n")
     except OSError:
         pass  # the supervisor has ended
+
+
+def report_note(fd: int, **words: Any) -> None:
+    """Report what only the status page shows, stuck or slowest, unless much waits in the pipe.
+
+    The supervisor does not read while it loads an application for a reload. The leader must not wait for it, and what
+    `report` writes needs the room.
+    """
+    if _count_unread(fd) <= MAX_UNREAD:
+        report(fd, **words)
+
+
+def _count_unread(fd: int) -> int:
+    """Return how many bytes of a pipe have not been read; 0 where the system does not say."""
+    import fcntl  # Windows has none, and no workers
+    import termios
+
+    try:
+        return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
+    except OSError:
+        return 0
 
 
 def run_worker(inheritance: Inheritance) -> NoReturn:

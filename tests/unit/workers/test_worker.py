@@ -23,7 +23,7 @@ from wiverno.core.net.listeners import open_listeners
 from wiverno.core.telemetry.counters import Counters
 from wiverno.workers.exit_reasons import FAILED_TO_LOAD
 from wiverno.workers.plan import LoadStopped, Plan
-from wiverno.workers.worker import MAX_REPORT, Inheritance, Worker, report, run_worker
+from wiverno.workers.worker import MAX_REPORT, Inheritance, Worker, report, report_note, run_worker
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -218,6 +218,27 @@ def test_long_failures_are_shortened() -> None:
         os.close(reading)
         os.close(writing)
     report(writing, ready=True)  # the supervisor has ended: no error
+
+
+def test_a_supervisor_that_does_not_read_keeps_no_worker_waiting() -> None:
+    """It may load an application for long. Notes for the status page are dropped then, and the rest has its room."""
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(writing, False)  # a write that would wait raises
+        for number in range(100):
+            report_note(writing, stuck=f"GET /{number}\n" + "я😀\udc80" * 3000)
+        report(writing, failed="😀" * 100_000)
+        report(writing, retire_reason="stuck")
+        lines = os.read(reading, 100_000).splitlines()
+        assert 2 < len(lines) < 10
+        assert [list(json.loads(line)) for line in lines] == [["stuck"]] * (len(lines) - 2) + [
+            ["failed"], ["retire_reason"],
+        ]  # fmt: skip
+        assert json.loads(lines[0])["stuck"].startswith("GET /0\nя😀\udc80")
+    finally:
+        os.close(reading)
+        os.close(writing)
+    report_note(writing, slowest=[])
 
 
 @pytest.mark.parametrize(
