@@ -51,19 +51,26 @@ def unregister(owner: Abandonable) -> None:
 
 @contextmanager
 def own_fork() -> Iterator[None]:
-    """Fork a worker inside the block: the child abandons nothing by itself.
+    """Fork a worker inside the block: the child abandons nothing by itself."""
+    me = threading.get_ident()
+    _forking.add(me)
+    try:
+        with without_fork_warnings():
+            yield
+    finally:
+        _forking.discard(me)
+
+
+@contextmanager
+def without_fork_warnings() -> Iterator[None]:
+    """Fork inside the block although there are threads.
 
     Python 3.12 and newer warn of threads beside a fork. Where warnings are errors, 3.15 does not fork at all, and a
     service whose application has started a thread would never have workers.
     """
-    me = threading.get_ident()
-    _forking.add(me)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=r"This process \(pid=\d+\) is multi-threaded")
-            yield
-    finally:
-        _forking.discard(me)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"This process \(pid=\d+\) is multi-threaded")
+        yield
 
 
 def _before_fork() -> None:

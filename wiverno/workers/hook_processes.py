@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from wiverno.application_process import prepare_process
+from wiverno.core.forks import without_fork_warnings
 from wiverno.foreign_code import guarded_logger
 from wiverno.workers.hooks import ServerInfo, load_hook, run_logged
 from wiverno.workers.privileges import drop_privileges
@@ -28,11 +29,17 @@ LIMIT: Final = 60.0  # seconds that a hook may take
 _NO_WAIT: Final[int] = getattr(os, "WNOHANG", 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _HookProcess:
     pid: int
     name: str
     kill_at: float
+    is_killed: bool = False
+
+    def kill(self) -> None:
+        self.is_killed = True
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
 
 
 class HookProcesses:
@@ -46,7 +53,8 @@ class HookProcesses:
         if name not in server.settings.hooks:
             return
         try:
-            pid = os.fork()  # the child abandons the server's descriptors and signal handlers, see core/forks.py
+            with without_fork_warnings():
+                pid = os.fork()  # the child abandons the server's descriptors and signal handlers, see core/forks.py
         except OSError as error:
             logger.error("hook %s is not called: %s", name, error.strerror)
             return
@@ -58,22 +66,19 @@ class HookProcesses:
         """Collect the processes that have ended, and kill those that take too long."""
         for process in list(self._running):
             status = _status(process.pid)
-            if status is None and time.monotonic() >= process.kill_at:
-                logger.error("hook %s has not returned within %g s; killing its process", process.name, LIMIT)
-                with suppress(ProcessLookupError):
-                    os.kill(process.pid, signal.SIGKILL)
-                status = _status(process.pid, 0)
             if status is None:
+                if not process.is_killed and time.monotonic() >= process.kill_at:
+                    logger.error("hook %s has not returned within %g s; killing its process", process.name, LIMIT)
+                    process.kill()  # it is collected later: it may wait for a disk, and the supervisor must not
                 continue
             self._running.remove(process)
-            if status < 0 and time.monotonic() < process.kill_at:
+            if status < 0 and not process.is_killed:
                 logger.error("hook %s: its process was killed by signal %d", process.name, -status)
 
     def close(self) -> None:
         """Kill those that are left."""
         for process in self._running:
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
+            process.kill()
             _status(process.pid, 0)
         self._running.clear()
 
@@ -92,6 +97,8 @@ def _run(name: str, server: ServerInfo) -> NoReturn:
     settings = server.settings
 
     def call() -> None:
+        if settings.umask is not None:
+            os.umask(settings.umask)
         prepare_process(settings)
         drop_privileges(settings.user, settings.group)
         hook = load_hook(settings, name)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.forking import run_in_child
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 from wiverno.config.settings import Adjustments
 from wiverno.workers import hook_processes
 from wiverno.workers.hook_processes import HookProcesses
@@ -37,10 +38,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sys.modules.pop("hooks_of_the_supervisor", None)
 
 
-def start(folder: Path, function: str) -> HookProcesses:
+def start(folder: Path, function: str, **more: Any) -> HookProcesses:
     settings = Adjustments.from_keywords(
         hooks={"when_ready": f"hooks_of_the_supervisor:{function}"}, env={"SHOP": "open"}, chdir=str(folder),
-        listen="127.0.0.1:8000",
+        listen="127.0.0.1:8000", **more,
     )  # fmt: skip
     processes = HookProcesses()
     processes.start("on_reload", describe_server(settings, 1))
@@ -76,6 +77,27 @@ def test_a_hook_that_hangs(folder: Path, caplog: pytest.LogCaptureFixture, monke
     monkeypatch.setattr(hook_processes, "LIMIT", 0.0)
     finish(start(folder, "hang"))
     assert "hook when_ready has not returned within 0 s; killing its process" in caplog.text
+
+
+def test_a_process_that_cannot_die_yet(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that hangs holds even a killed process; the supervisor does not wait for it."""
+    monkeypatch.setattr(hook_processes, "LIMIT", 0.0)
+    processes = start(folder, "hang")
+    wait_until(lambda: (folder / "noted").exists(), what="the hook")
+    killed: list[int] = []
+    with monkeypatch.context() as patch:
+        patch.setattr("os.kill", lambda pid, number: killed.append(pid))
+        for _ in range(3):
+            processes.reap()
+    assert killed == [process.pid for process in processes._running]
+    processes.close()
+
+
+def test_the_umask(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a hook creates has the same permissions as what a worker creates."""
+    monkeypatch.setattr(hook_processes, "LIMIT", PATIENCE)
+    finish(start(folder, "note", umask="077"))
+    assert (folder / "noted").stat().st_mode & 0o777 == 0o600
 
 
 def test_the_end_of_the_supervisor(folder: Path) -> None:
