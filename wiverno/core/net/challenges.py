@@ -57,8 +57,8 @@ class Challenges:
             self._is_reading = True
         try:
             threading.Thread(target=self._run, name="wiverno-challenges", daemon=True).start()
-        except RuntimeError as error:  # "can't start new thread": a limit of the system
-            logger.error("ACME challenges can't be read: %s", error)
+        except (RuntimeError, MemoryError) as error:  # "can't start new thread": a limit of the system
+            logger.error("ACME challenges can't be read: %s", error or "out of memory")
             with self._lock:
                 self._is_reading = False
                 self._waiting.clear()
@@ -73,7 +73,12 @@ class Challenges:
                     self._is_reading = False
                     return
                 token, on_read = self._waiting.popleft()
-            on_read(read_challenge(self._directory, token))
+            content = None
+            try:
+                content = read_challenge(self._directory, token)
+            except Exception:  # without the thread no other challenge would be read either
+                logger.exception("ACME challenge: internal error")
+            on_read(content)
 
 
 def read_challenge(directory: str, token: str) -> bytes | None:

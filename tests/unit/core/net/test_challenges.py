@@ -47,6 +47,27 @@ def test_what_is_no_challenge(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     ]
 
 
+def test_an_error_in_the_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It costs the challenge that was read, not all that come after it: there is no memory, perhaps."""
+    (place(tmp_path) / "token").write_bytes(b"token.key")
+    reader, found = Challenges(str(tmp_path)), list[bytes | None]()
+    with monkeypatch.context() as patch:
+        patch.setattr(challenges, "read_challenge", lambda directory, token: 1 / 0)
+        assert reader.read("token", found.append)
+        wait_until(lambda: not reader._is_reading, what="the thread's end")
+    assert found == [None]
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", raise_memory_error)
+        assert not reader.read("token", found.append)
+    assert reader.read("token", found.append)
+    wait_until(lambda: len(found) == 2, what="the challenge")
+    assert found == [None, b"token.key"]
+
+
+def raise_memory_error(thread: threading.Thread) -> None:
+    raise MemoryError
+
+
 def test_a_disk_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread waits for it, a bounded number of requests wait for that thread, and all go on afterwards."""
     answers, is_asked = threading.Event(), threading.Event()
