@@ -58,7 +58,7 @@ class Challenges:
         try:
             threading.Thread(target=self._run, name="wiverno-challenges", daemon=True).start()
         except (RuntimeError, MemoryError) as error:  # "can't start new thread": a limit of the system
-            logger.error("ACME challenges can't be read: %s", error or "out of memory")
+            logger.error("ACME challenges can't be read: %s", error if error.args else "out of memory")
             with self._lock:
                 self._is_reading = False
                 self._waiting.clear()

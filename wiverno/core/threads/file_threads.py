@@ -53,11 +53,11 @@ class FileThreads:
 
     def _start(self) -> bool:
         """Start one more thread; False if there is none in the end (lock held)."""
-        thread = threading.Thread(target=self._work, name=f"wiverno-file-{self._started}", daemon=True)
         try:
+            thread = threading.Thread(target=self._work, name=f"wiverno-file-{self._started}", daemon=True)
             thread.start()
-        except RuntimeError as error:  # "can't start new thread": a limit of the system
-            logger.warning("cannot start a thread for files: %s", error)
+        except (RuntimeError, MemoryError) as error:  # "can't start new thread": a limit of the system
+            logger.warning("cannot start a thread for files: %s", error if error.args else "out of memory")
             return bool(self._threads)
         self._started += 1
         self._threads.append(thread)

@@ -59,15 +59,18 @@ def test_a_waiting_thread_is_used_again_and_ends_after_a_while(monkeypatch: pyte
     assert ended(threads)
 
 
-def test_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()])
+def test_no_thread_can_be_started(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """The request is for the threads of the application then, and the log says why."""
 
     def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+        raise error
 
     threads = FileThreads()
     monkeypatch.setattr(threading.Thread, "start", refuse)
     assert not threads.run(partial(Answers(), "1"))
-    assert "cannot start a thread for files" in caplog.text
+    assert f"cannot start a thread for files: {error if error.args else 'out of memory'}" in caplog.text
     monkeypatch.undo()
     assert ended(threads)
