@@ -42,9 +42,8 @@ def explain_bind_error(error: OSError, adjustments: Adjustments) -> str:
     ports = [address.port for address in addresses if isinstance(address, TcpAddress)]
     match error.errno:
         case errno.EADDRINUSE if ports:
-            return (
-                f"{why}; stop the program that has it ({_SHOW_PORT.format(ports[0])} shows it), or choose another port"
-            )
+            port = next((port for port in ports if why.endswith(f":{port}")), ports[0])
+            return f"{why}; stop the program that has it ({_SHOW_PORT.format(port)} shows it), or choose another port"
         case errno.EADDRINUSE:
             return f"{why}; stop that server, or choose another path"
         case errno.EACCES if ports and sys.platform == "win32":

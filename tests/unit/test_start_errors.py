@@ -43,6 +43,13 @@ def test_explained_bind_errors(number: int, settings: dict[str, object], advice:
     assert "\n" not in line
 
 
+def test_the_port_that_is_taken_is_named() -> None:
+    """Of several addresses it is the one that could not be bound."""
+    settings = Adjustments(listen="127.0.0.1:8443 [::1]:8000 [::1]:80")
+    for port in (8443, 8000, 80):
+        assert f"(lsof -i :{port} shows it)" in explain_bind_error(failure(errno.EADDRINUSE, f"::1:{port}"), settings)
+
+
 def test_other_files_are_named() -> None:
     """What is not a listening address says so: a file with its name, a set-up error with its complete text."""
     error = OSError(errno.EACCES, "Permission denied", "/run/shop.pid")
