@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from wiverno.addresses import is_ip_address, is_loopback
 from wiverno.config.fields.units import format_size
 from wiverno.config.settings import Adjustments, TcpAddress
+from wiverno.files import make_absolute, start_directory
 
 SMALLEST_WORKER: Final = 32 * 2**20  # bytes; Python, the server and a small framework's application
 _CGROUP_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
@@ -75,13 +78,25 @@ def _find_published_files(settings: Adjustments) -> list[str]:
             found.append(
                 "static: the mount / answers every path, so the application gets no request; set fallback = true"
             )
-        directory = Path(mount.directory).resolve()
-        if Path.cwd().is_relative_to(directory):
-            found.append(
-                f"static: {mount.directory} contains the directory where the server starts, so clients can read the "
-                "application's source and settings; name a directory with public files only"
-            )
+        directory = Path(make_absolute(mount.directory)).resolve()
+        for what, place in _private_directories(settings):
+            if Path(place).resolve().is_relative_to(directory):
+                found.append(
+                    f"static: {mount.directory} contains the directory {what}, so clients can read the application's "
+                    "source and settings; name a directory with public files only"
+                )
+                break
     return found
+
+
+def _private_directories(settings: Adjustments) -> Iterator[tuple[str, str]]:
+    """Yield the directories with the application's source, as words and path; none that were removed."""
+    start = start_directory()
+    if start is not None:
+        yield "where the server starts", start
+    if settings.chdir is not None:
+        with suppress(OSError):
+            yield "of chdir", make_absolute(settings.chdir)
 
 
 def _may_speak_http2(settings: Adjustments) -> bool:

@@ -57,3 +57,10 @@ def test_mounts_that_hide_or_publish_too_much(tmp_path: Path, monkeypatch: pytes
         (warning,) = find_risks(Adjustments(static=f"/s={directory}", **host))
         assert warning.startswith(f"static: {directory} contains the directory where the server starts")
     assert find_risks(Adjustments(static="/=public fallback=true", **host)) == []
+    (warning,) = find_risks(Adjustments(static=f"/s={tmp_path / 'public'}", chdir="public", **host))
+    assert "contains the directory of chdir, so clients can read the application's source" in warning
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert find_risks(Adjustments(static=f"/s={tmp_path / 'public'}", **host)) == []
