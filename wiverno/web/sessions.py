@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from wiverno.foreign_code import guarded_logger
+from wiverno.http.hosts import split_host
 from wiverno.web.hooks import CallNext
 from wiverno.web.request import Request
 from wiverno.web.response import Response
@@ -112,7 +113,7 @@ class Sessions:
         """Return whether the cookie is for https alone; warn once where the browser would then not keep it."""
         if request.is_secure:
             return True
-        name = request.host.rpartition(":")[0] or request.host
+        name, _ = split_host(request.host)
         if name in _LOCAL or name.endswith(".localhost"):
             return False
         if not self._has_warned:
@@ -124,4 +125,4 @@ class Sessions:
         return True
 
 
-_LOCAL: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
