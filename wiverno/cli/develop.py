@@ -46,7 +46,7 @@ def develop(
     if named is not None:
         warn_of_replaced(loaded, ":".join(named))
     adjustments = loaded.adjustments
-    module, name, options = _application(named, default, loaded, kw["factory"], variables)
+    module, name, options = _application(named, default, loaded, kw, variables)
     if _is_given(loaded, "threads"):
         options["threads"] = adjustments.threads
     try:
@@ -71,22 +71,24 @@ def develop(
 
 
 def _application(
-    named: tuple[str, str] | None, default: tuple[str, str], loaded: LoadedConfig, is_factory: bool,
+    named: tuple[str, str] | None, default: tuple[str, str], loaded: LoadedConfig, kw: Mapping[str, Any],
     variables: Mapping[str, str],
 ) -> tuple[str, str, dict[str, Any]]:  # fmt: skip
     """Return module and attribute of what the server's child loads at each restart, and how."""
+    module, name = named or default
+    use: str | None = f"{module}:{name}"
+    shown_as = use
     if named is None and loaded.app is not None:
         if loaded.path is None:
             end("wiverno run dev reads the configuration again after each change: give it a file's name", MISTAKE)
-        shown_as = f"{loaded.app.use} ({loaded.path})"
-        arguments: dict[str, Any] = {"path": str(loaded.path), **variables}
-        return "wiverno.paste", "app_from", {"factory": True, "arguments": arguments, "shown_as": shown_as}
-    module, name = named or default
-    if not any(_is_given(loaded, setting) for setting in FOR_APPLICATION):
-        return module, name, {"factory": is_factory}
-    use, path = f"{module}:{name}", str(loaded.path) if loaded.path else None
-    arguments = {"path": path, "use": use, "factory": is_factory, "variables": dict(variables)}
-    return "wiverno.dev.named", "load_named", {"factory": True, "arguments": arguments, "shown_as": use}
+        use, shown_as = None, f"{loaded.app.use} ({loaded.path})"
+    elif not any(_is_given(loaded, setting) for setting in FOR_APPLICATION):
+        return module, name, {"factory": kw["factory"]}
+    arguments = {
+        "path": str(loaded.path) if loaded.path else None, "use": use, "factory": kw["factory"],
+        "variables": dict(variables), "server_name": kw["section"],
+    }  # fmt: skip
+    return "wiverno.dev.named", "load_named", {"factory": True, "arguments": arguments, "shown_as": shown_as}
 
 
 def _check_hosts(names: Iterable[str]) -> None:

@@ -66,9 +66,18 @@ def test_listen_is_used_in_place_of_host_and_port(served: Served) -> None:
 def test_the_application_of_a_configuration_is_made_again_from_its_file(served: Served) -> None:
     """The file's name and the variables are handed over, so that a change of the file counts after a restart."""
     assert dev("--config", "a.toml", "NAME=x").exit_code == 0
-    assert served.arguments[:2] == ("wiverno.paste", "app_from")
-    assert served.options["arguments"] == {"path": "a.toml", "NAME": "x"}
+    assert served.arguments[:2] == ("wiverno.dev.named", "load_named")
+    expected = {"path": "a.toml", "use": None, "factory": False, "variables": {"NAME": "x"}, "server_name": "main"}
+    assert served.options["arguments"] == expected
     assert served.options["shown_as"] == "shop:app (a.toml)"
+
+
+@pytest.mark.parametrize("words", [(), ("other:app",)])
+def test_another_server_of_the_file(served: Served, words: tuple[str, ...]) -> None:
+    """Directory, import path and variables of the application are those of the table that was named."""
+    Path("a.toml").write_text(FILE + '["server:second"]\nport = 8002\nenv = { A = "1" }\n')
+    assert dev("--config", "a.toml", "--server-name", "second", *words).exit_code == 0
+    assert served.options["arguments"]["server_name"] == "second"
 
 
 def test_a_name_counts_more_than_the_configuration(served: Served) -> None:

@@ -13,8 +13,9 @@ from wiverno.config import environment
 from wiverno.dev.named import load_named
 
 
-def test_with_a_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Directory, import path and variables are the configuration's, and its application is another one."""
+@pytest.mark.parametrize("use", [None, "named_in_a_test:make"])
+def test_with_a_configuration(use: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directory, import path and variables are the configuration's; its application counts if none is named."""
     monkeypatch.setattr(environment, "_replaced", {})
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setenv("NAMED_WORD", "before")
@@ -25,9 +26,10 @@ def test_with_a_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         "        start_response('200 OK', [])\n        return [word.encode()]\n    return app\n"
     )
     (tmp_path / "w.toml").write_text(
-        '[app]\nuse = "other:app"\n[server]\nchdir = "home"\nenv = { NAMED_WORD = "${WORD}" }\n'
+        '[app]\nuse = "named_in_a_test:make"\nfactory = true\n[server]\nenv = { NAMED_WORD = "of the first" }\n'
+        '["server:second"]\nchdir = "home"\nenv = { NAMED_WORD = "${WORD}" }\n'
     )
-    app = load_named("w.toml", "named_in_a_test:make", factory=True, variables={"WORD": "hi"})
+    app = load_named("w.toml", use, factory=use is not None, variables={"WORD": "hi"}, server_name="second")
     assert call(app).body == b"hi"
     assert Path.cwd() == tmp_path / "home"
     assert os.environ["NAMED_WORD"] == "hi"
