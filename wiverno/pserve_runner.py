@@ -7,7 +7,6 @@ application is imported, and what fails later ends it with one line.
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from wiverno.application_process import prepare_process
 from wiverno.applications import create_with_paste, paste_globals
 from wiverno.config.environment import directory_name
 from wiverno.config.errors import ConfigError, Origin, Problem
@@ -17,7 +16,7 @@ from wiverno.config.settings import Adjustments
 from wiverno.files import started_in
 from wiverno.serving import prepared_metrics, run_server
 from wiverno.standard_streams import prepare_streams, say_warning
-from wiverno.start_errors import exit_on_config_error, exit_with_error, explain_bind_error
+from wiverno.start_errors import exit_on_config_error, exit_with_error, explain_bind_error, prepare_or_exit
 from wiverno.workers.plan import StartFailedError
 from wiverno.workers.process_exit import ends_with_pserve
 from wiverno.workers.reexec import inherited_worker, this_program
@@ -71,7 +70,7 @@ def _runner(loaded: LoadedConfig, reread: Callable[[], LoadedConfig] | None = No
     this_program()
     directory = directory_name()
     with started_in(directory):  # pserve imports the application after this
-        exit_on_config_error(lambda: prepare_process(loaded.adjustments))
+        prepare_or_exit(loaded.adjustments)
     read_again = Rereading(loaded, reread) if reread else None
 
     def reread_settings() -> Adjustments:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, NoReturn, TypeVar
 
+from wiverno.application_process import prepare_process
 from wiverno.config.errors import ConfigError, say_report
 from wiverno.config.settings import Adjustments, TcpAddress, UnixAddress
 from wiverno.files import SetupError, error_text
@@ -97,6 +98,17 @@ def exit_on_config_error(action: Callable[[], Result]) -> Result:
         else:
             say_report(error.problems)
         raise SystemExit(MISTAKE) from None
+
+
+def prepare_or_exit(settings: Adjustments) -> None:
+    """Prepare the process for the application; a directory that cannot be entered ends it with one line."""
+    try:
+        prepare_process(settings)
+    except SetupError as error:
+        if worker := inherited_worker():
+            worker.report_failure(error_text(error))
+            raise SystemExit(FAILURE) from None
+        exit_with_error(error_text(error))
 
 
 def exit_with_error(message: str) -> NoReturn:

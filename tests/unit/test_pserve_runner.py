@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -90,6 +91,22 @@ def test_what_keeps_it_from_starting_is_one_line(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("sys.excepthook", lambda *_: None)
     with pytest.raises(NotStartedError, match="cannot listen: Address already in use"):
         create_server_runner(config(tmp_path, "[server]\nport = 80\n"))(app)
+
+
+def test_a_directory_that_is_missing_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As with `wiverno run`; a worker that runs the program again reports it to its supervisor."""
+    loaded = config(tmp_path, f'[server]\nchdir = "{tmp_path}/none"\n')
+    words = f"chdir: {tmp_path}/none: no such file or directory"
+    monkeypatch.setattr("sys.excepthook", lambda *_: None)
+    with pytest.raises(NotStartedError, match=words):
+        create_server_runner(loaded)
+    reported: list[str] = []
+    worker = SimpleNamespace(report_failure=reported.append)
+    for module in ("pserve_runner", "start_errors"):
+        monkeypatch.setattr(f"wiverno.{module}.inherited_worker", lambda: worker)
+    with pytest.raises(SystemExit) as ended:
+        create_server_runner(loaded)
+    assert (reported, ended.value.code) == ([words], 1)
 
 
 def test_another_server_gets_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
