@@ -123,7 +123,8 @@ class ThreadPool:
         now = time.monotonic()
         if now >= self._next_warning:
             self._next_warning = now + WARNING_INTERVAL
-            logger.warning("cannot start a thread beside those that are held up: %s", error if error.args else "out of memory")
+            reason = error if error.args else "out of memory"
+            logger.warning("cannot start a thread beside those that are held up: %s", reason)
 
     def wait_idle(self, member: PoolThread) -> None:
         """Put the calling thread among those that wait for a job (lock held)."""
