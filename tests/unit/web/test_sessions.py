@@ -95,8 +95,8 @@ def test_attributes_of_the_cookie() -> None:
 @pytest.mark.parametrize(
     ("host", "secure"),
     [
-        ("localhost:8000", False), ("127.0.0.1", False), ("[::1]:8000", False), ("[::1]", False), ("shop.localhost", False),
-        ("LOCALHOST", False), ("shop.example", True), ("10.0.0.7:8000", True),
+        ("localhost:8000", False), ("127.0.0.1", False), ("[::1]:8000", False), ("[::1]", False),
+        ("shop.localhost", False), ("LOCALHOST", False), ("shop.example", True), ("10.0.0.7:8000", True),
     ],
 )  # fmt: skip
 def test_the_cookie_is_for_https_except_on_this_machine(

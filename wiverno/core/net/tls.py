@@ -52,7 +52,7 @@ class TlsSocket:
     def recv(self, size: int, flags: int = 0) -> bytes:
         """Receive at least what is decrypted already, which no poller reports; b"" at the end.
 
-        With `flags`, such as MSG_PEEK, it receives what is still encrypted, which tells only whether the client has left.
+        With `flags`, such as MSG_PEEK, it receives what is still encrypted: it shows only whether the client has left.
         """
         sock = self._socket
         if flags:
