@@ -16,6 +16,8 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
+FACTORIES = ("create_app", "make_app", "build_app", "app_factory")
+
 
 class ImportTargetError(Exception):
     """A target that names no object; ``str(error)`` is one line for a terminal."""
@@ -30,8 +32,8 @@ def load_object(target: str) -> object:
     Raises:
         ImportTargetError: the target is misspelt, or the module or attribute does not exist.
     """
+    require_spelling(target)
     module_name, _, attribute_path = target.partition(":")
-    _require_spelling(target, module_name, attribute_path)
     module = _import_module(module_name, target)
     found: object = module
     walked = module_name
@@ -46,11 +48,12 @@ def load_object(target: str) -> object:
     return found
 
 
-def _require_spelling(target: str, module_name: str, attribute_path: str) -> None:
-    """Refuse a target that cannot name an object, before anything is imported."""
-    if not attribute_path and ":" not in target and module_name.endswith(".py"):
+def require_spelling(target: str) -> None:
+    """Raise ImportTargetError for a target that cannot name an object, before anything is imported."""
+    module_name, _, attribute_path = target.partition(":")
+    if not attribute_path and module_name.endswith(".py"):
         guess = module_name[:-3].replace("/", ".").strip(".")
-        raise ImportTargetError(f"{target!r} is a file name; write the module and the object, like '{guess}:app'")
+        raise ImportTargetError(f"{module_name!r} is a file name; write the module and the object, like '{guess}:app'")
     if not module_name or not attribute_path:
         guess = module_name or "module"
         raise ImportTargetError(f"{target!r} names no object; write 'module:attribute', like '{guess}:app'")
@@ -58,6 +61,10 @@ def _require_spelling(target: str, module_name: str, attribute_path: str) -> Non
         guess = module_name.removesuffix(".py").replace("/", ".").strip(".")
         hint = f"write the module's name, like '{guess}:{attribute_path}'"
         raise ImportTargetError(f"{target!r}: {module_name!r} is a path; {hint}")
+    function, parenthesis, _ = attribute_path.partition("(")
+    if parenthesis:
+        hint = f"name the function, '{module_name}:{function}', and say that it makes the application"
+        raise ImportTargetError(f"{target!r} is a call; {hint}: factory = true, or --factory")
     for part in (*module_name.split("."), *attribute_path.split(".")):
         if not part.isidentifier():
             raise ImportTargetError(f"{target!r}: {part!r} is not a Python name; write 'module:attribute'")
@@ -103,7 +110,9 @@ def _missing_attribute(target: str, owner: object, walked: str, attribute: str) 
             return f"{target!r}: {walked + '.' + attribute!r} is a module; write '{walked}.{attribute}:attribute'"
         own = [name for name in names if _is_defined_here(owner, name)]
         there = ", ".join(own[:8]) + (", …" if len(own) > 8 else "") if own else "nothing callable"
-        return f"{target!r}: module {walked!r} has no attribute {attribute!r}; it defines {there}"
+        factory = next((name for name in FACTORIES if name in own), None)
+        hint = f" (if {factory} makes the application: {walked}:{factory} with --factory)" if factory else ""
+        return f"{target!r}: module {walked!r} has no attribute {attribute!r}; it defines {there}{hint}"
     return f"{target!r}: {kind} {walked!r} ({type(owner).__name__}) has no attribute {attribute!r}"
 
 

@@ -20,6 +20,7 @@ from wiverno.core.log_files import prepare_for
 from wiverno.core.ownership import future_owner
 from wiverno.core.threads.recovery import ServerFailedError
 from wiverno.files import in_start_directory
+from wiverno.importer import ImportTargetError, require_spelling
 from wiverno.serving import run_plan
 from wiverno.start_errors import explain_bind_error
 from wiverno.workers.hooks import load_hooks
@@ -140,8 +141,9 @@ def start(plan: Plan, configure: Callable[[], Plan] | None = None) -> None:
 
 def _parse_arguments(words: tuple[str, ...]) -> tuple[str | None, str | None, dict[str, str]]:
     """Separate the command dev or prod, the application, and variables."""
-    variables = dict(word.split("=", 1) for word in words if "=" in word)
-    targets = [word for word in words if "=" not in word]
+    # A word such as shop:create_app(debug=True) is no variable; the importer says how to name it.
+    targets = [word for word in words if "=" not in word or "(" in word.partition("=")[0]]
+    variables = dict(word.split("=", 1) for word in words if word not in targets)
     command = targets.pop(0) if targets and targets[0] in ("dev", "prod") else None
     if len(targets) > 1:
         end(f"only one application can be served: {targets[0]}, so what is {targets[1]}?", MISTAKE)
@@ -169,12 +171,20 @@ def _application_from_options(command: str | None, target: str | None, kw: Mappi
             if value:
                 end(f"both {target} and {option} {value} name an application", MISTAKE)
         module, colon, name = target.partition(":")
-        if command == "dev" and not (colon and name):
-            end(f"{target} names no object; write 'module:attribute'", MISTAKE)
+        if command == "dev":
+            _require_spelling(target)
         return (module, name) if colon else (target, "")
     if module is not None or (command and (name or kw["factory"])):
         return module or MODULE, name or ATTRIBUTE
     return None
+
+
+def _require_spelling(target: str) -> None:
+    """End the program if the name is misspelt; later the development server would show it as a page."""
+    try:
+        require_spelling(target)
+    except ImportTargetError as error:
+        end(str(error), MISTAKE)
 
 
 def _refuse_unused(kw: Mapping[str, Any], named: tuple[str, str] | None) -> None:

@@ -193,7 +193,10 @@ def main(order: Order) -> None:
     guarded = Guard(application, AllowedHosts(order.hosts), secrets.token_hex(6), is_live=order.is_live)
     server = create_server(guarded, sockets=sockets, threads=order.threads, graceful_timeout=GRACE)
     servers.append(server)
-    server.serve(lambda: logger.info("ready in %.2f s", time.perf_counter() - began))
+    if isinstance(application, FailurePage):
+        server.serve(lambda: logger.info("the browser shows the error until a file changes"))
+    else:
+        server.serve(lambda: logger.info("ready in %.2f s", time.perf_counter() - began))
     watch_end(server.engine.stop_by)
 
 

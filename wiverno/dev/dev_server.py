@@ -168,7 +168,7 @@ class DevServer:
         if not top.isidentifier() or (
             importlib.util.find_spec(top) is None and not Path(top).is_dir() and not Path(f"{top}.py").is_file()
         ):
-            raise ImportTargetError(f"there is no module {top!r} in {Path.cwd()}; name yours with --app-module")
+            raise ImportTargetError(f"there is no module {top!r} in {Path.cwd()}; name yours: module:attribute")
 
     def _announce(self, listeners: list[Listener]) -> None:
         folders = ", ".join(str(folder.resolve()) for folder in self.watch_dirs)

@@ -140,6 +140,9 @@ def test_a_syntax_error_is_a_page_and_heals(project: Project) -> None:
     assert "run.py" in page
     assert "Save a file when it is fixed" in page
     wait_until(lambda: "SyntaxError" in project.output, what="the error on the terminal")
+    waiting = "the browser shows the error until a file changes"
+    wait_until(lambda: project.output.partition("SyntaxError")[2].count(waiting) == 1, what="the line after it")
+    assert project.output.count("ready in") == 1
     html = project.get(Accept="text/html")[1]
     assert "def f(&lt;:" in html
     project.write("run.py", APP.format(version=2))

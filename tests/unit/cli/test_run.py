@@ -136,7 +136,12 @@ def test_check_loads_and_ends(started: Starts, words: list[str], text: str) -> N
         (["a:b", "c:d"], "only one application can be served: a:b, so what is c:d?"),
         (["a:b", "-m", "c"], "both a:b and --app-module c name an application"),
         (["a:b", "-a", "c"], "both a:b and --app-name c name an application"),
-        (["dev", "a"], "a names no object; write 'module:attribute'"),
+        (["dev", "a"], "'a' names no object; write 'module:attribute', like 'a:app'"),
+        (["dev", "a.py"], "'a.py' is a file name; write the module and the object, like 'a:app'"),
+        (
+            ["dev", "a:make(debug=True)"],
+            "is a call; name the function, 'a:make', and say that it makes the application",
+        ),
         (["a:b", "-w", "2", "--workers", "3"], "-w and --workers say the same"),
         (["a:b", "-w", "src"], "-w src: -w is the number of workers"),
         (["a:b", "--watch", "src"], "--watch is for wiverno run dev"),
