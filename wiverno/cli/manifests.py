@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from wiverno.addresses import is_loopback
 from wiverno.cli.exit import report_config_errors, require_file, warn
 from wiverno.config.loader import LoadedConfig, load
 from wiverno.config.settings import Adjustments, FdAddress, TcpAddress, UnixAddress
@@ -43,8 +44,24 @@ def service(kind: str, config_file: str | None, section: str, name: str) -> None
     }[kind]  # fmt: skip
     if kind in ("kubernetes", "haproxy") and settings.admin_address is None:
         warn([f"without admin_listen {kind} can only ask whether the port is open: set admin_listen"])
+    if kind in ("docker", "kubernetes"):
+        warn(_notes_on_loopback(kind, settings))
     warn(_notes_on_redirects(kind, settings))
     click.echo(made(loaded, name), nl=False)
+
+
+def _notes_on_loopback(kind: str, settings: Adjustments) -> list[str]:
+    """Return which address cannot be reached from outside of the container."""
+    notes = []
+    listened = [address for address in settings.addresses if isinstance(address, TcpAddress)]
+    if listened and all(is_loopback(address.host) for address in listened):
+        port = listened[0].port
+        notes.append(f"{listened[0]} is reached only from inside of the container: listen on 0.0.0.0:{port} there")
+    admin = settings.admin_address
+    if kind == "kubernetes" and isinstance(admin, TcpAddress) and is_loopback(admin.host):
+        hint = f'admin_listen = "0.0.0.0:{admin.port}" and admin_public = true'
+        notes.append(f"{admin} is reached only from inside of the pod, and the kubelet asks from outside: {hint}")
+    return notes
 
 
 def _notes_on_redirects(kind: str, settings: Adjustments) -> list[str]:

@@ -64,6 +64,17 @@ def test_an_image_has_a_health_check_where_there_is_an_admin_address() -> None:
     assert "HEALTHCHECK" not in printed("docker")
 
 
+@pytest.mark.parametrize("kind", ["docker", "kubernetes"])
+def test_a_container_is_reached_from_outside(kind: str) -> None:
+    """Addresses that only the container itself reaches are warned of."""
+    text = printed(kind, 'listen = "127.0.0.1:8123"\nadmin_listen = "127.0.0.1:9123"\n')
+    assert "warning: 127.0.0.1:8123 is reached only from inside of the container: listen on 0.0.0.0:8123 there" in text
+    hint = "warning: 127.0.0.1:9123 is reached only from inside of the pod, and the kubelet asks from outside: "
+    assert (hint in text) == (kind == "kubernetes")
+    public = 'listen = ["127.0.0.1:8124", "0.0.0.0:8123"]\nadmin_listen = "0.0.0.0:9123"\nadmin_public = true\n'
+    assert "is reached only" not in printed(kind, public)
+
+
 @pytest.mark.parametrize(
     ("settings", "probe"),
     [(FULL, {"httpGet": {"path": "/readyz", "port": 9123}}), ("port = 8123\n", {"tcpSocket": {"port": 8123}})],
