@@ -165,7 +165,7 @@ def convert(
 
     if (source is None) == (command is None):
         end("name one file to convert, or give --from-command", MISTAKE)
-    if run and (source is None or not source.endswith(".py")):
+    if run and source is not None and not source.endswith(".py"):
         end("--run is for a gunicorn.conf.py", MISTAKE)
     suffix = Path(output).suffix.removeprefix(".") if output else ""
     if force and output is None:
@@ -173,7 +173,7 @@ def convert(
     if to and suffix in ("toml", "ini") and suffix != to:
         end(f"--to {to} and --output {output} are two formats; leave out --to", MISTAKE)
     target = to or (suffix if suffix in ("toml", "ini") else None)
-    converted = convert_command(command, target) if command else convert_file(str(source), target, run=run)
+    converted = convert_command(command, target, run=run) if command else convert_file(str(source), target, run=run)
     _write(converted.text, output, force=force)
     for remark in converted.remarks:
         click.echo(f"note: {remark.headline()}", err=True)

@@ -105,16 +105,24 @@ def convert(name: str, to: str | None = None, *, run: bool = False) -> Converted
     return _finish(document, target, notes, name)
 
 
-def convert_command(text: str, to: str | None = None) -> Converted:
+def convert_command(text: str, to: str | None = None, *, run: bool = False) -> Converted:
     """Return the configuration that a command line of gunicorn, waitress-serve, uwsgi or granian asks for.
 
+    Args:
+        text: the command line.
+        to: "toml" or "ini"; None is "toml".
+        run: run the gunicorn .py file that it names, instead of reading it.
+
     Raises:
-        ConfigError: the command line is none of these, or names a file that cannot be read.
+        ConfigError: the command line is none of these, or names a file that cannot be read; or there is no file to run.
     """
     notes = _Notes()
     command = TranslatedCommand(text)
+    if run and not command.config:
+        problem = Problem("names no gunicorn.conf.py, which --run is for", Origin("option", text="--from-command"))
+        raise ConfigError([problem])
     if command.program == "gunicorn":
-        values, places = _read_gunicorn(command.config, notes, run=False) if command.config else ({}, {})
+        values, places = _read_gunicorn(command.config, notes, run=run) if command.config else ({}, {})
         command.merge_gunicorn(values, places)
         default = Path("gunicorn.conf.py")
         if not command.config and default.is_file():
@@ -344,6 +352,8 @@ def _read_gunicorn(
     for problem in found.unread:
         notes.add(describe_left(problem.key) or problem.message, problem.origin, problem.key)
     notes.remarks += found.remarks
+    if any(not describe_left(problem.key) for problem in found.unread):
+        notes.remark("--run runs the file, and finds the values that are computed", Origin("file", name))
     values: dict[str, object] = {key: _escape_text(value) for key, (value, _) in found.values.items()}
     places: dict[str, tuple[object, Origin]] = {**found.values, **found.others}
     for key, (kind, origin) in found.others.items():

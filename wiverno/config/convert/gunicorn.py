@@ -69,6 +69,8 @@ _DROPPED: Mapping[str, str] = {
     "http2_max_frame_size": "is 16 KiB here",
     "http2_max_header_list_size": "max_request_header_size is the limit",
     "config": "convert that file too",
+    "ssl_version": "name the oldest version of TLS: tls_min_version",
+    "cert_reqs": "client_cert is none, optional or required",
     "paste": 'name the INI file\'s application: [app] use = "config:FILE"',
 }
 _HOOKS = (
@@ -98,7 +100,7 @@ _PASTE_DROPPED: Mapping[str, str] = {
 
 # The rest of gunicorn's settings, as of 27.0; they get a note without a reason.
 _OTHERS = (
-    "asgi_disconnect_grace_period", "asgi_lifespan", "asgi_loop", "casefold_http_method", "cert_reqs",
+    "asgi_disconnect_grace_period", "asgi_lifespan", "asgi_loop", "casefold_http_method",
     "check_config", "ciphers", "control_socket", "control_socket_disable", "control_socket_mode",
     "default_proc_name", "dirty_apps", "dirty_graceful_timeout", "dirty_post_fork", "dirty_threads",
     "dirty_timeout", "dirty_worker_exit", "dirty_worker_init", "dirty_workers", "disable_redirect_access_to_syslog",
@@ -106,7 +108,7 @@ _OTHERS = (
     "http_parser", "initgroups", "on_dirty_starting",
     "permit_obsolete_folding", "permit_unconventional_http_method", "permit_unconventional_http_version",
     "print_config", "protocol", "raw_paste_global_conf", "reuse_port", "root_path", "sendfile", "spew",
-    "ssl_version", "statsd_host", "statsd_prefix", "strip_header_spaces", "suppress_ragged_eofs", "syslog",
+    "statsd_host", "statsd_prefix", "strip_header_spaces", "suppress_ragged_eofs", "syslog",
     "syslog_addr", "syslog_facility", "syslog_prefix", "uwsgi_allow_ips", "websocket_max_message_size",
 )  # fmt: skip
 

@@ -18,6 +18,7 @@ from wiverno.config.convert.python_values import Dotted, Evaluator, Names, Refer
 from wiverno.config.errors import ConfigError, Origin, Problem
 from wiverno.config.formats.text import read_text, template_hint
 
+_EMPTY_IS_NONE = ("certfile", "keyfile", "ca_certs", "pidfile", "user", "group", "accesslog")
 _LONGEST = 70  # characters of a computation that a note shows
 
 
@@ -118,6 +119,8 @@ class _Reader:
         if isinstance(found, Dotted):
             self.found.others[name] = ("function", origin)
             return
+        if isinstance(found, Reference) and name in _EMPTY_IS_NONE:
+            found = found.or_empty()
         self.found.values[name] = (found, origin)
         if evaluator.machine:
             message = f"is computed {evaluator.machine[0]}; {_shown(found)} is the value on this machine"

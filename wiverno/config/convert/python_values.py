@@ -30,6 +30,17 @@ class Reference:
 
     text: str
     has_default: bool = True
+    may_be_unset: bool = False
+
+    def or_empty(self) -> Reference:
+        """Return this one with the default "" if the program goes on without the variable."""
+        return _with_default(self, "") if self.may_be_unset else self
+
+
+class PathText(str):
+    """The text of a `pathlib.Path`."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +81,7 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "max": max, "min": min, "int": int, "float": float, "str": str, "bool": bool, "round": round, "abs": abs,
     "len": len, "list": list, "tuple": tuple, "dict": dict, "sorted": sorted, "sum": sum,
     "os.path.join": posixpath.join, "os.path.dirname": posixpath.dirname, "os.path.basename": posixpath.basename,
-    "os.path.normpath": posixpath.normpath, "pathlib.Path": str,
+    "os.path.normpath": posixpath.normpath, "pathlib.Path": lambda *parts: PathText(posixpath.join(*parts or ("",))),
 }  # fmt: skip
 _CPU_COUNTS: Final = ("multiprocessing.cpu_count", "os.cpu_count", "psutil.cpu_count", "os.process_cpu_count")
 _METHODS: Final = frozenset(
@@ -128,6 +139,10 @@ class Evaluator:
         owner = self.value(node.value)
         if isinstance(owner, Dotted):
             return Dotted(f"{owner.name}.{node.attr}")
+        if isinstance(owner, PathText) and node.attr == "parent":
+            return PathText(posixpath.dirname(owner))
+        if isinstance(owner, PathText) and node.attr == "name":
+            return posixpath.basename(owner)
         raise Unreadable(ast.unparse(node))
 
     def _list(self, node: ast.List) -> list[object]:
@@ -164,6 +179,8 @@ class Evaluator:
 
     def _binop(self, node: ast.BinOp) -> object:
         left, right = self.value(node.left), self.value(node.right)
+        if isinstance(left, PathText) and isinstance(right, str) and isinstance(node.op, ast.Div):
+            return PathText(posixpath.join(left, right))
         is_text = all(isinstance(side, str | Reference) for side in (left, right))
         if isinstance(node.op, ast.Add) and is_text:
             return _concatenate([left, right])
@@ -236,7 +253,7 @@ class Evaluator:
         arguments = [self.plain(argument) for argument in node.args]
         if name in ("os.environ.get", "os.getenv"):
             default = [*arguments[1:], *(keywords[key] for key in ("default",) if key in keywords)]
-            reference = Reference(f"${{{arguments[0]}}}", has_default=False)
+            reference = Reference(f"${{{arguments[0]}}}", has_default=False, may_be_unset=True)
             return _with_default(reference, default[0]) if default and default[0] is not None else reference
         if name in _CPU_COUNTS or name == "os.sched_getaffinity":
             self.machine.append("from the number of processors")
@@ -265,10 +282,23 @@ class Evaluator:
             )
         if isinstance(owner, Reference) and name in ("strip", "lower"):
             return owner
+        if isinstance(owner, PathText):
+            return self._path_method(node, owner, name, leaves)
         known = isinstance(owner, str | dict) and name in _METHODS
         if not known or any(isinstance(leaf, Reference) for leaf in leaves):
             raise Unreadable(ast.unparse(node))
         return getattr(owner, name)(*arguments, **keywords)
+
+    def _path_method(self, node: ast.Call, owner: PathText, name: str, leaves: list[object]) -> object:
+        if name in ("resolve", "absolute"):
+            if not posixpath.isabs(owner):
+                self.machine.append("from this directory")
+            return PathText(posixpath.normpath(posixpath.join(self._directory, owner)))
+        if name == "joinpath" and all(isinstance(leaf, str) for leaf in leaves):
+            return PathText(posixpath.join(*map(str, leaves)))
+        if name == "as_posix":
+            return str(owner)
+        raise Unreadable(ast.unparse(node))
 
 
 _HANDLERS: Final[Mapping[type[ast.expr], Callable[[Evaluator, Any], Any]]] = {
@@ -293,7 +323,7 @@ def _concatenate(parts: list[object]) -> object:
     return Reference("".join(part.text if isinstance(part, Reference) else escape(str(part)) for part in parts))
 
 
-def _with_default(reference: Reference, default: object) -> object:
+def _with_default(reference: Reference, default: object) -> Reference:
     text = default.text if isinstance(default, Reference) else str(default)
     if isinstance(default, Dotted | list | dict | bool) or "}" in text or "${" in text:
         raise Unreadable(f"{reference.text} with a default")

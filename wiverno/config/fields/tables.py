@@ -32,6 +32,7 @@ _OTHER_HOOKS: Final[Mapping[str, str]] = {
     "nworkers_changed": "the supervisor logs it",
     "pre_request": "write a middleware: [[middleware]]",
     "post_request": "write a middleware: [[middleware]]",
+    "ssl_context": "choose the oldest version of TLS and client certificates: tls_min_version, client_cert",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wiverno.config.convert.converter import convert
+from wiverno.config.convert.converter import convert, convert_command
 from wiverno.config.convert.gunicorn_syntax import read_gunicorn_syntax
 from wiverno.config.errors import ConfigError
 from wiverno.config.loader import load
@@ -228,3 +228,39 @@ def test_every_key_in_use_has_an_answer(key: str) -> None:
     """No key that public files use is answered with "no such setting"."""
     _, notes, _ = converted(f"{key} = 1\n")
     assert not any("no such setting" in note for note in notes), notes
+
+
+def test_a_variable_that_may_be_missing() -> None:
+    """os.environ.get() without a default is None for gunicorn, so the result starts without the variable, too."""
+    Path("g.py").write_text(
+        "import os\ncertfile = os.environ.get('CERT')\nkeyfile = os.environ['KEY']\nbind = os.getenv('BIND')\n"
+    )
+    server = tomllib.loads(convert("g.py").text)["server"]
+    assert (server["certfile"], server["keyfile"], server["listen"]) == ("${CERT:-}", "${KEY}", ["${BIND}"])
+
+
+def test_the_way_to_computed_values() -> None:
+    """A file that computes gets a note about --run, which also works for the command that names the file."""
+    Path("g.py").write_text("def f():\n    return 3\nworkers = f()\nbind = '127.0.0.1:80'\n")
+    hint = "g.py: --run runs the file, and finds the values that are computed"
+    assert hint in [remark.headline() for remark in convert("g.py").remarks]
+    found = convert_command("gunicorn -c g.py a:b", run=True)
+    assert tomllib.loads(found.text)["server"]["workers"] == 3
+    assert hint not in [remark.headline() for remark in found.remarks]
+    with pytest.raises(ConfigError, match=r"--from-command: names no gunicorn\.conf\.py, which --run is for"):
+        convert_command("gunicorn a:b", run=True)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("ssl_context", "choose the oldest version of TLS and client certificates: tls_min_version, client_cert"),
+        ("ssl_version", "name the oldest version of TLS: tls_min_version"),
+        ("cert_reqs", "client_cert is none, optional or required"),
+    ],
+)
+def test_settings_of_tls(key: str, text: str) -> None:
+    """gunicorn's settings of TLS are named with wiverno's."""
+    written = f"def {key}(*_):\n    pass\n" if key == "ssl_context" else f"{key} = 2\n"
+    Path("g.py").write_text(f"bind = '127.0.0.1:80'\n{written}")
+    assert f"g.py:2: {key}: {text}" in [note.headline() for note in convert("g.py").notes]

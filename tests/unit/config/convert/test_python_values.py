@@ -49,7 +49,7 @@ def value(text: str) -> object:
         ("os.path.join(os.path.dirname(__file__), 'x.log')", "/srv/shop/x.log"),
         ("str(Path('/a'))", "/a"),
         ("os.environ['A']", Reference("${A}", has_default=False)),
-        ("os.environ.get('A')", Reference("${A}", has_default=False)),
+        ("os.environ.get('A')", Reference("${A}", has_default=False, may_be_unset=True)),
         ("int(os.environ.get('A', 4))", Reference("${A:-4}")),
         ("getenv('A', default='x')", Reference("${A:-x}")),
         ("os.getenv('A') or '5'", Reference("${A:-5}")),
@@ -58,6 +58,10 @@ def value(text: str) -> object:
         ("f'0.0.0.0:{port}'", Reference("0.0.0.0:${PORT:-80}")),
         ("'${x}:%s' % port", Reference("$${x}:${PORT:-80}")),
         ("'0.0.0.0:{}'.format(port)", Reference("0.0.0.0:${PORT:-80}")),
+        ("str(pathlib.Path(__file__).resolve().parent.parent)", "/srv"),
+        ("pathlib.Path('run').absolute() / 'shop' / 'shop.pid'", "/srv/shop/run/shop/shop.pid"),
+        ("pathlib.Path('/srv', 'run').joinpath('shop.pid').name", "shop.pid"),
+        ("pathlib.Path('run').as_posix()", "run"),
     ],
 )
 def test_values(text: str, expected: object) -> None:
@@ -72,6 +76,8 @@ def test_values(text: str, expected: object) -> None:
         "[x for x in names]", "lambda: 1", "lost", "1 / 0", "int('x')", "'x' * 10 ** 9", "{**names}", "f'{n:>5}'",
         "os.getenv('A', [1])", "os.getenv('A', '}')", "os.environ", "names[port]", "1 < n < 5", "max(port, 2)",
         "n.real", "os.listdir('/')", "max(*names)", "os.getenv(**names)", "not port", "[os]",
+        "pathlib.Path('x').read_text()", "pathlib.Path('x').stem", "pathlib.Path('x') / port",
+        "pathlib.Path('x').joinpath(port)",
         "'{:>1000000000}'.format(1)", "'%1000000000d' % 5", "[0] * 10000 * 10000", "names.clear()",
     ],
 )  # fmt: skip

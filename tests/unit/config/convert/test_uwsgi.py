@@ -212,3 +212,21 @@ def test_never_an_empty_file() -> None:
     Path("empty.toml").write_text("")
     with pytest.raises(ConfigError, match=r"empty\.toml: has nothing that wiverno can use"):
         convert("empty.toml")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("vassals-include = x.ini", "the service manager runs a unit for each application"),
+        ("procname-prefix-spaced = shop", "there is no counterpart: processes keep their name"),
+        ("static-expires = /* 60", 'write how long a mount\'s files may be kept: cache_control = "max-age=SECONDS"'),
+        (
+            "static-expires-uri = /x 60",
+            'write how long a mount\'s files may be kept: cache_control = "max-age=SECONDS"',
+        ),
+    ],
+)
+def test_members_of_a_group(line: str, words: str) -> None:
+    """An option of a known group is not taken for a misspelt other one."""
+    _, notes, _ = converted(f"[uwsgi]\nhttp-socket = 127.0.0.1:80\nmodule = a:b\n{line}\n")
+    assert notes[line.partition(" ")[0]] == words
