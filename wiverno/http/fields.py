@@ -153,25 +153,30 @@ def merge(variables: dict[str, Any], lines: list[str]) -> None:
         ProtocolError: 400 if a field that may occur only once is repeated.
     """
     seen: dict[str, str] = {}
+    repeated: dict[str, list[str]] = {}
     for line in lines:
         variable, value = parse_line(line)
-        if variable:
-            seen[variable] = combine(variable, seen[variable], value) if variable in seen else value
+        if variable in seen:
+            repeated.setdefault(variable, [seen[variable]]).append(value)
+        elif variable:
+            seen[variable] = value
+    for variable, values in repeated.items():
+        seen[variable] = combine(variable, values)
     variables.pop("", None)
     variables.update(seen)
 
 
-def combine(variable: str, first: str, second: str) -> str:
-    """Join two values of one field (RFC 9110 §5.3); cookies are joined as RFC 9113 §8.2.3 has it.
+def combine(variable: str, values: list[str]) -> str:
+    """Join the values of one field (RFC 9110 §5.3); cookies are joined as RFC 9113 §8.2.3 has it.
+
+    All at once: a cookie may come in thousands of pieces, and each copy would be longer than the one before.
 
     Raises:
         ProtocolError: 400 if the field may occur only once.
     """
     if variable in SINGLETONS:
         raise ProtocolError(400, f"more than one {field_name(variable)} header")
-    if variable == "HTTP_COOKIE":
-        return f"{first}; {second}"
-    return f"{first}, {second}"
+    return ("; " if variable == "HTTP_COOKIE" else ", ").join(values)
 
 
 def field_name(variable: str) -> str:

@@ -155,15 +155,18 @@ def _merge(entries: Sequence[Entry]) -> dict[str, Any]:
         ProtocolError: 400 if a field that may stand only once stands twice, as every pseudo-field may.
     """
     found: dict[str, Any] = {}
+    repeated: dict[str, list[str]] = {}
     for variable, value, _, name in entries:
-        if not variable:
-            continue
-        if variable in found:
-            if variable[0] == ":":
-                raise ProtocolError(400, f"more than one {name}")
-            found[variable] = combine(variable, found[variable], value)
-        else:
+        if variable not in found:
             found[variable] = value
+        elif variable[:1] == ":":
+            raise ProtocolError(400, f"more than one {name}")
+        else:
+            repeated.setdefault(variable, [found[variable]]).append(value)
+    found.pop("", None)
+    repeated.pop("", None)
+    for variable, values in repeated.items():
+        found[variable] = combine(variable, values)
     return found
 
 

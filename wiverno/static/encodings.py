@@ -14,14 +14,16 @@ _ITEM: Final = re.compile(
 _LONGEST: Final = 256  # characters; browsers send thirty
 
 
-@lru_cache(maxsize=256)
 def accepted_codings(text: str) -> tuple[str, ...]:
     """Return the codings of ``ENDINGS`` that a client prefers to the file itself, best first.
 
-    A field that breaks its grammar is ignored: the file is sent as it is.
+    A field that breaks its grammar is ignored: the file is sent as it is. So is a long one, which must not be kept.
     """
-    if len(text) > _LONGEST:
-        return ()
+    return _read_codings(text) if len(text) <= _LONGEST else ()
+
+
+@lru_cache(maxsize=256)
+def _read_codings(text: str) -> tuple[str, ...]:
     weights: dict[str, float] = {}
     for item in text.split(","):
         match = _ITEM.fullmatch(item)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from wiverno.static import encodings
 from wiverno.static.encodings import accepted_codings
 
 
@@ -36,3 +37,11 @@ from wiverno.static.encodings import accepted_codings
 def test_codings(text: str, codings: tuple[str, ...]) -> None:
     """Best first; without a preference the smallest; a field with mistakes counts as none."""
     assert accepted_codings(text) == codings
+
+
+def test_long_fields_are_not_kept() -> None:
+    """A field of hundreds of kilobytes is ignored and forgotten: clients choose what the table holds."""
+    kept = encodings._read_codings.cache_info().currsize
+    for number in range(10):
+        assert accepted_codings(f"gzip, x{number}" + "y" * 200_000) == ()
+    assert encodings._read_codings.cache_info().currsize == kept
