@@ -15,6 +15,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from wiverno.foreign_code import guarded_logger
 from wiverno.http.errors import ProtocolError
+from wiverno.http.grammar import is_authority
 from wiverno.http.proxy_protocol import ProxyPreamble, read_proxy_preamble
 
 __all__ = ["PROXY_KEYS", "ProxyPolicy", "ProxyPreamble", "read_proxy_preamble"]
@@ -274,6 +275,8 @@ def _checked(field: str, pattern: re.Pattern[str], text: str, value: str) -> str
     port = match["port"] or "0" if match else ""
     if not port.startswith("_") and not _is_port(port):
         raise _Malformed(field, "not a node or host with an optional port", value)
+    if pattern is _HOST and not is_authority(text):  # the rule of Host fields, which this replaces
+        raise _Malformed(field, "not a host", value)
     if match and pattern is _NODE and match["v6"]:
         try:
             IPv6Address(match["v6"])

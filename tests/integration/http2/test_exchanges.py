@@ -187,6 +187,15 @@ def test_a_body_that_is_too_large_is_refused_and_the_connection_goes_on() -> Non
         assert "upload" not in site.entered
 
 
+def test_a_long_target_is_refused_as_in_http_1() -> None:
+    with served_with(threads=4, max_request_line_size=100) as (site, client):
+        assert client.fetch("/hello?" + "x" * 93).status == "200"
+        assert client.fetch("/hello?" + "x" * 94).status == "414"
+        assert client.fetch("/upload?" + "x" * 5000, method="POST", body=bytes(5000)).status == "414"
+        assert client.fetch("/hello").status == "200"
+        assert site.entered == ["hello", "hello"]
+
+
 def test_the_queue_is_bounded() -> None:
     with served_with(threads=2, queue_size=2) as (site, client):
         first, second = client.request("/hold"), client.request("/hold")

@@ -288,6 +288,8 @@ def test_forwarded(value: str, count: int, expected: dict[str, object], kept: st
         ("HTTP_X_FORWARDED_HOST", "a/b", "X-Forwarded-Host"),
         ("HTTP_X_FORWARDED_HOST", "user@host", "X-Forwarded-Host"),
         ("HTTP_X_FORWARDED_HOST", "a:99999", "X-Forwarded-Host"),
+        ("HTTP_X_FORWARDED_HOST", "[::::]", "X-Forwarded-Host"),
+        ("HTTP_X_FORWARDED_HOST", "a%zz", "X-Forwarded-Host"),
         ("HTTP_X_FORWARDED_PROTO", "javascript", "X-Forwarded-Proto"),
         ("HTTP_X_FORWARDED_PROTO", "http://p02n3e.com?url=http", "X-Forwarded-Proto"),
         ("HTTP_X_FORWARDED_PROTO", "http, https", "X-Forwarded-Proto"),

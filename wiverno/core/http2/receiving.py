@@ -61,8 +61,10 @@ def _take_request(connection: Receiver, event: RequestReceived) -> None:
     environ = connection.base.copy()
     environ.update(request.variables)
     stream = connection.open_stream(event.stream_id, environ)
-    stream.gateway.target = request.variables["REQUEST_URI"]
+    target = stream.gateway.target = request.variables["REQUEST_URI"]
     try:
+        if len(target) > context.max_line:
+            raise ProtocolError(414, "request target too long")
         if not request.is_plain and context.policy is not None:
             context.policy.apply(environ, connection.is_trusted)
         if context.allowed_hosts is not None:
