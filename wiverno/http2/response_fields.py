@@ -21,6 +21,10 @@ from wiverno.tables import new_table
 MAX_FIELDS: Final = 1024
 """Single fields that are kept, for heads that as a whole are not."""
 
+MAX_CODED: Final = 1024
+"""Bytes of a string that is Huffman-coded. The library's coder takes quadratic time, and clients choose how long the
+address is to which an application redirects them."""
+
 _WITHOUT_INDEXING: Final = 0x00  # RFC 7541 §6.2.2
 _NEVER_INDEXED: Final = 0x10  # RFC 7541 §6.2.3: a proxy must not put it into a table either (§7.1.3)
 
@@ -56,8 +60,8 @@ def encode_field(name: str, value: str, *, huffman: bool = True) -> bytes:
 
 
 def _string(raw: bytes, *, huffman: bool) -> bytes:
-    """Return a string literal, Huffman-coded where that is shorter (RFC 7541 §5.2)."""
-    coded = _encode_huffman(raw) if huffman else raw
+    """Return a string literal, Huffman-coded where that is shorter and takes little time (RFC 7541 §5.2)."""
+    coded = _encode_huffman(raw) if huffman and len(raw) <= MAX_CODED else raw
     is_coded = len(coded) < len(raw)
     data = coded if is_coded else raw
     head = encode_integer(len(data), 7)
