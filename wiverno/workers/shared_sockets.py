@@ -1,6 +1,7 @@
 """The supervisor's listening sockets: bound once, kept across reloads while the configuration names them."""
 
 import contextlib
+import errno
 from collections.abc import Iterable
 
 from wiverno.config.settings import Address, Adjustments, TcpAddress
@@ -29,10 +30,10 @@ class SharedSockets:
                     opened["sockets"] = [adopt(sock) for sock in settings.sockets]
                 found += (self._open | opened)["sockets"]
             for address in settings.addresses:
-                found += self._at(address, settings, opened)
+                found += self._at(address, settings, opened, found)
             for address in settings.redirect_addresses:
                 # The same socket, if the address has served the application until now.
-                found += map(as_redirect, self._at(address, settings, opened, is_redirect=True))
+                found += map(as_redirect, self._at(address, settings, opened, found, is_redirect=True))
         except OSError:
             _close(listener for listeners in opened.values() for listener in listeners)
             raise
@@ -40,17 +41,32 @@ class SharedSockets:
         return found
 
     def _at(
-        self, address: Address, settings: Adjustments, opened: dict[str, list[Listener]], *, is_redirect: bool = False
-    ) -> list[Listener]:
-        """Return the listeners of an address, and add them to `opened` if they are bound now."""
+        self, address: Address, settings: Adjustments, opened: dict[str, list[Listener]], others: list[Listener], *,
+        is_redirect: bool = False,
+    ) -> list[Listener]:  # fmt: skip
+        """Return the listeners of an address, and add them to `opened` if they are bound now.
+
+        Two spellings may mean one address: "localhost:80 127.0.0.1:80". The second one is what `others` do not have,
+        and is not mistaken for the whole of it when a later configuration names it alone.
+        """
         key = str(address)
         if is_redirect and isinstance(address, TcpAddress) and not address.port:
             key = f"redirect {key}"  # the system chooses another port
-        if key not in self._open and key not in opened:
-            opened[key] = open_address(address, settings)
-            for listener in opened[key]:
-                listener.listen(settings.backlog)
-        return (self._open | opened)[key]
+        beside = f"{key} beside {', '.join(map(str, others))}"
+        known = self._open | opened
+        for name in (key, beside):
+            if name in known:
+                return known[name]
+        try:
+            found = open_address(address, settings)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or not others:
+                raise
+            key, found = beside, open_address(address, settings, others)
+        opened[key] = found
+        for listener in found:
+            listener.listen(settings.backlog)
+        return found
 
     def release(self, kept: Iterable[Listener]) -> None:
         """Close this process's copies of all other listeners, in a child after a fork."""

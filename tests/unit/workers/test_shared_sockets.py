@@ -53,6 +53,21 @@ def test_nothing_new_stays_open_if_one_cannot_be_bound(shared: SharedSockets, tm
     assert is_open(one)
 
 
+def test_two_spellings_of_one_address(shared: SharedSockets) -> None:
+    """It is bound once, as in one process, and kept over reloads; one spelling alone is a change like any other."""
+    [one] = shared.open(settings(f"{LOOPBACK}:0"))
+    shared.keep_only(())
+    first, second = f"{LOOPBACK}:{one.port}", f"localhost:{one.port}"
+    found = shared.open(settings(first, second, ipv6=False))
+    assert [str(listener) for listener in found] == [first]
+    again = shared.open(settings(first, second, ipv6=False))
+    shared.keep_only(again)
+    assert [listener.socket for listener in again] == [listener.socket for listener in found]
+    assert all(map(is_open, found))
+    with pytest.raises(OSError, match="in use"):
+        shared.open(settings(second, ipv6=False))
+
+
 def test_sockets_of_the_program_are_adopted_once(shared: SharedSockets) -> None:
     with socket.create_server((LOOPBACK, 0)) as given:
         adjustments = Adjustments.from_keywords(sockets=[given])
