@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Any, Final
 
 MOST_EVENTS: Final = 50
@@ -56,9 +57,11 @@ class Notes:
         rows = words.get("slowest")
         if isinstance(rows, list):
             try:
-                self.add_slow([(str(name)[:LONGEST_PATH], float(seconds), float(at)) for name, seconds, at in rows])
+                found = [(str(name)[:LONGEST_PATH], float(seconds), float(at)) for name, seconds, at in rows]
             except (TypeError, ValueError):
                 return
+            # JSON has no infinity, which the status page would not be able to read.
+            self.add_slow(row for row in found if isfinite(row[1]) and isfinite(row[2]))
 
     def read(self) -> dict[str, list[dict[str, Any]]]:
         """Return everything for the status page, the latest and the slowest first."""

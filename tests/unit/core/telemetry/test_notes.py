@@ -56,7 +56,13 @@ def test_the_slowest_of_several_processes_are_merged() -> None:
     assert found["stuck"][0]["pid"] == 2
 
 
-@pytest.mark.parametrize("words", [{"slowest": 1}, {"slowest": [1]}, {"slowest": [["a", "b", "c"]]}, {"stuck": 5}, {}])
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"slowest": 1}, {"slowest": [1]}, {"slowest": [["a", "b", "c"]]}, {"slowest": [["a", float("inf"), 1.0]]},
+        {"slowest": [["a", 1.0, float("nan")]]}, {"stuck": 5}, {},
+    ],
+)  # fmt: skip
 def test_what_is_no_report_is_left_out(words: dict[str, object]) -> None:
     notes = Notes()
     notes.take_report(1, words)
