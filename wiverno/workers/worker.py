@@ -45,6 +45,10 @@ from wiverno.workers.privileges import drop_privileges
 from wiverno.workers.process_exit import end_process, leave_to_parent
 from wiverno.wsgi_types import Application
 
+if sys.platform != "win32":
+    import fcntl  # not later: the worker's user may not be allowed to read the standard library
+    import termios
+
 if TYPE_CHECKING:
     from wiverno.core.net.certificates import Certificates
 
@@ -278,9 +282,8 @@ def report_note(fd: int, **words: Any) -> None:
 
 def _count_unread(fd: int) -> int:
     """Return how many bytes of a pipe have not been read; 0 where the system does not say."""
-    import fcntl  # Windows has none, and no workers
-    import termios
-
+    if sys.platform == "win32":  # it has no workers
+        return 0
     try:
         return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
     except OSError:
