@@ -97,7 +97,7 @@ class WorkerProcess:
             gc.freeze()
             os.close(self.fd)
             child(self._writer)
-        except BaseException:
+        except BaseException:  # whatever it is, it must not get into the supervisor's code
             logger.exception("worker %d failed to start", os.getpid())
         finally:
             os._exit(1)

@@ -301,7 +301,7 @@ def run_worker(inheritance: Inheritance) -> NoReturn:
         worker.call_exit_hook()
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
-    except BaseException:
+    except BaseException:  # the application's exit hook may raise anything, and the process ends either way
         logger.exception("worker %d failed", os.getpid())
     finally:
         end_process(status, worker.stop_by)

@@ -273,6 +273,6 @@ class Gateway(ResponseWriter):
             self._send_error(500, detail)
         except ClientDisconnected:
             logger.info("Client disconnected while serving %s", path)
-        except Exception:
+        except Exception:  # no memory or disk for it: the connection ends, the thread does not
             logger.exception("The response to %s can't be kept", path)
         return BROKEN if self._is_broken else CLOSE

@@ -120,7 +120,7 @@ class Acceptor:
                 sock = _moved(sock)
             sock.setblocking(False)
             self._admit(sock, peer)
-        except Exception as error:
+        except Exception as error:  # one client must not end the leader
             if not isinstance(error, OSError):
                 logger.error("internal error, new connection closed", exc_info=error)
             close_client(sock)

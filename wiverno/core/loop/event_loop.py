@@ -133,7 +133,7 @@ class Loop:
             callback = self.callbacks.popleft()
             try:
                 callback()
-            except Exception:
+            except Exception:  # of one connection or thread: those of the others follow
                 logger.exception("internal error in a callback")
 
     def _expire(self, before: float, now: float) -> None:

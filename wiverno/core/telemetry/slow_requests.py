@@ -81,7 +81,7 @@ class SlowRequestWatchdog:
             while not ended.wait(self.interval):
                 try:
                     self.check()
-                except Exception:
+                except Exception:  # the next check may succeed
                     logger.exception("error while checking for slow requests")
 
         threading.Thread(target=watch, name="wiverno-watch", daemon=True).start()
