@@ -33,6 +33,7 @@ STREAMS = 500
 PAUSE = 0.05  # seconds between two quick requests of a client
 PATIENCE = 5.0  # seconds for an answer
 START_SECONDS = 30.0
+STREAMS_WAIT = 3.0  # seconds that streams get to begin; few threads never begin all
 GREEDY_SERVERS = ("wiverno-16", "wiverno-limit", "waitress-16", "gunicorn-gthread", "granian-16")
 STREAM_SERVERS = ("wiverno-16", "wiverno-streams")
 
@@ -131,7 +132,9 @@ async def measure_streams(port: int, seconds: float, *, count: int) -> tuple[Tim
     opened: list[int] = []
     clients = [Client(f"127.0.2.{number % 250 + 1}", port) for number in range(count)]
     tasks = [asyncio.create_task(stream(client, opened)) for client in clients]
-    await asyncio.sleep(3.0)
+    begin = time.monotonic()
+    while len(opened) < count and time.monotonic() < begin + STREAMS_WAIT:
+        await asyncio.sleep(0.02)
     times = Times()
     await ask_politely(Client("127.0.1.1", port), time.monotonic() + seconds, times)
     begun = len(opened)

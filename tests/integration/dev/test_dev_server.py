@@ -205,7 +205,8 @@ def test_a_request_under_way_is_finished_before_the_restart(project: Project) ->
     project.write(
         "run.py",
         APP.format(version=0) + "import pathlib, time\n@app.get('/slow')\ndef slow(request):\n"
-        "    pathlib.Path('started').touch()\n    time.sleep(1)\n    return 'finished'\n",
+        "    pathlib.Path('started').touch()\n"
+        "    while not pathlib.Path('go-on').exists(): time.sleep(0.01)\n    return 'finished'\n",
     )
     project.start()
     answers: list[tuple[int, str]] = []
@@ -213,6 +214,9 @@ def test_a_request_under_way_is_finished_before_the_restart(project: Project) ->
     client.start()
     wait_until((project.folder / "started").exists)
     project.write("run.py", APP.format(version=1))
+    assert project.child is not None
+    project.child.wait_for("changed, restarting")
+    (project.folder / "go-on").touch()
     client.join(PATIENCE)
     assert answers == [(200, "finished")]
     project.wait_for("version 1")

@@ -142,9 +142,11 @@ def test_programmatic_stop(examples: Path) -> None:
     port = free_port()
     file = examples / "runserver_stop.py"
     set_port(file, port)
-    file.write_text(file.read_text().replace("time.sleep(60)", "time.sleep(2)"))
+    work = "import pathlib\nwhile not pathlib.Path('done').exists(): time.sleep(0.01)"
+    file.write_text(file.read_text().replace("time.sleep(60)", work))
     with Child(["runserver_stop.py"], cwd=examples) as child:
         assert fetch(child, port) == "Hello"
+        (examples / "done").touch()
         assert child.wait() == 0
 
 

@@ -461,15 +461,18 @@ def test_with_statement() -> None:
 
 
 OWN_HANDLER = """
-import signal, sys, threading, time
-from wiverno import RunServer, create_server
-entered = threading.Event()
+import signal, sys, threading
+from wiverno import create_server
+signalled = threading.Event()
 def application(environ, start_response):
     print("entered", flush=True)
-    time.sleep(0.3)
+    signalled.wait(30)
     start_response("200 OK", [])
     return [b"hello"]
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+def leave(*_):
+    signalled.set()
+    sys.exit(7)
+signal.signal(signal.SIGTERM, leave)
 server = create_server(application, host="127.0.0.1", port=0, threads=int(sys.argv[1]))
 print("Serving on http://127.0.0.1:%d" % server.effective_port, flush=True)
 server.run()
