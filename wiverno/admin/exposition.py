@@ -32,6 +32,7 @@ def _lines(status: ServiceStatus) -> Iterator[str]:
     )
     for name, kind, help_text, value in (
         ("wiverno_refused_total", "counter", "Error responses of the server itself.", totals["refused"]),
+        ("wiverno_redirects_total", "counter", "Redirects to https by redirect_listen.", totals["redirects"]),
         ("wiverno_response_bytes_total", "counter", "Bytes of content sent.", totals["bytes"]),
         ("wiverno_stuck_requests_total", "counter", "Requests that ran longer than request_timeout.", totals["stuck"]),
         ("wiverno_connections", "gauge", "Open connections.", gauges["connections"]),

@@ -17,6 +17,7 @@ from tests.support.rig import hello
 from tests.support.serving import MODES, Served, serving
 from tests.support.sockets import LOOPBACK, RawClient, free_port
 from tests.support.waiting import PATIENCE, wait_until
+from tests.support.workers import service
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "tls"
 TLS = {"certfile": str(DATA / "first.pem"), "keyfile": str(DATA / "first.key")}
@@ -100,6 +101,23 @@ def test_no_thread_is_needed(tmp_path: Path) -> None:
         assert [connection.getresponse().read() for connection in clients] == [b"done"] * 3
         for connection in clients:
             connection.close()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_redirects_have_a_counter(tmp_path: Path, workers: int) -> None:
+    """In /status and in the metrics; neither challenges nor refusals count."""
+    plain = LOOPBACK, free_port()
+    tls = "\n".join(f'{name} = "{path}"' for name, path in TLS.items())
+    settings = f'workers = {workers}\n{tls}\nredirect_listen = "{LOOPBACK}:{plain[1]}"\nacme_webroot = "."'
+    with service(tmp_path, settings=settings) as served:
+        for _ in range(3):
+            assert location(plain)
+        for request in (b"GET /.well-known/acme-challenge/a HTTP/1.1\r\nHost: a\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n"):
+            with RawClient(plain) as client:
+                client.send(request)
+                assert client.response()[0] in (404, 400)
+        wait_until(lambda: served.status()["total"]["totals"]["redirects"] == 3)
+        assert b"\nwiverno_redirects_total 3\n" in served.admin("/metrics")[1]
 
 
 def test_records_and_limits(tmp_path: Path) -> None:

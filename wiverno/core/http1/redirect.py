@@ -38,6 +38,8 @@ class RedirectConnection(Connection):
             token = challenge_token(environ["PATH_INFO"]) if redirects.challenges is not None else None
             if token is None:
                 self._respond(redirects.redirect(environ))
+                if self._context.recorder is not None:
+                    self._context.recorder.count_redirect()
                 return
         except ProtocolError as error:
             self.answer(error.status, error.message)

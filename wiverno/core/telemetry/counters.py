@@ -41,7 +41,7 @@ GAUGES: Final[Mapping[str, str]] = MappingProxyType(
         "idle_grace": OWN,  # seconds that a process may keep idle connections at its end
     }
 )
-TOTALS: Final = ("requests", "refused", "bytes", "seconds", "waited", "stuck")
+TOTALS: Final = ("requests", "refused", "bytes", "seconds", "waited", "stuck", "redirects")
 CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
 # The statuses with which the server itself refuses a request.
 REFUSALS: Final = (400, 403, 404, 405, 408, 411, 413, 414, 417, 421, 426, 431, 500, 501, 503, 505, 507)

@@ -83,6 +83,12 @@ class RequestRecorder:
             environ = {**environ, "REQUEST_URI": "-"}
         self.record((environ, method, ErrorResponseHead(code), sent, now, now, now))
 
+    def count_redirect(self) -> None:
+        """Count a redirect to https; the response is recorded as any other."""
+        if self._counters is not None:
+            with self._lock:
+                self._counters.increase("redirects")
+
     def flush(self) -> None:
         """Write the records; only a signal handler's exception is raised."""
         records = self._records
