@@ -68,7 +68,7 @@ def parse_head(
 
     if minor and "HTTP_HOST" not in variables:
         raise ProtocolError(400, "missing Host header")
-    if target[:1] != "/" or "#" in target:
+    if not target or target[0] != "/" or "#" in target:
         return method, target, _other_form(method, target, variables), minor, is_plain
     if not target.isprintable() and not grammar.is_target(target):
         raise ProtocolError(400, "invalid request target")

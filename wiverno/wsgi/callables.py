@@ -30,6 +30,9 @@ HINTS_REFERENCES = 4  # also the connection's variables' and the environ's
 DISCONNECTED_REFERENCES = 6  # which both have it under two names
 CALLABLES_REFERENCES = 5  # the gateway's, the three callables', and the argument
 
+# None of them can be less, since the exchange itself holds so many: the sum is this only if each number is right.
+REFERENCES = START_REFERENCES + HINTS_REFERENCES + DISCONNECTED_REFERENCES + CALLABLES_REFERENCES
+
 # Without a global lock another thread could take a reference while it is counted.
 if not getattr(sys, "_is_gil_enabled", bool)() and hasattr(sys, "_is_gil_enabled"):
     count_references = id

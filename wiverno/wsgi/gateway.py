@@ -19,14 +19,7 @@ from typing import Any
 
 from wiverno.foreign_code import guarded_logger, is_from_signal
 from wiverno.wsgi import forked
-from wiverno.wsgi.callables import (
-    CALLABLES_REFERENCES,
-    DISCONNECTED_REFERENCES,
-    HINTS_REFERENCES,
-    START_REFERENCES,
-    RequestCallables,
-    count_references,
-)
+from wiverno.wsgi.callables import REFERENCES, RequestCallables, count_references
 from wiverno.wsgi.file_wrapper import FileWrapper
 from wiverno.wsgi.lengths import log_too_short
 from wiverno.wsgi.outcomes import BROKEN, CLOSE, KEEP, MAX_JOINED, SUSPENDED
@@ -79,12 +72,8 @@ class Gateway(ResponseWriter):
         """Run one request to its end, or to where the sink is full; return one of the four outcomes."""
         self.has_sent_head = False
         self.method = environ["REQUEST_METHOD"]
-        if (
-            count_references(self._start) != START_REFERENCES
-            or count_references(self._hints) != HINTS_REFERENCES
-            or count_references(self._disconnected) != DISCONNECTED_REFERENCES
-            or count_references(self._callables) != CALLABLES_REFERENCES
-        ):
+        count = count_references
+        if count(self._start) + count(self._hints) + count(self._disconnected) + count(self._callables) != REFERENCES:
             self._renew_callables(environ)
         callables = self._callables
         callables.gateway = self

@@ -98,14 +98,14 @@ class Connection(Output):
             self.close("socket error")
             return None
         # The first bytes of a head are nearly always all of it.
-        end = data.find(b"\r\n\r\n")
-        if end < 0 or self.state or end >= self._context.max_head - 4 or data[0] == 13:
+        block, end, rest = data.partition(b"\r\n\r\n")
+        if not end or self.state or len(block) >= self._context.max_head - 4 or data[0] == 13:
             return self._received_part(data)
         self.since = self._loop.now
-        if end + 4 < len(data):
-            self._partial = HeadBuffer(data[end + 4 :])
+        if rest:
+            self._partial = HeadBuffer(rest)
             self.needs_finish = True
-        return self._parse(data[:end])
+        return self._parse(block)
 
     def _parse(self, block: bytes) -> "Connection | None":
         """Parse a whole head; return the exchange unless a body has to be received first."""

@@ -60,13 +60,13 @@ class Http1Gateway(Gateway):
         head = self._callables.head
         # The usual response first: these conditions decide what `_start_head` decides for others.
         if (
-            head is None or head.expected not in (length, ANY_LENGTH) or length > MAX_JOINED
+            head is None or ((expected := head.expected) != length and expected != ANY_LENGTH) or length > MAX_JOINED
             or not self.minor or not self.keep_alive or self.method == "HEAD"
         ):  # fmt: skip
             return _send_whole(self, content)
         self.head = head
         self.has_sent_head = True
-        data = head.prefix if head.expected >= 0 else head.prefix + b"Content-Length: %d\r\n" % length
+        data = head.prefix if expected >= 0 else head.prefix + b"Content-Length: %d\r\n" % length
         signature = self._signature
         closing = signature.line if signature.since <= clock() < signature.until else signature.closing()
         try:

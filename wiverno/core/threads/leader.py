@@ -331,13 +331,12 @@ class LeaderFollowers:
             if limits_clients and not (client := self._dispatcher.admit(exchange, environ)):
                 continue
             exchange.environ = NO_ENVIRON
-            method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-            if counters and predictor.is_blocking(method, path):
+            if counters and predictor.is_blocking(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
                 self._pass_lead(exchange, client)
                 self._run_task(me, exchange, environ, loop.now, client)
                 return
             self._turn += 1
-            claim.append((exchange, method, path))
+            claim.append((exchange, environ["REQUEST_METHOD"], environ["PATH_INFO"]))
             if self._is_parked:
                 self.run_signal_handlers()
             try:
