@@ -55,7 +55,8 @@ def test_contents(built: Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         folders = {name.split("/")[1] for name in archive.getnames() if "/" in name}
-    assert {"wiverno", "tests", "configs", "docs", "examples", "deploy", "Makefile", "LICENSE", "README.md"} <= folders
+    tracked = run(["git", "ls-files"], cwd=ROOT).stdout.split("\n")
+    assert {name.split("/", maxsplit=1)[0] for name in tracked if name} <= folders | {".gitattributes"}
 
 
 def test_metadata(built: Path) -> None:

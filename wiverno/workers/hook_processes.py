@@ -1,7 +1,7 @@
 """The supervisor's hooks, each in a process forked for it.
 
 A hook that hangs, exits, crashes or starts threads in the supervisor would take the service with it: the supervisor
-reaps and replaces workers, reads signals, and forks. In a process of its kind it can do none of that, and it is killed
+reaps and replaces workers, reads signals, and forks. In a separate process it can do none of that, and it is killed
 when it takes too long. It runs as the user that serves, without the server's sockets.
 """
 

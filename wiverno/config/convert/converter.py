@@ -75,7 +75,7 @@ def convert(name: str, to: str | None = None, *, run: bool = False) -> Converted
     Args:
         name: a .toml, .ini, gunicorn .py file, or uWSGI's INI, YAML, XML or JSON; "-" is standard input.
         to: "toml" or "ini"; None is the other of the two.
-        run: run a gunicorn .py file, in a process of its kind, instead of reading it.
+        run: run a gunicorn .py file, in a separate process, instead of reading it.
 
     Raises:
         ConfigError: the file cannot be read or parsed, has a wrong value, or nothing that can be carried.
