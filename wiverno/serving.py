@@ -206,6 +206,8 @@ def _serve_alone(
 ) -> float:  # fmt: skip
     settings = plan.adjustments
     hooks = ProcessHooks(settings)
+    if settings.umask is not None:
+        os.umask(settings.umask)
     if settings.hooks:
         prepare_process(settings)
         hooks.post_fork()

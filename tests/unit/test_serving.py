@@ -16,7 +16,7 @@ from wiverno.config.errors import ConfigError
 from wiverno.config.settings import Adjustments
 from wiverno.core.net.listener_kinds import Listener
 from wiverno.serving import run_plan, run_server, serve, serve_paste
-from wiverno.workers.plan import Plan
+from wiverno.workers.plan import LoadFailedError, Plan
 
 
 class Recorder:
@@ -305,3 +305,22 @@ def test_a_section_of_paste_is_served(servers: list[Server], tmp_path: Path, mon
         file.write_text(f"[server:main]\nuse = egg:wiverno#main\nport = 8001\nthreads = 3\nworkers = {workers}\n")
         assert serve_paste(app, known, port="8001", threads="3", workers=workers) == 0
     assert seen == [(3, None), (3, 3)]
+
+
+def test_the_umask_holds_while_the_application_is_loaded() -> None:
+    """What the application creates when it is imported has the same permissions in one process as in a worker."""
+    before = os.umask(0o022)
+    seen = []
+
+    def load() -> Any:
+        umask = os.umask(0o077)
+        os.umask(umask)
+        seen.append(umask)
+        raise RuntimeError
+
+    try:
+        with pytest.raises(LoadFailedError):
+            run_plan(Plan(Adjustments.from_keywords(umask="027", port=0), load), is_quiet=True)
+    finally:
+        os.umask(before)
+    assert seen == [0o027]

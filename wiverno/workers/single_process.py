@@ -58,8 +58,6 @@ class SingleProcess:
                 engine = admin_engine(settings, admin)
                 Repeating(engine.loop, EVERY_SECOND, admin.sample, at_once=True)
                 stack.enter_context(run_beside(engine, self._server.engine.fail))
-            if settings.umask is not None:
-                os.umask(settings.umask)
             if future_owner(settings) is not None:
                 certificates = self._server.engine.certificates
                 files = certificates.files if certificates is not None else ()
