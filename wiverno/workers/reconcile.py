@@ -10,7 +10,7 @@ in their order. Each pass looks at everything again, so an action that failed is
     too many workers           → drain them
     workers of other reloads   → drain them
     a reload's workers ready   → complete the reload: drain the old ones
-    a stop                     → after drain_delay drain all; end when all of them are gone
+    a stop                     → after drain_delay end those that start, then drain all; end when all of them are gone
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,6 +40,7 @@ from wiverno.workers.states import ServiceState, WorkerState
 # serve: the worker's end is not urgent then, and a request that crosses the close of its connection is lost.
 IDLE_GRACE: Final = 3.0
 FORCED_TIMEOUT: Final = 1.0  # seconds that a worker gets when the end is forced
+STARTING_TIMEOUT: Final = 2.5  # seconds that a stop waits for workers that start, which are killed after FORCED_TIMEOUT
 MIN_AGE: Final = 2.0  # seconds before a worker is replaced for its memory: the next one may need as much
 HUNG: Final = "hung"
 NEVER: Final = float("inf")
@@ -236,9 +237,17 @@ def _is_ready(wanted: WantedWorkers, workers: Iterable[WorkerView]) -> bool:
 
 
 def _stop(wanted: Wanted, alive: Sequence[WorkerView], now: float) -> list[Action]:
-    """Drain when drain_delay is over; end when no worker is left."""
+    """Drain when drain_delay is over; end when no worker is left.
+
+    A worker that loads the application holds the listening sockets open and accepts nothing: a client that connects
+    after the others have stopped accepting is reset. So those workers end first, unless that takes long.
+    """
     actions: list[Action] = []
+    starting = [worker for worker in alive if not worker.was_ready]
+    serves = len(starting) < len(alive)
     if wanted.state is ServiceState.STOPPING and now >= wanted.stop_at:
+        if starting and serves and now < wanted.stop_at + STARTING_TIMEOUT:
+            return [Drain(worker.pid, wanted.current.grace) for worker in starting if worker.state not in OVER]
         actions.append(StopAccepting(len(alive)))
         actions += [Drain(worker.pid, wanted.current.grace) for worker in alive]
     elif wanted.state is ServiceState.DRAINING:  # those that could not be told

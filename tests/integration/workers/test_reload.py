@@ -143,6 +143,22 @@ def test_a_stop_during_a_reload_ends_both(tmp_path: Path) -> None:
         assert served.child.stop() == 0
 
 
+def test_a_stop_during_a_reload_resets_no_client(tmp_path: Path) -> None:
+    """A worker that loads the application holds the sockets, and accepts nothing: it ends before the others stop."""
+    with service(tmp_path, settings="workers = 2") as served:
+        wait_for_workers(served, 2)
+        waiting = f"import pathlib, time\npathlib.Path({str(tmp_path / 'loads')!r}).touch()\ntime.sleep(60)\n"
+        served.write("shop.py", waiting + APPLICATION)
+        load = Load(served.address)
+        with load.running(kept=0, fresh=6):
+            served.child.send(signal.SIGHUP)
+            wait_until((tmp_path / "loads").exists)
+            assert served.child.stop() == 0
+        assert load.answers > 0
+        lost = [failure.words for failure in load.failures if "ConnectionRefused" not in failure.words]
+        assert len(lost) < 6, lost  # a client can always connect just before the socket is closed, but not all of them
+
+
 def test_one_process_says_that_it_cannot(tmp_path: Path) -> None:
     """A single process can't reload; the answer says what to do."""
     with service(tmp_path) as served:

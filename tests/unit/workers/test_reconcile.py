@@ -26,6 +26,7 @@ from wiverno.workers.reconcile import (
     FORCED_TIMEOUT,
     HUNG,
     IDLE_GRACE,
+    STARTING_TIMEOUT,
     Wanted,
     WantedWorkers,
     WorkerView,
@@ -236,8 +237,22 @@ CASES: dict[str, tuple[Wanted, list[WorkerView], list[Action]]] = {
     ),
     "all workers exit within drain_delay": (Wanted(ONE, state=STOPPING, stop_at=NOW + 1), [gone(7)], [Finish()]),
     "after drain_delay all drain": (
-        Wanted(TWO, state=STOPPING, stop_at=NOW), [worker(7), starting(8), draining(9)],
-        [StopAccepting(3), Drain(7, GRACE), Drain(8, GRACE), Drain(9, GRACE)],
+        Wanted(TWO, state=STOPPING, stop_at=NOW), [worker(7), draining(9)],
+        [StopAccepting(2), Drain(7, GRACE), Drain(9, GRACE)],
+    ),
+    "workers that start end before those that serve": (
+        Wanted(TWO, state=STOPPING, stop_at=NOW), [worker(7), starting(8)], [Drain(8, GRACE)],
+    ),
+    "those of a reload, too": (
+        Wanted(TWO, state=STOPPING, stop_at=NOW - 1), [worker(7), draining(8, generation=2, was_ready=False)], [],
+    ),
+    "a worker that does not end while it starts is not waited for": (
+        Wanted(TWO, state=STOPPING, stop_at=NOW - STARTING_TIMEOUT), [worker(7), draining(8, was_ready=False)],
+        [StopAccepting(2), Drain(7, GRACE), Drain(8, GRACE)],
+    ),
+    "workers that all start end at once": (
+        Wanted(TWO, state=STOPPING, stop_at=NOW), [starting(7), starting(8)],
+        [StopAccepting(2), Drain(7, GRACE), Drain(8, GRACE)],
     ),
     "workers that were not told drain": (
         Wanted(TWO, state=DRAINING, stop_at=NOW),
