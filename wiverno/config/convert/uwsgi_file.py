@@ -26,7 +26,7 @@ _KEY: Final = re.compile(r"\s*([A-Za-z][\w.-]*)\s*(?:=\s*(.*?))?\s*")
 _YAML_KEY: Final = re.compile(r"\s+(?:-\s+)?([A-Za-z][\w.-]*)\s*:\s*(.*?)\s*")
 _VARIABLE: Final = re.compile(r"\$\(([A-Za-z_]\w*)\)")
 _PLACEHOLDER: Final = re.compile(r"%\(([\w.-]+)\)|%([a-zA-Z%])")
-_CONDITIONS: Final = re.compile(r"(?:if|for)-?[a-z-]*|for")
+_CONDITIONS: Final = re.compile(r"if(?:-?[a-z-]+)?|for(?:-(?:glob|times|readline))?")
 _ENDS: Final = ("endif", "end-if", "endfor", "end-for")
 
 

@@ -122,6 +122,15 @@ def test_ini() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["force-cwd", "forkbomb-delay", "for-glob", "if-not-env", "ifdir"])
+def test_what_begins_as_a_condition_does(name: str) -> None:
+    """An option whose name only begins with "for" is no loop that has all further options in it."""
+    tables, notes, _ = converted(f"[uwsgi]\nmodule = m:app\nhttp = :8000\n{name} = 2\nprocesses = 4\n")
+    is_condition = name in ("for-glob", "if-not-env", "ifdir")
+    assert (tables["server"].get("workers") == 4) == (not is_condition)
+    assert ("processes" in notes) == is_condition
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
