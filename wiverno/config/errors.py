@@ -19,6 +19,9 @@ OriginKind = Literal["option", "environment", "file", "default", "keyword"]
 # Files come first in a report, in the order of their lines; options come last, nearest to the prompt.
 _REPORT_ORDER: dict[str, int] = {"file": 0, "environment": 1, "option": 2, "keyword": 3, "default": 4}
 
+# Control characters of a file must not reach the terminal; each is shown as one character, so that carets fit.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
 _INDEX = re.compile(r"(?:\.[0-9]+)+$")
 
 
@@ -107,7 +110,7 @@ class Problem:
         if self.key:
             parts.append(self.key)
         given = "" if self._value_text() is None else f" (got {self._value_text()})"
-        return ": ".join([*parts, self.message]) + given
+        return _visible(": ".join([*parts, self.message]) + given)
 
     def lines(self) -> list[str]:
         """Return the complete report of this problem: headline, the line it stands in, caret and hint."""
@@ -133,7 +136,7 @@ class Problem:
         """Return the line with tabs made one column wide and secrets hidden."""
         from wiverno.redaction import MASK, mask_line  # its patterns take a while to compile; only mistakes need them
 
-        text = self.origin.text.replace("\t", " ")
+        text = _visible(self.origin.text)
         if self.secret and self.origin.column:
             return text[: self.origin.column - 1] + MASK
         return mask_line(text, _INDEX.sub("", self.key))  # an item of a list is as secret as the list
@@ -147,7 +150,7 @@ class Problem:
         from wiverno.redaction import MASK
 
         line = self._line()
-        if line != origin.text.replace("\t", " "):
+        if line != _visible(origin.text):
             start = min(origin.column, line.rfind(MASK) + 1)
             return start, len(MASK)
         return origin.column, max(origin.width, 1)
@@ -208,6 +211,11 @@ def say_report(problems: Sequence[Problem], warnings: Sequence[str] = ()) -> Non
     """Print the report on standard error, in colour on a terminal."""
     if text := render(problems, warnings, colour=is_terminal()):
         say(text)
+
+
+def _visible(text: str) -> str:
+    """Return text of a file for a person: tabs are one column wide, control characters are replaced."""
+    return _CONTROL.sub("\ufffd", text.replace("\t", " "))
 
 
 def quote_value(value: object) -> str:

@@ -101,3 +101,22 @@ def test_long_values_are_shortened() -> None:
 def test_bad_value_carries_its_hint() -> None:
     error = BadValue("expected x", "write y")
     assert (str(error), error.hint) == ("expected x", "write y")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("digits.toml", "[server]\nthreads = " + "9" * 5000, "is no TOML: Exceeds the limit"),
+        ("nested.toml", "x = " + "[" * 5000 + "]" * 5000, "is no TOML: maximum recursion depth exceeded"),
+        ("key.toml", '[server]\n"\\u001b]0;title\\u0007" = 1', "\ufffd]0;title\ufffd: unknown setting"),
+        ("line.toml", "[server]\nlisten = \x1b[31m", "    2 | listen = \ufffd[31m"),
+    ],
+)
+def test_hostile_files(name: str, text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What makes a parser stumble is a report as well, and no control character of a file reaches the terminal."""
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_text(text, encoding="utf-8")
+    findings = check(name, environ={})
+    report = render(findings.problems, findings.warnings)
+    assert message in report
+    assert report.replace("\n", "").isprintable()

@@ -39,11 +39,11 @@ def read_gunicorn_syntax(name: str) -> GunicornFile:
     text = read_text(name)
     try:
         module = ast.parse(text, name)
-    except (SyntaxError, ValueError, RecursionError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         number = getattr(error, "lineno", None)
         lines = text.split("\n")
         line = lines[number - 1] if number and number <= len(lines) else ""
-        reason = getattr(error, "msg", None) or str(error)
+        reason = getattr(error, "msg", None) or str(error) or "it is nested too deeply"
         origin = Origin("file", name, number, 0, line) if number else Origin("file", name)
         raise ConfigError([Problem(f"is no Python: {reason}", origin, hint=template_hint(text))]) from None
     reader = _Reader(name, text)

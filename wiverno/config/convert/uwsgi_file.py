@@ -146,7 +146,7 @@ def _read_xml(name: str, text: str) -> list[Raw]:
 def _read_json(name: str, text: str) -> list[Raw]:
     try:
         table = json.loads(text)["uwsgi"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError([Problem(f"is no JSON of uWSGI: {error}", Origin("file", name))]) from None
     result = []
     for key, value in table.items() if isinstance(table, dict) else ():

@@ -45,7 +45,7 @@ class TomlDocument:
         self.text = text
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # TOMLDecodeError, a number of thousands of digits, brackets
             raise ConfigError([find_uwsgi_problem(name, text) or self._syntax_problem(str(error))]) from None
 
     @cached_property

@@ -207,6 +207,9 @@ def test_no_python() -> None:
     Path("g.py").write_text("print 'x'\n")
     with pytest.raises(ConfigError, match=r"g\.py:1: is no Python: Missing parentheses"):
         convert("g.py")
+    Path("g.py").write_text("x = " + "-" * 50_000 + "1\n")
+    with pytest.raises(ConfigError, match=r"g\.py(:\d+)?: is no Python: .+"):
+        convert("g.py")
     Path("g.py").write_text("x = '\0'\n")
     with pytest.raises(ConfigError):
         convert("g.py")

@@ -215,6 +215,9 @@ def test_never_an_empty_file() -> None:
     Path("a.json").write_text('{"uwsgi"')
     with pytest.raises(ConfigError, match="is no JSON of uWSGI"):
         convert("a.json")
+    Path("a.json").write_text('{"uwsgi":' + "[" * 100_000)
+    with pytest.raises(ConfigError, match="is no JSON of uWSGI: maximum recursion depth"):
+        convert("a.json")
     tables, notes, _ = converted("[uwsgi]\nmaster = true\n")
     assert tables == {"server": {"listen": ["127.0.0.1:8000"], "threads": 1}}
     assert notes[""].startswith("no application is named")
