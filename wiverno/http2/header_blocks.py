@@ -22,6 +22,11 @@ MAX_CACHED: Final = 16
 MAX_CACHED_BLOCK: Final = 512  # bytes of a block that is kept
 MAX_CACHED_LIST: Final = 4096  # bytes of its decoded fields: a connection's cache stays below 100 kB
 
+MAX_FIELDS: Final = 2048
+"""Fields of a block, from which on a literal ends the connection: a block of 64 KiB could hold 20,000, which would hold
+up all other clients for a tenth of a second. Browsers send some hundred cookie crumbs at most."""
+MAX_UPDATES: Final = 32  # bytes of table size updates: two are allowed (RFC 7541 §4.2), of six bytes at most
+
 _MAX_INTEGER_BYTES: Final = 5  # after the prefix: 2^35, more than any length or index here (RFC 7541 §5.1)
 
 _STATIC: Final[list[Any]] = [
@@ -130,6 +135,8 @@ class BlockDecoder:
                 position = self._update_size(block, position, byte & 31, entries)
                 continue
             # §6.2, literals: with incremental indexing (01), without indexing (0000), never indexed (0001)
+            if len(entries) >= MAX_FIELDS:
+                raise connection_violation(ErrorCode.ENHANCE_YOUR_CALM, "too many fields in a field block")
             limit = 63 if byte >= 64 else 15
             index = byte & limit
             if index == limit:
@@ -175,6 +182,8 @@ class BlockDecoder:
         """Obey a dynamic table size update (RFC 7541 §4.2, §6.3); return the position behind it."""
         if entries:
             raise _compression_error("dynamic table size update after a field")
+        if position > MAX_UPDATES:
+            raise _compression_error("too many dynamic table size updates")
         if size == 31:
             size, position = _read_rest(block, position, 31)
         if size > self._allowed:

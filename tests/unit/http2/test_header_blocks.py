@@ -8,7 +8,7 @@ from hpack import Decoder, Encoder
 from tests.support.http2 import GET, block, decode_by_library, string
 from wiverno.http2.errors import ConnectionFault, ErrorCode, Violation
 from wiverno.http2.fields import BadRequest, Request
-from wiverno.http2.header_blocks import MAX_CACHED, BlockDecoder
+from wiverno.http2.header_blocks import MAX_CACHED, MAX_FIELDS, BlockDecoder
 
 
 def decoder(max_list_size: int = 65536, max_fields: int = 100) -> BlockDecoder:
@@ -226,6 +226,26 @@ def test_joining_crumbs_takes_linear_time() -> None:
         assert isinstance(request, Request)
         assert len(request.variables["HTTP_COOKIE"]) == 2600 * 62 - 2
     assert min(times) < 0.05
+
+
+@pytest.mark.parametrize("literal", [b"\x00\x01a\x00", b"\x40\x01a\x00", b"\x10\x01A\x00", b"\x0f\x11\x00"])
+def test_thousands_of_literals_end_the_connection(literal: bytes) -> None:
+    """Each is work for every byte of it, with the connection's lock held; before the end of the block it is over."""
+    found = decoder(max_list_size=1 << 20)
+    fields = block(GET)
+    assert isinstance(found.request(fields + literal * (MAX_FIELDS - 4)), Request | BadRequest)
+    with pytest.raises(Violation) as raised:
+        found.request(fields + literal * (MAX_FIELDS - 3))
+    assert raised.value.fault == ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too many fields in a field block")
+
+
+def test_many_table_size_updates_end_the_connection() -> None:
+    """Two may stand before the fields; a block of nothing else is work without a request."""
+    assert isinstance(decoder().request(b"\x20\x3f\xe1\x1f" + block(GET)), Request)
+    assert isinstance(decoder().request(b"\x20" * 32 + block(GET)), Request)
+    with pytest.raises(Violation) as raised:
+        decoder().request(b"\x20" * 33 + block(GET))
+    assert raised.value.fault.code == ErrorCode.COMPRESSION_ERROR
 
 
 def test_bomb_is_refused_without_memory() -> None:
