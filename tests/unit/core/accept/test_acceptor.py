@@ -2,62 +2,24 @@
 
 import errno
 import logging
-import select
+import os
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 
-from tests.support.rig import POLLERS, Rig, service_for, variables
+from tests.support.accepting import Accepting, accepting, has_answer
+from tests.support.rig import POLLERS
 from tests.support.sockets import LOOPBACK, RawClient
-from wiverno.core.accept.acceptor import BURST, LOWERED, Acceptor, ConnectionLimit
+from wiverno.core.accept.acceptor import BURST, LOWERED
 from wiverno.core.accept.idle_eviction import RETRY
 from wiverno.core.http1.connection import Connection
 from wiverno.core.loop.handlers import IDLE_AGE
-from wiverno.core.loop.poller import READ
-from wiverno.core.net.listener_kinds import Listener, UnixListener
+from wiverno.core.net.listener_kinds import UnixListener
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab"
-
-
-class Accepting:
-    """A listening socket in a loop that the test leads."""
-
-    def __init__(self, poller: str, limit: int, **settings: Any) -> None:
-        self.rig = Rig(service_for(**settings), POLLERS[poller]())
-        self.loop = self.rig.loop
-        self.socket = socket.create_server((LOOPBACK, 0), backlog=1000)
-        self.socket.setblocking(False)
-        self.address = self.socket.getsockname()
-        self.limit = ConnectionLimit(limit, self.loop)
-        self.loop.on_connection_closed = self.limit.check
-        listener = Listener(self.socket, LOOPBACK, self.address[1])
-        self.acceptor = Acceptor(listener, variables(), self.rig.context, self.loop, self.limit)
-        self.limit.acceptors.append(self.acceptor)
-        self.loop.handlers[self.acceptor.fd] = self.acceptor
-        self.loop.poller.register(self.acceptor.fd, READ)
-
-    def connect(self, stack: ExitStack, count: int) -> list[RawClient]:
-        return [stack.enter_context(RawClient(self.address)) for _ in range(count)]
-
-
-@contextmanager
-def accepting(poller: str = "epoll", limit: int = 1000, **settings: Any) -> Iterator[tuple[Accepting, ExitStack]]:
-    made = Accepting(poller, limit, **settings)
-    with ExitStack() as stack:
-        try:
-            yield made, stack
-        finally:
-            made.rig.close()
-            made.socket.close()
-
-
-def has_answer(client: RawClient) -> bool:
-    return bool(select.select([client.socket], [], [], 0)[0])
 
 
 @pytest.fixture(params=POLLERS)
@@ -250,3 +212,32 @@ def test_a_unix_peer_is_localhost(poller: str, tmp_path: Any) -> None:
         connection = next(iter(made.loop.connections))
         assert isinstance(connection, Connection)
         assert (connection.base["REMOTE_ADDR"], connection.base["REMOTE_PORT"]) == ("localhost", "None")
+
+
+def test_a_client_may_be_given_to_another_event_loop() -> None:
+    """The other one admits it in its next turn; its number is no longer this one's."""
+    with accepting() as (made, stack), accepting() as (other, _):
+        made.acceptor.place = lambda: other.acceptor
+        made.acceptor.others, other.acceptor.others = (other.acceptor,), (made.acceptor,)
+        (client,) = made.connect(stack, 1)
+        client.send(GET)
+        made.rig.run_until_idle()
+        assert not made.loop.connections
+        other.rig.until(lambda: has_answer(client))
+        assert client.response()[0] == 200
+        assert (made.acceptor.load, other.acceptor.load) == (0, 1)
+
+
+def test_a_number_that_another_loops_client_has_is_released(caplog: pytest.LogCaptureFixture) -> None:
+    """A connection whose socket something else has closed does not keep the number that a new client gets."""
+    with accepting() as (made, stack):
+        made.connect(stack, 1)
+        made.rig.until(lambda: bool(made.loop.connections))
+        made.rig.run_until_idle()
+        (stale,) = made.loop.connections
+        made.acceptor.release_number(made.acceptor.fd)  # a listener is no connection
+        number = stale.fd
+        made.acceptor.release_number(number)
+        made.rig.until(lambda: not made.loop.connections)
+        os.close(number)  # the connection has not: the number stands for the new client
+        assert f"descriptor {number} was closed by something else in this process" in caplog.text

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.accepting import Accepting, accepting
 from tests.support.rig import POLLERS
-from tests.unit.core.accept.test_acceptor import GET, Accepting, accepting
 from wiverno.core.http1.connection import Connection
 from wiverno.core.net.proxy_protocol import PreambleReader
 
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 V1 = b"PROXY TCP4 192.0.2.7 192.0.2.9 4711 80\r\n"
 SETTINGS: dict[str, Any] = {"proxy_protocol": True, "trusted_proxies": ["127.0.0.0/8"]}
 
