@@ -324,5 +324,5 @@ def test_chromium(tmp_path: Path) -> None:
     assert json.loads(found[1]) == {"page": "h2", "protocols": {"h2": IMAGES}, "wrong": 0}
     assert len(gallery.ports) == IMAGES
     assert len(set(gallery.ports)) == 1, set(gallery.ports)
-    assert gallery.ports[0].startswith("HTTP/2 ")
+    assert gallery.ports[0].startswith("HTTP/2.0 ")
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")

@@ -64,7 +64,7 @@ def test_the_figures_and_the_log_know_http_2(two_workers: ServerContext) -> None
         assert "wiverno_http2_streams 3\n" in metrics
         client.wait(*streams)
     wait_until(lambda: two_workers.status()["total"]["gauges"]["http2_connections"] == 0)
-    line = re.compile(r"^HTTP/2 GET /sleep/1.5 HTTP/2 200 10 (\S{8,})$", re.MULTILINE)
+    line = re.compile(r"^HTTP/2\.0 GET /sleep/1.5 HTTP/2\.0 200 10 (\S{8,})$", re.MULTILINE)
     wait_until(lambda: len(set(line.findall(two_workers.child.output))) == 3)  # each with another id
 
 
