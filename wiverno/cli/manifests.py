@@ -172,7 +172,7 @@ COPY requirements.txt .
 RUN pip install --no-cache-dir --find-links /wheels "{wanted}" -r requirements.txt
 COPY . .
 COPY {copied} /srv/wiverno.toml
-RUN useradd --system --uid 10001 app
+RUN useradd --uid 10001 --no-create-home app
 USER app
 EXPOSE {exposed}
 {health}# The server must be the first process: it is the one that gets SIGTERM.
