@@ -151,6 +151,18 @@ class SettingsCommand(click.Command):
 
     common: Container[str] | None = None
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line; an option of gunicorn's is answered with what takes its place."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            from wiverno.cli.foreign_options import describe_foreign  # only mistakes need it
+
+            hint = describe_foreign(error.option_name)
+            if not hint:
+                raise
+            raise click.UsageError(f"No such option '{error.option_name}': {hint}", ctx) from None
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one section for the command's own options and one for each group of settings."""
         # Newer versions of click give arguments a row too; this command's text describes them.

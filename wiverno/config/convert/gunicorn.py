@@ -193,6 +193,12 @@ def name_application(text: str, key: str, result: Translated) -> None:
     result.is_factory = bool(bracket)
 
 
+def find_setting(key: str) -> str:
+    """Return wiverno's name of one of gunicorn's settings; "" if there is none, or if the name is not gunicorn's."""
+    name, _ = _NAMES.get(key, ("", ""))
+    return name if name in SETTINGS else ""
+
+
 def describe_left(key: str) -> str:
     """Return what to do about a setting that is left out whatever its value is; "" if its value matters."""
     return _DROPPED.get(key, "" if key not in _OTHERS else "wiverno has no such setting")
