@@ -147,7 +147,8 @@ def _read_json(name: str, text: str) -> list[Raw]:
     try:
         table = json.loads(text)["uwsgi"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ConfigError([Problem(f"is no JSON of uWSGI: {error}", Origin("file", name))]) from None
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise ConfigError([Problem(f"is no JSON of uWSGI: {reason}", Origin("file", name))]) from None
     result = []
     for key, value in table.items() if isinstance(table, dict) else ():
         for item in value if isinstance(value, list) else [value]:

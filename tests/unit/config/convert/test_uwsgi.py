@@ -216,7 +216,7 @@ def test_never_an_empty_file() -> None:
     with pytest.raises(ConfigError, match="is no JSON of uWSGI"):
         convert("a.json")
     Path("a.json").write_text('{"uwsgi":' + "[" * 100_000)
-    with pytest.raises(ConfigError, match="is no JSON of uWSGI: maximum recursion depth"):
+    with pytest.raises(ConfigError, match="is no JSON of uWSGI: it is nested too deeply"):
         convert("a.json")
     tables, notes, _ = converted("[uwsgi]\nmaster = true\n")
     assert tables == {"server": {"listen": ["127.0.0.1:8000"], "threads": 1}}
