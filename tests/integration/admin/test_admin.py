@@ -96,7 +96,7 @@ def test_metrics_add_up(tmp_path: Path, processes: str) -> None:
 @pytest.mark.parametrize("processes", PROCESSES)
 def test_a_total_has_what_adds_up_only(tmp_path: Path, processes: str) -> None:
     """Process ids and times of heartbeats are of each worker; what is said of all is a sum."""
-    with service(tmp_path, settings=f"{processes}\nthreads = 3") as served:
+    with service(tmp_path, settings=f"{processes}\nthreads = 3\nevent_loops = 1") as served:
         count = int(processes.rpartition(" ")[2]) or 1
         wait_for_workers(served, count)
         found = served.status()

@@ -24,6 +24,7 @@ host = "127.0.0.1"
 port = 0
 workers = 1
 threads = NUMBER
+event_loops = 1
 admin_listen = "unix:ADMIN"
 """
 INI = """\
@@ -36,6 +37,7 @@ host = 127.0.0.1
 port = 0
 workers = 1
 threads = NUMBER
+event_loops = 1
 admin_listen = unix:ADMIN
 """
 

@@ -24,17 +24,17 @@ FILES = {
         "[DEFAULT]\nword = old\n[app:main]\nuse = call:shop:main\ngreeting = %(word)s\n"
         "[server:other]\nuse = egg:wiverno\nport = 0\n"
         "[server:main]\nuse = egg:wiverno\nhost = 127.0.0.1\nport = ${http_port}\nworkers = 2\nthreads = 2\n"
-        "admin_listen = unix:%(here)s/admin.sock\n"
+        "event_loops = 1\nadmin_listen = unix:%(here)s/admin.sock\n"
     ),
     "runner.ini": (
         "[app:main]\nuse = call:shop:main\ngreeting = old\n"
         "[server:main]\npaste.server_runner = wiverno.serving:serve_paste\nhost = 127.0.0.1\nport = ${http_port}\n"
-        "workers = 2\nthreads = 2\nadmin_listen = unix:%(here)s/admin.sock\n"
+        "workers = 2\nthreads = 2\nevent_loops = 1\nadmin_listen = unix:%(here)s/admin.sock\n"
     ),
     "site.toml": (
         '[app]\nuse = "call:shop:main"\n[app.settings]\ngreeting = "old"\n'
         '[server]\nhost = "127.0.0.1"\nport = "${http_port}"\nworkers = 2\nthreads = 2\n'
-        'admin_listen = "unix:${here}/admin.sock"\n'
+        'event_loops = 1\nadmin_listen = "unix:${here}/admin.sock"\n'
     ),
 }
 
