@@ -1,5 +1,6 @@
 """What a process holds open, as Linux tells it (proc(5))."""
 
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -13,6 +14,15 @@ def temporary_files(pid: int | str = "self") -> list[int]:
         except FileNotFoundError:
             pass  # closed meanwhile
     return sizes
+
+
+def links(pid: int | str = "self") -> list[str]:
+    """Return what each of a process's descriptors is: a path, or pipe:[NUMBER], socket:[NUMBER], anon_inode:NAME."""
+    found = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.append(str(entry.readlink()))
+    return found
 
 
 def descriptors(pid: int | str = "self") -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.descriptors import links
 from tests.support.load import Load
 from tests.support.programs import program
 from tests.support.sockets import RawClient
@@ -33,7 +34,7 @@ def children_of(pid: int) -> set[int]:
 
 def pipes_of(pid: int) -> int:
     """Return how many ends of pipes a process has."""
-    return sum(str(entry.readlink()).startswith("pipe:") for entry in Path(f"/proc/{pid}/fd").iterdir())
+    return sum(link.startswith("pipe:") for link in links(pid))
 
 
 def test_a_storm_of_reloads_loses_nothing(tmp_path: Path) -> None:
@@ -118,10 +119,10 @@ def test_workers_inherit_no_more_than_they_need(tmp_path: Path) -> None:
         assert admin
         kinds = set()
         for pid in pids:
-            links = [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
-            assert not {f"socket:[{inode}]" for inode in admin} & set(links)
+            found = links(pid)
+            assert not {f"socket:[{inode}]" for inode in admin} & set(found)
             names = ("socket:", "pipe:", "anon_inode:")
-            kinds.add(tuple(sum(link.startswith(name) for link in links) for name in names))
+            kinds.add(tuple(sum(link.startswith(name) for link in found) for name in names))
         assert len(kinds) == 1, kinds  # the last one has not got what belongs to those before it
 
 
