@@ -161,7 +161,8 @@ def test_a_closed_window_holds_its_stream_alone(site: tuple[Site, Served, bool, 
         client.state.increment_flow_control_window(200_000, held)
         client.state.increment_flow_control_window(200_000)
         client.flush()
-        assert len(client.wait(held)[0].body) == 200_000
+        answer = client.wait(held)[0]
+        assert len(answer.body) == 200_000, (answer.reset, client.is_closed, client.goaways)
 
 
 @contextmanager
