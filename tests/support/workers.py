@@ -25,7 +25,8 @@ def app(environ, start_response):
     elif path == "/exit":
         os._exit(7)
     elif path == "/hang":
-        import re
+        import gc, re, threading
+        threading.Timer(0.1, gc.collect).start() # what waits for all threads where there is no GIL
         re.match("(a+)+$", "a" * 60 + "b")
     elif path == "/grow":
         globals()["kept"] = bytearray(b"x" * 150_000_000)
