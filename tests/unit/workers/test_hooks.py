@@ -142,10 +142,10 @@ def test_the_log_says_which_hook_hangs(
     module: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a while the log has the stack of a hook that has not returned."""
-    monkeypatch.setattr(hooks, "PATIENCE", 0.05)
+    monkeypatch.setattr(hooks, "PATIENCE", 0.5)  # the hook is imported meanwhile
     ProcessHooks(settings(when_ready=f"{module}:hang")).when_ready(())
     wait_until(lambda: "in hang" in caplog.text, what="the stack")
-    assert f"hook when_ready ({module}:hang) has not returned for 0.05 s; the server goes on without it" in caplog.text
+    assert f"hook when_ready ({module}:hang) has not returned for 0.5 s; the server goes on without it" in caplog.text
     sys.modules[module].free.set()
 
 
