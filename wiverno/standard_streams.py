@@ -23,17 +23,27 @@ _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
 def reserve_descriptors() -> None:
-    """Open the null device wherever one of the first three descriptors is closed."""
+    """Open the null device wherever one of the first three descriptors is closed.
+
+    What another thread opens meanwhile, such as a client that another event loop accepts, is not replaced.
+    """
     for number in range(COUNT):
-        try:
-            os.fstat(number)
-        except OSError:
-            fd = os.open(os.devnull, os.O_RDWR)
-            if fd == number:
+        while not _is_open(number):
+            fd = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            if fd < COUNT:
                 os.set_inheritable(fd, True)
-            else:
+                continue
+            if os.name == "nt" and not _is_open(number):  # it has numbers that are neither open nor given out
                 os.dup2(fd, number)
-                os.close(fd)
+            os.close(fd)
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
 
 
 def prepare_streams() -> None:

@@ -112,7 +112,9 @@ class Table:
     def __init__(self, is_open: set[int], lowest: int | None = None) -> None:
         self.is_open = is_open
         self.lowest = lowest
+        self.name = "posix" if lowest is None else "nt"
         self.inheritable: set[int] = set()
+        self.replaced: list[int] = []
 
     def fstat(self, number: int) -> None:
         if number not in self.is_open:
@@ -138,10 +140,31 @@ class Table:
 def test_the_null_device_takes_the_place_of_what_is_closed(
     is_open: set[int], lowest: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where another thread has opened something in between, so that open() returns another number."""
+    """Also on Windows, where a missing stream's number may be one that open() never returns."""
     table = Table(set(is_open), lowest)
     monkeypatch.setattr(module, "os", table)
     reserve_descriptors()
+    assert table.is_open == {0, 1, 2}
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_what_another_thread_opens_meanwhile_is_not_replaced(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two event loops accept at the same time: the one that reserves the numbers must not close the other's client."""
+
+    class Busy(Table):
+        def open(self, path: str, flags: int) -> int:
+            if not self.replaced and number not in self.is_open:
+                self.is_open.add(number)
+                self.replaced = [-1]
+            return super().open(path, flags)
+
+        def dup2(self, number: int, other: int) -> None:
+            self.replaced.append(other)
+
+    table = Busy({0, 1, 2} - {number})
+    monkeypatch.setattr(module, "os", table)
+    reserve_descriptors()
+    assert table.replaced == [-1]
     assert table.is_open == {0, 1, 2}
 
 

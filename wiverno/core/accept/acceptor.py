@@ -99,7 +99,7 @@ class Acceptor:
             self._pause(error)
             return False
         other = self.place() if self.place is not None else None
-        if other is not None:
+        if other is not None and sock.fileno() >= STANDARD_STREAMS:  # the others are moved at once
             other.give(sock, peer)
         else:
             self._take(sock, peer)
@@ -255,9 +255,12 @@ def _moved(sock: socket.socket) -> socket.socket:
     Raises:
         OSError: there is no descriptor for it.
     """
+    from fcntl import F_DUPFD_CLOEXEC, fcntl  # not on Windows, where a socket has no such number
+
     reserve_descriptors()
     with sock:
-        other = sock.dup()
+        # Not dup(): the lowest number may be one that another thread has just given up.
+        other = socket.socket(fileno=fcntl(sock.fileno(), F_DUPFD_CLOEXEC, STANDARD_STREAMS))
     reserve_descriptors()
     return other
 
