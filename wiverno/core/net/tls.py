@@ -36,14 +36,25 @@ LEFT: Final = (ssl.SSLEOFError, BrokenPipeError)
 class TlsSocket:
     """A connection's socket after the handshake; the methods that connections use, in their meaning."""
 
-    __slots__ = ("_socket", "alpn", "pending", "takes_files")
+    __slots__ = ("_read", "_socket", "_write", "alpn", "pending", "takes_files")
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
         self._socket = sock
         self.alpn = sock.selected_alpn_protocol()
-        self.pending = sock.pending
+        # What SSLSocket's methods call in the end: without them a request of TLS takes an eighth fewer instructions.
+        self._bind(getattr(sock, "_sslobj", None) or sock)
         self.takes_files = _is_encrypted_by_kernel(sock)
         """sendfile(2) to the descriptor is encrypted on its way."""
+
+    def _bind(self, tls: Any) -> None:
+        """Read and write by these methods of `tls`."""
+        self._read: Callable[..., Any] = tls.read
+        self._write: Callable[[Any], int] = tls.write
+        self.pending: Callable[[], int] = tls.pending
+
+    def _unbind(self) -> None:
+        """Read and write by the socket's own methods: OpenSSL keeps the number of a descriptor that may be reused."""
+        self._read, self._write, self.pending = self._socket.recv, self._socket.send, self._socket.pending
 
     def fileno(self) -> int:
         """Return the descriptor."""
@@ -54,13 +65,12 @@ class TlsSocket:
 
         With `flags`, such as MSG_PEEK, it receives what is still encrypted: it shows only whether the client has left.
         """
-        sock = self._socket
         if flags:
-            return socket.socket.recv(sock, size, flags)
+            return socket.socket.recv(self._socket, size, flags)
         try:
-            data = sock.recv(size)
-            while waiting := sock.pending():
-                data += sock.recv(waiting)
+            data: bytes = self._read(size)
+            while waiting := self.pending():
+                data += self._read(waiting)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise BlockingIOError from None
         except LEFT:
@@ -78,12 +88,14 @@ class TlsSocket:
 
     def send(self, data: Any) -> int:
         """Send record by record until nothing is left or the client takes no more."""
-        view = memoryview(data)
         sent = 0
         try:
+            if 0 < len(data) <= RECORD:
+                return self._write(data)
+            view = memoryview(data)
             # A record that OpenSSL could not send must be offered again as it was: it begins where `sent` ends.
             while sent < len(view):
-                sent += self._socket.send(view[sent : sent + RECORD])
+                sent += self._write(view[sent : sent + RECORD])
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             if not sent:
                 raise BlockingIOError from None
@@ -94,6 +106,7 @@ class TlsSocket:
     def shutdown(self, how: int) -> None:
         """Send close_notify, half-close, discard what follows."""
         self._send_close_notify()
+        self._unbind()
         self._socket.shutdown(how)
 
     def _send_close_notify(self) -> None:
@@ -111,6 +124,7 @@ class TlsSocket:
 
     def close(self) -> None:
         """Close the descriptor without close_notify: in a forked child the connection stays the parent's."""
+        self._unbind()
         self._socket.close()
 
 

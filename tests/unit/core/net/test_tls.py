@@ -1,5 +1,6 @@
 """TLS handshakes and sockets between two ends of a socket pair, with the standard library as the client."""
 
+import os
 import shutil
 import socket
 import ssl
@@ -141,6 +142,38 @@ def test_the_end_is_no_error(certificates: Certificates, how: str, is_announced:
                 client.unwrap()
         client.shutdown(socket.SHUT_RDWR)
         assert not (sock.recv(10) if how == "recv" else sock.recv_into(bytearray(10)))
+
+
+def test_after_the_end_it_leaves_the_descriptor_s_next_owner_alone(certificates: Certificates) -> None:
+    """OpenSSL keeps the number of the descriptor, which the next client may get."""
+    with ends(certificates) as made:
+        client = made.connect()
+        sock, _ = made.secured[0]
+        client.sendall(b"x")  # left unread: what OpenSSL would find, if it read
+        number = sock.fileno()
+        kept = os.dup(number)
+        sock.close()
+        os.dup2(kept, number)
+        os.close(kept)
+        try:
+            for use in (lambda: sock.recv(10), lambda: sock.send(b"stray"), lambda: sock.recv_into(bytearray(10))):
+                with pytest.raises(OSError, match="Bad file descriptor"):
+                    use()
+            assert sock.pending() == 0
+            with socket.socket(fileno=os.dup(number)) as owner:
+                assert len(owner.recv(1000)) > 1, "what the client sent was read by the socket that is closed"
+        finally:
+            os.close(number)
+
+
+def test_a_shut_down_connection_is_drained_as_it_is(certificates: Certificates) -> None:
+    """A lingering close discards what comes, and needs no TLS for it."""
+    with ends(certificates) as made:
+        client = made.connect()
+        sock, _ = made.secured[0]
+        sock.shutdown(socket.SHUT_WR)
+        client.sendall(b"never read")
+        assert len(sock.recv(1000)) > 10
 
 
 def test_sending_to_a_client_that_has_left_is_a_broken_pipe(certificates: Certificates) -> None:
@@ -319,6 +352,8 @@ class EncryptedByKernel:
 
     def pending(self) -> int:
         return 0
+
+    read = write = pending
 
 
 @pytest.mark.parametrize(
