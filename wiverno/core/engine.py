@@ -100,6 +100,7 @@ class Engine:
                 reactor.loop.before_wait = recorder.flush
         self._draining = 0  # reactors that have stopped accepting
         self._counting = threading.Lock()  # guards the number
+        self._entering = threading.Lock()  # every acceptor has the present context
         self._owner = threading.Lock()  # taken once: by run() or by close(), which then closes everything
         self._ended = threading.Event()
 
@@ -120,11 +121,12 @@ class Engine:
 
     @application.setter
     def application(self, application: Application) -> None:
-        self._context = self._context.with_application(application)
-        for reactor in self.reactors:
-            for acceptor in reactor.limit.acceptors:
-                if acceptor.context.redirects is None:
-                    acceptor.context = self._context
+        with self._entering:
+            self._context = self._context.with_application(application)
+            for reactor in self.reactors:
+                for acceptor in reactor.limit.acceptors:
+                    if acceptor.context.redirects is None:
+                        acceptor.context = self._context
 
     @property
     def certificates(self) -> "Certificates | None":
@@ -202,8 +204,9 @@ class Engine:
 
     def _enter_loop(self) -> None:
         loop = self.loop
-        for reactor in self.reactors:
-            reactor.enter(self._listeners, self._context)
+        with self._entering:
+            for reactor in self.reactors:
+                reactor.enter(self._listeners, self._context)
         if len(self.reactors) > 1:
             for reactor in self.reactors:
                 reactor.share_clients()

@@ -44,7 +44,8 @@ class Running:
     """An engine in a thread."""
 
     def __init__(self, threads: int, **settings: Any) -> None:
-        adjustments = Adjustments.from_keywords(host=LOOPBACK, port=0, event_loops=1, threads=threads or 1, **settings)
+        settings = {"event_loops": 1, **settings}
+        adjustments = Adjustments.from_keywords(host=LOOPBACK, port=0, threads=threads or 1, **settings)
         listeners = open_listeners(adjustments)
         self.application = Application()
         self.engine = Engine(self.application, adjustments, listeners)
@@ -310,6 +311,35 @@ def test_another_application_serves_later_connections() -> None:
             assert client.response()[2] == b"second"
         assert made.engine.application is second
         assert first is made.application
+
+
+def test_an_application_that_is_set_while_it_starts_serves_on_every_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the first loop's start and the second's, as another thread may do it."""
+
+    def second(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return [b"second"]
+
+    with running(is_started=False, event_loops=2) as made:
+        setter = threading.Thread(target=lambda: setattr(made.engine, "application", second))
+        last = made.engine.reactors[1]
+        enter = last.enter
+
+        def enter_later(*arguments: Any) -> None:
+            setter.start()
+            setter.join(0.1)  # it may have to wait until all loops have begun
+            enter(*arguments)
+
+        monkeypatch.setattr(last, "enter", enter_later)
+        made.thread.start()
+        wait_until(lambda: last.limit.acceptors, what="the second loop to accept")
+        setter.join(PATIENCE)
+        served = {
+            acceptor.context.application for reactor in made.engine.reactors for acceptor in reactor.limit.acceptors
+        }
+        assert served == {second}
+        made.engine.stop()
+        assert made.has_ended()
 
 
 def test_a_failure_ends_it_and_is_raised(threads: int) -> None:
