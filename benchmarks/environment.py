@@ -99,13 +99,14 @@ def _install_peers() -> dict[str, str]:
     missing: dict[str, str] = {}
     if not any(Path(header).exists() for header in LIBEV_HEADERS):
         _apt_install("libev-dev")
-    if _pip("--requirement", str(REQUIREMENTS)) is None:
+    # uWSGI embeds the Python that it is compiled for: a wheel that pip has kept may be another one's.
+    if _pip("--no-cache-dir", "--requirement", str(REQUIREMENTS)) is None:
         return missing
     for line in REQUIREMENTS.read_text().splitlines():
         requirement = line.strip()
         if not requirement or requirement.startswith("#"):
             continue
-        failure = _pip(requirement)
+        failure = _pip("--no-cache-dir", requirement)
         if failure:
             name = requirement.partition("==")[0]
             hint = " (needs libev: apt-get install libev-dev)" if name == "bjoern" else ""
