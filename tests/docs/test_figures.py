@@ -22,11 +22,17 @@ What it is.
 | waitress | 10,000 | 5 |
 | wiverno | 80,000 | 1 |
 
-## Upload
+## 1 MiB up
 
 |  | requests/s | MiB/s |
 |---|---:|---:|
 | wiverno | 700 | 700 |
+
+## A load that the page has no room for
+
+|  | requests/s |
+|---|---:|
+| wiverno | 12 |
 
 ## Frameworks
 
@@ -38,11 +44,12 @@ What it is.
 
 
 def test_table() -> None:
-    """One row a server, one column a load, a dash where a server was not measured; other things have a line each."""
+    """One row a server, a column for each load that fits, a dash where one was not measured; a line for the rest."""
     text = figures.table(RESULTS)
-    assert "| | Hello | Upload |" in text
+    assert "| | Hello | 1 MiB up |" in text
     assert "| waitress | 10,000 | – |" in text
     assert "| wiverno | 80,000 | 700 |" in text
+    assert "no room" not in text
     assert "- Frameworks: flask 900 · falcon 5,000\n" in text
 
 
