@@ -32,7 +32,7 @@ def refusing(error: type[BaseException]) -> Iterator[None]:
 
 def test_messages_are_logged_as_by_any_logger(caplog: pytest.LogCaptureFixture) -> None:
     """Level, arguments, traceback, and the place in the code that logged."""
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, NAME)
     logger = guarded_logger(NAME)
     for method in (logger.debug, logger.info, logger.warning, logger.error, logger.critical):
         method("%d and %s", 1, "two")
@@ -49,10 +49,12 @@ def test_messages_are_logged_as_by_any_logger(caplog: pytest.LogCaptureFixture) 
 
 
 @pytest.mark.parametrize("error", [TypeError, SystemExit, GeneratorExit])
-def test_what_can_not_be_logged_is_printed(error: type[BaseException], capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_can_not_be_logged_is_printed(
+    error: type[BaseException], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     """Warnings and errors each time, what is less important once a minute: an access log has many lines."""
     logger = guarded_logger(NAME)
-    logging.getLogger(NAME).setLevel(logging.INFO)
+    caplog.set_level(logging.INFO, NAME)  # which is as it was before, after the test
     with refusing(error):
         for number in range(3):
             logger.info("%d answered", number)
