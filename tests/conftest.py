@@ -4,6 +4,7 @@ The tests run in several processes side by side (pytest-xdist), for most of them
 """
 
 import compileall
+import gc
 import logging
 import os
 import signal
@@ -47,6 +48,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
         return 0
     folders = {Path(os.path.relpath(text, config.rootpath)).parts[:2] for text in config.args}
     return QUICK_PROCESSES if folders <= {("tests", "unit"), ("tests", "property")} else PROCESSES
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Never look for garbage among what is collected: seven thousand tests are a million objects, and they stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:
