@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from wiverno.core.telemetry.access_log import Record
+from wiverno.core.telemetry.log_formats import Record
 
 # Upper bounds of the histograms' buckets in seconds; the last bucket takes the rest.
 BOUNDS: Final = (
@@ -127,7 +127,7 @@ class Counters:
         """Count responses."""
         cells = self._cells
         sent_sum, seconds, waited, refused = 0, 0.0, 0.0, 0
-        for _, _, head, sent, since, started, ended in batch:
+        for _, _, _, head, sent, since, started, ended in batch:
             code = 500 if head is None else head.code
             cells[_CLASSES_AT - 1 + code // 100] += 1.0
             if started == ended:

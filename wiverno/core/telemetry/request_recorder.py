@@ -17,8 +17,9 @@ from typing import Any, Final
 
 from wiverno.config.settings import Adjustments
 from wiverno.core.log_files import reopen_log_files
-from wiverno.core.telemetry.access_log import AccessLog, Record, needs_request_id, needs_times
+from wiverno.core.telemetry.access_log import AccessLog
 from wiverno.core.telemetry.counters import Counters
+from wiverno.core.telemetry.log_formats import PATH, GetValues, Record, Values, needs_request_id, needs_times
 from wiverno.core.telemetry.notes import SlowestPaths
 from wiverno.foreign_code import guarded_logger, is_from_signal
 from wiverno.tables import new_counter
@@ -38,7 +39,7 @@ class RequestRecorder:
         record: takes a Record; the next `flush` writes it.
         with_ids: every request gets an id.
         is_plain: records need neither times nor ids.
-        has_log: records are for an access log, too, so that they need the environ.
+        values: takes what the access log needs of the environ; nothing if there is no log.
         slowest: the requests that were longest in the application.
     """
 
@@ -55,7 +56,7 @@ class RequestRecorder:
         self.with_ids = with_ids
         self.is_plain = not is_timed and not with_ids
         self._access_log = access_log
-        self.has_log = access_log is not None
+        self.values: GetValues = access_log.values if access_log is not None else _no_values
         self._records: deque[Record] = deque()
         self.record = self._records.append
         self._lock = threading.Lock()
@@ -79,9 +80,9 @@ class RequestRecorder:
         """Record one of the server's own responses, with `sent` bytes of content."""
         now = time.monotonic()
         method = environ.get("REQUEST_METHOD") or "-"
-        if not environ.get("REQUEST_URI"):
-            environ = {**environ, "REQUEST_URI": "-"}
-        self.record((environ, method, ErrorResponseHead(code), sent, now, now, now))
+        if not environ.get(PATH):
+            environ = {**environ, PATH: "-"}
+        self.record((self.values(environ), None, method, ErrorResponseHead(code), sent, now, now, now))
 
     def count_redirect(self) -> None:
         """Count a redirect to https; the response is recorded as any other."""
@@ -155,7 +156,7 @@ class Recording(Gateway):
 
     _recorder: RequestRecorder
     _trusted: bool
-    _recorded: tuple[Environ, float, float] | None  # of a suspended response
+    _recorded: tuple[Values, str | None, float, float] | None  # of a suspended response
 
     def record_into(self, recorder: RequestRecorder, *, trusted: bool) -> None:
         """Record into `recorder`; `trusted` says whether the peer is a trusted proxy."""
@@ -170,24 +171,24 @@ class Recording(Gateway):
         if recorder.with_ids:
             environ["wiverno.request_id"] = recorder.request_id(environ, trusted=self._trusted)
         # Once the application is called, the environ belongs to it.
-        has_log = recorder.has_log
-        seen = _copied(environ) if has_log else _NOTHING
+        values = recorder.values(environ)
+        user = None
         is_timed = not recorder.is_plain
         since, started = (sink.since, time.monotonic()) if is_timed else (0.0, 0.0)
         outcome = _respond(self, environ)
-        if has_log:
+        if values:
             try:
                 if "REMOTE_USER" in environ:
-                    _take_user(environ, seen)
+                    user = _user(environ)
             except BaseException as error:  # noqa: BLE001 - see _pass_signal
                 _pass_signal(error)
         if outcome == SUSPENDED:
-            self._recorded = (seen, since, started)
+            self._recorded = (values, user, since, started)
             return outcome
         ended = time.monotonic() if is_timed else 0.0
         if ended - started > recorder.slowest.least:
             recorder.slowest.add(self.method, self.target, ended - started)
-        recorder.record((seen, self.method, self.head, self.sent, since, started, ended))
+        recorder.record((values, user, self.method, self.head, self.sent, since, started, ended))
         if sink.is_handed_off():  # this thread does not lead, and the leader may wait for long
             recorder.flush()
         return outcome
@@ -207,26 +208,23 @@ class Recording(Gateway):
     def _record_suspended(self) -> None:
         recorded, self._recorded = self._recorded, None
         if recorded is not None:
-            environ, since, started = recorded
-            self._recorder.record((environ, self.method, self.head, self.sent, since, started, time.monotonic()))
+            values, user, since, started = recorded
+            ended = time.monotonic()
+            self._recorder.record((values, user, self.method, self.head, self.sent, since, started, ended))
 
 
 _respond: Final = Gateway.respond
-_NOTHING: Final[Environ] = {}
 
 
-def _copied(environ: Environ) -> Environ:
-    """Return a copy without the callables of the request: they could not be used again as long as it is kept."""
-    seen = environ.copy()
-    seen["wsgi.early_hints"] = seen["wiverno.client_disconnected"] = seen["waitress.client_disconnected"] = None
-    return seen
+def _no_values(environ: Environ) -> Values:
+    """Return nothing."""
+    return ()
 
 
-def _take_user(environ: Environ, seen: Environ) -> None:
-    """Copy REMOTE_USER as text: the only variable that the log takes from the application."""
+def _user(environ: Environ) -> str | None:
+    """Return REMOTE_USER as text: the only variable that the log takes from the application."""
     user = environ["REMOTE_USER"]
-    if user is not None:
-        seen["REMOTE_USER"] = user if type(user) is str else str.__str__(str(user))
+    return user if user is None or type(user) is str else str.__str__(str(user))
 
 
 def _pass_signal(error: BaseException) -> None:

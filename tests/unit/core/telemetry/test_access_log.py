@@ -14,8 +14,8 @@ import pytest
 
 from wiverno.config.errors import BadValue
 from wiverno.config.fields.access_log_format import LOG_FIELDS, access_format
-from wiverno.core.telemetry import access_log
-from wiverno.core.telemetry.access_log import AccessLog, find_format, needs_request_id, needs_times
+from wiverno.core.telemetry.access_log import AccessLog
+from wiverno.core.telemetry.log_formats import FIELDS, Record, find_format, needs_request_id, needs_times
 from wiverno.core.telemetry.request_recorder import ErrorResponseHead, RequestRecorder
 
 OK = ErrorResponseHead(200)
@@ -32,10 +32,14 @@ def environ(**changed: Any) -> dict[str, Any]:
     return made | changed
 
 
+def record(log: AccessLog, made: dict[str, Any], head: ErrorResponseHead = OK) -> Record:
+    return log.values(made), made.get("REMOTE_USER"), made["REQUEST_METHOD"], head, 5, 1.0, 1.25, 1.75
+
+
 def written(tmp_path: Path, form: str, *environs: dict[str, Any], code: int = 200, **selection: Any) -> list[str]:
     path = tmp_path / f"{len(list(tmp_path.iterdir()))}.log"
     log = AccessLog(str(path), form, **selection)
-    log.write([(one, one["REQUEST_METHOD"], ErrorResponseHead(code), 5, 1.0, 1.25, 1.75) for one in environs])
+    log.write([record(log, one, ErrorResponseHead(code)) for one in environs])
     log.close()
     return path.read_bytes().decode("ascii").splitlines()
 
@@ -68,7 +72,7 @@ def test_json(tmp_path: Path) -> None:
 
 def test_own_format_has_every_field(tmp_path: Path) -> None:
     """The fields that the settings accept are those that the log knows."""
-    assert set(LOG_FIELDS) == set(access_log._OWN)
+    assert set(LOG_FIELDS) == FIELDS
     form = "|".join(f"{{{name}}}" for name in LOG_FIELDS if "time" not in name)
     [line] = written(tmp_path, form, environ())
     assert line.split("|") == [
@@ -119,7 +123,8 @@ def test_selection(tmp_path: Path) -> None:
 def test_a_fifo_in_place_of_a_log_blocks_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Opening one waits for its reader: at rotation the old file stays, and logging's are left alone."""
     path, other = tmp_path / "access.log", tmp_path / "error.log"
-    recorder = RequestRecorder(AccessLog(str(path), "{path}"))
+    log = AccessLog(str(path), "{path}")
+    recorder = RequestRecorder(log)
     handler = logging.FileHandler(other)
     try:
         for file in (path, other):
@@ -129,7 +134,7 @@ def test_a_fifo_in_place_of_a_log_blocks_nothing(tmp_path: Path, caplog: pytest.
         assert "can't be reopened: No such device or address" in caplog.text
         reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         recorder.reopen()
-        recorder.record((environ(REQUEST_URI="/1"), "GET", OK, 0, 0.0, 0.0, 0.0))
+        recorder.record(record(log, environ(REQUEST_URI="/1")))
         recorder.flush()
         assert os.read(reader, 1000) == b"/1\n"
         os.close(reader)
@@ -141,11 +146,12 @@ def test_a_fifo_in_place_of_a_log_blocks_nothing(tmp_path: Path, caplog: pytest.
 def test_reopen_after_rotation(tmp_path: Path) -> None:
     """After a rename the old file keeps its lines and the new one gets the next."""
     path = tmp_path / "access.log"
-    recorder = RequestRecorder(AccessLog(str(path), "{path}"))
-    recorder.record((environ(REQUEST_URI="/1"), "GET", OK, 0, 0.0, 0.0, 0.0))
+    log = AccessLog(str(path), "{path}")
+    recorder = RequestRecorder(log)
+    recorder.record(record(log, environ(REQUEST_URI="/1")))
     path.rename(tmp_path / "old.log")
     recorder.reopen()
-    recorder.record((environ(REQUEST_URI="/2"), "GET", OK, 0, 0.0, 0.0, 0.0))
+    recorder.record(record(log, environ(REQUEST_URI="/2")))
     recorder.close()
     assert (tmp_path / "old.log").read_text() == "/1\n"
     assert path.read_text() == "/2\n"
@@ -155,15 +161,15 @@ def test_nothing_is_written_after_the_end(tmp_path: Path) -> None:
     log = AccessLog(str(tmp_path / "access.log"), "common")
     log.close()
     log.close()
-    log.write([(environ(), "GET", OK, 5, 0.0, 0.0, 0.0)])
+    log.write([record(log, environ())])
     assert (tmp_path / "access.log").read_text() == ""
 
 
 def test_a_full_disk_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     log = AccessLog("/dev/full", "common")
     for _ in range(3):
-        log.write([(environ(), "GET", OK, 5, 0.0, 0.0, 0.0)])
-    assert [record.getMessage() for record in caplog.records] == [
+        log.write([record(log, environ())])
+    assert [one.getMessage() for one in caplog.records] == [
         "the access log /dev/full can't be written, lines are lost: No space left on device"
     ]
     log.close()
@@ -172,9 +178,9 @@ def test_a_full_disk_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
 def test_to_a_logger(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "wiverno.access")
     log = AccessLog("logging", '"{agent}"')
-    log.write([(environ(HTTP_USER_AGENT=agent), "GET", OK, 5, 0.0, 0.0, 0.0) for agent in ("a", "b\n%s")])
+    log.write([record(log, environ(HTTP_USER_AGENT=agent)) for agent in ("a", "b\n%s")])
     log.close()
-    assert [record.getMessage() for record in caplog.records] == ['"a"', '"b\\x0a%s"']
+    assert [one.getMessage() for one in caplog.records] == ['"a"', '"b\\x0a%s"']
 
 
 def test_ids(tmp_path: Path) -> None:
@@ -214,12 +220,12 @@ def test_formats_that_are_refused(form: str, message: str) -> None:
 
 def test_format_names_in_any_case() -> None:
     assert access_format().read("JSON") == "json"
-    assert find_format(access_format().read("{status}"))[1] == 0
+    assert find_format(access_format().read("{status}")).quotes == 0
 
 
 @pytest.mark.parametrize("form", ["common", "combined", "json", "{request}"])
-def test_an_application_that_empties_its_environ(tmp_path: Path, form: str) -> None:
-    """What is missing is a dash, and the lines of others are untouched."""
+def test_what_is_missing_is_a_dash(tmp_path: Path, form: str) -> None:
+    """The lines of others are untouched."""
     lines = written(tmp_path, form, environ(), {"REQUEST_METHOD": "GET"}, environ())
     assert len(lines) == 3
     assert "/a?b=c" in lines[0]

@@ -19,8 +19,8 @@ def test_responses_are_counted() -> None:
     recorder = RequestRecorder(None)
     recorder.count_into(counters)
     for code, seconds in ((200, 0.0004), (204, 0.002), (404, 1.0), (500, 100.0)):
-        recorder.record((ENVIRON, "GET", ErrorResponseHead(code), 10, 1.0, 1.5, 1.5 + seconds))
-    recorder.record((ENVIRON, "GET", None, 0, 2.0, 2.0, 2.5))
+        recorder.record(((), None, "GET", ErrorResponseHead(code), 10, 1.0, 1.5, 1.5 + seconds))
+    recorder.record(((), None, "GET", None, 0, 2.0, 2.0, 2.5))
     recorder.record_error_response(ENVIRON, 431, 7)
     recorder.flush()
     counts = counters.read()
