@@ -69,6 +69,8 @@ class TlsSocket:
             return socket.socket.recv(self._socket, size, flags)
         try:
             data: bytes = self._read(size)
+            if len(data) < size:
+                return data  # the whole of a record: OpenSSL does not read ahead
             while waiting := self.pending():
                 data += self._read(waiting)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):

@@ -129,6 +129,22 @@ def test_what_a_client_sends_is_received_whole(certificates: Certificates) -> No
             sock.recv_into(memoryview(buffer))
 
 
+@pytest.mark.parametrize("asked", [1, 100, 8192, 20_000])
+def test_nothing_is_pending_after_recv(certificates: Certificates, asked: int) -> None:
+    """A poller reports what a socket has, not what OpenSSL has: each record is received whole, whatever its length."""
+    with ends(certificates) as made:
+        client = made.connect()
+        sock, _ = made.secured[0]
+        for size in (1, asked - 1, asked, asked + 1, 16_384):
+            client.sendall(b"x" * size)
+            left = size
+            while left:
+                left -= len(sock.recv(asked))
+                assert sock.pending() == 0
+        with pytest.raises(BlockingIOError):
+            sock.recv(asked)
+
+
 @pytest.mark.parametrize("how", ["recv", "recv_into"])
 @pytest.mark.parametrize("is_announced", [True, False])
 def test_the_end_is_no_error(certificates: Certificates, how: str, is_announced: bool) -> None:
