@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 FACTORIES = ("create_app", "make_app", "build_app", "app_factory")
+USUAL_NAMES = ("app", "application", "wsgi_app", *FACTORIES)
 
 
 class ImportTargetError(Exception):
@@ -55,8 +56,10 @@ def require_spelling(target: str) -> None:
         guess = module_name[:-3].replace("/", ".").strip(".")
         raise ImportTargetError(f"{module_name!r} is a file name; write the module and the object, like '{guess}:app'")
     if not module_name or not attribute_path:
-        guess = module_name or "module"
-        raise ImportTargetError(f"{target!r} names no object; write 'module:attribute', like '{guess}:app'")
+        module, _, name = module_name.rpartition(".")
+        is_with_dot = bool(module) and name in USUAL_NAMES  # shop.app, as other tools write it
+        guess = f"{module}:{name}" if is_with_dot else f"{module_name or 'module'}:app"
+        raise ImportTargetError(f"{target!r} names no object; write 'module:attribute', like '{guess}'")
     if "/" in module_name or module_name.endswith(".py"):
         guess = module_name.removesuffix(".py").replace("/", ".").strip(".")
         hint = f"write the module's name, like '{guess}:{attribute_path}'"

@@ -52,6 +52,9 @@ class TestLoadObject:
         ("target", "message"),
         [
             ("wshop.web", "'wshop.web' names no object; write 'module:attribute', like 'wshop.web:app'"),
+            ("wshop.web.app", "'wshop.web.app' names no object; write 'module:attribute', like 'wshop.web:app'"),
+            ("shop.create_app", "'shop.create_app' names no object; write 'module:attribute', like 'shop:create_app'"),
+            ("app", "'app' names no object; write 'module:attribute', like 'app:app'"),
             ("wshop.web:", "'wshop.web:' names no object; write 'module:attribute', like 'wshop.web:app'"),
             (":app", "':app' names no object; write 'module:attribute', like 'module:app'"),
             ("", "'' names no object; write 'module:attribute', like 'module:app'"),

@@ -93,7 +93,7 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
     warn(loaded.warnings)
     if named is None and command == "prod" and loaded.app is None:
         named = MODULE, ATTRIBUTE
-    spec = AppSpec(":".join(named), kw["factory"], {}, Origin("keyword")) if named else None
+    spec = AppSpec(":".join(filter(None, named)), kw["factory"], {}, Origin("keyword")) if named else None
     is_read = bool(loaded.files) or kw["config_file"] == "-"
     if spec is None and loaded.app is None and not is_read:
         end("nothing to serve: name an application (wiverno run shop.wsgi:application) or a file (--config)", MISTAKE)

@@ -120,7 +120,7 @@ def test_file_by_default(tmp_path: Path) -> None:
         (["run", "site_app:number"], "site_app:number is a int, which is not callable"),
         (["run", "site_app:create_app"], "cannot be called with (environ, start_response)"),
         (["run", "site_app:forgets_to_return", "--factory"], "returned None, not a WSGI application"),
-        (["run", "site_app"], "names no object; write 'module:attribute'"),
+        (["run", "site_app"], "'site_app' names no object; write 'module:attribute'"),
         (["run", "one:app", "two:app"], "only one application can be served"),
         (["run", "--config", "absent.toml"], "absent.toml: no such file or directory"),
         (["run", "prod", "--port", "99999"], "option --port: port: must be at most 65535"),

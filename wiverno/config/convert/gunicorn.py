@@ -112,6 +112,14 @@ _OTHERS = (
     "syslog_addr", "syslog_facility", "syslog_prefix", "uwsgi_allow_ips", "websocket_max_message_size",
 )  # fmt: skip
 
+# Those of them that False leaves as they are without the setting: nothing is lost.
+_OFF_BY_DEFAULT = frozenset((
+    "daemon", "reload", "spew", "check_config", "print_config", "initgroups", "capture_output", "syslog",
+    "casefold_http_method", "enable_stdio_inheritance", "reuse_port", "strip_header_spaces", "do_handshake_on_connect",
+    "disable_redirect_access_to_syslog", "permit_obsolete_folding", "permit_unconventional_http_method",
+    "permit_unconventional_http_version", "enable_backlog_metric",
+))  # fmt: skip
+
 _SPECIAL_KEYS = (
     "threads", "wsgi_app", "worker_class", "errorlog", "access_log_format", "logconfig_dict",
     "limit_request_field_size",
@@ -167,6 +175,8 @@ def from_gunicorn(values: Mapping[str, object]) -> Translated:
                 result.remarks.append((key, remark))
         elif key in _HOOKS:
             result.notes.append((key, other_hook(key) or _describe_hook(key)))
+        elif given is False and key in _OFF_BY_DEFAULT:
+            continue
         elif key not in _SPECIAL_KEYS:
             result.notes.append((key, _DROPPED.get(key, "wiverno has no such setting")))
     if "wsgi_app" in values:

@@ -102,6 +102,14 @@ def test_a_common_file() -> None:
     ]
 
 
+def test_what_is_off_here_too_has_no_note() -> None:
+    """A setting that is False, as without it, loses nothing; True, and the number 0, are named."""
+    _, notes, _ = converted("daemon = False\nspew = False\nreload = False\ncapture_output = False\n")
+    assert {note.partition(": ")[2].partition(":")[0] for note in notes} == {"no application is named", "listen"}
+    _, notes, _ = converted("daemon = True\nspew = 0\n")
+    assert {"daemon", "spew"} <= {note.partition(": ")[2].partition(":")[0] for note in notes}
+
+
 @pytest.mark.parametrize(
     ("text", "note"),
     [
