@@ -25,7 +25,7 @@ from wiverno.core.loop.descriptor_watch import watch_descriptors
 from wiverno.core.loop.descriptors import Descriptor, detach_lost
 from wiverno.core.loop.handlers import Client
 from wiverno.core.loop.poller import new_poller
-from wiverno.core.loop.signals import AGAIN, REFRESH_SIGNALS, signals_wake
+from wiverno.core.loop.signals import AGAIN, DRAINING, REFRESH_SIGNALS, signals_wake
 from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.reactor import Reactor, StopOrder, count_reactors
 from wiverno.core.telemetry.counters import Counters
@@ -340,8 +340,7 @@ class Engine:
         if not self.order.is_forced:
             connections = len(self.connections)
             logger.info(
-                "draining: no new connections; %d connection(s) open, %d request(s) queued%s",
-                connections, sum(one.leaders.queued for one in self.reactors),
+                DRAINING, connections, sum(one.leaders.queued for one in self.reactors),
                 AGAIN if self._is_interrupted and connections else "",
             )  # fmt: skip
 

@@ -6,6 +6,8 @@ import logging
 import time
 from typing import Final
 
+from wiverno.core.loop.signals import DRAINING
+
 ACCESS: Final = "%s  %s  %.1f ms"
 """A line for each response: request, status, milliseconds."""
 
@@ -41,8 +43,14 @@ class LineFormatter(logging.Formatter):
         return f"{_DIM}{now}{_PLAIN} {text}"
 
 
+def says_something(record: logging.LogRecord) -> bool:
+    """Tell whether a record is news: that nothing is left to wait for is none, at each restart."""
+    return record.msg != DRAINING or not isinstance(record.args, tuple) or any(record.args)
+
+
 def set_up_lines(*, is_coloured: bool) -> None:
     """Log from INFO on to standard error in these lines."""
     handler = logging.StreamHandler()
+    handler.addFilter(says_something)
     handler.setFormatter(LineFormatter(is_coloured=is_coloured))
     logging.basicConfig(level=logging.INFO, handlers=[handler])

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from wiverno.dev.lines import ACCESS, LineFormatter
+from wiverno.core.loop.signals import DRAINING
+from wiverno.dev.lines import ACCESS, LineFormatter, says_something
 
 
 def line(level: int, message: str, *arguments: object, is_coloured: bool) -> str:
@@ -35,3 +36,11 @@ def test_errors_have_colours() -> None:
     assert "\x1b[33mcareful\x1b[0m" in line(30, "careful", is_coloured=True)
     assert line(20, "ready in 1 s", is_coloured=True).endswith("\x1b[0m ready in 1 s")
     assert "  -\x1b[0m  " in line(20, ACCESS, "GET /", "-", 1.0, is_coloured=True)
+
+
+@pytest.mark.parametrize(("arguments", "is_shown"), [((0, 0, ""), False), ((1, 0, ""), True), ((0, 2, ""), True)])
+def test_a_restart_that_waits_for_nothing_is_no_news(arguments: tuple[object, ...], is_shown: bool) -> None:
+    """At each saved file the server would say that no connection is open."""
+    record = logging.LogRecord("wiverno", logging.INFO, "x.py", 1, DRAINING, arguments, None)
+    assert says_something(record) is is_shown
+    assert says_something(logging.LogRecord("wiverno", logging.INFO, "x.py", 1, "ready in 1 s", (), None))

@@ -24,6 +24,7 @@ REFRESH_SIGNALS = tuple(signal.Signals[name] for name in ("SIGUSR1", "SIGHUP") i
 IGNORED_AT_FIRST: Final = ("SIGINT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGUSR2")
 _DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
 
+DRAINING: Final = "draining: no new connections; %d connection(s) open, %d request(s) queued%s"
 AGAIN: Final = "; press Ctrl-C again to end at once"
 """What a message about draining ends with if Ctrl-C has begun it."""
 
