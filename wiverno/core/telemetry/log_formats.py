@@ -192,8 +192,6 @@ _OTHERS: Final[dict[str, Callable[[Record, str], object]]] = {
     "wait_milliseconds": lambda record, stamp: f"{(record[6] - record[5]) * 1000:.3f}",
     "pid": lambda record, stamp: os.getpid(),
 }
-FIELDS: Final = frozenset((*_VARIABLES, *_OTHERS))
-"""Those that text with {fields} may have, besides {header:NAME}."""
 
 
 def _variable(name: str) -> str:
