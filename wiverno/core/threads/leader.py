@@ -8,7 +8,7 @@ sends. The monitor thread does what sysmon does in Go's runtime. Three things ma
     stall       The monitor thread (the thread in `run`) wakes every millisecond under load, every other one if nothing
                 has blocked for a while. If the leader is still inside the same application call, the monitor thread
                 takes the claim on that call, detaches its connection and passes the lead to a waiting thread. The
-                blocked thread finishes its response alone.
+                blocked thread finishes its response alone. Without the GIL it must wait, not compute (blocking.py).
     saturation  No thread waits: the monitor thread leads, but never calls the application (dispatcher.py). It queues
                 requests for the threads that become free, until one is free and the queue empty, and starts further
                 threads if it may (growth.py).
@@ -27,6 +27,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from wiverno.core.loop.event_loop import MAX_WAIT, Loop
+from wiverno.core.threads.blocking import new_detector
 from wiverno.core.threads.dispatcher import Dispatcher
 from wiverno.core.threads.exchange import NO_ENVIRON, Exchange
 from wiverno.core.threads.fair_queue import Task
@@ -45,13 +46,10 @@ from wiverno.wsgi_types import Environ
 logger = guarded_logger("wiverno")
 
 CHECK_INTERVAL: Final = 0.001  # seconds between two checks of the leader
-CALM_CHECKS: Final = (
-    500  # checks without a call that blocks, after which they become rarer: each costs the leader 20 µs
-)
+CALM_CHECKS: Final = 500  # checks without a blocked call, after which they become rarer: each costs the leader 20 µs
 CALM_INTERVAL: Final = 0.002  # seconds between two checks then
 LATE: Final = 0.002  # seconds; a check that is so late means that the leader did not run either
 QUIET_CHECKS: Final = 20  # checks without a new turn before the monitor thread parks
-BLOCKED: Final = 0.001  # seconds from which on a call counts as blocking
 
 _LEAD: Final = object()
 
@@ -84,6 +82,7 @@ class LeaderFollowers:
         self.recovery = Recovery(loop, self.end)
         loop.file_threads = self.file_threads = FileThreads()
         self._use_pool(ThreadPool(threads, self._serve, self._lock, most=max_threads))
+        self._blocking = new_detector()
         self._claim: Claim = []
         self._turn = 0  # calls made by leaders
         self._is_parked = False
@@ -162,9 +161,9 @@ class LeaderFollowers:
             turn = self._turn
             now = clock()
             is_late = now - checked_at > interval + LATE and time.process_time() - used < (now - checked_at) / 2
-            if turn != seen or (is_late and not excused):
+            if turn != seen or (is_late and not excused) or self._blocking.is_running(turn, now):
                 # Another call, or the processor was taken from this process and the leader could do nothing;
-                # excused once a call, for some machines are always late.
+                # excused once a call, for some machines are always late. Or the call only takes long.
                 excused = is_late and turn == seen
                 seen = turn
                 checked_at = now
@@ -282,8 +281,10 @@ class LeaderFollowers:
                 return
             # Read now: once the application is called, the environ belongs to it.
             method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+            before = self._blocking.begin_call()
             outcome = exchange.gateway.respond(environ)
-            self._predictor.learn(method, path, has_blocked=time.monotonic() - started > BLOCKED)
+            has_blocked = self._blocking.has_blocked(before, time.monotonic() - started)
+            self._predictor.learn(method, path, has_blocked=has_blocked)
         except BaseException as error:  # noqa: BLE001 - nothing may end a thread
             self.recovery.drop_exchange(exchange, error)
         else:
@@ -294,6 +295,7 @@ class LeaderFollowers:
     def _lead(self, me: PoolThread | None) -> None:
         """Poll, read, run and send until another thread leads; no exception ends that. `me` is None without threads."""
         term = self._term = object()
+        self._blocking.begin_lead()
         while self.recovery.lead(lambda: self._lead_on(me)):
             with self._loop.arming:
                 if self._term is not term:
