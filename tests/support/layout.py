@@ -104,9 +104,9 @@ def _names_imported_by(node: ast.AST, package: list[str]) -> Iterator[tuple[int,
             yield node.lineno, inner if inner.replace(".", "/") in NAMES else base
 
 
-def own_imports(path: Path, *, at_run_time: bool = False) -> Iterator[Import]:
+def own_imports(path: Path) -> Iterator[Import]:
     """Give the imports of modules of ours."""
-    for line, name in read_imports(path, at_run_time=at_run_time):
+    for line, name in read_imports(path):
         first, _, rest = name.partition(".")
         if first == "wiverno":
             yield Import(name_of(path), rest.replace(".", "/") or "__init__", line)

@@ -11,12 +11,10 @@ nothing is sent. So each request has its own object, which holds everything that
 import sys
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from wiverno.http.response import Headers, ResponseHead, check_head, checked_head
-
-if TYPE_CHECKING:
-    from wiverno.wsgi.gateway import Gateway
+from wiverno.wsgi.sink import Sink
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -38,6 +36,24 @@ if not getattr(sys, "_is_gil_enabled", bool)() and hasattr(sys, "_is_gil_enabled
     count_references = id
 
 
+class Sender(Protocol):
+    """What the callables need of a gateway.
+
+    Attributes:
+        has_sent_head: the head is on its way to the client.
+        sink: where the bytes go.
+    """
+
+    has_sent_head: bool
+    sink: Sink
+
+    def write(self, callables: "RequestCallables", data: bytes) -> None:
+        """Send or keep a piece of the body."""
+
+    def hint(self, callables: "RequestCallables", headers: Headers) -> None:
+        """Send a 103 response."""
+
+
 class RequestCallables:
     """One request and its response. Its methods may be called by any thread of the application, at any time.
 
@@ -49,7 +65,7 @@ class RequestCallables:
     # Made once a request. Without an __init__, which would cost more than all the rest: the gateway fills it in.
     __slots__ = ("gateway", "head")
 
-    gateway: "Gateway | None"
+    gateway: Sender | None
     head: ResponseHead | None
 
     def start_response(self, status: str, headers: Headers, exc_info: ExcInfo | None = None) -> Callable[[bytes], None]:
