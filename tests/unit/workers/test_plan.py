@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from wiverno.config.settings import Adjustments
+from wiverno.files import SetupError
 from wiverno.importer import ImportTargetError
 from wiverno.workers.plan import LoadFailedError, LoadStopped, Plan, difference, set_log_level, why_kept
 
@@ -34,6 +36,23 @@ def settings(**values: Any) -> Adjustments:
 def test_difference(old: dict[str, Any], new: dict[str, Any], lines: list[str]) -> None:
     """A line for each setting, and which of them wait for a restart."""
     assert difference(settings(**old), settings(**new)) == lines
+
+
+def test_what_cannot_be_imported_without_a_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is no mistake of the application, whichever import is the first that fails."""
+
+    def fail() -> Any:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    plan = Plan(settings(), fail, name="shop:app")
+    with pytest.raises(LoadFailedError, match="failed to load"):
+        plan.load()
+    gone.rmdir()
+    with pytest.raises(SetupError, match=r"the current directory was removed; change to another one"):
+        plan.load()
 
 
 def test_load() -> None:

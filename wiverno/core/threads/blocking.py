@@ -13,11 +13,6 @@ from typing import Any, Final
 
 from wiverno.tables import has_gil
 
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
-
 BLOCKED: Final = 0.001  # seconds from which on a call may count as blocking
 COMPUTING: Final = 0.010  # seconds from which on it counts as blocking even if it has only computed
 
@@ -47,6 +42,10 @@ class KernelDetector(Detector):
     """Asks the kernel about threads (Linux: proc(5), getrusage(2))."""
 
     def __init__(self) -> None:
+        """Raise ImportError or AttributeError where the system can't tell what a thread has used."""
+        import resource
+
+        self._usage, self._of_thread = resource.getrusage, resource.RUSAGE_THREAD
         self._leader = 0
         self._turn = -1
         self._since = 0.0
@@ -63,7 +62,7 @@ class KernelDetector(Detector):
 
     def begin_call(self) -> Any:
         """Return what the calling thread has used until now."""
-        return resource.getrusage(resource.RUSAGE_THREAD)
+        return self._usage(self._of_thread)
 
     def has_blocked(self, before: Any, seconds: float) -> bool:
         """Tell whether the call has waited, or computed for long; `seconds` of waiting for a processor do not count."""
@@ -86,6 +85,9 @@ def is_runnable(native_id: int) -> bool:
 
 def new_detector() -> Detector:
     """Return what suits this build of Python and this system."""
-    if has_gil() or not hasattr(resource, "RUSAGE_THREAD") or not is_runnable(threading.get_native_id()):
+    if has_gil() or not is_runnable(threading.get_native_id()):
         return Detector()
-    return KernelDetector()
+    try:
+        return KernelDetector()
+    except (ImportError, AttributeError):  # Windows, macOS
+        return Detector()

@@ -1,5 +1,6 @@
 """Which calls count as blocked: those that wait, and with the GIL those that last."""
 
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -35,7 +36,7 @@ def test_the_kernel_is_asked_where_calls_that_compute_are_seen(monkeypatch: pyte
     assert type(new_detector()) is Detector
     monkeypatch.undo()
     monkeypatch.setattr(blocking, "has_gil", lambda: False)
-    monkeypatch.setattr(blocking, "resource", None)
+    monkeypatch.delattr(resource, "RUSAGE_THREAD")
     assert type(new_detector()) is Detector
 
 
