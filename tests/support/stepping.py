@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wiverno.core.loop.event_loop import MAX_WAIT
+from wiverno.core.threads.exchange import NO_ENVIRON
 from wiverno.core.threads.leader import LeaderFollowers
 from wiverno.core.threads.recovery import Recovery
 from wiverno.core.threads.thread_pool import PoolThread, ThreadPool
@@ -165,7 +166,7 @@ class FakeConnection:
         self.gateway = FakeGateway(world)
         self._world = world
         self.request: Environ | None = None
-        self.environ: Any = {}
+        self.environ: Any = NO_ENVIRON
         self.is_detached = False
 
     def ready(self, events: int) -> "FakeConnection | None":
@@ -205,6 +206,7 @@ class FakeLoop:
     def __init__(self, world: "World") -> None:
         self._world = world
         self.ready: deque[tuple[int, int]] = deque()
+        self.begun: deque[FakeConnection] = deque()
         self.handlers: dict[int, FakeConnection] = {}
         self.arming = SteppedLock(world.stage, "arming")
         self.now = 0.0

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from wiverno.core.loop.deadlines import Deadlines, Expiring
 from wiverno.core.loop.handlers import Client, Handler
@@ -49,6 +49,7 @@ class Loop:
         callbacks: what other threads and signal handlers have asked the leader to call.
         resumed: descriptors of connections that other threads have given back.
         ready: (descriptor, events) still to be handled, oldest first; events 0: continue with what was received.
+        begun: exchanges whose request is complete and for which the application is called next, oldest first.
         now: monotonic seconds, as of the last wait.
         keep_alive: whether connections may be kept alive; False while draining.
         arming: guards what a connection is armed for, and its state, where a leader and a producing thread meet.
@@ -65,6 +66,7 @@ class Loop:
         "after_wait",
         "arming",
         "before_wait",
+        "begun",
         "callbacks",
         "connections",
         "deadlines",
@@ -85,6 +87,7 @@ class Loop:
         self.poller = poller
         self.handlers: dict[int, Handler] = {}
         self.ready: deque[tuple[int, int]] = deque()
+        self.begun: deque[Any] = deque()
         self.deadlines = Deadlines()
         self.now = time.monotonic()
         self.keep_alive = True
@@ -154,7 +157,7 @@ class Loop:
     def abandon(self) -> None:
         """Close this process's copies after a fork, and empty the tables."""
         connections = list(self.connections)
-        for table in (self.connections, self.handlers, self.ready, self.resumed, self.callbacks):
+        for table in (self.connections, self.handlers, self.ready, self.begun, self.resumed, self.callbacks):
             table.clear()
         self.arming = threading.Lock()  # another thread may have held the old one
         for connection in connections:

@@ -52,14 +52,17 @@ class Dispatcher:
     def lead(self) -> None:
         """Lead until a thread is free and no request waits, or until the end."""
         leaders, loop, growth, tasks = self._leaders, self._loop, self._growth, self._queue.tasks
-        ready = loop.ready
+        ready, begun = loop.ready, loop.begun
         while not leaders.has_ended:
-            if not ready:
+            if not ready and not begun:
                 if leaders.wait(growth.wait_limit()):
                     growth.check()
                 continue
             if leaders.thread_pool.idle and not tasks.has_ready() and leaders.return_lead():
                 return
+            if begun:
+                self._queue_begun(begun.popleft())
+                continue
             fd, events = ready.popleft()
             handler: Any = loop.handlers.get(fd)
             if handler is None:
@@ -70,6 +73,15 @@ class Dispatcher:
                     self.queue(exchange)
             except BaseException as error:  # noqa: BLE001 - nothing may end the leader
                 leaders.recovery.drop(handler, error)
+
+    def _queue_begun(self, exchange: Exchange) -> None:
+        """Queue a request that the leader had read before the call that blocked it."""
+        if exchange.environ is NO_ENVIRON:
+            return  # closed, because the server was forced to end
+        try:
+            self.queue(exchange)
+        except BaseException as error:  # noqa: BLE001 - nothing may end the leader
+            self._leaders.recovery.drop_exchange(exchange, error)
 
     def queue(self, exchange: Exchange) -> None:
         """Give a request to a free thread, or queue it."""

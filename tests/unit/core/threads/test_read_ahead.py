@@ -1,0 +1,209 @@
+"""Requests are read before the application is called for those that came earlier; nothing else is different."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.support.rig import PairClient, Rig, rig
+from tests.support.waiting import PATIENCE, wait_until
+from wiverno.core.threads.exchange import NO_ENVIRON
+from wiverno.core.threads.leader import LeaderFollowers
+from wiverno.core.threads.read_ahead import MOST, receive
+
+
+def request(path: str) -> bytes:
+    return f"GET /{path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+
+
+class Application:
+    """Notes which requests it gets, and how many have been read besides; holds /held until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.loop: Any = None
+        self.seen: list[tuple[str, int]] = []
+        self.is_held = threading.Event()
+        self.go_on = threading.Event()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ["PATH_INFO"][1:]
+        self.seen.append((path, len(self.loop.begun)))
+        if path == "held":
+            self.is_held.set()
+            assert self.go_on.wait(PATIENCE)
+        start_response("200 OK", [])
+        return [path.encode()]
+
+
+class Started:
+    """A loop with clients that have sent something, and the threads that will serve them."""
+
+    def __init__(self, made: Rig, application: Application, threads: int) -> None:
+        self.rig = made
+        self.application = application
+        application.loop = made.loop
+        self.leaders = LeaderFollowers(made.loop, threads, queue_size=0, queue_timeout=0.0)
+        self.thread = threading.Thread(target=self.leaders.run, daemon=True)
+
+    def send(self, *requests: bytes) -> list[PairClient]:
+        """Connect a client for each request, whose bytes have come when the leader begins."""
+        clients = []
+        for data in requests:
+            connection, client = self.rig.connect()
+            connection.base["REMOTE_ADDR"] = "192.0.2.1"
+            client.send(data)
+            clients.append(client)
+        return clients
+
+
+@contextmanager
+def started(threads: int) -> Iterator[Started]:
+    application = Application()
+    with rig(application) as made:
+        one = Started(made, application, threads)
+        try:
+            yield one
+        finally:
+            application.go_on.set()
+            one.leaders.end()
+            if one.thread.ident:
+                one.thread.join(PATIENCE)
+            assert one.leaders.join(time.monotonic() + PATIENCE) == 0
+
+
+def bodies(clients: Iterable[PairClient]) -> list[bytes]:
+    return [client.response()[2] for client in clients]
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_requests_are_called_in_the_order_in_which_they_came(threads: int) -> None:
+    """At most MOST have been read when the application is called for the first of them."""
+    paths = [str(number) for number in range(MOST + 3)]
+    with started(threads) as one:
+        clients = one.send(*map(request, paths))
+        one.thread.start()
+        assert bodies(clients) == [path.encode() for path in paths]
+        assert [path for path, _ in one.application.seen] == paths
+        waiting = [count for _, count in one.application.seen]
+        assert waiting == [*reversed(range(MOST)), 2, 1, 0]
+
+
+def test_a_connection_is_asked_for_one_request_at_a_time() -> None:
+    """Of two requests in one piece the second comes after those of others."""
+    with started(2) as one:
+        clients = one.send(request("a") + request("b"), request("c"))
+        one.rig.loop.ready.append(one.rig.loop.ready[0])  # as if there were another event for it
+        one.thread.start()
+        assert bodies(clients) == [b"a", b"c"]
+        assert clients[0].response()[2] == b"b"
+        assert [path for path, _ in one.application.seen] == ["a", "c", "b"]
+
+
+def test_what_was_read_goes_on_without_the_blocked_leader() -> None:
+    """The next leader calls the application for the requests that wait."""
+    with started(2) as one:
+        clients = one.send(request("held"), request("a"), request("b"))
+        one.thread.start()
+        assert one.application.is_held.wait(PATIENCE)
+        assert bodies(clients[1:]) == [b"a", b"b"]
+        one.application.go_on.set()
+        assert bodies(clients[:1]) == [b"held"]
+
+
+def test_what_was_read_is_queued_while_no_thread_is_free() -> None:
+    """The monitor thread leads then; both are answered when the thread is free."""
+    with started(1) as one:
+        clients = one.send(request("held"), request("a"), request("b"))
+        one.thread.start()
+        assert one.application.is_held.wait(PATIENCE)
+        wait_until(lambda: one.leaders.queued == 2, what="the requests to be queued")
+        assert not one.rig.loop.begun
+        one.application.go_on.set()
+        assert bodies(clients) == [b"held", b"a", b"b"]
+
+
+class Other:
+    """A handler of another kind, as a listening socket is."""
+
+    fd = -5
+    environ = NO_ENVIRON
+
+    def __init__(self, made: Rig) -> None:
+        self._loop = made.loop
+        self.begun: list[int] = []
+
+    def ready(self, events: int) -> None:
+        self.begun.append(len(self._loop.begun))
+
+
+class Waiting:
+    """Leaders that are never asked to wait, or end."""
+
+    def __init__(self, made: Rig) -> None:
+        self.recovery = LeaderFollowers(made.loop, 0, queue_size=0, queue_timeout=0.0).recovery
+
+    def wait(self) -> bool:
+        return False
+
+
+def test_nothing_else_happens_while_requests_wait() -> None:
+    """An event of another handler could close connections that look idle."""
+    with rig() as made:
+        other: Any = Other(made)
+        first, client = made.connect()
+        made.loop.handlers[other.fd] = other
+        made.loop.ready.append((other.fd, 1))
+        second, another = made.connect()
+        for one in (client, another):
+            one.send(request("x"))
+        assert receive(Waiting(made), made.loop)
+        assert (list(made.loop.begun), other.begun) == ([first], [])
+        made.loop.begun.clear()
+        assert receive(Waiting(made), made.loop)
+        assert (list(made.loop.begun), other.begun) == ([second], [0])
+        made.loop.begun.clear()
+        assert not receive(Waiting(made), made.loop)
+
+
+def fail(size: int) -> bytes:
+    raise ZeroDivisionError("meant")
+
+
+def test_an_error_costs_one_connection(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others that were read, before it and after it, are served."""
+    with rig() as made:
+        connections = [made.connect()[0] for _ in range(3)]
+        for client in made.clients:
+            client.send(request("x"))
+        broken = connections[1]
+        monkeypatch.setattr(broken, "_recv", fail)
+        assert receive(Waiting(made), made.loop)
+        assert list(made.loop.begun) == [connections[0], connections[2]]
+        assert broken not in made.loop.connections
+        assert "internal error, connection closed" in caplog.text
+
+
+def test_a_request_whose_connection_was_closed_is_not_called() -> None:
+    """A forced stop closes connections while the leader is in the application."""
+    with started(2) as one:
+        connection, client = one.rig.connect()
+        client.send(request("closed"))
+        assert receive(Waiting(one.rig), one.rig.loop)
+        connection.close()
+        (other,) = one.send(request("a"))
+        one.thread.start()
+        assert bodies([other]) == [b"a"]
+        assert [path for path, _ in one.application.seen] == ["a"]
+
+
+def test_a_child_process_has_none_of_them() -> None:
+    """After a fork the requests are the parent's."""
+    with rig() as made:
+        _, client = made.connect()
+        client.send(request("x"))
+        assert receive(Waiting(made), made.loop)
+        made.loop.abandon()
+        assert not made.loop.begun

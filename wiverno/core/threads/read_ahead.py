@@ -1,0 +1,76 @@
+"""What the leader does between two calls of the application: it waits, and reads requests until some are complete.
+
+It reads the requests of several connections before it calls the application for the first of them. A framework's code
+and the server's push one another out of the processor's caches: so each of the two runs several times in a row, and is
+loaded once. The requests are called in the order in which they came, which is the order without reading ahead, too. If
+the lead changes hands, the next leader goes on with those that wait in `Loop.begun`.
+
+A connection whose request waits there is in the same state as one that waits for its next request. So nothing else may
+happen meanwhile that ends connections: no wait, which has deadlines and draining after it, and no event of a listening
+socket, which may evict clients. Nor is the same connection asked again, whose next request is for later.
+"""
+
+from typing import Any, Final, Protocol
+
+from wiverno.core.loop.event_loop import Loop
+from wiverno.core.threads.exchange import NO_ENVIRON
+from wiverno.core.threads.recovery import Recovery
+
+MOST: Final = 16  # requests that are read before the first is called: it waits for the others, some microseconds each
+
+
+class WaitingLeaders(Protocol):
+    """The threads, as far as they are known here.
+
+    Attributes:
+        recovery: what happens to a connection after an exception.
+    """
+
+    recovery: Recovery
+
+    def wait(self) -> bool:
+        """Wait for events; False after the end."""
+
+
+def receive(leaders: WaitingLeaders, loop: Loop) -> bool:
+    """Read until a request is complete, and further ones that have come; False after the end (leader)."""
+    ready, handlers, begun = loop.ready, loop.handlers, loop.begun
+    while not begun:
+        if not ready:
+            if not leaders.wait():
+                return False
+            continue
+        fd, events = ready.popleft()
+        handler: Any = handlers.get(fd)
+        if handler is None:
+            continue
+        try:
+            exchange: Any = handler.ready(events)
+        except BaseException as error:  # noqa: BLE001 - nothing may end the leader
+            leaders.recovery.drop(handler, error)
+            continue
+        if exchange is not None:
+            begun.append(exchange)
+            if exchange is handler and ready:
+                _read_ahead(leaders, loop, type(handler))
+    return True
+
+
+def _read_ahead(leaders: WaitingLeaders, loop: Loop, kind: Any) -> None:
+    """Read the next requests, of HTTP/1.1 connections: each is its own exchange, and all have the class `kind`."""
+    ready, handlers, begun = loop.ready, loop.handlers, loop.begun
+    for _ in range(MOST - 1):
+        if not ready:
+            return
+        fd, events = ready.popleft()
+        handler: Any = handlers.get(fd)
+        if type(handler) is not kind or handler.environ is not NO_ENVIRON:
+            ready.appendleft((fd, events))
+            return
+        try:
+            exchange: Any = handler.ready(events)
+        except BaseException as error:  # noqa: BLE001 - as above
+            leaders.recovery.drop(handler, error)
+            continue
+        if exchange is not None:
+            begun.append(exchange)
