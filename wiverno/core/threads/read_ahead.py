@@ -7,13 +7,13 @@ the lead changes hands, the next leader goes on with those that wait in `Loop.be
 
 A connection whose request waits there is in the same state as one that waits for its next request. So nothing else may
 happen meanwhile that ends connections: no wait, which has deadlines and draining after it, and no event of a listening
-socket, which may evict clients. Nor is the same connection asked again, whose next request is for later.
+socket, which may evict clients. Nor is the same connection asked twice: its next request, or the next stream of
+HTTP/2, comes after those of others.
 """
 
 from typing import Any, Final, Protocol
 
 from wiverno.core.loop.event_loop import Loop
-from wiverno.core.threads.exchange import NO_ENVIRON
 from wiverno.core.threads.recovery import Recovery
 
 MOST: Final = 16  # requests that are read before the first is called: it waits for the others, some microseconds each
@@ -51,22 +51,24 @@ def receive(leaders: WaitingLeaders, loop: Loop) -> bool:
             continue
         if exchange is not None:
             begun.append(exchange)
-            if exchange is handler and ready:
-                _read_ahead(leaders, loop, type(handler))
+            if ready:
+                _read_ahead(leaders, loop, handler)
     return True
 
 
-def _read_ahead(leaders: WaitingLeaders, loop: Loop, kind: Any) -> None:
-    """Read the next requests, of HTTP/1.1 connections: each is its own exchange, and all have the class `kind`."""
+def _read_ahead(leaders: WaitingLeaders, loop: Loop, first: Any) -> None:
+    """Read the next requests, one of each connection of the same class as the first one."""
     ready, handlers, begun = loop.ready, loop.handlers, loop.begun
+    kind, asked = type(first), {first}
     for _ in range(MOST - 1):
         if not ready:
             return
         fd, events = ready.popleft()
         handler: Any = handlers.get(fd)
-        if type(handler) is not kind or handler.environ is not NO_ENVIRON:
+        if type(handler) is not kind or handler in asked:
             ready.appendleft((fd, events))
             return
+        asked.add(handler)
         try:
             exchange: Any = handler.ready(events)
         except BaseException as error:  # noqa: BLE001 - as above

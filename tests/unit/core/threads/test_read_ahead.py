@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.http2_rig import connect
 from tests.support.rig import PairClient, Rig, rig
 from tests.support.waiting import PATIENCE, wait_until
-from wiverno.core.threads.exchange import NO_ENVIRON
 from wiverno.core.threads.leader import LeaderFollowers
 from wiverno.core.threads.read_ahead import MOST, receive
 
@@ -129,7 +129,6 @@ class Other:
     """A handler of another kind, as a listening socket is."""
 
     fd = -5
-    environ = NO_ENVIRON
 
     def __init__(self, made: Rig) -> None:
         self._loop = made.loop
@@ -166,6 +165,22 @@ def test_nothing_else_happens_while_requests_wait() -> None:
         assert (list(made.loop.begun), other.begun) == ([second], [0])
         made.loop.begun.clear()
         assert not receive(Waiting(made), made.loop)
+
+
+def test_one_request_of_each_http2_connection_is_read() -> None:
+    """The second stream of a connection is for later, and the first responses leave."""
+    with rig() as made:
+        pairs = [connect(made) for _ in range(2)]
+        streams = [[client.request(path) for path in ("/a", "/b")] for _, client in pairs]
+        made.loop.wait()
+        assert receive(Waiting(made), made.loop)
+        assert [exchange.client for exchange in made.loop.begun] == [connection for connection, _ in pairs]
+        for exchange in made.loop.begun:
+            exchange.finish_response(exchange.gateway.respond(exchange.environ))
+        made.loop.begun.clear()
+        for (_, client), (first, second) in zip(pairs, streams, strict=True):
+            assert client.answer(made, first).body == b"/a 0"
+            assert client.answer(made, second).body == b"/b 0"
 
 
 def fail(size: int) -> bytes:
