@@ -167,6 +167,20 @@ def test_nothing_else_happens_while_requests_wait() -> None:
         assert not receive(Waiting(made), made.loop)
 
 
+@pytest.mark.parametrize(("size", "count"), [(9_999, 3), (10_000, 2)])
+def test_the_memory_of_a_large_body_is_for_the_next_one(size: int, count: int) -> None:
+    """Nothing is read behind it, so that bodies do not lie in memory side by side."""
+    upload = b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
+    with rig() as made:
+        first, client = made.connect()
+        client.send(request("x"))
+        second, _ = made.connect(received=upload)
+        third, client = made.connect()
+        client.send(request("x"))
+        assert receive(Waiting(made), made.loop)
+        assert list(made.loop.begun) == [first, second, third][:count]
+
+
 def test_one_request_of_each_http2_connection_is_read() -> None:
     """The second stream of a connection is for later, and the first responses leave."""
     with rig() as made:
