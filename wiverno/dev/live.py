@@ -34,7 +34,7 @@ def extend_headers(status: str, headers: list[tuple[str, str]], tag: bytes) -> l
     fields = {name.lower(): value for name, value in headers}
     if not fields.get("content-type", "").lower().startswith("text/html") or "content-encoding" in fields:
         return None
-    if status[:3] in ("204", "206", "304"):
+    if status[:3] in ("204", "205", "206", "304"):
         return None
     changed = []
     for name, value in headers:

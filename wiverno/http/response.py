@@ -59,7 +59,7 @@ class ResponseHead:
     Attributes:
         prefix: status line and fields, each with CRLF.
         declared: the application's Content-Length in bytes, -1 if it gave none.
-        has_body: False for 204 and 304, whose content must not be sent (RFC 9110 §6.4.1).
+        has_body: False for 204, 205 and 304, whose content must not be sent (RFC 9110 §6.4.1, §15.3.6).
         has_date: the application sent Date itself.
         has_server: the application sent Server itself.
         expected: the declared length, ANY_LENGTH without one, NO_LENGTH if more than the length is unusual.
@@ -85,11 +85,13 @@ class ResponseHead:
             status += " "  # RFC 9112 §4: the space is there even if the reason is empty
         self.status = status
         self.code = int(status[:3])
-        self.has_body = self.code not in (204, 304)
+        self.has_body = self.code not in (204, 205, 304)
         self.declared = -1
         self.has_date = self.has_server = False
         self.block: bytes | None = None
         self.fields = [field for field in headers if self._check(*field)]
+        if self.code == 205:  # unlike 204 and 304 its end is told by a length (RFC 9112 §6.3)
+            self.fields.append(("Content-Length", "0"))
         lines = [f"{name}: {value}\r\n" for name, value in self.fields]
         self.prefix = "".join(("HTTP/1.1 ", status, "\r\n", *lines)).encode("latin-1")
         is_usual = self.has_body and not self.has_date and not self.has_server
@@ -121,7 +123,7 @@ class ResponseHead:
                 raise ResponseError("Content-Length is not a number of bytes")
             self.declared = int(value)
             # RFC 9110 §8.6: no Content-Length in a 204; Django's middleware adds one, so it is dropped, not an error.
-            return self.code != 204
+            return self.code not in (204, 205)
         elif lower in HOP_BY_HOP:
             raise ResponseError(f"{name} is a hop-by-hop header; it is the server's own (PEP 3333)")
         elif lower == "date":

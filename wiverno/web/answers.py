@@ -111,13 +111,13 @@ def _status_after(body: Any, status: Any) -> tuple[str, Any]:
 
 # These are never paths: looking up a missing attribute would be slow.
 _PLAIN = frozenset({str, bytes, dict, list})
-# RFC 9110 §15.3.5, §15.4.5: these have no content.
-_BODILESS = frozenset({"204 No Content", "304 Not Modified"})
+# RFC 9110 §15.3.5, §15.3.6, §15.4.5: these have no content.
+_BODILESS = frozenset({"204 No Content", "205 Reset Content", "304 Not Modified"})
 
 
 def has_body(line: str) -> bool:
-    """Whether a response with this status line has content (RFC 9110 §15.3.5, §15.4.5)."""
-    return line[:3] not in ("204", "304")
+    """Whether a response with this status line has content (RFC 9110 §15.3.5, §15.3.6, §15.4.5)."""
+    return line[:3] not in ("204", "205", "304")
 
 
 def _length_field(size: int) -> tuple[str, str]:

@@ -89,8 +89,9 @@ def test_head_has_no_content(client: H2Client) -> None:
     assert (answer.status, answer["content-length"], bytes(answer.body)) == ("200", "6", b"")
 
 
-@pytest.mark.parametrize("status", ["204", "304", "404"])
+@pytest.mark.parametrize("status", ["204", "205", "304", "404"])
 def test_statuses(client: H2Client, status: str) -> None:
+    """A 205 has no content whatever the application gives (RFC 9110 §15.3.6)."""
     answer = client.fetch(f"/status/{status}")
     assert answer.status == status
     assert bytes(answer.body) == (b"body" if status == "404" else b"")

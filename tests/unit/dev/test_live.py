@@ -30,6 +30,7 @@ def test_html_gets_longer_and_allows_the_script() -> None:
         ("200 OK", []),
         ("200 OK", [("Content-Type", "text/html"), ("Content-Encoding", "gzip")]),
         ("304 Not Modified", [("Content-Type", "text/html")]),
+        ("205 Reset Content", [("Content-Type", "text/html")]),
         ("206 Partial Content", [("Content-Type", "text/html")]),
     ],
 )

@@ -42,12 +42,23 @@ TABLE: list[tuple[str, Headers, bytes]] = [
     ("200 OK", [("Content-Length", "007")], b"HTTP/1.1 200 OK\r\nContent-Length: 007\r\n"),
     ("304 Not Modified", [("Content-Length", "7")], b"HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n"),
     ("204 No Content", [("Content-Length", "0"), ("X", "y")], b"HTTP/1.1 204 No Content\r\nX: y\r\n"),
+    ("205 x", [("X", "y"), ("Content-Length", "0")], b"HTTP/1.1 205 x\r\nX: y\r\nContent-Length: 0\r\n"),
     (
         "302 Found",
         [("Location", "/"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")],
         b"HTTP/1.1 302 Found\r\nLocation: /\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n",
     ),
 ]
+
+
+def test_a_205_says_that_it_is_empty() -> None:
+    """Content-Length 0 takes the place of the application's own: without a length a client would wait (RFC 9112 §6.3)."""
+    cases: list[Headers] = [[("Content-Length", "5")], [("content-length", "5"), ("X", "y")], []]
+    for headers in cases:
+        head = check_head("205 Reset Content", headers)
+        assert head.prefix.lower().count(b"content-length") == 1
+        assert head.prefix.endswith(b"\r\nContent-Length: 0\r\n")
+        assert head.fields[-1] == ("Content-Length", "0")
 
 
 @pytest.mark.parametrize(("status", "headers", "expected"), TABLE)
@@ -75,7 +86,7 @@ def test_writes(status: str, headers: Headers, expected: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("status", "has_body", "declared"),
-    [("200 OK", True, 5), ("204 x", False, 5), ("304 x", False, 5), ("500 x", True, 5)],
+    [("200 OK", True, 5), ("204 x", False, 5), ("205 x", False, 5), ("304 x", False, 5), ("500 x", True, 5)],
 )
 def test_knows_what_framing_needs(status: str, has_body: bool, declared: int) -> None:
     """A head tells whether content may follow, how much was declared, and what the application said itself."""

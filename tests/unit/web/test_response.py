@@ -47,7 +47,7 @@ def test_equal_answers_share_their_parts() -> None:
     assert first[2] == [b"Hello"]
 
 
-@pytest.mark.parametrize("status", [204, 304])
+@pytest.mark.parametrize("status", [204, 205, 304])
 def test_no_content_has_none(status: int) -> None:
     for value in (status, "ignored"), Response("ignored", status, {"ETag": '"x"', "Content-Length": "7"}):
         line, headers, body = answer(value, {})

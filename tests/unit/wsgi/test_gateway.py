@@ -284,14 +284,20 @@ def test_declared_lengths(
         assert body.closed == 1
 
 
-@pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
+@pytest.mark.parametrize(
+    ("status", "framing"), [("204 No Content", []), ("205 Reset Content", [length(0)]), ("304 Not Modified", [])]
+)
 @pytest.mark.parametrize("body", [[b"hello"], Body(b"he", b"llo"), []])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_statuses_without_content(
-    exchange: RequestCallables, status: str, body: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    """204 and 304 have no content and no framing; what the application sent is dropped with a warning."""
-    assert exchange.respond(body, status=status) == KEEP
-    assert (exchange.head, exchange.content) == ([b"HTTP/1.1 " + status.encode()], b"")
+    exchange: RequestCallables, status: str, framing: list[bytes], body: Any, method: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """204, 205 and 304 have no content; what the application sent is dropped with a warning, but for HEAD."""
+    assert exchange.respond(body, status=status, method=method) == KEEP
+    assert (exchange.head, exchange.content) == ([b"HTTP/1.1 " + status.encode(), *framing], b"")
+    if method == "HEAD":
+        return
     assert len(caplog.records) == bool(body)
     if body:
         assert "may not contain a message-body" in caplog.text
@@ -573,7 +579,7 @@ def test_file_wrapper(
         assert len(exchange.content) == declared
 
 
-@pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
+@pytest.mark.parametrize("status", ["204 No Content", "205 Reset Content", "304 Not Modified"])
 def test_file_wrapper_without_content(exchange: RequestCallables, tmp_path: Any, status: str) -> None:
     """A file with a status that has no content is closed unsent."""
     (tmp_path / "file").write_bytes(b"hello")
