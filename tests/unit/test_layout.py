@@ -77,6 +77,12 @@ def test_every_module_has_a_room() -> None:
     assert empty == PLANNED, f"no module belongs to the room {', '.join(sorted(empty ^ PLANNED))}"
 
 
+def test_every_folder_is_a_package() -> None:
+    """One without `__init__.py` is missing from zip files that have no entries for folders and frozen programs."""
+    folders = {path.parent for path in MODULES}
+    assert not [str(folder) for folder in folders if not (folder / "__init__.py").is_file()]
+
+
 def test_floors() -> None:
     """A module imports lower floors or its own room, and `core` knows the settings alone of `config`."""
     layout = read_layout()
