@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias, cast
 from werkzeug.datastructures import Headers
 from werkzeug.http import dump_cookie
 
+from wiverno.http.grammar import is_token
 from wiverno.web import other_names
 from wiverno.web.errors import reason
 
@@ -34,6 +35,8 @@ HTML = "text/html; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 BYTES = "application/octet-stream"
+
+_NOT_IN_DOMAINS = re.compile(r"[\x00-\x20,;=\x7f]")
 
 STATUS_LINES: dict[str | int, str] = {}
 for _status in HTTPStatus:
@@ -102,7 +105,16 @@ class Response:
             secure: Only over https.
             httponly: Not visible to scripts.
             samesite: Which requests from other sites carry it.
+
+        Raises:
+            ValueError: name or domain holds a character that is not allowed there (RFC 6265 §4.1.1).
+            TypeError: name, value or domain is not text, or the life is not a whole number of seconds.
         """
+        check_cookie(name, domain)
+        if not isinstance(value, str):
+            raise TypeError(f"cookie {name!r}: the value is text, not {type(value).__name__}")
+        if max_age is not None and not isinstance(max_age, int | timedelta):
+            raise TypeError(f"cookie {name!r}: max_age is a whole number of seconds, not {max_age!r}")
         cookie = dump_cookie(
             name, value, max_age, expires, path, domain, secure, httponly, samesite=samesite, max_size=0
         )
@@ -121,6 +133,25 @@ class Response:
 
 
 other_names.refuse(Response, other_names.RESPONSE)
+
+
+def check_cookie(name: str, domain: str | None) -> None:
+    """Refuse a name and a domain that would become something else in the field (RFC 6265 §4.1.1).
+
+    Raises:
+        ValueError: one of them holds a character that is not allowed.
+        TypeError: one of them is not text.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"a cookie's name is text, not {type(name).__name__}")
+    if not is_token(name):
+        raise ValueError(f"{name!r} is not a name for a cookie; write letters, digits, '-', '_' or '.'")
+    if domain is None:
+        return
+    if not isinstance(domain, str):
+        raise TypeError(f"cookie {name!r}: a domain is text, not {type(domain).__name__}")
+    if _NOT_IN_DOMAINS.search(domain):
+        raise ValueError(f"cookie {name!r}: {domain!r} is not a domain; write one like 'shop.example'")
 
 
 class DataClass(Protocol):
@@ -164,9 +195,15 @@ def redirect(location: str, status: Status = 303) -> Response:
     Args:
         location: The address; characters that a URI cannot hold are percent-encoded.
         status: 303 by default, which makes every client continue with GET; 307 and 308 keep the method.
+
+    Raises:
+        TypeError: the address is not text.
+        ValueError: the status is not a redirect.
     """
     from urllib.parse import quote
 
+    if not isinstance(location, str):
+        raise TypeError(f"a redirect needs an address, like '/login', not {type(location).__name__}")
     code = int(status_line(status)[:3])
     if code not in (301, 302, 303, 307, 308):
         raise ValueError(f"{code} is not a redirect (301, 302, 303, 307, 308)")

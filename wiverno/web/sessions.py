@@ -15,7 +15,7 @@ from wiverno.foreign_code import guarded_logger
 from wiverno.http.hosts import split_host
 from wiverno.web.hooks import CallNext
 from wiverno.web.request import Request
-from wiverno.web.response import Response
+from wiverno.web.response import Response, check_cookie
 from wiverno.web.signing import Secrets, Signer, compact_json
 from wiverno.web.values import Session
 
@@ -40,7 +40,8 @@ class Sessions:
         samesite: Which requests from other sites carry it.
 
     Raises:
-        ImportError, ValueError: as ``Signer``; or ``samesite="None"`` without ``secure``, which browsers refuse.
+        ImportError, TypeError, ValueError: as ``Signer``; or the cookie is one that ``Response.set_cookie`` refuses; or
+            ``samesite="None"`` without ``secure``, which browsers refuse.
     """
 
     def __init__(
@@ -54,6 +55,11 @@ class Sessions:
         secure: bool | None = None,
         samesite: Literal["Strict", "Lax", "None"] = "Lax",
     ) -> None:
+        check_cookie(cookie, domain)
+        if samesite not in ("Strict", "Lax", "None"):
+            raise ValueError(f"samesite is 'Strict', 'Lax' or 'None', not {samesite!r}")
+        if not isinstance(max_age, int):
+            raise TypeError(f"max_age is a whole number of seconds, not {max_age!r}")
         if max_age <= 0:
             raise ValueError(f"max_age={max_age}: a session is valid for at least a second")
         if samesite == "None" and secure is False:

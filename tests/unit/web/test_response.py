@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 
@@ -127,3 +128,31 @@ def test_what_streams_may_yield() -> None:
 
 async def _coroutine() -> str:
     return ""
+
+
+@pytest.mark.parametrize(
+    ("cookie", "error", "message"),
+    [
+        ({"name": "a;b"}, ValueError, "'a;b' is not a name for a cookie; write letters, digits, '-', '_' or '.'"),
+        ({"name": "a=b"}, ValueError, "'a=b' is not a name for a cookie; write letters, digits, '-', '_' or '.'"),
+        ({"name": ""}, ValueError, "'' is not a name for a cookie; write letters, digits, '-', '_' or '.'"),
+        ({"name": 5}, TypeError, "a cookie's name is text, not int"),
+        ({"value": 5}, TypeError, "cookie 'a': the value is text, not int"),
+        ({"domain": "x; Path=/"}, ValueError, "cookie 'a': 'x; Path=/' is not a domain; write one like 'shop.example'"),
+        ({"domain": 5}, TypeError, "cookie 'a': a domain is text, not int"),
+        ({"max_age": "60"}, TypeError, "cookie 'a': max_age is a whole number of seconds, not '60'"),
+        ({"max_age": 1.5}, TypeError, "cookie 'a': max_age is a whole number of seconds, not 1.5"),
+    ],
+)
+def test_a_cookie_that_would_become_another_one(cookie: dict[str, Any], error: type[Exception], message: str) -> None:
+    """Name and domain cannot add attributes to the field; the message names what was found."""
+    response = Response("x")
+    with pytest.raises(error) as caught:
+        response.set_cookie(**{"name": "a", "value": "b"} | cookie)
+    assert str(caught.value) == message
+    assert "Set-Cookie" not in response.headers
+
+
+def test_a_redirect_to_nothing() -> None:
+    with pytest.raises(TypeError, match=r"^a redirect needs an address, like '/login', not NoneType$"):
+        redirect(None)  # type: ignore[arg-type]

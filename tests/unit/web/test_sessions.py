@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -187,3 +188,18 @@ def test_without_sessions() -> None:
 def test_options_that_cannot_work(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Sessions(SECRET, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"cookie": "a b"}, ValueError, "'a b' is not a name for a cookie"),
+        ({"domain": "a;b"}, ValueError, "cookie 'session': 'a;b' is not a domain"),
+        ({"samesite": "lax"}, ValueError, "samesite is 'Strict', 'Lax' or 'None', not 'lax'"),
+        ({"max_age": "60"}, TypeError, "max_age is a whole number of seconds, not '60'"),
+    ],
+)
+def test_options_are_checked_at_once(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    """Not at the first request that has a session."""
+    with pytest.raises(error, match=f"^{re.escape(message)}"):
+        Sessions("x" * 16, **options)
