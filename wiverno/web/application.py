@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Never, TypeAlias, TypeVar, cast
@@ -23,7 +22,7 @@ from wiverno.web.error_pages import render_error_page
 from wiverno.web.errors import HTTPError, MethodNotAllowed, as_http_error
 from wiverno.web.forms import Limits
 from wiverno.web.handlers import view_of
-from wiverno.web.hooks import AfterHook, BeforeHook, HookChain, Middleware
+from wiverno.web.hooks import AfterHook, BeforeHook, HookChain, Middleware, require_arguments
 from wiverno.web.mount import MOUNTS, MountedBody, mount_point
 from wiverno.web.patterns import Converter
 from wiverno.web.request import Request
@@ -74,6 +73,10 @@ class Wiverno(Router):
     ) -> None:
         if unknown:
             raise TypeError(f"an application has no name: write Wiverno(), not Wiverno({unknown[0]!r})")
+        if debug is not None and not isinstance(debug, bool):
+            raise TypeError(f"debug is True, False or None (the server decides), not {debug!r}")
+        if limits is not None and not isinstance(limits, Limits):
+            raise TypeError(f"limits are written as Limits(body_bytes=...), not as {type(limits).__name__}")
         self._table = RouteTable()
         # Hooks replace both, so that an application without hooks pays nothing for them.
         self._static = self._table.static
@@ -299,8 +302,9 @@ class _Closing:
 def _as_error_page(page: Callable[..., Any]) -> Callable[[Request, Exception], Any]:
     """Return ``page`` as a function of request and error, also if it takes only the request."""
     try:
-        inspect.signature(page).bind(None, None)
+        require_arguments(page, 2, "error_page", "request, error")
     except TypeError:
+        require_arguments(page, 1, "error_page", "request, error")
         return functools.update_wrapper(lambda request, error: page(request), page)
     return cast("Callable[[Request, Exception], Any]", page)
 

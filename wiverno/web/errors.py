@@ -24,8 +24,8 @@ class HTTPError(Exception):
     """
 
     def __init__(self, status: int, message: str = "", headers: Mapping[str, str] | None = None) -> None:
-        if not 400 <= status <= 599:
-            raise ValueError(f"{status} is not an error status (400–599)")
+        if not isinstance(status, int) or not 400 <= status <= 599:
+            raise ValueError(f"{status!r} is not an error status (400–599)")
         self.status = int(status)
         self.message = message or describe(self.status)
         self.headers: dict[str, str] = dict(headers or {})

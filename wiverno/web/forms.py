@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 from urllib.parse import parse_qsl
@@ -46,6 +46,12 @@ class Limits:
     json_depth: int = 64
     json_keys: int = 50_000
     json_items: int = 100_000
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            limit = getattr(self, field.name)
+            if type(limit) is not int or limit < 0:
+                raise ValueError(f"Limits: {field.name} is a whole number, 0 or more, not {limit!r}")
 
 
 def parse_pairs(text: str, limit: int, what: str) -> list[tuple[str, str]]:

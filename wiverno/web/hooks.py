@@ -77,17 +77,17 @@ class HookChain:
 
     def add_before(self, hook: BeforeHook) -> None:
         """Add a function of the request; it runs after those that were added before it."""
-        _require_arguments(hook, 1, "before_request", "request")
+        require_arguments(hook, 1, "before_request", "request")
         self._before = (*self._before, hook)
 
     def add_after(self, hook: AfterHook) -> None:
         """Add a function of request and response; it runs before those that were added before it."""
-        _require_arguments(hook, 2, "after_request", "request, response")
+        require_arguments(hook, 2, "after_request", "request, response")
         self._after = (hook, *self._after)
 
     def add_middleware(self, layer: Middleware) -> None:
         """Add a middleware inside of those that were added before it."""
-        _require_arguments(layer, 2, "middleware", "request, call_next")
+        require_arguments(layer, 2, "middleware", "request, call_next")
         self._layers = (*self._layers, layer)
         run: CallNext = self._run_hooks
         for one in reversed(self._layers):
@@ -176,7 +176,7 @@ def _discard(responses: Iterable[Response], chosen: Response | None) -> None:
             response.discard()
 
 
-def _require_arguments(hook: Callable[..., Any], count: int, kind: str, names: str) -> None:
+def require_arguments(hook: Callable[..., Any], count: int, kind: str, names: str) -> None:
     """Refuse a hook that cannot be called as hooks of its kind are."""
     if not callable(hook):
         raise TypeError(f"{kind} is for a function of ({names}), not for {type(hook).__name__}")
@@ -185,6 +185,10 @@ def _require_arguments(hook: Callable[..., Any], count: int, kind: str, names: s
         inspect.signature(hook).bind(*[None] * count)
     except TypeError as error:
         name = getattr(hook, "__name__", "hook")
+        if isinstance(hook, type):
+            raise TypeError(
+                f"{kind} is for a function of ({names}), not for the class {name}; write {name}(...)"
+            ) from error
         raise TypeError(f"{describe_handler(hook)}: write 'def {name}({names})' for {kind}") from error
     except ValueError:  # Python does not know its parameters
         return

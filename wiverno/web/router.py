@@ -158,6 +158,9 @@ class Router:
 
     def include_router(self, router: Router, prefix: str = "") -> None:
         """Include another router's routes below ``prefix``, also those that are added to it later."""
+        if not isinstance(router, Router):
+            found = router.__name__ if isinstance(router, type) else type(router).__name__
+            raise TypeError(f"include_router needs a Router, like Router(prefix='/shop'), not {found}")
         prefix = _check_prefix(prefix)
         if router is self or router in self._all_parents():
             raise ValueError("a router cannot include itself")
@@ -257,6 +260,8 @@ def _check_methods(methods: Iterable[str] | None, handler: object) -> tuple[str,
 
 
 def _check_prefix(prefix: str) -> str:
+    if not isinstance(prefix, str):
+        raise TypeError(f"a prefix is text, like '/shop', not {type(prefix).__name__}")
     if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
         raise PatternError(f"{prefix!r}: a prefix starts with a slash and does not end with one, like '/shop'")
     return prefix

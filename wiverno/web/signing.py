@@ -30,6 +30,7 @@ class Signer:
 
     Raises:
         ImportError: itsdangerous is not installed; the message says how to get it.
+        TypeError: a secret is neither text nor bytes.
         ValueError: a secret is shorter than 16 bytes, or there is none.
     """
 
@@ -90,7 +91,11 @@ def compact_json(value: Any) -> str:
 
 
 def _check_secrets(secrets: Secrets) -> list[bytes]:
-    given = [secrets] if isinstance(secrets, str | bytes) else list(secrets)
+    given = list(secrets) if isinstance(secrets, Sequence) and not isinstance(secrets, str | bytes) else [secrets]
+    for secret in given:
+        if not isinstance(secret, str | bytes):
+            hint = "; is its environment variable set?" if secret is None else ""
+            raise TypeError(f"a secret is text or bytes, not {type(secret).__name__}{hint}")
     keys = [secret.encode() if isinstance(secret, str) else secret for secret in given]
     if not keys or any(len(key) < SHORTEST_SECRET for key in keys):
         what = "there is none" if not keys or not all(keys) else "one is shorter"

@@ -23,6 +23,8 @@ class TestClient(Client):
     __test__ = False  # pytest would collect it as a class of tests
 
     def __init__(self, app: Any, *, raise_errors: bool = True) -> None:
+        if not callable(app):
+            raise TypeError(f"a TestClient needs a WSGI application, not {type(app).__name__}")
         super().__init__(app)
         self.raise_errors = raise_errors
 

@@ -52,7 +52,7 @@ TABLE: list[tuple[str, Headers, bytes]] = [
 
 
 def test_a_205_says_that_it_is_empty() -> None:
-    """Content-Length 0 takes the place of the application's own: without a length a client would wait (RFC 9112 §6.3)."""
+    """Content-Length 0 takes the place of the application's own: without one a client would wait (RFC 9112 §6.3)."""
     cases: list[Headers] = [[("Content-Length", "5")], [("content-length", "5"), ("X", "y")], []]
     for headers in cases:
         head = check_head("205 Reset Content", headers)

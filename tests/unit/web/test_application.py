@@ -15,6 +15,7 @@ import pytest
 from tests.support.wsgi import call
 from wiverno.web.application import Wiverno
 from wiverno.web.errors import HTTPError, abort
+from wiverno.web.forms import Limits
 from wiverno.web.request import Request
 from wiverno.web.response import Response
 
@@ -313,3 +314,39 @@ def test_import_path() -> None:
     from wiverno.main import Wiverno as imported
 
     assert imported is Wiverno
+
+
+@pytest.mark.parametrize("debug", ["false", "0", 1])
+def test_debug_is_no_text(debug: Any) -> None:
+    """The text "false", as a variable of the environment holds it, would show tracebacks."""
+    with pytest.raises(TypeError, match=rf"^debug is True, False or None \(the server decides\), not {debug!r}$"):
+        Wiverno(debug=debug)
+
+
+@pytest.mark.parametrize("limits", [5, {"body_bytes": 5}])
+def test_limits_are_an_object(limits: Any) -> None:
+    with pytest.raises(TypeError, match=r"^limits are written as Limits\(body_bytes=\.\.\.\), not as "):
+        Wiverno(limits=limits)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("body_bytes", "1"), ("form_parts", -1), ("query_keys", None), ("json_depth", 1.5)]
+)
+def test_limits_are_numbers(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"^Limits: {name} is a whole number, 0 or more, not {value!r}$"):
+        Limits(**{name: value})
+
+
+def test_an_error_page_that_cannot_be_called() -> None:
+    """It is refused where it is registered, not at the first error."""
+    app = Wiverno()
+    with pytest.raises(TypeError, match=r"write 'def <lambda>\(request, error\)' for error_page$"):
+        app.error_page(404)(lambda: "x")  # type: ignore[type-var]
+    with pytest.raises(TypeError, match=r"^error_page is for a function of \(request, error\), not for str$"):
+        app.error_page(404)("x")  # type: ignore[type-var]
+
+    async def page(request: Any, error: Any) -> str:
+        return "x"
+
+    with pytest.raises(TypeError, match="async def"):
+        app.error_page(404)(page)  # type: ignore[type-var]

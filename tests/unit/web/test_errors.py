@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -140,3 +140,9 @@ def test_pages_for_classes_of_exceptions(caplog: pytest.LogCaptureFixture) -> No
     assert TestClient(app).get("/closed").status_code == 503
     with pytest.raises(ValueError, match=r"'404' is not an error status \(400–599\) or a class of exceptions"):
         app.error_page("404")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("status", ["404", None, 200])
+def test_a_status_that_is_no_error(status: Any) -> None:
+    with pytest.raises(ValueError, match=f"^{status!r} is not an error status"):
+        abort(status)

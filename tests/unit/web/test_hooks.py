@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.wsgi import call
 from wiverno.web.application import Wiverno
+from wiverno.web.cors import CORS
 from wiverno.web.errors import abort
 from wiverno.web.hooks import CallNext
 from wiverno.web.request import Request
@@ -313,3 +314,9 @@ async def a_coroutine(request: Request) -> None: ...
 def test_hooks_of_other_frameworks_are_refused_with_the_right_form(kind: str, hook: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         getattr(Wiverno(), kind)(hook)
+
+
+def test_a_class_in_place_of_its_middleware() -> None:
+    message = r"^middleware is for a function of \(request, call_next\), not for the class CORS; write CORS\(\.\.\.\)$"
+    with pytest.raises(TypeError, match=message):
+        Wiverno().middleware(CORS)  # type: ignore[type-var]

@@ -202,3 +202,16 @@ def test_static_files_are_a_route(tmp_path: Path) -> None:
     assert app.url_for("static", path="a.css") == "/static/a.css"
     with pytest.raises(NotADirectoryError, match="not a folder to serve files from"):
         app.static("/other", tmp_path / "missing")
+
+
+@pytest.mark.parametrize(("router", "found"), [("shop", "str"), (Router, "Router"), (None, "NoneType")])
+def test_including_what_is_no_router(router: Any, found: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        Router().include_router(router)
+    assert str(caught.value) == f"include_router needs a Router, like Router(prefix='/shop'), not {found}"
+
+
+@pytest.mark.parametrize("prefix", [None, 5, b"/shop"])
+def test_a_prefix_that_is_no_text(prefix: Any) -> None:
+    with pytest.raises(TypeError, match=rf"^a prefix is text, like '/shop', not {type(prefix).__name__}$"):
+        Router(prefix=prefix)

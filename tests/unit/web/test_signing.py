@@ -97,3 +97,11 @@ def test_what_json_cannot_hold_is_an_error() -> None:
     for value in (float("nan"), {1, 2}):
         with pytest.raises((TypeError, ValueError)):
             Signer(SECRET).sign(value)
+
+
+@pytest.mark.parametrize("secrets", [None, 5, [None], ["x" * 16, 5]])
+def test_a_secret_that_is_no_text(secrets: Any) -> None:
+    """A variable that is not set (`os.environ.get`) is named as the likely cause."""
+    with pytest.raises(TypeError, match=r"^a secret is text or bytes, not ") as caught:
+        Signer(secrets)
+    assert ("environment variable" in str(caught.value)) == ("NoneType" in str(caught.value))

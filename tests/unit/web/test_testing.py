@@ -60,3 +60,8 @@ def test_errors_reach_the_test_unless_told_otherwise() -> None:
         TestClient(shop()).get("/boom")
     assert TestClient(shop(), raise_errors=False).get("/boom").status_code == 500
     assert TestClient(shop()).get("/nothing").status_code == 404
+
+
+def test_no_application() -> None:
+    with pytest.raises(TypeError, match=r"^a TestClient needs a WSGI application, not NoneType$"):
+        TestClient(None)
