@@ -17,6 +17,7 @@ from wiverno.application_process import prepare_process
 from wiverno.config.environment import read_environment
 from wiverno.config.settings import Adjustments
 from wiverno.core.log_files import log_files_belong_to
+from wiverno.core.loop.signals import gets_signals
 from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.ownership import future_owner
 from wiverno.core.server import FOR_APPLICATION, MAIN_PROCESS, build_server, check_application, create_server
@@ -53,7 +54,7 @@ def serve(app: Any, **kw: Any) -> None:
 
     Raises:
         ConfigError: settings that are not accepted, all of them at once; it is a ValueError.
-        ValueError: the application is None.
+        ValueError: the application is None, or `workers` is set and this is not the main thread.
         OSError: an address cannot be listened on.
     """
     make_server: Callable[..., Any] = kw.pop("_server", None) or create_server
@@ -154,7 +155,10 @@ def run_plan(plan: Plan, configure: Callable[[], Plan] | None = None, *, is_quie
         OSError: an address cannot be listened on; `explain_bind_error` has words for it.
         LoadFailedError: the application raised something while it was loaded.
         StartFailedError: no worker could begin to serve.
+        ValueError: `workers` is set, and this is not the main thread.
     """
+    if plan.adjustments.workers and not gets_signals():
+        raise ValueError("workers: their supervisor needs signals, which the main thread gets; serve there, or without")
     reserve_descriptors()  # before the application opens its files
     with started_in(), log_files_belong_to(future_owner(plan.adjustments)):
         return _run_plan(plan, configure and _at_start(configure), is_quiet=is_quiet)

@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -94,6 +95,14 @@ def test_no_application(application: object) -> None:
     """What is no application is a ValueError before anything is bound."""
     with pytest.raises(ValueError, match="application is"):
         serve(application, _quiet=True, port=0)
+
+
+def test_workers_outside_the_main_thread() -> None:
+    """Nothing is bound and no process is started: a supervisor there would get no signal."""
+    with ThreadPoolExecutor() as pool:
+        ended = pool.submit(serve, print, listen="127.0.0.1:0", workers=1, _quiet=True)
+        with pytest.raises(ValueError, match=r"^workers: their supervisor needs signals, .*; serve there, or without$"):
+            ended.result(10)
 
 
 def test_mistakes() -> None:

@@ -35,6 +35,11 @@ _stacks_on: Final[list[int]] = []  # the signal that prints stacks
 _wake_up: Final[list[int]] = []  # descriptors that signals_wake has set; the last one is in use
 
 
+def gets_signals() -> bool:
+    """Whether this is the main thread: it alone may set handlers, and runs them."""
+    return threading.current_thread() is threading.main_thread()
+
+
 def take_signal(number: int, handler: Handler) -> None:
     """Set a handler of the server (main thread), and remember the first one that it replaces."""
     before = signal.signal(number, handler)
@@ -90,7 +95,7 @@ def signals_wake(descriptor: int) -> Iterator[None]:
     Without that the main thread, which runs the handlers, would not notice a signal that comes a moment before it
     begins to wait, or that another thread was interrupted by.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not gets_signals():
         yield
         return
     old = signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
@@ -122,7 +127,7 @@ def handle_signals(numbers: Iterable[int], handler: Handler) -> Iterator[None]:
 @contextmanager
 def stop_signals(on_signal: Callable[[signal.Signals], None]) -> Iterator[None]:
     """Call `on_signal` for the signals that stop and those that refresh, inside the block."""
-    if threading.current_thread() is not threading.main_thread():
+    if not gets_signals():
         yield
         return
 
