@@ -125,7 +125,6 @@ MAY_SKIP = {
     "integration/dev/test_dev_watching.py": "user namespaces: the kernel or the container allows them or does not",
     "integration/dropin/test_documents.py": "privileged ports: a container may have none",
     "integration/http/test_clients.py": "httpbin can't be installed on this Python",
-    "unit/core/threads/test_blocking.py": "the Python has a GIL",
     "unit/test_tables.py": "the Python has no GIL",
 }
 SYSTEMS = re.compile(r"sys\.platform|os\.name|hasattr\(os,|Path\('/proc/|HAS_IPV6|os\.sched_getaffinity")

@@ -105,26 +105,26 @@ def test_a_call_has_blocked_if_it_waited_or_computed_for_long() -> None:
     wait_until(is_quick, what="a call in which no other thread of this test wants the GIL")
 
 
-def test_requests_that_compute_stay_with_the_leader() -> None:
-    """None is remembered as one that blocks, though each takes longer than the monitor thread waits."""
-    if has_gil():
-        pytest.skip("this Python has a GIL")
+if not has_gil():
 
-    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        compute(0.003)
-        start_response("200 OK", [])
-        return [b"done"]
+    def test_requests_that_compute_stay_with_the_leader() -> None:
+        """None is remembered as one that blocks, though each takes longer than the monitor thread waits."""
 
-    with rig(application) as made:
-        leaders = LeaderFollowers(made.loop, 2, queue_size=0, queue_timeout=0.0)
-        thread = threading.Thread(target=leaders.run, daemon=True)
-        connection, client = made.connect()
-        thread.start()
-        made.loop.resume(connection.fd)
-        for _ in range(30):
-            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            assert client.response()[2] == b"done"
-        assert not leaders._predictor.counters
-        leaders.end()
-        thread.join(PATIENCE)
-        assert leaders.join(time.monotonic() + PATIENCE) == 0
+        def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            compute(0.003)
+            start_response("200 OK", [])
+            return [b"done"]
+
+        with rig(application) as made:
+            leaders = LeaderFollowers(made.loop, 2, queue_size=0, queue_timeout=0.0)
+            thread = threading.Thread(target=leaders.run, daemon=True)
+            connection, client = made.connect()
+            thread.start()
+            made.loop.resume(connection.fd)
+            for _ in range(30):
+                client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert client.response()[2] == b"done"
+            assert not leaders._predictor.counters
+            leaders.end()
+            thread.join(PATIENCE)
+            assert leaders.join(time.monotonic() + PATIENCE) == 0
