@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias, cast
 from werkzeug.datastructures import Headers
 from werkzeug.http import dump_cookie
 
-from wiverno.http.grammar import is_token
 from wiverno.web import other_names
 from wiverno.web.errors import reason
 
@@ -36,6 +35,8 @@ TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 BYTES = "application/octet-stream"
 
+# Wider than a token (RFC 6265 §4.1.1): `cart[1]` and the like are in use; what `request.cookies` has can be deleted.
+_NOT_IN_NAMES = re.compile(r"[\x00-\x20\x7f;=]")
 _NOT_IN_DOMAINS = re.compile(r"[\x00-\x20,;=\x7f]")
 
 STATUS_LINES: dict[str | int, str] = {}
@@ -144,7 +145,7 @@ def check_cookie(name: str, domain: str | None) -> None:
     """
     if not isinstance(name, str):
         raise TypeError(f"a cookie's name is text, not {type(name).__name__}")
-    if not is_token(name):
+    if not name or _NOT_IN_NAMES.search(name):
         raise ValueError(f"{name!r} is not a name for a cookie; write letters, digits, '-', '_' or '.'")
     if domain is None:
         return

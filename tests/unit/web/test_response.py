@@ -11,6 +11,7 @@ import pytest
 from tests.support.wsgi import call
 from wiverno.web.answers import answer
 from wiverno.web.application import Wiverno
+from wiverno.web.request import Request
 from wiverno.web.response import Response, redirect, status_line
 
 
@@ -135,6 +136,8 @@ async def _coroutine() -> str:
     [
         ({"name": "a;b"}, ValueError, "'a;b' is not a name for a cookie; write letters, digits, '-', '_' or '.'"),
         ({"name": "a=b"}, ValueError, "'a=b' is not a name for a cookie; write letters, digits, '-', '_' or '.'"),
+        ({"name": " a"}, ValueError, "' a' is not a name for a cookie; write letters, digits, '-', '_' or '.'"),
+        ({"name": "a\n"}, ValueError, "'a\\n' is not a name for a cookie; write letters, digits, '-', '_' or '.'"),
         ({"name": ""}, ValueError, "'' is not a name for a cookie; write letters, digits, '-', '_' or '.'"),
         ({"name": 5}, TypeError, "a cookie's name is text, not int"),
         ({"value": 5}, TypeError, "cookie 'a': the value is text, not int"),
@@ -156,3 +159,15 @@ def test_a_cookie_that_would_become_another_one(cookie: dict[str, Any], error: t
 def test_a_redirect_to_nothing() -> None:
     with pytest.raises(TypeError, match=r"^a redirect needs an address, like '/login', not NoneType$"):
         redirect(None)  # type: ignore[arg-type]
+
+
+def test_every_cookie_that_a_browser_sends_can_be_deleted() -> None:
+    """Other applications of the host set names that are no tokens."""
+    sent = 'cart[1]=a; a b=c; \xc3\xa9=d; =e; f; (g)@h,i="j"; k\tl=m;;'
+    request = Request({"HTTP_COOKIE": sent, "REQUEST_METHOD": "GET"})
+    names = list(request.cookies)
+    assert {"cart[1]", "\xe9", "(g)@h,i"} <= set(names)
+    response = Response("")
+    for name in names:
+        response.delete_cookie(name)
+    assert len(response.headers.getlist("Set-Cookie")) == len(names)
