@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 # IDLE is 0, so that the hot path asks one question.
-IDLE: Final = 0  # waits for a request, or the leader runs it
+IDLE: Final = 0  # waits for a request, or the leader has read one and runs it, now or next
 HEAD: Final = 1  # a part of a head has been received
 BODY: Final = 2  # a body is being received
 RUNNING: Final = 3  # a thread that does not lead runs the request
