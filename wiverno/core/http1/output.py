@@ -237,6 +237,10 @@ class Output:
         """The connection, which is its own exchange."""
         return self
 
+    def has_waiting_output(self) -> bool:
+        """Tell whether an event may continue a response that waits for its client (leader)."""
+        return self.pending is not None
+
     def is_handed_off(self) -> bool:
         """Tell whether the request runs in a thread that does not lead."""
         return self.state == RUNNING

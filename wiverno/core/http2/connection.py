@@ -176,6 +176,10 @@ class Http2Connection(Http2Transport):
 
     # ---------------------------------------------------------------- sending (any thread, lock held)
 
+    def has_waiting_output(self) -> bool:
+        """Tell whether an event may continue a response that waits for its client (leader)."""
+        return bool(self._waiting)
+
     def note_waiting(self, stream: Stream) -> None:
         """Remember that a stream has output that waits."""
         self._waiting[stream] = None

@@ -15,6 +15,7 @@ from wiverno.core.http2.owner import StreamOwner, StreamWindow
 from wiverno.core.http2.states import CLOSED, MOVES, NAMES, RECEIVING, RUNNING, SENDING, SUSPENDED
 from wiverno.core.net.buffers import BodyBuffer, Pending
 from wiverno.core.net.file_segments import FileSegment
+from wiverno.core.threads.exchange import NO_ENVIRON
 from wiverno.foreign_code import guarded_logger
 from wiverno.http2.errors import ErrorCode
 from wiverno.http2.sending import GONE
@@ -367,7 +368,8 @@ class Stream:
                 pending.close()
         if state == SUSPENDED:
             self._drop_iteration()
-        elif state != RUNNING:
+        elif state != RUNNING or self.environ is not NO_ENVIRON:  # complete, and the application has not been called
+            self.environ = NO_ENVIRON
             self.close_body()
 
     def _drop_iteration(self) -> None:

@@ -11,6 +11,8 @@ import pytest
 from tests.support.http2_rig import connect
 from tests.support.rig import PairClient, Rig, rig
 from tests.support.waiting import PATIENCE, wait_until
+from wiverno.core.loop.poller import READ, WRITE
+from wiverno.core.threads.exchange import NO_ENVIRON
 from wiverno.core.threads.leader import LeaderFollowers
 from wiverno.core.threads.read_ahead import MOST, receive
 
@@ -60,9 +62,9 @@ class Started:
 
 
 @contextmanager
-def started(threads: int) -> Iterator[Started]:
+def started(threads: int, **settings: Any) -> Iterator[Started]:
     application = Application()
-    with rig(application) as made:
+    with rig(application, **settings) as made:
         one = Started(made, application, threads)
         try:
             yield one
@@ -72,6 +74,15 @@ def started(threads: int) -> Iterator[Started]:
             if one.thread.ident:
                 one.thread.join(PATIENCE)
             assert one.leaders.join(time.monotonic() + PATIENCE) == 0
+
+
+def peer(made: Rig, protocol: str, **more: Any) -> tuple[Any, Callable[[str], object]]:
+    """Connect by either protocol; return the connection, and what sends a request for a path."""
+    if protocol == "HTTP/2":
+        connection, client = connect(made, **more)
+        return connection, lambda path: client.request(f"/{path}", body=b"x" * 100)
+    plain, other = made.connect(**more)
+    return plain, lambda path: other.send(request(path))
 
 
 def bodies(clients: Iterable[PairClient]) -> list[bytes]:
@@ -92,8 +103,8 @@ def test_requests_are_called_in_the_order_in_which_they_came(threads: int) -> No
 
 
 def test_a_connection_is_asked_for_one_request_at_a_time() -> None:
-    """Of two requests in one piece the second comes after those of others."""
-    with started(2) as one:
+    """Its second request comes after those of others, and is not read over the first one."""
+    with started(2, recv_bytes=len(request("a"))) as one:
         clients = one.send(request("a") + request("b"), request("c"))
         one.rig.loop.ready.append(one.rig.loop.ready[0])  # as if there were another event for it
         one.thread.start()
@@ -167,18 +178,20 @@ def test_nothing_else_happens_while_requests_wait() -> None:
         assert not receive(Waiting(made), made.loop)
 
 
-@pytest.mark.parametrize(("size", "count"), [(9_999, 3), (10_000, 2)])
-def test_the_memory_of_a_large_body_is_for_the_next_one(size: int, count: int) -> None:
+@pytest.mark.parametrize("position", [0, 1])
+@pytest.mark.parametrize("size", [9_999, 10_000])
+def test_the_memory_of_a_large_body_is_for_the_next_one(size: int, position: int) -> None:
     """Nothing is read behind it, so that bodies do not lie in memory side by side."""
     upload = b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
     with rig() as made:
-        first, client = made.connect()
-        client.send(request("x"))
-        second, _ = made.connect(received=upload)
-        third, client = made.connect()
-        client.send(request("x"))
+        connections = []
+        for number in range(3):
+            connection, client = made.connect(received=upload if number == position else b"")
+            if number != position:
+                client.send(request("x"))
+            connections.append(connection)
         assert receive(Waiting(made), made.loop)
-        assert list(made.loop.begun) == [first, second, third][:count]
+        assert list(made.loop.begun) == connections[: 3 if size < 10_000 else position + 1]
 
 
 def test_one_request_of_each_http2_connection_is_read() -> None:
@@ -186,7 +199,7 @@ def test_one_request_of_each_http2_connection_is_read() -> None:
     with rig() as made:
         pairs = [connect(made) for _ in range(2)]
         streams = [[client.request(path) for path in ("/a", "/b")] for _, client in pairs]
-        made.loop.wait()
+        made.loop.wait(0.0)
         assert receive(Waiting(made), made.loop)
         assert [exchange.client for exchange in made.loop.begun] == [connection for connection, _ in pairs]
         for exchange in made.loop.begun:
@@ -215,17 +228,75 @@ def test_an_error_costs_one_connection(caplog: pytest.LogCaptureFixture, monkeyp
         assert "internal error, connection closed" in caplog.text
 
 
-def test_a_request_whose_connection_was_closed_is_not_called() -> None:
-    """A forced stop closes connections while the leader is in the application."""
-    with started(2) as one:
-        connection, client = one.rig.connect()
-        client.send(request("closed"))
+@pytest.mark.parametrize("threads", [0, 2])
+@pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2"])
+def test_a_request_whose_connection_was_closed_is_not_called(
+    protocol: str, threads: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A forced stop closes connections while the leader is in the application; nothing of the request is kept."""
+    with started(threads) as one:
+        connection, ask = peer(one.rig, protocol)
+        ask("closed")
+        one.rig.loop.wait(0.0)
         assert receive(Waiting(one.rig), one.rig.loop)
+        (exchange,) = one.rig.loop.begun
         connection.close()
+        assert exchange.environ is NO_ENVIRON
+        assert getattr(exchange, "body", None) is None
         (other,) = one.send(request("a"))
         one.thread.start()
         assert bodies([other]) == [b"a"]
         assert [path for path, _ in one.application.seen] == ["a"]
+    assert "internal error" not in caplog.text
+
+
+def test_a_request_whose_connection_was_closed_is_not_queued(caplog: pytest.LogCaptureFixture) -> None:
+    """While no thread is free the monitor thread finds it."""
+    with started(1) as one:
+        (first,) = one.send(request("held"))
+        connection, ask = peer(one.rig, "HTTP/1.1")
+        ask("closed")
+        assert receive(Waiting(one.rig), one.rig.loop)
+        assert len(one.rig.loop.begun) == 2
+        connection.close()
+        (other,) = one.send(request("a"))
+        one.thread.start()
+        assert one.application.is_held.wait(PATIENCE)
+        wait_until(lambda: one.leaders.queued == 1, what="the request after it to be queued")
+        one.application.go_on.set()
+        assert bodies([first, other]) == [b"held", b"a"]
+        assert [path for path, _ in one.application.seen] == ["held", "a"]
+    assert "internal error" not in caplog.text
+
+
+@pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2"])
+def test_in_one_thread_no_response_is_continued_before_a_request_that_came_earlier(protocol: str) -> None:
+    """To continue it is the application's code, which may take long."""
+    produced: list[int] = []
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        for number in range(200):
+            produced.append(number)
+            yield b"x" * 65536
+
+    with rig(application, threads=False, outbuf_overflow=100_000) as made:
+        earlier, ask = peer(made, protocol)
+        slow, begin = peer(made, protocol, buffer=4096)
+        made.loop.thread_pool = None
+        begin("slow")
+        made.until(slow.has_waiting_output)
+        made.run_until_idle()
+        ask("earlier")
+        before = len(produced)
+        assert before < 200
+        made.loop.wait(0.0)
+        made.loop.ready.clear()
+        made.loop.ready.extend([(earlier.fd, READ), (slow.fd, READ | WRITE)])
+        assert receive(Waiting(made), made.loop)
+        assert [exchange.client for exchange in made.loop.begun] == [earlier]
+        assert list(made.loop.ready) == [(slow.fd, READ | WRITE)]
+        assert len(produced) == before
 
 
 def test_a_child_process_has_none_of_them() -> None:
