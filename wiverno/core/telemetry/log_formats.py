@@ -134,11 +134,9 @@ def _json_text(value: Any) -> str:
 def format_stamp(second: int) -> str:
     """Return a second in the common format, in English whatever the locale."""
     local = time.localtime(second)
-    minutes = (local.tm_gmtoff or 0) // 60
     return (
         f"{local.tm_mday:02d}/{_MONTHS[local.tm_mon - 1]}/{local.tm_year}:"
-        f"{local.tm_hour:02d}:{local.tm_min:02d}:{local.tm_sec:02d} "
-        f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}{abs(minutes) % 60:02d}"
+        f"{local.tm_hour:02d}:{local.tm_min:02d}:{local.tm_sec:02d} {_offset(local)}"
     )
 
 
@@ -146,12 +144,16 @@ def iso_time() -> str:
     """Return the time now in ISO 8601, with milliseconds."""
     now = time.time()
     local = time.localtime(now)
-    minutes = (local.tm_gmtoff or 0) // 60
     return (
         f"{local.tm_year}-{local.tm_mon:02d}-{local.tm_mday:02d}T{local.tm_hour:02d}:{local.tm_min:02d}:"
-        f"{local.tm_sec:02d}.{int(now * 1000) % 1000:03d}"
-        f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+        f"{local.tm_sec:02d}.{int(now * 1000) % 1000:03d}{_offset(local, ':')}"
     )
+
+
+def _offset(local: time.struct_time, between: str = "") -> str:
+    """Return the distance of a local time from UTC, with what stands between hours and minutes."""
+    minutes = (local.tm_gmtoff or 0) // 60
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}{between}{abs(minutes) % 60:02d}"
 
 
 def _variables(names: tuple[str, ...], missing: str | None) -> GetValues:
