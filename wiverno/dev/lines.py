@@ -34,7 +34,7 @@ class LineFormatter(logging.Formatter):
         text = super().format(record)
         if not self._is_coloured:
             return f"{now} {text}"
-        if record.msg == ACCESS and isinstance(record.args, tuple) and len(record.args) == 3:
+        if record.msg is ACCESS and isinstance(record.args, tuple) and len(record.args) == 3:
             status = str(record.args[1])
             text = text.replace(f"  {status}  ", f"  {_COLOURS.get(status[:1], '')}{status}{_PLAIN}  ")
         elif record.levelno >= logging.WARNING:
@@ -44,8 +44,11 @@ class LineFormatter(logging.Formatter):
 
 
 def says_something(record: logging.LogRecord) -> bool:
-    """Tell whether a record is news: that nothing is left to wait for is none, at each restart."""
-    return record.msg != DRAINING or not isinstance(record.args, tuple) or any(record.args)
+    """Tell whether a record is news: that nothing is left to wait for is none, at each restart.
+
+    A message of other code is any object, which may raise when it is compared.
+    """
+    return record.msg is not DRAINING or not isinstance(record.args, tuple) or any(record.args)
 
 
 def set_up_lines(*, is_coloured: bool) -> None:

@@ -44,3 +44,22 @@ def test_a_restart_that_waits_for_nothing_is_no_news(arguments: tuple[object, ..
     record = logging.LogRecord("wiverno", logging.INFO, "x.py", 1, DRAINING, arguments, None)
     assert says_something(record) is is_shown
     assert says_something(logging.LogRecord("wiverno", logging.INFO, "x.py", 1, "ready in 1 s", (), None))
+
+
+class Incomparable:
+    """A message of other code, such as an array: comparing raises."""
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("not comparable")
+
+    __hash__ = object.__hash__
+
+    def __str__(self) -> str:
+        return "an array"
+
+
+def test_messages_are_any_objects() -> None:
+    """Logging formats them; none ends the application's call."""
+    record = logging.LogRecord("shop", logging.INFO, "x.py", 1, Incomparable(), (), None)
+    assert says_something(record)
+    assert LineFormatter(is_coloured=True).format(record).endswith(" an array")
