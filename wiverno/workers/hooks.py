@@ -25,7 +25,7 @@ from wiverno.config.settings import Adjustments
 from wiverno.core.net.listener_kinds import Listener
 from wiverno.foreign_code import guarded_logger
 from wiverno.importer import ImportTargetError, load_object, own_traceback
-from wiverno.workers.plan import LoadFailedError, LoadStopped
+from wiverno.workers.plan import LoadFailedError, LoadStopped, load_failure
 from wiverno.wsgi.forked import leave_if_copy
 
 PATIENCE: Final = 10.0  # seconds after which the log says that a hook has not returned
@@ -96,7 +96,7 @@ def load_hook(settings: Adjustments, name: str) -> Hook | None:
         raise
     except BaseException as error:
         leave_if_copy(pid, error)
-        raise LoadFailedError(f"hook {name} ({target}) failed to load:\n{own_traceback(error)}") from error
+        raise load_failure(f"hook {name} ({target})", error) from error
     if not callable(found):
         raise LoadFailedError(f"hook {name}: {target} is a {type(found).__name__}, not a function")
     return found

@@ -1,6 +1,5 @@
 """What a service serves: its settings, and how to load the application."""
 
-import errno
 import logging
 import os
 from collections.abc import Callable
@@ -9,7 +8,7 @@ from typing import Any, NoReturn, Protocol
 
 from wiverno.application_process import prepare_process
 from wiverno.config.settings import SETTINGS, Adjustments, ConfigError
-from wiverno.files import SetupError, current_directory
+from wiverno.files import current_directory
 from wiverno.importer import ImportTargetError, own_traceback
 from wiverno.wsgi.forked import leave_if_copy
 from wiverno.wsgi_types import Application
@@ -70,7 +69,7 @@ class Plan:
         """Prepare this process and return the application; called in each worker, or in the supervisor with `preload`.
 
         Raises:
-            SetupError: the directory of `chdir` cannot be entered, or the current directory was removed.
+            SetupError: the directory of `chdir` cannot be entered.
             ConfigError: the configuration names no application.
             ImportTargetError: the same.
             LoadFailedError: the application raised an exception, SystemExit included.
@@ -85,10 +84,17 @@ class Plan:
             raise
         except BaseException as error:
             leave_if_copy(pid, error)
-            if isinstance(error, FileNotFoundError) and current_directory() is None:
-                raise SetupError(errno.ENOENT, "the current directory was removed; change to another one") from error
-            name = f" {self.name}" if self.name else ""
-            raise LoadFailedError(f"the application{name} failed to load:\n{own_traceback(error)}") from error
+            raise load_failure(f"the application {self.name}".rstrip(), error) from error
+
+
+def load_failure(what: str, error: BaseException) -> LoadFailedError:
+    """Return what tells that the application or a hook failed to load, and why.
+
+    Without a current directory imports fail that have nothing to do with it: whichever is the first is not at fault.
+    """
+    if isinstance(error, FileNotFoundError) and current_directory() is None:
+        return LoadFailedError("the current directory was removed; change to another one")
+    return LoadFailedError(f"{what} failed to load:\n{own_traceback(error)}")
 
 
 # A reload does not change these: they belong to the main process.

@@ -113,6 +113,21 @@ def test_a_wrong_name_of_any_hook_fails_the_worker(module: str) -> None:
     assert list(load_hooks(settings(on_reload=f"{module}:note"))) == ["on_reload"]
 
 
+def test_a_hook_without_a_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An import that fails because the directory was removed is not the hook's mistake."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    (tmp_path / "hooks_without_a_directory.py").write_text("open('no such file')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(gone)
+    hooks = settings(when_ready="hooks_without_a_directory:x")
+    with pytest.raises(LoadFailedError, match=r"hook when_ready .* failed to load"):
+        load_hook(hooks, "when_ready")
+    gone.rmdir()
+    with pytest.raises(LoadFailedError, match=r"^the current directory was removed; change to another one$"):
+        load_hook(hooks, "when_ready")
+
+
 def test_a_signal_during_post_fork(module: str) -> None:
     """SIGTERM ends a worker whose post_fork has not returned."""
     with pytest.raises(LoadStopped):
