@@ -112,7 +112,7 @@ _OTHERS = (
     "syslog_addr", "syslog_facility", "syslog_prefix", "uwsgi_allow_ips", "websocket_max_message_size",
 )  # fmt: skip
 
-# Those of them that False leaves as they are without the setting: nothing is lost.
+# Settings of both tables that are off unless they are set: nothing is lost of one that is False.
 _OFF_BY_DEFAULT = frozenset((
     "daemon", "reload", "spew", "check_config", "print_config", "initgroups", "capture_output", "syslog",
     "casefold_http_method", "enable_stdio_inheritance", "reuse_port", "strip_header_spaces", "do_handshake_on_connect",

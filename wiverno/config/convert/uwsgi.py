@@ -13,12 +13,13 @@ from typing import Any, Final
 from wiverno.config.convert.gunicorn import Translated, complete_address
 from wiverno.config.convert.logs import file_logging, translate_format
 from wiverno.config.convert.uwsgi_file import UwsgiOption
-from wiverno.config.convert.uwsgi_names import KNOWN, LEFT, LEFT_GROUPS, NOT_NEEDED, SAME, SYNONYMS
+from wiverno.config.convert.uwsgi_names import FLAGS, KNOWN, LEFT, LEFT_GROUPS, NOT_NEEDED, SAME, SYNONYMS
 from wiverno.config.errors import Origin, Problem, find_nearest
 from wiverno.config.formats.interpolation import is_expandable
 
 _SPEAKS_HTTP: Final = "speaks HTTP here: in nginx, uwsgi_pass becomes proxy_pass http://…"
 _TRUE: Final = ("true", "1", "yes", "on")
+_FALSE: Final = ("false", "off", "no", "0")
 
 
 class UwsgiTranslator:
@@ -68,7 +69,7 @@ class UwsgiTranslator:
                 self._set(setting, option.value, option)
                 if remark:
                     self._remark(option, remark)
-            else:
+            elif name not in FLAGS or option.value.lower() not in _FALSE:  # one that is off is as if it were not there
                 self._note(option, _advice(name))
 
     def finish(self) -> None:

@@ -201,6 +201,13 @@ def test_what_is_left(line: str, words: str) -> None:
     assert any(words in message for message in notes.values()), notes
 
 
+@pytest.mark.parametrize("name", ["need-app", "memory-report", "disable-logging"])
+def test_what_is_off_has_no_note(name: str) -> None:
+    """An option without a value that is false is as if it were not there; one that is true is named."""
+    assert not converted(f"[uwsgi]\nmodule = a:b\nhttp = :1\n{name} = False\n")[1]
+    assert converted(f"[uwsgi]\nmodule = a:b\nhttp = :1\n{name} = true\n")[1]
+
+
 def test_never_an_empty_file() -> None:
     """A file that cannot be read, or has nothing for wiverno, is an error; a file with keys is never an empty line."""
     Path("a.ini").write_text("[uwsgi]\n{% if x %}\n")
