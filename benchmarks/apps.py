@@ -32,14 +32,14 @@ def hello(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
 
 def blocking(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """A database or a remote service that takes ten milliseconds and no CPU."""
-    time.sleep(BLOCK_SECONDS)
+    time.sleep(BLOCK_SECONDS)  # the load
     return hello(environ, start_response)
 
 
 def mixed(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """Quick answers, and under /slow one that blocks."""
     if environ["PATH_INFO"] == "/slow":
-        time.sleep(BLOCK_SECONDS)
+        time.sleep(BLOCK_SECONDS)  # the load
     return hello(environ, start_response)
 
 
@@ -50,14 +50,14 @@ def shared(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         start_response("200 OK", [("Content-Type", "text/event-stream")])
         return _events()
     if path == "/slow":
-        time.sleep(SLOW_SECONDS)
+        time.sleep(SLOW_SECONDS)  # the load
     return hello(environ, start_response)
 
 
 def _events() -> Iterable[bytes]:
     while True:
         yield b"data: tick\n\n"
-        time.sleep(EVENT_SECONDS)
+        time.sleep(EVENT_SECONDS)  # the load
 
 
 class _Clock(threading.local):

@@ -135,7 +135,7 @@ def wait_until_right(server: Child, load: Load, port: int, workspace: Path) -> N
             return
         if time.monotonic() > deadline:
             raise server.fail(f"no answer within {START_SECONDS:.0f} seconds")
-        time.sleep(0.02)
+        time.sleep(0.02)  # between two looks; the deadline ends them
 
 
 def _check_answer(server: Child, load: Load, port: int, workspace: Path) -> None:

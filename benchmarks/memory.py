@@ -51,7 +51,7 @@ def weigh(command: list[str], port: int, workers: int, workspace: Path) -> float
             if not child.alive or time.monotonic() > deadline:
                 raise child.fail("the server does not answer")
             answered += _ask(port)
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(SETTLE_SECONDS)  # what the start needed is given back, and no figure tells when
         return child.memory_bytes() / 1e6
 
 
@@ -61,7 +61,7 @@ def _ask(port: int) -> bool:
         connection.request("GET", "/")
         return connection.getresponse().status == 200
     except ConnectionError:
-        time.sleep(0.02)
+        time.sleep(0.02)  # before the next attempt; the caller has the deadline
         return False
     finally:
         connection.close()

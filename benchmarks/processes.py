@@ -106,7 +106,7 @@ class Child:
                         os.kill(pid, signal.SIGKILL)
                 if time.monotonic() > deadline:  # after the kill: on a busy machine to look took all of the time
                     break
-                time.sleep(0.01)
+                time.sleep(0.01)  # between two looks; the deadline ends them
             self.process.wait()
             if self.process.stdin:
                 with contextlib.suppress(BrokenPipeError):

@@ -226,7 +226,7 @@ def _expect(client: Child, word: str) -> int:
                 return int(line.split()[1])
         if not client.alive:
             raise client.fail("the idle client ended")
-        time.sleep(0.05)
+        time.sleep(0.05)  # between two looks; the deadline ends them
     raise client.fail(f"the idle client did not say {word!r} within {IDLE_OPEN_SECONDS:.0f} seconds")
 
 

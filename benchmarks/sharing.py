@@ -91,7 +91,7 @@ async def ask_politely(client: Client, until: float, times: Times) -> None:
         except (TimeoutError, OSError, asyncio.IncompleteReadError):
             times.missing += 1
             client.close()
-        await asyncio.sleep(max(begin + PAUSE - time.monotonic(), 0.001))
+        await asyncio.sleep(max(begin + PAUSE - time.monotonic(), 0.001))  # the rate of a polite client
     client.close()
 
 
@@ -102,7 +102,7 @@ async def ask_greedily(client: Client, path: str) -> None:
             await client.ask(path)
         except (OSError, asyncio.IncompleteReadError):
             client.close()
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # before it connects again
 
 
 async def stream(client: Client, opened: list[int]) -> None:
@@ -134,7 +134,7 @@ async def measure_streams(port: int, seconds: float, *, count: int) -> tuple[Tim
     tasks = [asyncio.create_task(stream(client, opened)) for client in clients]
     begin = time.monotonic()
     while len(opened) < count and time.monotonic() < begin + STREAMS_WAIT:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # between two looks; the deadline ends them
     times = Times()
     await ask_politely(Client("127.0.1.1", port), time.monotonic() + seconds, times)
     begun = len(opened)
@@ -166,7 +166,7 @@ def serving(name: str, workspace: Path, connections: int) -> Iterator[tuple[int,
                 break
             if not child.alive or time.monotonic() > deadline:
                 raise child.fail("the server does not listen")
-            time.sleep(0.05)
+            time.sleep(0.05)  # between two looks; the deadline ends them
         yield port, child
 
 

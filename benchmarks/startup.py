@@ -107,7 +107,7 @@ def _until_answer(make: Callable[[int], list[str]], workspace: Path) -> float:
                 connection.request("GET", "/")
                 status = connection.getresponse().status
             except ConnectionError:
-                time.sleep(0.002)
+                time.sleep(0.002)  # before the next attempt; the deadline ends them
                 continue
             finally:
                 connection.close()

@@ -107,7 +107,7 @@ def _wait_for(server: Child, port: int) -> None:
         with contextlib.suppress(OSError, http.client.HTTPException):
             _fetch(port, "/static/small.css")
             return
-        time.sleep(0.02)
+        time.sleep(0.02)  # between two looks; the deadline ends them
     raise server.fail("it does not answer")
 
 
@@ -160,7 +160,7 @@ def measure(names: list[str], loads: list[str], rounds: int, seconds: int) -> Fi
         (folder / "files").mkdir()
         for name, size in FILES.values():
             (folder / "files" / name).write_bytes(bytes(size))
-        time.sleep(2.5)  # a file that has just changed is not kept in memory
+        time.sleep(2.5)  # a file that has just changed is not kept in memory, and ctime can't be set
         for _ in range(rounds):
             for name in names:
                 _measure_server(name, found, Start(folder, wrk.free_port()), seconds)

@@ -153,7 +153,7 @@ class Clients:
         for thread in threads:
             thread.start()
         if self._case.seconds:
-            time.sleep(self._case.seconds)
+            time.sleep(self._case.seconds)  # the length of the measurement
             elapsed = time.monotonic() - began
             done, self._end = self.done, _set()
             self.done = done
@@ -246,9 +246,8 @@ def _wait(child: Child, port: int) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline and child.alive:
         with contextlib.suppress(OSError), socket.create_connection((HOST, port)):
-            time.sleep(0.5)
             return
-        time.sleep(0.02)
+        time.sleep(0.02)  # between two looks; the deadline ends them
     raise child.fail("the server does not answer")
 
 

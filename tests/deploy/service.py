@@ -10,7 +10,7 @@ from typing import Any
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Answer with what the environ says of the client; /slow waits first for as many milliseconds as the query says."""
     if environ["PATH_INFO"] == "/slow":
-        time.sleep(int(environ["QUERY_STRING"]) / 1000)
+        time.sleep(int(environ["QUERY_STRING"]) / 1000)  # a slow request is what the test asks for
     body = environ["wsgi.input"].read()
     seen = {
         "process": os.getpid(),

@@ -98,7 +98,7 @@ async def _ask(port: int, seen: Clockwork) -> None:
                         break
         except (OSError, EOFError, TimeoutError):
             seen.lost += 1
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # before it connects again
 
 
 async def _idle(port: int, closed: list[float]) -> None:
@@ -122,10 +122,10 @@ async def _jump(running: Subject, clock: OffsetClock, seconds: int, seen: Clockw
     askers = [asyncio.ensure_future(_ask(running.port, seen)) for _ in range(ASKERS)]
     idlers = [asyncio.ensure_future(_idle(running.port, closed)) for _ in range(IDLE)]
     used = time.monotonic()
-    await asyncio.sleep(TIMEOUT / 4)
+    await asyncio.sleep(TIMEOUT / 4)  # askers and idlers are in the middle of what they do
     before = running.processes
     clock.set(seconds)
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(1.0)  # what the jump ends too early ends by then
     seen.closed_early = len(closed)
     seen.follows = abs(await _date(running.port) - (time.time() + seconds)) < 2.5
     await asyncio.wait(idlers, timeout=used + PATIENCE - time.monotonic())

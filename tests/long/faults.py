@@ -58,7 +58,7 @@ async def ordinary(port: int, notice: Notice) -> None:
             notice.times.append(time.monotonic() - begun)
         else:
             notice.lost += 1
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # the rate of an ordinary client
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ async def _beside(port: int, harm: Child, seconds: float, notice: Notice) -> Non
     await asyncio.sleep(1.2)  # the crowd is there
     begun, before = _tally(harm)
     client = asyncio.ensure_future(ordinary(port, notice))
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(seconds)  # the length of the measurement
     now, count = _tally(harm)
     notice.harm_rate = (count - before) / (now - begun)
     await ended(client)
@@ -119,7 +119,7 @@ async def _recovers(port: int, deadline: float) -> bool:
             async with asyncio.timeout(2):
                 if await ask(port):
                     return True
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # between two looks; the deadline ends them
     return False
 
 

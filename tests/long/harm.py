@@ -52,11 +52,11 @@ async def crowd(count: int, one: Callable[[int], Awaitable[None]]) -> None:
     """Run `one` for each member of a crowd, begun within a second, again whenever it ends."""
 
     async def member(number: int) -> None:
-        await asyncio.sleep(number / count)
+        await asyncio.sleep(number / count)  # members begin one after the other
         while True:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
                 await one(number)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # before it begins again
 
     await asyncio.gather(*(member(number) for number in range(count)))
 
@@ -79,7 +79,7 @@ async def dribble(port: int) -> None:
             for byte in REQUEST * 2:
                 writer.write(bytes([byte]))
                 await writer.drain()
-                await asyncio.sleep(1)
+                await asyncio.sleep(1)  # the harm: a byte a second
 
     await crowd(1000, one)
 
@@ -93,7 +93,7 @@ async def dribble_bodies(port: int) -> None:
             while True:
                 writer.write(b"x")
                 await writer.drain()
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.1)  # the harm: ten bytes a second
 
     await crowd(200, one)
 
@@ -114,7 +114,7 @@ async def reset(port: int) -> None:
             await writer.drain()
             if b"/big" in beginning:
                 await reader.read(1000)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # the response has begun when the client leaves
             writer.transport.abort()
             Tally.count += 1
 
@@ -133,7 +133,7 @@ def stop_reading(mebibytes: int) -> Harm:
             loop = asyncio.get_running_loop()
             await loop.sock_connect(own, (LOOPBACK, port))
             await loop.sock_sendall(own, request)
-            await asyncio.sleep(3600)
+            await asyncio.sleep(3600)  # holds the connection; the end of the harm ends it
 
     return lambda port: crowd(40, lambda _: one(port))
 

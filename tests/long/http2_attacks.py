@@ -104,7 +104,7 @@ def hold(address: Any, plan: Hold, course: Course) -> str:
                 if plan.reads:
                     is_over = receive(sock, witness, DRIP, until=plan.end)
                 else:
-                    time.sleep(DRIP)
+                    time.sleep(DRIP)  # the attack: a frame now and then
                 if plan.drip or not plan.reads:
                     sock.sendall(plan.drip or b"\0\0\0\x77\0\0\0\0\0")
                     course.sent += len(plan.drip)
@@ -211,7 +211,7 @@ def attack(served: ServerContext, name: str, connections: int = CONNECTIONS) -> 
             assert client.fetch("/").status == "200"
             slowest = max(slowest, time.monotonic() - asked)
             peak = max(peak, resident(served))
-            time.sleep(0.01)
+            time.sleep(0.01)  # the rate of the other client
     seconds = time.monotonic() - began
     lines: list[str] = []
     wants_line = "ENHANCE_YOUR_CALM" in ATTACKS[name][1]
@@ -220,11 +220,11 @@ def attack(served: ServerContext, name: str, connections: int = CONNECTIONS) -> 
         lines = re.findall(r"HTTP/2 connection of \S+ ended: (.*)", "".join(served.child.lines[already:]))
         if not wants_line or time.monotonic() > deadline:
             break
-        time.sleep(0.01)
+        time.sleep(0.01)  # between two looks; the deadline ends them
     for _ in range(20):  # the connections' ends may still be on their way
         if resident(served) <= before + 2_000_000:
             break
-        time.sleep(0.1)
+        time.sleep(0.1)  # between two of twenty looks
     memory = before, peak, resident(served)
     return Row(name, course.sent, memory, slowest, seconds, tuple(course.ends), lines[-1] if lines else "")
 

@@ -105,12 +105,12 @@ class Soak:
                 await client()
             except (OSError, TimeoutError, EOFError) as error:
                 self.failures.append(f"after {self.reloads} reloads: {error!r}")
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.1)  # before it begins again
 
     async def reload(self, every: float) -> None:
         """Reload now and then."""
         while True:
-            await asyncio.sleep(every)
+            await asyncio.sleep(every)  # the rate of reloads
             self.reloads += 1
             self.running.child.send(signal.SIGHUP)
 
@@ -137,7 +137,7 @@ class Soak:
             tasks.append(asyncio.ensure_future(self.reload(min(RELOAD_EVERY, seconds / 3))))
         interval = min(1.0, seconds / 30)
         for step in range(1, int(seconds / interval) + 1):
-            await asyncio.sleep(max(0.0, begun + interval * step - time.monotonic()))
+            await asyncio.sleep(max(0.0, begun + interval * step - time.monotonic()))  # the rate of samples
             self.sample(time.monotonic() - begun)
             for task in tasks:
                 if task.done():

@@ -36,7 +36,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         start_response("200 OK", [("Content-Length", size), ("Content-Type", "application/octet-stream")])
         return (BLOCK for _ in range(count))
     if path == "/slow":
-        time.sleep(0.05)
+        time.sleep(0.05)  # a slow request is what the load asks for
     length = 0
     if environ["REQUEST_METHOD"] == "POST":
         while block := environ["wsgi.input"].read(65536):

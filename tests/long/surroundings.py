@@ -247,7 +247,7 @@ def one_byte_clients(server: str) -> Outcome:
     with serving(server) as made, ExitStack() as stack:
         for _ in range(100):
             stack.enter_context(RawClient(made.address)).send(b"G")
-        time.sleep(0.5)
+        time.sleep(0.5)  # all have been accepted, which no server tells
         times = []
         for _ in range(3):
             began = time.monotonic()

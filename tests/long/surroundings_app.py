@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.synchronize import Event
 from typing import Any
 
 Environ = dict[str, Any]
@@ -55,15 +56,22 @@ def install_filter() -> None:
 def fork(seconds: float) -> None:
     """Leave a child that sleeps and touches nothing."""
     if os.fork() == 0:
-        time.sleep(seconds)
+        time.sleep(seconds)  # how long the child stays
         os._exit(0)
+
+
+def _run(runs: Event) -> None:
+    runs.set()
+    time.sleep(8)  # until it is ended
 
 
 def terminated() -> bytes:
     """Start a process, end it, and return its status."""
-    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(8,))
+    context = multiprocessing.get_context("fork")
+    runs = context.Event()
+    process = context.Process(target=_run, args=(runs,))
     process.start()
-    time.sleep(0.2)
+    runs.wait(3)
     process.terminate()
     process.join(3)
     return str(process.exitcode).encode()

@@ -70,5 +70,5 @@ def cost(server: EngineChild, count: int) -> float:
 def wake_ups(server: EngineChild, seconds: float) -> int:
     """Count how often the server's threads wake up within a while in which nothing happens."""
     before = context_switches(server.pid)
-    time.sleep(seconds)
+    time.sleep(seconds)  # the length of the measurement
     return context_switches(server.pid) - before

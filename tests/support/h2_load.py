@@ -57,7 +57,7 @@ class Visitor:
             except OSError:
                 if time.monotonic() > end:
                     raise
-                time.sleep(0.01)
+                time.sleep(0.01)  # between two looks; the deadline ends them
 
     def _use(self, client: H2Client, streams: int) -> None:
         asked: dict[int, str] = {}

@@ -29,7 +29,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     body = environ["wsgi.input"].read()
     answer = content(int(seed), int(size))
     if kind == "slow":
-        time.sleep(0.002)
+        time.sleep(0.002)  # blocks: the request leaves the leading thread
     fields = [("X-Seed", seed), ("X-Body", hashlib.sha256(body).hexdigest())]
     start_response("200 OK", fields)
     if kind == "pieces":

@@ -124,7 +124,7 @@ class Application:
         body = environ["wsgi.input"].read()
         chance = random.Random(name)
         if kind in ("sleep", "surprise"):
-            time.sleep(chance.uniform(0.0002, 0.005))
+            time.sleep(chance.uniform(0.0002, 0.005))  # the load: long enough to block, or not
         elif kind == "cpu":
             for _ in range(chance.randrange(1, 40)):
                 hashlib.sha256(b"x" * 20_000).digest()
@@ -163,7 +163,7 @@ class Stream:
         chance = random.Random(self._name)
         for position in range(0, len(self._content), 20):
             if chance.random() < 0.1:
-                time.sleep(0.001)
+                time.sleep(0.001)  # the load: an iterator that waits
             yield self._content[position : position + 20]
         self._application._end(self._port)  # before the client can know that the response is complete
         self._is_done = True
@@ -233,7 +233,7 @@ class Clients:
         with RawClient(self.address, UNHURRIED) as client:
             client.send(data[:cut])
             if chance.random() < 0.5:
-                time.sleep(0.0005)
+                time.sleep(0.0005)  # the client pauses in the middle
             client.send(data[cut:])
             for kind, one, body in asked:
                 status, fields, content = client.response()
@@ -246,7 +246,7 @@ class Clients:
             try:
                 client.send(data[: chance.randrange(len(data) + 1)] if chance.random() < 0.5 else data)
                 if chance.random() < 0.5:
-                    time.sleep(chance.uniform(0, 0.003))
+                    time.sleep(chance.uniform(0, 0.003))  # the client leaves at any moment
             except ConnectionError:
                 pass
             if chance.random() < 0.5:

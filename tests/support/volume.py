@@ -48,7 +48,7 @@ def download(server: EngineChild, path: str, size: int, *, pause: float = 0.0, s
             assert view[:received] == expected[offset : offset + received]
             count += received
             if pause:
-                time.sleep(pause)
+                time.sleep(pause)  # the client's own slowness, which is what is tried
         assert count == size
 
 
@@ -64,7 +64,7 @@ def upload(server: EngineChild, size: int, *, chunked: bool = False, pause: floa
             checksum = zlib.crc32(data, checksum)
             client.send(b"%x\r\n%s\r\n" % (len(data), data) if chunked else data)
             if pause:
-                time.sleep(pause)
+                time.sleep(pause)  # the client's own slowness, which is what is tried
         if chunked:
             client.send(b"0\r\n\r\n")
         assert client.response()[2] == f"{size} {checksum}".encode()

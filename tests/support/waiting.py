@@ -29,5 +29,5 @@ def wait_until(condition: Callable[[], T], deadline: float = PATIENCE, *, what: 
         if time.monotonic() > end:
             message = f"still not after {deadline:g} s: {what or getattr(condition, '__name__', 'a condition')}"
             raise AssertionError(message)
-        time.sleep(pause)
+        time.sleep(pause)  # between two looks; the deadline ends them
         pause = min(pause * 1.5, 0.05)

@@ -33,7 +33,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
             return environ["wsgi.file_wrapper"](file)  # type: ignore[no-any-return]
         case "/slow":
             print("slow: begun", flush=True)
-            time.sleep(SLOW)
+            time.sleep(SLOW)  # a slow request is what the test asks for
             return [b"slow: complete"]
         case "/cut":
             return cut()

@@ -129,7 +129,7 @@ def reload(client: AdminClient, wait: bool, as_json: bool) -> None:
         if time.monotonic() > deadline:
             words = f"the reload has not finished after {RELOAD_TIMEOUT:g} s; wiverno ctl status shows its progress"
             _refuse(words, as_json=as_json)
-        time.sleep(0.1)
+        time.sleep(0.1)  # between two looks; the deadline ends them
 
 
 @ctl.command()

@@ -80,7 +80,7 @@ def echo(request: Request) -> ReturnValue:
 def slow(request: Request) -> ReturnValue:
     """Block this thread, as a slow database would; other requests are served meanwhile."""
     seconds = _number(request, "seconds", 1.0, MOST_SECONDS)
-    time.sleep(seconds)
+    time.sleep(seconds)  # what this page shows
     return Response(f"slept {seconds:g} s\n", content_type=TEXT)
 
 
@@ -95,7 +95,7 @@ def _lines(count: int) -> Iterator[str]:
     for number in range(1, count + 1):
         yield f"line {number} of {count}\n"
         if number < count:
-            time.sleep(0.1)
+            time.sleep(0.1)  # so that the lines are seen to come one by one
 
 
 @play.get("/bytes")

@@ -359,7 +359,7 @@ def _stands_still(value: Callable[[], int]) -> bool:
     first, looks = value(), 0
     while looks < 200 and value() == first:
         looks += 1
-        time.sleep(0.001)
+        time.sleep(0.001)  # 200 looks
     return looks == 200
 
 

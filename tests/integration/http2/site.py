@@ -80,7 +80,7 @@ class Site:
         return [b"three"]
 
     def sleep(self, environ: dict[str, Any], start_response: Callable[..., Any], rest: str) -> list[bytes]:
-        time.sleep(float(rest))
+        time.sleep(float(rest))  # a slow request is what the test asks for
         start_response("200 OK", [])
         return [b"slept"]
 

@@ -79,7 +79,7 @@ def test_a_stuck_request_is_told_of_with_its_stream(caplog: pytest.LogCaptureFix
         end = time.monotonic() + 20
         while environ["PATH_INFO"] == "/stuck" and "/stuck has been running" not in caplog.text:
             assert time.monotonic() < end
-            time.sleep(0.01)
+            time.sleep(0.01)  # between two looks; the deadline ends them
         start_response("200 OK", [])
         return [b"done"]
 

@@ -299,7 +299,7 @@ def test_one_thread_sends_a_response_before_a_slow_request() -> None:
     slow: list[float] = []
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        time.sleep(0.02)
+        time.sleep(0.02)  # the slow request that is tried
         slow.append(time.monotonic())
         return hello(environ, start_response)
 

@@ -91,7 +91,7 @@ def test_a_call_has_blocked_if_it_waited_or_computed_for_long() -> None:
     detector = KernelDetector()
     before = detector.begin_call()
     assert not detector.has_blocked(before, BLOCKED)
-    time.sleep(0.001)
+    time.sleep(0.001)  # the call that waits
     assert detector.has_blocked(before, BLOCKED * 2)
     before = detector.begin_call()
     compute(COMPUTING)
