@@ -1,5 +1,6 @@
 """What a process holds open, as Linux tells it (proc(5))."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -46,14 +47,16 @@ def threads_of(pid: int) -> int:
 
 def context_switches(pid: int) -> int:
     """Return how often the threads of a process have gone to wait: each wake-up from an idle wait is one."""
-    total = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for line in (task / "status").read_text(encoding="ascii").splitlines():
-            if line.startswith("voluntary_ctxt_switches:"):
-                total += int(line.split()[1])
-    return total
+    lines = [line for status in _of_each_thread(pid, "status") for line in status.splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches:"))
 
 
 def processor_time(pid: int) -> int:
     """Return the nanoseconds that the threads of a process have run (the first number of schedstat)."""
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir())
+    return sum(int(schedstat.split()[0]) for schedstat in _of_each_thread(pid, "schedstat"))
+
+
+def _of_each_thread(pid: int, name: str) -> Iterator[str]:
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # ended meanwhile, before or after the file was opened
+            yield (task / name).read_text(encoding="ascii")
