@@ -59,6 +59,11 @@ class ChunkedDecoder:
         """Tell whether the whole body, trailers included, has been fed."""
         return self._state is _State.DONE
 
+    @property
+    def expected(self) -> int:
+        """Bytes of content that the chunk which has begun still has to bring, as its size line says."""
+        return self._remaining
+
     def feed(self, data: bytes) -> list[bytes | memoryview]:
         """Return the pieces of content in `data`.
 

@@ -48,7 +48,7 @@ class RequestBody:
         """Add bytes that have been received.
 
         Raises:
-            ProtocolError: bad chunks, or a chunked body that reaches the limit.
+            ProtocolError: bad chunks, or a chunked body that reaches the limit or says that it will.
         """
         buffer = self._buffer
         if self._decoder is None:
@@ -59,7 +59,7 @@ class RequestBody:
             return
         for content in self._decoder.feed(data):
             buffer.append(content)
-        if buffer.received >= self._limit:
+        if buffer.received + self._decoder.expected >= self._limit:
             raise ProtocolError(413, f"exceeds max_body of {self._limit}")
         self.is_complete = self._decoder.is_done
         self.rest = self._decoder.rest

@@ -117,13 +117,26 @@ def test_a_burst_has_an_end() -> None:
         body.close()
 
 
-def test_chunks_are_refused_at_the_limit() -> None:
-    """413 as soon as the content reaches the limit, whatever is still to come."""
+@pytest.mark.parametrize("chunk", [b"64\r\n" + b"x" * 100, b"64\r\n", b"FFFFFFFFFFFFFFFF\r\n", b"64;name=value\r\nx"])
+def test_chunks_are_refused_at_the_limit(chunk: bytes) -> None:
+    """413 as soon as the content reaches the limit or a size line says that it will, whatever is still to come."""
+    for begun in (b"384\r\n" + b"x" * 900 + b"\r\n", b"1\r\nx\r\n" * 900):
+        body = RequestBody(CHUNKED, limit=1000, overflow=LIMIT)
+        body.take(begun)
+        with pytest.raises(ProtocolError, match="exceeds max_body of 1000") as caught:
+            body.take(chunk)
+        assert caught.value.status == 413
+        body.close()
+
+
+@pytest.mark.parametrize("split", [1, 7, 5000])
+def test_chunks_below_the_limit_are_taken(split: int) -> None:
+    """What a chunk still has to bring counts once, however it arrives."""
     body = RequestBody(CHUNKED, limit=1000, overflow=LIMIT)
-    body.take(b"%x\r\n" % 2000 + b"x" * 900)
-    with pytest.raises(ProtocolError, match="exceeds max_body of 1000") as caught:
-        body.take(b"x" * 100)
-    assert caught.value.status == 413
+    data = b"3e6\r\n" + b"x" * 998 + b"\r\n1\r\nx\r\n0\r\n\r\n"
+    for start in range(0, len(data), split):
+        body.take(data[start : start + split])
+    assert (body.is_complete, body.received) == (True, 999)
     body.close()
 
 
