@@ -182,6 +182,8 @@ def main(order: Order) -> None:
     for name in ("SIGINT", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(signal.Signals[name], signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # the parent held it back until now
     sockets, lifeline = take_over(order.descriptors, order.lifeline)
     set_up_lines(is_coloured=is_terminal() and "NO_COLOR" not in read_environment().variables)
     logging.getLogger("wiverno.dev").setLevel(logging.INFO)

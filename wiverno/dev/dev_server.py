@@ -234,7 +234,8 @@ class DevServer:
         program, variables = python(read_environment().variables)
         command = [program, "-B", "-m", "wiverno.dev.child", order.to_text()]
         try:
-            child = subprocess.Popen(command, close_fds=False, cwd=self._folder, env=variables)
+            with _interrupt_held_back():
+                child = subprocess.Popen(command, close_fds=False, cwd=self._folder, env=variables)
         except OSError as error:
             logger.error("the application's process cannot be started (%s); waiting for a change", error)
             return None
@@ -250,6 +251,22 @@ class DevServer:
 
 def _address_of(listener: Listener) -> str:
     return listener.url()
+
+
+@contextmanager
+def _interrupt_held_back() -> Iterator[None]:
+    """Block SIGINT, and so in a process that is started in the block: Python there would end with a traceback.
+
+    The child ignores the signal and lets it through (child.py); for this process it waits until the block ends.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

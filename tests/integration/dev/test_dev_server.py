@@ -233,6 +233,29 @@ def test_a_signal_ends_parent_and_child(project: Project, number: signal.Signals
         project.get()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no signal mask")
+def test_ctrl_c_while_the_child_is_imported_is_the_parents(project: Project) -> None:
+    """Python itself would end with a traceback: here before its first line of wiverno, in sitecustomize."""
+    project.write(
+        "sitecustomize.py",
+        "import os, pathlib, sys, time\n"
+        "if 'wiverno.dev.child' in sys.orig_argv:\n"
+        "    pathlib.Path('aside').write_text(str(os.getpid()))\n"
+        "    pathlib.Path('aside').rename('begun')\n"
+        "    while not pathlib.Path('go-on').exists(): time.sleep(0.01)\n",
+    )
+    path = os.pathsep.join(map(str, (project.folder, ROOT)))
+    arguments = json.dumps({"host": "127.0.0.1", "port": 0})
+    project.child = child = Child(["-c", START, arguments], cwd=project.folder, env={"PYTHONPATH": path})
+    project.address = child.address()
+    wait_until((project.folder / "begun").exists, what="the child to begin")
+    os.kill(int((project.folder / "begun").read_text()), signal.SIGINT)
+    (project.folder / "go-on").touch()
+    assert "version 0" in project.get()[1]
+    assert child.stop(signal.SIGINT) == 0
+    assert "Traceback" not in project.output
+
+
 @pytest.mark.skipif(os.name != "posix", reason="the lifeline is a POSIX pipe")
 def test_no_orphan_keeps_the_port(project: Project) -> None:
     project.start()
