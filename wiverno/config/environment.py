@@ -97,6 +97,11 @@ def set_for_application(variables: Mapping[str, str]) -> None:
 
 
 def _warn_of_unknown(variable: str) -> str:
+    from wiverno.config.fields.foreign_names import foreign_name  # only mistakes need it
+
+    foreign = foreign_name(variable.removeprefix(PREFIX))
+    if foreign:
+        return f"{variable} is no setting of wiverno and was ignored; {foreign}"
     names = [entry.variable for entry in SETTINGS.values() if not entry.code_only]
     names += [PREFIX + alias.upper() for alias in ALIASES] + [FILE_VARIABLE, APP_VARIABLE]
     found = find_nearest(variable.removeprefix(PREFIX), [name.removeprefix(PREFIX).lower() for name in names])

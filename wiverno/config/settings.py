@@ -344,7 +344,10 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 
 def unknown_setting(name: str, origin: Origin) -> Problem:
     """Return the problem of a name that is no setting."""
-    return Problem("unknown setting", origin, name, hint=did_you_mean(name, [*SETTINGS, *ALIASES]), about="key")
+    from wiverno.config.fields.foreign_names import foreign_name  # only mistakes need it
+
+    hint = foreign_name(name) or did_you_mean(name, [*SETTINGS, *ALIASES])
+    return Problem("unknown setting", origin, name, hint=hint, about="key")
 
 
 def _normalise_keyword(name: str, value: Any) -> Any:
