@@ -2,6 +2,7 @@
 
 import logging
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -53,37 +54,41 @@ def helped_by(helper: Callable[[str], int]) -> Iterator[None]:
         _helpers.clear()
 
 
-def open_log(path: str) -> int:
+def open_log(path: str, mode: int = MODE) -> int:
     """Open a log file to append to, and return its descriptor.
+
+    Args:
+        path: its name.
+        mode: permissions of the file if this makes it, less the umask.
 
     Raises:
         OSError: it can't be opened.
     """
     reserve_descriptors()
-    opened = _open(path)
+    opened = _open(path, mode)
     if _NO_WAIT:
         os.set_blocking(opened, True)
     return opened
 
 
-def _open(path: str) -> int:
+def _open(path: str, mode: int) -> int:
     if sys.platform == "win32":
         return open_to_append(path)
     if _owner and os.geteuid() == 0:
-        return _open_for(path, _owner[0])
+        return _open_for(path, _owner[0], mode)
     try:
-        return os.open(path, _FLAGS, MODE)
+        return os.open(path, _FLAGS, mode)
     except PermissionError:
         if not _helpers:
             raise
         return _helpers[0](path)
 
 
-def _open_for(path: str, owner: Owner) -> int:
+def _open_for(path: str, owner: Owner, mode: int) -> int:
     """Open a log file as root, for another user."""
     with suppress(PermissionError), acting_as(owner):
-        return os.open(path, _FLAGS, MODE)
-    fd = os.open(path, _FLAGS | os.O_NOFOLLOW, MODE)
+        return os.open(path, _FLAGS, mode)
+    fd = os.open(path, _FLAGS | os.O_NOFOLLOW, mode)
     if give_file(fd, path, owner):
         return fd
     os.close(fd)
@@ -130,6 +135,19 @@ def log_paths(settings: Adjustments) -> list[str]:
     return [*own, *(handler.baseFilename for handler in file_handlers())]
 
 
+def mode_of(path: str) -> int:
+    """Return the permissions for a new file in the place of this one: those that a handler's own file has."""
+    modes = (_mode_of(handler) for handler in file_handlers() if handler.baseFilename == path)
+    return next(modes, MODE)
+
+
+def _mode_of(handler: Any) -> int:
+    try:
+        return stat.S_IMODE(os.fstat(handler.stream.fileno()).st_mode)
+    except (OSError, ValueError):  # something has closed it, or it is no file of the system
+        return MODE
+
+
 def give_log_files(owner: Owner) -> None:
     """Give the files of the logging package, which root has opened, to another user."""
     for handler in file_handlers():
@@ -149,7 +167,7 @@ def provide_log_files(settings: Adjustments) -> None:
     for path in log_paths(settings):
         with suppress(OSError):  # the process that needs it logs the error
             if Path(path).is_file() or not Path(path).exists():
-                os.close(_open_for(path, owner))
+                os.close(_open_for(path, owner, mode_of(path)))
 
 
 def reopen_log_files() -> None:
@@ -164,7 +182,7 @@ def _reopen(handler: Any) -> None:
     handler.acquire()
     try:
         old = handler.stream
-        fd = open_log(handler.baseFilename)
+        fd = open_log(handler.baseFilename, _mode_of(handler))
         handler.stream = open(fd, handler.mode, encoding=handler.encoding, errors=handler.errors)  # noqa: SIM115
         old.close()
     except OSError as error:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from wiverno.core import forks
-from wiverno.core.log_files import helped_by, open_log
+from wiverno.core.log_files import helped_by, mode_of, open_log
 
 ANSWER_TIMEOUT: Final = 2.0  # seconds that the keeper gets to answer
 MAX_LOGS: Final = 255  # a log's number is one byte
@@ -166,6 +166,7 @@ def _run(
                 signal.signal(signal.Signals[name], signal.SIG_IGN)
         signal.set_wakeup_fd(-1)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        modes = [mode_of(path) for path in logs]  # asks handlers' descriptors
         first, last = sorted((number, answering))
         os.closerange(3, first)
         os.closerange(first + 1, last)
@@ -178,7 +179,7 @@ def _run(
                     if not order:
                         asked.remove(one)
                     elif one is its:
-                        _open_one(its, logs[order[0]])
+                        _open_one(its, logs[order[0]], modes[order[0]])
                     else:
                         _open_certificates(other, certificates)
             for file in files:
@@ -187,9 +188,9 @@ def _run(
         os._exit(0)
 
 
-def _open_one(its: socket.socket, path: str) -> None:
+def _open_one(its: socket.socket, path: str, mode: int) -> None:
     try:
-        fd = open_log(path)
+        fd = open_log(path, mode)
     except OSError as error:
         its.sendall(FAILED + str(error.errno or errno.EACCES).encode())
         return

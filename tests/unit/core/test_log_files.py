@@ -3,6 +3,7 @@
 import logging
 import logging.handlers
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 from wiverno.config.settings import Adjustments
 from wiverno.core import log_files as module
 from wiverno.core.log_files import (
+    MODE,
     file_handlers,
     helped_by,
     log_files_belong_to,
     log_paths,
+    mode_of,
     open_log,
     prepare_for,
     provide_log_files,
@@ -96,6 +99,28 @@ def test_reopening_follows_a_file_that_was_moved_away(tmp_path: Path, handlers: 
     assert (tmp_path / "a.log").read_text() == "later\n"
     assert (tmp_path / "a.log.1").read_text() == ""
     assert not (tmp_path / "b.log").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
+@pytest.mark.parametrize("mode", [0o644, 0o600])
+def test_a_handlers_new_file_has_the_old_ones_permissions(
+    tmp_path: Path, handlers: list[logging.FileHandler], mode: int
+) -> None:
+    """A program that reads the log still may after rotation; a file that logrotate has made keeps its own."""
+    log = tmp_path / "a.log"
+    log.chmod(mode)
+    for made in (None, 0o640):
+        log.rename(tmp_path / "a.log.1")
+        if made is not None:
+            log.touch(made)
+        reopen_log_files()
+        assert stat.S_IMODE(log.stat().st_mode) == mode_of(str(log)) == (made or mode)
+    assert mode_of(str(tmp_path / "other.log")) == MODE
+    stream = handlers[0].stream
+    assert stream is not None
+    stream.close()
+    assert mode_of(str(log)) == MODE
+    handlers[0].stream = None
 
 
 def test_a_file_that_can_not_be_reopened_is_told_and_kept(
@@ -205,5 +230,5 @@ def test_rotated_logs_are_made_before_workers_open_them(
     assert not (tmp_path / "a.log").exists()
     monkeypatch.setattr(module, "future_owner", lambda settings: OWNER)
     provide_log_files(Adjustments.from_keywords())
-    assert (tmp_path / "a.log").is_file()
+    assert stat.S_IMODE((tmp_path / "a.log").stat().st_mode) == MODE
     assert (tmp_path / "fifo").is_fifo()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +67,19 @@ def test_files_go_when_the_server_ends(made: MadeFile, tmp_path: Path) -> None:
         assert Path(made.path).exists()
     wait_until(lambda: not Path(made.path).exists())
     assert not keeper._held
+
+
+def test_a_rotated_log_has_the_permissions_of_the_one_before(made: MadeFile, tmp_path: Path) -> None:
+    """The keeper has closed all descriptors; it looked before."""
+    log = tmp_path / "shop.log"
+    handler = logging.FileHandler(log)
+    log.chmod(0o604)
+    with run_keeper([made], [str(log)]):
+        log.rename(tmp_path / "shop.log.1")
+        [helper] = log_files._helpers
+        os.close(helper(str(log)))
+        assert stat.S_IMODE(log.stat().st_mode) == 0o604
+    handler.close()
 
 
 def test_what_the_keeper_does(made: MadeFile, tmp_path: Path, pair: tuple[socket.socket, socket.socket]) -> None:
