@@ -20,7 +20,8 @@ _SHARE = 0.1
 # A burst ends when two scans this many seconds apart found the same.
 _QUIET = 0.1
 
-State = dict[str, tuple[int, int, int]]
+Status = tuple[int, int, int]  # time of change, size and number
+State = dict[str, Status]
 
 
 def poll(folders: Iterable[Path], longest: float, stopping: threading.Event) -> Iterator[set[tuple[Change, str]]]:
@@ -56,12 +57,18 @@ def scan(folders: Iterable[Path]) -> State:
             names[:] = [name for name in names if name not in DefaultFilter.ignore_dirs]
             for name in files:
                 path = os.path.join(place, name)
-                try:
-                    status = os.stat(path)  # noqa: PTH116  # thousands of files
-                except OSError:
-                    continue
-                found[path] = (status.st_mtime_ns, status.st_size, status.st_ino)
+                if status := status_of(path):
+                    found[path] = status
     return found
+
+
+def status_of(path: str) -> Status | None:
+    """Return a file's time of change, size and number, None if it can't be looked at."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  # thousands of files
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def find_changes(before: State, now: State) -> Iterator[tuple[Change, str]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from watchfiles import Change, DefaultFilter, watch
 
 from wiverno.dev.polling import poll
+from wiverno.dev.second_look import with_missed
 from wiverno.foreign_code import guarded_logger
 
 CODE = frozenset({".py", ".pyd", ".so"})
@@ -173,7 +174,8 @@ def _changes(folders: list[Path], longest: float, stopping: threading.Event) -> 
     # Permission errors are ignored only if they occur, because watchfiles then ignores the system's limit as well.
     for is_lenient in (False, True) if folders else ():
         try:
-            for number, burst in enumerate(_reported(folders, longest, stopping, is_lenient=is_lenient)):
+            reported = _reported(folders, longest, stopping, is_lenient=is_lenient)
+            for number, burst in enumerate(with_missed(folders, reported)):
                 if is_lenient and number == 0:
                     _require_a_watch_left(folders[0])
                 yield burst

@@ -5,6 +5,7 @@ import http.client
 import os
 import pty
 import shutil
+import signal
 import subprocess
 import termios
 import threading
@@ -18,6 +19,8 @@ from tests.support.programs import program
 from tests.support.waiting import PATIENCE, wait_until
 from wiverno.dev.polling import poll
 from wiverno.dev.watching import Relevant, bursts
+
+QUEUE = "/proc/sys/fs/inotify/max_queued_events"
 
 WATCH = """
 import ctypes, os, platform, sys, threading
@@ -67,6 +70,35 @@ def test_unreadable_folders_and_limits(tmp_path: Path, limit: list[str], said: s
             assert ("does not report" in child.output) == (said is not None)
     finally:
         (tmp_path / "locked").chmod(0o700)
+
+
+BURSTS = """
+import sys, threading
+from pathlib import Path
+from wiverno.dev.watching import Relevant, bursts
+folder = Path(sys.argv[1])
+for burst in bursts([folder], Relevant([folder], [], with_assets=False), 1, threading.Event()):
+    print("burst", *[path.name for path in burst], flush=True)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/sys/fs/inotify").exists(), reason="asks Linux how long its queue is")
+def test_more_changes_than_the_system_reports(tmp_path: Path) -> None:
+    """The queue overflows while the watcher does not run: the file that was saved last is found all the same, once."""
+    save(tmp_path, "run.py")
+    with Child(["-c", BURSTS, str(tmp_path)], env={"PYTHONPATH": str(ROOT)}) as child:
+        child.wait_for("burst\n")
+        child.send(signal.SIGSTOP)
+        with open(tmp_path / "one.log", "w", 1) as one, open(tmp_path / "two.log", "w", 1) as two:
+            for _ in range(int(Path(QUEUE).read_text())):  # twice as many: equal events in turn would be joined
+                one.write("line\n")
+                two.write("line\n")
+        save(tmp_path, "run.py", "x = 2\n")
+        child.send(signal.SIGCONT)
+        child.wait_for(r"burst run\.py\n")
+        save(tmp_path, "other.py")
+        child.wait_for(r"burst other\.py\n")
+        assert child.output.count("run.py") == 1
 
 
 @pytest.fixture
