@@ -39,6 +39,7 @@ LEFT_OUT = {
     "tests/unit/core/threads/test_recovery.py::test_an_exception_of_a_signal_handler_gets_through": NO_SIGNALS,
     "tests/unit/core/loop/test_handlers.py": NO_DESCRIPTORS,
     "tests/unit/core/loop/test_descriptors.py": NO_DESCRIPTORS,
+    "tests/unit/core/net/test_tls.py::test_after_the_end_it_leaves_the_descriptor_s_next_owner_alone": NO_DESCRIPTORS,
     "tests/unit/core/loop/test_poller.py::test_a_number_that_is_given_out_again_is_a_new_socket": NO_DESCRIPTORS,
     "tests/unit/core/loop/test_poller.py::test_signals_are_told_from_wakes": NO_DESCRIPTORS,
     "tests/integration/http/test_end_of_connection.py": NO_DESCRIPTORS,

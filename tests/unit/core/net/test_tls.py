@@ -9,11 +9,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, wait_until
 from wiverno.config.settings import Adjustments
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.poller import SelectorsPoller
@@ -109,6 +109,24 @@ def test_a_handshake_ends_with_a_socket_and_its_description(certificates: Certif
         assert made.handshake.fd not in made.loop.handlers
 
 
+T = TypeVar("T")
+
+
+def when_there(receive: Callable[[], T]) -> T:
+    """Return what is received, as soon as it has come: a socket pair is TCP on Windows."""
+    found: list[T] = []
+
+    def is_there() -> bool:
+        try:
+            found.append(receive())
+        except BlockingIOError:
+            return False
+        return True
+
+    wait_until(is_there, what="what the client has sent")
+    return found[0]
+
+
 def test_what_a_client_sends_is_received_whole(certificates: Certificates) -> None:
     """No decrypted bytes stay unseen after recv; recv_into takes no more than it may and leaves the rest pending."""
     with ends(certificates) as made:
@@ -119,10 +137,10 @@ def test_what_a_client_sends_is_received_whole(certificates: Certificates) -> No
         with pytest.raises(BlockingIOError):
             sock.recv(10, socket.MSG_PEEK)
         client.sendall(b"0123456789")
-        assert sock.recv(4) == b"0123456789"
+        assert when_there(lambda: sock.recv(4)) == b"0123456789"
         client.sendall(b"0123456789")
         buffer = bytearray(8)
-        assert sock.recv_into(memoryview(buffer), 3) == 3
+        assert when_there(lambda: sock.recv_into(memoryview(buffer), 3)) == 3
         assert sock.pending() == 7
         assert sock.recv_into(memoryview(buffer)) == 7
         with pytest.raises(BlockingIOError):
@@ -139,7 +157,7 @@ def test_nothing_is_pending_after_recv(certificates: Certificates, asked: int) -
             client.sendall(b"x" * size)
             left = size
             while left:
-                left -= len(sock.recv(asked))
+                left -= len(when_there(lambda: sock.recv(asked)))
                 assert sock.pending() == 0
         with pytest.raises(BlockingIOError):
             sock.recv(asked)
