@@ -31,11 +31,13 @@ NO_SIGNALS = "sends signals to its own process"
 NO_DESCRIPTORS = "takes a socket's number for a descriptor"
 NO_PROC = "reads /proc"
 NO_SIGTERM = "ends a child by SIGTERM, or reads its /proc"
+AT_ONCE = "a byte must arrive at once, and a socket pair is TCP there"
 NO_RESET = "Wine tells a client of a reset as of an end; test_served.py has the client on Linux"
 
 LEFT_OUT = {
     "tests/unit/wsgi/test_forked.py": NO_FORK,
     "tests/unit/core/loop/test_signals.py": NO_SIGNALS,
+    "tests/unit/core/threads/test_blocking.py": NO_PROC,
     "tests/unit/core/threads/test_recovery.py::test_an_exception_of_a_signal_handler_gets_through": NO_SIGNALS,
     "tests/unit/core/loop/test_handlers.py": NO_DESCRIPTORS,
     "tests/unit/core/loop/test_descriptors.py": NO_DESCRIPTORS,
@@ -60,9 +62,8 @@ LEFT_OUT = {
     "tests/unit/wsgi/test_file_wrapper.py::test_extent_of_a_file_that_was_just_written": (
         "a temporary file is an object of Python's there, which is read instead"
     ),
-    "tests/unit/core/loop/test_event_loop.py::test_what_has_come_goes_before_a_deadline_of_the_same_moment": (
-        "a byte must arrive at once, and a socket pair is TCP there"
-    ),
+    "tests/unit/core/loop/test_event_loop.py::test_what_has_come_goes_before_a_deadline_of_the_same_moment": AT_ONCE,
+    "tests/unit/core/threads/test_read_ahead.py::test_one_request_of_each_http2_connection_is_read": AT_ONCE,
 }
 
 SUMMARY = re.compile(r"^[=\s]*(\d+ (?:passed|failed).*?)[=\s]*$", re.MULTILINE)

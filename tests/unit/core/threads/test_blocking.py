@@ -1,5 +1,6 @@
 """Which calls count as blocked: those that wait, and with the GIL those that last."""
 
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -27,8 +28,6 @@ def compute(seconds: float) -> None:
 
 def test_the_kernel_is_asked_where_calls_that_compute_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only without the GIL, and only if it can tell."""
-    import resource  # Windows has none, and leaves these tests out
-
     monkeypatch.setattr(blocking, "has_gil", lambda: True)
     assert type(new_detector()) is Detector
     monkeypatch.setattr(blocking, "has_gil", lambda: False)
