@@ -51,7 +51,8 @@ class TomlLoader:
 
     def setup_logging(self, defaults: Mapping[str, str] | None = None) -> None:
         """Set logging up as the table [logging] says; without it as plain as possible."""
-        set_up_logging(self._load(defaults))
+        loaded = self._load(defaults)
+        exit_on_config_error(lambda: set_up_logging(loaded))
 
     def get_wsgi_app(self, name: str | None = None, defaults: Mapping[str, str] | None = None) -> Application:
         """Return the application [app], or ["app:NAME"], with its middleware."""

@@ -185,10 +185,13 @@ def _run_plan(plan: Plan, configure: Callable[[], Plan] | None, *, is_quiet: boo
     try:
         if settings.workers:
             return _supervise(plan, configure, notifier, metrics, announce)
-        return _serve_alone(plan, notifier, metrics, announce)
+        stop_by = _serve_alone(plan, notifier, metrics, announce)
     finally:
         if metrics is not None:
             metrics.close()
+    if not is_quiet:
+        logger.info("stopped")
+    return stop_by
 
 
 def prepared_metrics(settings: Adjustments) -> "ApplicationMetrics | None":

@@ -51,20 +51,28 @@ def config() -> None:
 @with_format_option("text", "json")
 @report_config_errors()
 def check(file: tuple[str, ...], form: str, with_app: bool, **kw: Any) -> None:
-    """Report every mistake of every section, without starting; status 2 if there is one."""
+    """Report every mistake of every section, without starting; status 2 if there is one.
+
+    User, group, chdir and certificates must be there.
+    """
+    from wiverno.cli.machine import find_missing
     from wiverno.config.check import check as find
 
     name, variables = _split(file, kw)
     findings = find(name, options=collect_options(kw), variables=variables)
     require_file(findings.file is not None, variables=variables)
-    problems = list(findings.problems)
-    if with_app and findings.loaded is not None:
-        problems += _app_problems(findings.loaded, variables)
+    problems, warnings = list(findings.problems), list(findings.warnings)
+    if findings.loaded is not None:
+        missing, denied = find_missing(findings.loaded)
+        problems += missing
+        warnings += denied
+        if with_app and not missing:
+            problems += _app_problems(findings.loaded, variables)
     if form == "json":
         report = {"file": findings.file, "errors": [problem.to_dict() for problem in problems]}
-        click.echo(json.dumps({**report, "warnings": list(findings.warnings)}, indent=2))
+        click.echo(json.dumps({**report, "warnings": warnings}, indent=2))
     else:
-        say_report(problems, findings.warnings)
+        say_report(problems, warnings)
         if not problems:
             click.echo(f"{findings.file or 'no file; environment and defaults'}: ok")
     if problems:

@@ -15,7 +15,7 @@ import click
 from wiverno.config.environment import directory_name
 from wiverno.config.errors import ConfigError, say_report
 from wiverno.config.loader import LoadedConfig
-from wiverno.files import current_directory, started_in
+from wiverno.files import SetupError, current_directory, error_text, started_in
 from wiverno.importer import ImportTargetError
 from wiverno.standard_streams import say_error, say_warning
 
@@ -27,7 +27,10 @@ FAILURE = 1
 
 
 def report_config_errors(status: int = MISTAKE) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """End a command with the report and this status after a configuration error; relative paths start here."""
+    """End a command with the report and this status after a configuration error; relative paths start here.
+
+    What the system lacks, such as a user, is one line and the status of a failure.
+    """
 
     def around(command: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(command)
@@ -39,6 +42,8 @@ def report_config_errors(status: int = MISTAKE) -> Callable[[Callable[P, R]], Ca
                 say_report(error.problems)
             except ImportTargetError as error:
                 end(str(error), status)
+            except SetupError as error:
+                end(error_text(error), FAILURE)
             except FileNotFoundError:
                 if current_directory() is not None:
                     raise

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 
+from wiverno.config.errors import ConfigError, Origin, Problem
 from wiverno.config.loader import LoadedConfig
+from wiverno.files import error_text
 
 
 def import_for_logging(loaded: LoadedConfig) -> None:
@@ -19,10 +21,38 @@ def import_for_logging(loaded: LoadedConfig) -> None:
 
 
 def set_up_logging(loaded: LoadedConfig) -> None:
-    """Set up logging; without logging in the file, messages from INFO on go to stderr."""
+    """Set up logging; without logging in the file, messages from INFO on go to stderr.
+
+    Raises:
+        ConfigError: a handler can't be made; logging.config tells that by exceptions of any type.
+    """
     if loaded.logging is None and loaded.logging_ini is None:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
         return
+    try:
+        _configure(loaded)
+    except Exception as error:  # classes of handlers are foreign code
+        raise ConfigError([Problem(_describe(error), Origin("file", str(loaded.path)), "logging")]) from error
+
+
+def _describe(error: BaseException) -> str:
+    """Return what logging.config says, and what it hides in the causes: a file, a class, a level."""
+    words = str(error)
+    cause = error.__cause__
+    while cause is not None:
+        if str(cause) not in words:
+            words += f": {_text(cause)}"
+        cause = cause.__cause__
+    return words
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error_text(error)}: {error.filename}"
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+
+
+def _configure(loaded: LoadedConfig) -> None:
     from logging.config import dictConfig, fileConfig
 
     if loaded.logging is not None:

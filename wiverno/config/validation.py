@@ -130,7 +130,7 @@ def _about_mounts(mounts: Iterable[Mount]) -> list[Problem]:
     """Return which mounts have a directory whose files can't be served."""
     found = []
     for number, mount in enumerate(mounts):
-        if reason := _why_unusable(mount.directory):
+        if reason := why_unusable(mount.directory):
             origin = Origin("keyword", text="static")
             found.append(Problem(f"{mount.path}: {reason}", origin, "static", item=f"{number}.directory"))
     return found
@@ -180,12 +180,12 @@ def _about_redirects(values: Mapping[str, Any], addresses: Iterable[Address]) ->
         for name in ("redirect_port", "acme_webroot")
         if values[name] and not named
     )
-    if named and values["acme_webroot"] is not None and (reason := _why_unusable(values["acme_webroot"])):
+    if named and values["acme_webroot"] is not None and (reason := why_unusable(values["acme_webroot"])):
         found.append(problem("acme_webroot", reason))
     return found
 
 
-def _why_unusable(directory: str) -> str:
+def why_unusable(directory: str) -> str:
     """Return why a directory can't be served from, "" if it can."""
     try:
         mode = Path(make_absolute(directory)).stat().st_mode

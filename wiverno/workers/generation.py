@@ -25,16 +25,17 @@ class Generation:
             any of them.
     """
 
-    __slots__ = ("_served_context", "application", "certificates", "listeners", "number", "plan", "wanted")
+    __slots__ = ("_owner", "_served_context", "application", "certificates", "listeners", "number", "plan", "wanted")
 
     def __init__(self, number: int, plan: Plan, listeners: list[Listener]) -> None:
         """Load the application here with `preload`, and where it can't be loaded again.
 
         Raises:
-            OSError: the certificates can't be read or used.
+            OSError: the certificates can't be read or used, or there is no such user or group.
             ConfigError: the configuration names no application.
             LoadFailedError: the application raised an exception while it was loaded.
         """
+        self._owner = future_owner(plan.adjustments)
         self.certificates = new_certificates(plan.adjustments)
         self._served_context = self.certificates.context if self.certificates is not None else None
         self.number = number
@@ -46,7 +47,7 @@ class Generation:
 
     def has_new_certificates(self) -> bool:
         """Begin to look whether certificates were renewed that workers may not read; tell if that was found since."""
-        if self.certificates is None or future_owner(self.plan.adjustments) is None:
+        if self.certificates is None or self._owner is None:
             return False
         before, self._served_context = self._served_context, self.certificates.context
         self.certificates.renew(only_if_changed=True)

@@ -76,6 +76,7 @@ def test_ctrl_c_finishes_the_request() -> None:
             child.send(signal.SIGINT)
             assert client.response()[0] == 200
         assert child.wait() == 0
+        assert child.output.endswith(" stopped\n")  # as with workers: the end was an orderly one
         assert "Traceback" not in child.output
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from wiverno.cli.exit import FAILURE, MISTAKE, end, report_config_errors, require_file
 from wiverno.config.errors import ConfigError, Origin, Problem
+from wiverno.files import SetupError
 from wiverno.importer import ImportTargetError
 
 
@@ -34,6 +35,13 @@ def test_mistakes_are_a_report_and_a_status(
         ending(error, status)
     assert caught.value.code == status
     assert text in capsys.readouterr().err
+
+
+def test_what_the_system_lacks_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        ending(SetupError("user: there is no user 'absent' on this system"))
+    assert caught.value.code == FAILURE
+    assert capsys.readouterr().err == "error: user: there is no user 'absent' on this system\n"
 
 
 def test_other_exceptions_come_through() -> None:

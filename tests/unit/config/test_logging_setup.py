@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from wiverno.config.errors import ConfigError
 from wiverno.config.loader import load
 from wiverno.config.logging_setup import set_up_logging
 
@@ -54,6 +55,32 @@ def test_ini_needs_the_file_only_once(tmp_path: Path) -> None:
     file.unlink()
     set_up_logging(loaded)
     assert logging.getLogger("shop.ini").level == logging.ERROR
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('class = "logging.FileHandler"\nfilename = "/absent/log"', "No such file or directory: /absent/log"),
+        ('class = "absent.Handler"', "Cannot resolve 'absent.Handler': No module named 'absent'"),
+        ('class = "logging.StreamHandler"\nlevel = "LOUD"', "Unknown level: 'LOUD'"),
+        ('class = "logging.StreamHandler"\nsteam = 1', "TypeError: StreamHandler.__init__() got an unexpected"),
+    ],
+)
+def test_a_handler_that_cannot_be_made_is_a_mistake_of_the_file(tmp_path: Path, text: str, words: str) -> None:
+    """logging.config tells the reason in the cause only."""
+    file = tmp_path / "a.toml"
+    file.write_text(f'[logging.handlers.f]\n{text}\n[logging.root]\nhandlers = ["f"]\n')
+    with pytest.raises(ConfigError) as caught:
+        set_up_logging(load(file, environ={}))
+    assert f"{file}: logging: Unable to configure handler 'f': {words}" in str(caught.value)
+
+
+def test_an_ini_that_logging_refuses_is_a_mistake_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.ini"
+    file.write_text(INI.replace("level = ERROR", "level = LOUD"))
+    with pytest.raises(ConfigError) as caught:
+        set_up_logging(load(file, environ={}))
+    assert f"{file}: logging: Unknown level: 'LOUD'" in str(caught.value)
 
 
 def test_without_logging_in_the_file_info_is_shown() -> None:
