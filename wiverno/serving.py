@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["enable_default_logging", "prepared_metrics", "profile", "run_plan", "run_server", "serve", "serve_paste"]
 
 logger = guarded_logger("wiverno")
+_run_server_logger = guarded_logger("wiverno.core.server")
 
 SERVING = "Serving on http://{}:{}"
 
@@ -190,7 +191,7 @@ def _run_plan(plan: Plan, configure: Callable[[], Plan] | None, *, is_quiet: boo
         if metrics is not None:
             metrics.close()
     if not is_quiet:
-        logger.info("stopped")
+        _announce_end(settings)
     return stop_by
 
 
@@ -265,7 +266,7 @@ def _announce_nothing(plan: Plan, listeners: Iterable[Listener]) -> None:
 def _announce(plan: Plan, listeners: Iterable[Listener]) -> None:
     """Log what serves and where it listens; in mode simple with RunServer's lines, word for word."""
     settings = plan.adjustments
-    log = guarded_logger("wiverno.core.server").info
+    log = _run_server_logger.info
     if plan.source and settings.mode != "simple":
         logger.info("%s", describe_start(settings, plan.source))
     for listener in listeners:
@@ -277,6 +278,13 @@ def _announce(plan: Plan, listeners: Iterable[Listener]) -> None:
     if settings.mode == "simple":
         log("Request queue size: %s", settings.backlog)
         log("Press Ctrl+C to stop the server")
+
+
+def _announce_end(settings: Adjustments) -> None:
+    if settings.mode == "simple":
+        _run_server_logger.info("Server stopped successfully.")
+    else:
+        logger.info("stopped")
 
 
 def describe_start(settings: Adjustments, source: str) -> str:

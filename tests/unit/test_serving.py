@@ -187,12 +187,12 @@ def plan(**settings: Any) -> Plan:
 @pytest.mark.parametrize(
     ("settings", "lines"),
     [
-        ({}, ["Serving on http://[::1]:8001"]),
+        ({}, ["Serving on http://[::1]:8001", "stopped"]),
         (
             {"mode": "simple", "backlog": 9},
             [
                 "Wiverno server started on http://[::1]:8001", "Request queue size: 9",
-                "Press Ctrl+C to stop the server",
+                "Press Ctrl+C to stop the server", "Server stopped successfully.",
             ],
         ),
     ],
@@ -209,15 +209,18 @@ def test_one_process_says_where_it_listens(
     assert not caplog.records
 
 
-@pytest.mark.parametrize("settings", [{"admin_listen": "127.0.0.1:0"}, {"workers": 2}])
+@pytest.mark.parametrize(
+    ("settings", "last"),
+    [({"admin_listen": "127.0.0.1:0"}, ["stopped"]), ({"workers": 2}, [])],  # a supervisor says it itself
+)
 def test_a_service_that_is_observed_has_an_admin_application(
-    servers: list[Server], settings: dict[str, Any], caplog: pytest.LogCaptureFixture
+    servers: list[Server], settings: dict[str, Any], last: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """With an admin address in one process, and under a supervisor."""
     assert run_plan(plan(**settings)) in (7.5, 12.5)
     (alone,) = Alone.made
     assert isinstance(alone.admin, AdminApplication)
-    assert [record.getMessage() for record in caplog.records] == ["Serving on http://[::1]:8001"]
+    assert [record.getMessage() for record in caplog.records] == ["Serving on http://[::1]:8001", *last]
     for server in (*servers, alone):
         server.close()
 

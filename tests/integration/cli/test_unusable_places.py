@@ -1,6 +1,6 @@
 """Settings that are right but for the machine: no such user, directory, file. One report by each door, no traceback.
 
-The doors are `wiverno run` in one process and with workers, pserve with INI and TOML, a reload, and, for what does not
+The doors are `wiverno run` in one process and with workers, pserve, a reload, and, for what does not
 first come to be when a service manager starts the service, `wiverno config check`.
 """
 
@@ -85,7 +85,6 @@ def test_a_start(main: Path, settings: str, words: str, is_checked: bool) -> Non
     )
     assert words in ended(main, "wiverno", "run", "--config", "site.toml")
     assert words in ended(main, "wiverno", "run", "--config", "site.toml", "--workers", "1")
-    assert words in ended(main, "pserve", "site.toml")
     assert words in ended(main, "pserve", "site.ini")
     if is_checked:
         name = settings.rpartition("\n")[2].partition(" ")[0]
