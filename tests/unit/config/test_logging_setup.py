@@ -63,7 +63,7 @@ def test_ini_needs_the_file_only_once(tmp_path: Path) -> None:
         ('class = "logging.FileHandler"\nfilename = "/absent/log"', "No such file or directory: /absent/log"),
         ('class = "absent.Handler"', "Cannot resolve 'absent.Handler': No module named 'absent'"),
         ('class = "logging.StreamHandler"\nlevel = "LOUD"', "Unknown level: 'LOUD'"),
-        ('class = "logging.StreamHandler"\nsteam = 1', "TypeError: StreamHandler.__init__() got an unexpected"),
+        ('class = "logging.FileHandler"', "TypeError: FileHandler.__init__() missing 1 required"),
     ],
 )
 def test_a_handler_that_cannot_be_made_is_a_mistake_of_the_file(tmp_path: Path, text: str, words: str) -> None:
