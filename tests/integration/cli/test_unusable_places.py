@@ -119,5 +119,5 @@ def test_a_reload(tmp_path: Path, settings: str, words: str) -> None:
         assert served.workers() == before
         assert served.get()[0] == 200
         assert words in served.status()["reloads"]["last_failure"]
-        assert "reload failed, still running the previous configuration" in served.child.output
+        served.child.wait_for("reload failed, still running the previous configuration")
         assert "Traceback" not in served.child.output
