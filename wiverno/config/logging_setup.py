@@ -31,13 +31,13 @@ def set_up_logging(loaded: LoadedConfig) -> None:
         return
     try:
         _configure(loaded)
-    except Exception as error:  # classes of handlers are foreign code
+    except (Exception, SystemExit) as error:  # classes of handlers are foreign code; Ctrl-C is not theirs
         raise ConfigError([Problem(_describe(error), Origin("file", str(loaded.path)), "logging")]) from error
 
 
 def _describe(error: BaseException) -> str:
     """Return what logging.config says, and what it hides in the causes: a file, a class, a level."""
-    words = str(error)
+    words = str(error) if isinstance(error, ValueError) else _text(error)
     cause = error.__cause__
     while cause is not None:
         if str(cause) not in words:

@@ -75,6 +75,14 @@ def test_a_handler_that_cannot_be_made_is_a_mistake_of_the_file(tmp_path: Path, 
     assert f"{file}: logging: Unable to configure handler 'f': {words}" in str(caught.value)
 
 
+def test_a_handler_that_exits_is_a_mistake_of_the_file(tmp_path: Path) -> None:
+    """sys.exit() in the class of a handler does not end the server without a word."""
+    file = tmp_path / "a.toml"
+    file.write_text('[logging.handlers.f]\n"()" = "sys.exit"\n[logging.root]\nhandlers = ["f"]\n')
+    with pytest.raises(ConfigError, match="logging: SystemExit: "):
+        set_up_logging(load(file, environ={}))
+
+
 def test_an_ini_that_logging_refuses_is_a_mistake_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "a.ini"
     file.write_text(INI.replace("level = ERROR", "level = LOUD"))
