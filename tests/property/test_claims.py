@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 
 from tests.support.examples import examples
 from tests.support.stepping import SteppedTime, World
+from wiverno.core.threads import followers as followers_module
 from wiverno.core.threads import growth as growth_module
 from wiverno.core.threads import leader as leader_module
 
@@ -33,10 +34,12 @@ class Lead(RuleBasedStateMachine):
 
     world: World | None = None
 
-    @initialize(threads=st.integers(1, 3), further=st.integers(0, 2), limit=st.integers(0, 2))
-    def begin(self, threads: int, further: int, limit: int) -> None:
+    @initialize(
+        threads=st.integers(1, 3), further=st.integers(0, 2), limit=st.integers(0, 2), patience=st.integers(0, 2)
+    )
+    def begin(self, threads: int, further: int, limit: int, patience: int) -> None:
         """There are so many threads, so many further ones if requests wait, and a limit for each client."""
-        self.world = World(threads, CLIENTS, max_threads=threads + further, max_per_client=limit)
+        self.world = World(threads, CLIENTS, max_threads=threads + further, max_per_client=limit, patience=patience)
 
     @precondition(lambda self: self.world is not None and self.world.idle_clients())
     @rule(
@@ -112,6 +115,7 @@ class Lead(RuleBasedStateMachine):
 def _quick_to_park(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock stands still, and the monitor thread parks after one check of an idle leader: the races are there."""
     monkeypatch.setattr(leader_module, "time", SteppedTime())
+    monkeypatch.setattr(followers_module, "time", SteppedTime())
     monkeypatch.setattr(leader_module, "QUIET_CHECKS", 0)
     for name in ("PATIENCE", "STEP", "IDLE_TIME"):
         monkeypatch.setattr(growth_module, name, 0.0)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wiverno.core.loop.event_loop import MAX_WAIT
+from wiverno.core.threads.blocking import Detector
 from wiverno.core.threads.exchange import NO_ENVIRON
 from wiverno.core.threads.leader import LeaderFollowers
 from wiverno.core.threads.recovery import Recovery
@@ -141,6 +142,21 @@ class SteppedClaim(list[Any]):
     def __bool__(self) -> bool:
         self._stage.stop("look for a claim")
         return len(self) > 0
+
+
+class SteppedDetector(Detector):
+    """Takes each call for one that computes as often as it is told; the kernel would tell something else each time."""
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+        self._turn = -1
+        self._looks = 0
+
+    def is_running(self, turn: int, now: float) -> bool:
+        if turn != self._turn:
+            self._turn, self._looks = turn, 0
+        self._looks += 1
+        return self._looks <= self._patience
 
 
 class Environ(dict[str, Any]):
@@ -325,8 +341,18 @@ class World:
         *,
         max_threads: int = 0,
         max_per_client: int = 0,
+        patience: int = 0,
     ) -> None:
-        """Make a world; two neighbouring connections belong to one client address."""
+        """Make a world; two neighbouring connections belong to one client address.
+
+        Args:
+            threads: in the pool.
+            clients: connections.
+            leaders: what is tested.
+            max_threads: in the pool when requests wait.
+            max_per_client: requests of one client that may run at once, 0 for any number.
+            patience: how often the monitor thread takes a call that lasts for one that computes.
+        """
         self.stage = Stage()
         self.doing_leaders_work: list[str] = []
         self.loop = FakeLoop(self)
@@ -345,6 +371,7 @@ class World:
         made = leaders(
             loop, threads, queue_size=0, queue_timeout=0.0, max_threads=max_threads, max_per_client=max_per_client
         )
+        made._blocking = SteppedDetector(patience)
         made._check_lock = SteppedLock(self.stage, "look", is_taken=True)
         made._lock = SteppedLock(self.stage, "lock")  # type: ignore[assignment]
         made.recovery = UnforgivingRecovery(loop, made.end)

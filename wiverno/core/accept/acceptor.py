@@ -98,11 +98,15 @@ class Acceptor:
             self.descriptor.check()
             self._pause(error)
             return False
-        other = self.place() if self.place is not None else None
-        if other is not None and sock.fileno() >= STANDARD_STREAMS:  # the others are moved at once
-            other.give(sock, peer)
-        else:
-            self._take(sock, peer)
+        try:
+            other = self.place() if self.place is not None else None
+            if other is not None and sock.fileno() >= STANDARD_STREAMS:  # the others are moved at once
+                other.give(sock, peer)
+            else:
+                self._take(sock, peer)
+        except BaseException:  # the client would wait as long as a traceback is kept that refers to its socket
+            sock.close()
+            raise
         return True
 
     @property
@@ -202,10 +206,14 @@ class Acceptor:
             self._displace(client.fd)
         for other in self.others:
             other.release_number(client.fd)
-        loop.handlers[client.fd] = client
-        loop.connections.add(client)
-        loop.watch(client, client.deadline())
-        loop.ready.append((client.fd, events))
+        try:
+            loop.handlers[client.fd] = client
+            loop.connections.add(client)
+            loop.watch(client, client.deadline())
+            loop.ready.append((client.fd, events))
+        except BaseException:  # no event would come for it, and no deadline
+            client.close()
+            raise
 
     def release_number(self, fd: int) -> None:
         """Detach a connection whose number a client of another event loop has now; from that one's leader."""

@@ -95,19 +95,25 @@ class WakeUp:
     def set(self) -> None:
         """Make the descriptor readable; safe in signal handlers and from any thread."""
         if not self._is_set:
-            self._is_set = True
-            if not self.descriptors[1].is_ours():
-                return  # its number may be another socket's now; the next check ends the server
-            with contextlib.suppress(OSError):  # full: readable anyhow; closed: no thread waits
-                self._writer.send(b"\0")
+            try:
+                self._is_set = True
+                if not self.descriptors[1].is_ours():
+                    return  # its number may be another socket's now; the next check ends the server
+                with contextlib.suppress(OSError):  # full: readable anyhow; closed: no thread waits
+                    self._writer.send(b"\0")
+            except BaseException:  # thrown in from outside; perhaps before the byte was written
+                self._is_set = False
+                raise
 
     def clear(self) -> None:
         """Read what was written; called by the thread that waited."""
         # Read first: otherwise a byte written in between would be lost, and no later one would be written.
         data = b""
-        with contextlib.suppress(OSError):
-            data = self._reader.recv(4096)
-        self._is_set = False
+        try:
+            with contextlib.suppress(OSError):
+                data = self._reader.recv(4096)
+        finally:
+            self._is_set = False
         if self._on_signal is not None and data.strip(b"\0"):  # a signal writes its number, `set` writes zero
             self._on_signal()
 

@@ -92,6 +92,7 @@ class FileLeaders(LeaderFollowers):
     def _run_task(self, me: PoolThread, exchange: Exchange, environ: Environ, queued_at: float, client: str) -> None:
         """Run a request outside the lead; a file, which is expected to block, in a file thread."""
         if is_file(self._site, environ) and self._run_file(exchange, environ):
+            me.job = None
             if self._tasks.limits_clients:
                 me.client = client  # it is counted as running until this thread takes another job
         else:

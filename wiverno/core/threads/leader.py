@@ -20,31 +20,27 @@ Invariants, tested in tests/integration/core/test_lead.py and tests/property/tes
     3. A claim is put before the call and taken by exactly one thread: list.pop is atomic, and every term of leading
        has its own list. If the leader takes it, it leads on; if the monitor thread does, another thread leads.
     4. An exchange runs in one thread, and is answered exactly once.
+    5. An exception at any place in a thread of the pool, such as MemoryError or one that is thrown in from outside,
+       costs a connection at most (tests/integration/core/test_thrown.py): `_leader` says who leads, `PoolThread.job`
+       what is to run.
 """
 
 import time
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from wiverno.core.loop.event_loop import MAX_WAIT, Loop
-from wiverno.core.threads.blocking import new_detector
 from wiverno.core.threads.dispatcher import Dispatcher
 from wiverno.core.threads.exchange import NO_ENVIRON, Exchange
-from wiverno.core.threads.fair_queue import Task
 from wiverno.core.threads.file_threads import FileThreads
+from wiverno.core.threads.followers import LEAD, Followers
 from wiverno.core.threads.growth import Growth
 from wiverno.core.threads.parking import new_parking
-from wiverno.core.threads.predictor import Predictor
 from wiverno.core.threads.read_ahead import receive
-from wiverno.core.threads.recovery import Recovery
-from wiverno.core.threads.request_queue import RequestQueue, reject
-from wiverno.core.threads.thread_pool import END, PoolThread, ThreadPool
-from wiverno.foreign_code import guarded_logger
+from wiverno.core.threads.request_queue import RequestQueue
+from wiverno.core.threads.thread_pool import PoolThread, ThreadPool
 from wiverno.wsgi import forked
 from wiverno.wsgi.gateway import CLOSE, KEEP
-from wiverno.wsgi_types import Environ
-
-logger = guarded_logger("wiverno")
 
 CHECK_INTERVAL: Final = 0.001  # seconds between two checks of the leader
 CALM_CHECKS: Final = 500  # checks without a blocked call, after which they become rarer: each costs the leader 20 µs
@@ -52,13 +48,11 @@ CALM_INTERVAL: Final = 0.002  # seconds between two checks then
 LATE: Final = 0.002  # seconds; a check that is so late means that the leader did not run either
 QUIET_CHECKS: Final = 20  # checks without a new turn before the monitor thread parks
 
-_LEAD: Final = object()
-
 Claim = list[tuple[Exchange, str, str]]
 """On the call that the leader is in, with its method and path: one, or none; taking from a list is atomic."""
 
 
-class LeaderFollowers:
+class LeaderFollowers(Followers):
     """The thread pool and the monitor thread around one loop; `run` belongs to one thread, the monitor thread."""
 
     def __init__(
@@ -75,27 +69,18 @@ class LeaderFollowers:
             max_threads: in the pool when requests wait; 0 for never more than `threads`.
             max_per_client: requests of one client that may run at once, 0 for any number.
         """
+        super().__init__(loop, RequestQueue(loop, size=queue_size, timeout=queue_timeout, per_client=max_per_client))
         self._loop = loop
         self._count = threads
-        self._predictor = Predictor()
-        self._tasks = RequestQueue(loop, size=queue_size, timeout=queue_timeout, per_client=max_per_client)
-        self._lock = self._tasks.lock  # guards the idle threads, _tasks and the hand-over of jobs
-        self.recovery = Recovery(loop, self.end)
         loop.file_threads = self.file_threads = FileThreads()
         self._use_pool(ThreadPool(threads, self._serve, self._lock, most=max_threads))
-        self._blocking = new_detector()
         self._claim: Claim = []
         self._turn = 0  # calls made by leaders
         self._is_parked = False
         self._check_lock = new_parking()
         self._has_started = False
         self.is_saturated = False  # no thread is free: the monitor thread leads, and requests are queued
-        self._term: object = None  # changes with the leader
-        self.has_ended = False
-        """The loop is over: the leader returns."""
-        self.is_abandoned = (
-            False  # a copy in a process that the application forked: a thread that returns here ends the process
-        )
+        self._leader: PoolThread | None = None  # None: the monitor thread leads, or passes the lead on just now
 
     def _use_pool(self, thread_pool: ThreadPool) -> None:
         self.thread_pool = thread_pool
@@ -193,7 +178,7 @@ class LeaderFollowers:
                 exchange, method, path = self._claim.pop()
             except IndexError:
                 return False
-            self._term = None
+            self._leader = None
             with suppress(OSError):  # something else closed its descriptor: its thread will notice
                 exchange.hand_off_locked()
         if self._tasks.limits_clients:
@@ -220,146 +205,100 @@ class LeaderFollowers:
     def _hand_lead(self) -> bool:
         """Wake a waiting thread as the leader, the last one that went to wait; False if all are busy."""
         with self._lock:
-            return self.thread_pool.wake_one(_LEAD)
+            pool = self.thread_pool
+            if not pool.idle:
+                return False
+            self._leader = pool.idle[-1]
+            return pool.wake_one(LEAD)
 
-    # ---------------------------------------------------------------- the pool
-
-    def _serve(self, me: PoolThread) -> None:
-        """Run a thread of the pool until the end; no exception ends it."""
-        is_woken = is_over = False
-        while not is_over:
-            try:
-                if not is_woken:
-                    me.park.acquire()
-                is_woken = False
-                is_over = self._serve_once(me)
-            except BaseException as error:  # noqa: BLE001 - thrown into the thread from outside, at any place
-                self.recovery.log_error(error)
-                with self._lock:
-                    self._finish(me)
-                    is_woken = self.thread_pool.rejoin(me)
-                    is_over = not is_woken and (self.has_ended or me.has_left)
-
-    def _serve_once(self, me: PoolThread) -> bool:
-        """Do the job that the thread was woken for, then what is queued; True if the thread ends."""
-        job = me.job
-        me.job = None
-        if job is END:
-            return True
-        if job is _LEAD:
-            self._lead(me)
-        elif job is not None:
-            self._run_task(me, *job)
-        while (task := self._next_task(me)) is not None:
-            self._run_task(me, *task)
-        return self.has_ended or me.has_left  # join() does not wait for threads that have left before
-
-    def _next_task(self, me: PoolThread) -> Task | None:
-        """Take a queued request, or become idle, or leave if there are too many threads."""
-        if self.is_abandoned:
-            forked.leave()
-        with self._lock:
-            self._finish(me)
-            task = None if self.has_ended else self._tasks.take()
-            if task is None and not self.thread_pool.leave(me):
-                self.thread_pool.wait_idle(me)
-            return task
-
-    def _finish(self, me: PoolThread) -> None:
-        """Note that the request that the thread ran outside the lead has ended (lock held)."""
-        if me.client:
-            self._tasks.finish(me.client)
-            me.client = ""
-
-    def _run_task(self, me: PoolThread, exchange: Exchange, environ: Environ, queued_at: float, client: str) -> None:
-        """Run a request outside the lead, and remember whether it blocked."""
-        try:
-            if self._tasks.limits_clients:
-                me.client = client
-            started = time.monotonic()
-            if self._tasks.is_late(queued_at, started):
-                reject(exchange, environ)
-                return
-            # Read now: once the application is called, the environ belongs to it.
-            method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-            before = self._blocking.begin_call()
-            outcome = exchange.gateway.respond(environ)
-            has_blocked = self._blocking.has_blocked(before, time.monotonic() - started)
-            self._predictor.learn(method, path, has_blocked=has_blocked)
-        except BaseException as error:  # noqa: BLE001 - nothing may end a thread
-            self.recovery.drop_exchange(exchange, error)
-        else:
-            self.recovery.finish_response(exchange, outcome)
+    def _restore_lead(self, me: PoolThread) -> None:
+        """Have the thread lead that an exception has kept from it: the calling one, or an idle one (lock held)."""
+        leader = self._leader
+        if leader is me:
+            me.job = LEAD
+        elif leader is not None and (leader in self.thread_pool.idle or leader.job is LEAD):
+            self.thread_pool.take_out(leader)
+            leader.job = LEAD
+            with suppress(RuntimeError):  # it has been woken already
+                leader.park.release()
 
     # ---------------------------------------------------------------- the lead
 
     def _lead(self, me: PoolThread | None) -> None:
         """Poll, read, run and send until another thread leads; no exception ends that. `me` is None without threads."""
-        term = self._term = object()
         self._blocking.begin_lead()
-        while self.recovery.lead(lambda: self._lead_on(me)):
-            with self._loop.arming:
-                if self._term is not term:
-                    return
-                interrupted = self._claim[:]
-                self._claim.clear()
-            for exchange, _, _ in interrupted:
-                self.recovery.finish_response(exchange, CLOSE)
+        while self._leader is me and self.recovery.lead(lambda: self._lead_on(me)):
+            if me is not None:
+                with self._lock:
+                    self._restore_lead(me)
 
     def _lead_on(self, me: PoolThread | None) -> None:
         """Handle event after event."""
-        loop = self._loop
-        begun = loop.begun
+        loop, begun = self._loop, self._loop.begun
         claim = self._claim = self._new_claim()
         predictor, limits_clients, client = self._predictor, self._tasks.limits_clients, ""
         counters = predictor.counters
-        while True:  # an unconditional jump back is where CPython 3.11 specialises a function that runs
-            if not begun and not receive(self, loop):
-                return
-            exchange = begun.popleft()
-            environ = exchange.environ
-            if environ is NO_ENVIRON:
-                continue  # closed, because the server was forced to end
-            if me is None:
-                self._run_alone(exchange)
-                continue
-            if limits_clients and not (client := self._dispatcher.admit(exchange, environ)):
-                continue
-            exchange.environ = NO_ENVIRON
-            if counters and predictor.is_blocking(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
-                self._pass_lead(exchange, client)
-                self._run_task(me, exchange, environ, loop.now, client)
-                return
-            self._turn += 1
-            claim.append((exchange, environ["REQUEST_METHOD"], environ["PATH_INFO"]))
-            if self._is_parked:
-                self.run_signal_handlers()
-            try:
-                outcome = exchange.gateway.respond(environ)
-            except BaseException as error:  # noqa: BLE001 - as above
-                outcome = CLOSE
-                self.recovery.log_error(error)
-            try:
-                claim.pop()
-            except IndexError:
-                # The monitor thread took it: this thread leads no more.
-                me.client = client
-                self.recovery.finish_response(exchange, outcome)
-                return
-            if outcome != KEEP or exchange.needs_finish:
-                self.recovery.finish_response(exchange, outcome)
+        exchange: Any = None  # what this thread has to answer, whatever happens
+        try:
+            while True:  # an unconditional jump back is where CPython 3.11 specialises a function that runs
+                exchange = None
+                if not begun and not receive(self, loop):
+                    return
+                exchange = begun.popleft()
+                environ = exchange.environ
+                if environ is NO_ENVIRON:
+                    continue  # closed, because the server was forced to end
+                if me is None:
+                    self._run_alone(exchange)
+                    continue
+                if limits_clients and not (client := self._dispatcher.admit(exchange, environ)):
+                    continue
+                exchange.environ = NO_ENVIRON
+                if counters and predictor.is_blocking(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
+                    self._pass_lead(exchange, client)
+                    self._run_task(me, exchange, environ, loop.now, client)
+                    return
+                self._turn += 1
+                claim.append((exchange, environ["REQUEST_METHOD"], environ["PATH_INFO"]))
+                if self._is_parked:
+                    self.run_signal_handlers()
+                try:
+                    outcome = exchange.gateway.respond(environ)
+                except BaseException as error:  # noqa: BLE001 - nothing may end a thread
+                    outcome = CLOSE
+                    self.recovery.log_error(error)
+                try:
+                    claim.pop()
+                except IndexError:
+                    # The monitor thread took it: this thread leads no more.
+                    me.client = client
+                    self.recovery.finish_response(exchange, outcome)
+                    return
+                if outcome != KEEP or exchange.needs_finish:
+                    self.recovery.finish_response(exchange, outcome)
+        except BaseException:
+            self._end_interrupted(me, claim, exchange, client)
+            raise
+
+    def _end_interrupted(self, me: PoolThread | None, claim: Claim, exchange: Exchange | None, client: str) -> None:
+        """End the exchange that an exception has interrupted, whether this thread still leads or not."""
+        with self._loop.arming:
+            claim.clear()
+        if me is not None and self._leader is not me:
+            me.client = client
+        if exchange is not None:
+            self.recovery.finish_response(exchange, CLOSE)
 
     def _run_alone(self, exchange: Exchange) -> None:
         """Run a request where there is no other thread."""
         environ, exchange.environ = exchange.environ, NO_ENVIRON
         try:
             outcome = exchange.gateway.respond(environ)
-        except BaseException as error:  # noqa: BLE001 - a signal handler's, which `log_error` raises again
-            self.recovery.finish_response(exchange, CLOSE)
+        except BaseException as error:  # noqa: BLE001 - a signal handler's is raised again, and ends the exchange, too
+            outcome = CLOSE
             self.recovery.log_error(error)
-        else:
-            if outcome != KEEP or exchange.needs_finish:
-                self.recovery.finish_response(exchange, outcome)
+        if outcome != KEEP or exchange.needs_finish:
+            self.recovery.finish_response(exchange, outcome)
 
     def _new_claim(self) -> Claim:
         return []
@@ -371,16 +310,18 @@ class LeaderFollowers:
             self.recovery.errors = 0
         elif self.is_abandoned:
             forked.leave()
-        return not self.has_ended
+        if not self.has_ended:
+            return True
+        self.run_signal_handlers()  # an exception may have kept `end` from it
+        return False
 
     def _pass_lead(self, exchange: Exchange, client: str) -> None:
         """Pass the lead to a waiting thread, or to the monitor thread if all are busy; this one keeps the request."""
         exchange.hand_off()
-        self._term = None
         if client:
             self._dispatcher.begin_admitted()
         if not self._hand_lead():
-            self.is_saturated = True
+            self._leader, self.is_saturated = None, True
             self.run_signal_handlers()
 
     def return_lead(self) -> bool:

@@ -42,19 +42,19 @@ def receive(leaders: WaitingLeaders, loop: Loop) -> bool:
             if not leaders.wait():
                 return False
             continue
-        fd, events = ready.popleft()
-        handler: Any = handlers.get(fd)
-        if handler is None:
-            continue
+        fd, handler = -1, None
         try:
+            fd, events = ready.popleft()
+            handler = handlers.get(fd)
+            if handler is None:
+                continue
             exchange: Any = handler.ready(events)
+            if exchange is not None:
+                begun.append(exchange)
+                if ready and not _has_large_body(exchange):
+                    _read_ahead(leaders, loop, handler)
         except BaseException as error:  # noqa: BLE001 - nothing may end the leader
-            leaders.recovery.drop(handler, error)
-            continue
-        if exchange is not None:
-            begun.append(exchange)
-            if ready and not _has_large_body(exchange):
-                _read_ahead(leaders, loop, handler)
+            leaders.recovery.drop(handler or handlers.get(fd), error)
     return True
 
 
@@ -68,21 +68,20 @@ def _read_ahead(leaders: WaitingLeaders, loop: Loop, first: Any) -> None:
     for _ in range(MOST - 1):
         if not ready:
             return
-        fd, events = ready.popleft()
+        fd, events = ready[0]
         handler: Any = handlers.get(fd)
         if type(handler) is not kind or handler in asked or (is_alone and handler.has_waiting_output()):
-            ready.appendleft((fd, events))
             return
         asked.add(handler)
         try:
+            ready.popleft()
             exchange: Any = handler.ready(events)
+            if exchange is not None:
+                begun.append(exchange)
+                if _has_large_body(exchange):
+                    return
         except BaseException as error:  # noqa: BLE001 - nothing may end the leader
             leaders.recovery.drop(handler, error)
-            continue
-        if exchange is not None:
-            begun.append(exchange)
-            if _has_large_body(exchange):
-                return
 
 
 def _has_large_body(exchange: Exchange) -> bool:

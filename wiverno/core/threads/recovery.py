@@ -50,6 +50,7 @@ class Recovery:
                 raise
             self.errors += 1
             if self.errors < MAX_ERRORS and not isinstance(error, DescriptorLostError):
+                self._loop.poller.wake()  # the turn may have taken a wake-up and not done what it was for
                 self.log_error(error)
                 return True
             self.fail(error)
@@ -76,7 +77,10 @@ class Recovery:
         Raises:
             SystemExit, KeyboardInterrupt: `error`, raised by a signal handler; the connection stays.
         """
-        self._drop(handler, handler, error)
+        if handler is None:  # the exception came between two events
+            self.log_error(error)
+        else:
+            self._drop(handler, handler, error)
 
     def _drop(self, handler: Any, affected: Any, error: BaseException) -> None:
         if is_from_signal(error):
@@ -92,9 +96,18 @@ class Recovery:
             affected.close()
         except BaseException as another:
             logger.error("error while closing a connection", exc_info=another)
-            self._loop.forget(handler)
+            self._forget(handler)
             if is_from_signal(another):
                 raise
+        else:
+            if affected is handler:
+                self._forget(handler)
+
+    def _forget(self, handler: Any) -> None:
+        """Finish what an interrupted `close` has left; a second `close` does nothing."""
+        if handler in self._loop.connections:
+            self._loop.forget(handler)
+            handler.sock.close()
 
     def log_error(self, error: BaseException) -> None:
         """Log an exception that costs no connection.

@@ -136,10 +136,18 @@ class ThreadPool:
         """Give the job to an idle thread; False if there is none (lock held)."""
         if not self.idle:
             return False
-        member = self.idle.pop()
-        member.job = job
-        member.park.release()
+        member = self.idle[-1]
+        try:
+            member.job = job
+            self.idle.pop()
+        finally:  # an exception that is thrown in here must not leave the thread asleep for ever
+            member.park.release()
         return True
+
+    def take_out(self, member: PoolThread) -> None:
+        """Remove a member from the idle ones, if it is there (lock held)."""
+        if member in self.idle:
+            self.idle.remove(member)
 
     def rejoin(self, member: PoolThread) -> bool:
         """Make a member wait again after an exception; True if it has a job that it was woken for (lock held)."""

@@ -16,6 +16,7 @@ class Connection:
     """A connection whose methods raise what the test wants."""
 
     fd = 7
+    sock = SimpleNamespace(close=lambda: None)
 
     def __init__(self, finish: BaseException | None = None, close: BaseException | None = None) -> None:
         self.errors = {"finish": finish, "close": close}
@@ -41,12 +42,21 @@ class Parts:
     def __init__(self, *connections: Connection) -> None:
         self.ended = 0
         self.forgotten: list[Connection] = []
-        self.loop = SimpleNamespace(ready=deque(), connections=set(connections), forget=self.forgotten.append)
+        self.woken = 0
+        self.loop = SimpleNamespace(
+            ready=deque(),
+            connections=set(connections),
+            forget=self.forgotten.append,
+            poller=SimpleNamespace(wake=self._wake),
+        )
         loop: Any = self.loop
         self.recovery = Recovery(loop, self._end)
 
     def _end(self) -> None:
         self.ended += 1
+
+    def _wake(self) -> None:
+        self.woken += 1
 
 
 def raising(error: BaseException) -> Callable[[], NoReturn]:
@@ -60,7 +70,7 @@ def test_an_error_in_a_turn_costs_that_turn_until_there_are_too_many(caplog: pyt
     parts = Parts()
     for _ in range(MAX_ERRORS - 1):
         assert parts.recovery.lead(raising(ValueError("bug")))
-    assert (parts.recovery.failure, parts.ended) == (None, 0)
+    assert (parts.recovery.failure, parts.ended, parts.woken) == (None, 0, MAX_ERRORS - 1)
     assert not parts.recovery.lead(raising(last := ValueError("again")))
     assert (parts.recovery.failure, parts.ended) == (last, 1)
     assert caplog.records[-1].getMessage().endswith("it can serve no more requests: again")
@@ -111,6 +121,23 @@ def test_a_listening_socket_stays() -> None:
     acceptor = Connection()
     Parts().recovery.drop(acceptor, ValueError("bug"))
     assert acceptor.calls == []
+
+
+def test_an_error_between_two_events_closes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    connection: Any = Connection()
+    Parts(connection).recovery.drop(None, ValueError("bug"))
+    assert connection.calls == []
+    assert caplog.messages == ["internal error"]
+
+
+def test_a_close_that_was_interrupted_is_finished() -> None:
+    """The second call of `close` does nothing, because the state is closed already."""
+    connection: Any = Connection()
+    closed: list[bool] = []
+    connection.sock = SimpleNamespace(close=lambda: closed.append(True))
+    parts = Parts(connection)
+    parts.recovery.drop(connection, ValueError("bug"))
+    assert (connection.calls, parts.forgotten, closed) == (["close"], [connection], [True])
 
 
 def test_a_connection_that_can_not_be_closed_is_forgotten(caplog: pytest.LogCaptureFixture) -> None:
