@@ -46,6 +46,7 @@ class H2Client:
         self.goaways: list[tuple[int, int]] = []
         self._partial = b""  # of a frame
         self.is_closed = False
+        self.failure: Exception | None = None  # how the connection ended, if not by the server's closing it
         self.authority = "localhost"
         self.scheme = "https" if isinstance(sock, ssl.SSLSocket) else "http"
         self.state.initiate_connection()
@@ -107,7 +108,8 @@ class H2Client:
             data = self.sock.recv(65536)
         except TimeoutError:
             raise AssertionError(f"nothing came within {timeout} s; so far {self.answers}") from None
-        except (ConnectionError, ssl.SSLError):
+        except (ConnectionError, ssl.SSLError) as error:
+            self.failure = error
             data = b""
         if not data:
             self.is_closed = True

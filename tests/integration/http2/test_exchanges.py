@@ -163,7 +163,7 @@ def test_a_closed_window_holds_its_stream_alone(site: tuple[Site, Served, bool, 
         client.state.increment_flow_control_window(200_000)
         client.flush()
         answer = client.wait(held)[0]
-        assert len(answer.body) == 200_000, (answer.reset, client.is_closed, client.goaways)
+        assert len(answer.body) == 200_000, (answer.reset, client.is_closed, client.failure, client.goaways)
 
 
 @contextmanager

@@ -6,6 +6,10 @@ A `TlsSocket` behaves as a plain socket that does not block: where OpenSSL wants
 things are different for its users: decrypted bytes may wait inside of it (`pending`), which no poller reports; and the
 kernel can send files through it only if it also encrypts (`takes_files`).
 
+A call fails for errors of others, too: OpenSSL keeps a queue of errors for each thread, and tells what it finds there.
+Python leaves the error of a client that has reset its connection in it (3.14 and 3.15 with OpenSSL 3.4 or later;
+CPython's issue 148594), and so may libraries of the application. So what fails is tried once more with an empty queue.
+
 A client that sends plain HTTP gets a readable response, which the acceptor makes.
 """
 
@@ -13,6 +17,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 from wiverno.core.loop.connection_log import log_event
@@ -29,8 +34,14 @@ SOL_TLS: Final = 282  # linux/socket.h
 TLS_TX: Final = 1  # linux/tls.h
 MAX_PEEK: Final = 1024  # bytes of what a client has sent that are read to recognise plain HTTP
 
-LEFT: Final = (ssl.SSLEOFError, BrokenPipeError)
-"""How reading tells that a client left without close_notify: OpenSSL may have to send while it reads, and can't."""
+WAITS: Final = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+LEFT: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, BrokenPipeError)
+"""How OpenSSL tells that a client has left, also while it reads: it may have to send then, and can't."""
+
+
+UNEXPECTED_EOF: Final = "UNEXPECTED_EOF_WHILE_READING"
+"""The same as an error's reason: it is no SSLEOFError if another error was in the queue before it."""
 
 
 class TlsSocket:
@@ -73,20 +84,22 @@ class TlsSocket:
                 return data  # the whole of a record: OpenSSL does not read ahead
             while waiting := self.pending():
                 data += self._read(waiting)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        except WAITS:
             raise BlockingIOError from None
-        except LEFT:
-            return b""
+        except OSError as error:
+            again: bytes = _once_more(error, b"", self._read, size)
+            return again
         return data
 
     def recv_into(self, buffer: Any, size: int = 0) -> int:
         """Receive into a buffer, no more than it holds or `size` bytes; the rest is `pending`."""
         try:
             return self._socket.recv_into(buffer, size or len(buffer))
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        except WAITS:
             raise BlockingIOError from None
-        except LEFT:
-            return 0
+        except OSError as error:
+            again: int = _once_more(error, 0, self._socket.recv_into, buffer, size or len(buffer))
+            return again
 
     def send(self, data: Any) -> int:
         """Send record by record until nothing is left or the client takes no more."""
@@ -98,10 +111,21 @@ class TlsSocket:
             # A record that OpenSSL could not send must be offered again as it was: it begins where `sent` ends.
             while sent < len(view):
                 sent += self._write(view[sent : sent + RECORD])
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        except WAITS:
             if not sent:
                 raise BlockingIOError from None
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
+        except OSError as error:
+            sent += self._send_again(error, memoryview(data)[sent : sent + RECORD], is_first=not sent)
+        return sent
+
+    def _send_again(self, error: OSError, record: memoryview, *, is_first: bool) -> int:
+        try:
+            sent: int = _once_more(error, -1, self._write, record)
+        except BlockingIOError:
+            if is_first:
+                raise
+            return 0
+        if sent < 0:
             raise BrokenPipeError(str(error)) from error  # the client has left, as a plain socket says it
         return sent
 
@@ -113,8 +137,10 @@ class TlsSocket:
 
     def _send_close_notify(self) -> None:
         """Send close_notify, by which the client knows that the connection was not cut (RFC 8446 §6.1)."""
-        with contextlib.suppress(OSError, ValueError):
+        try:
             self._socket.unwrap()
+        except (OSError, ValueError):
+            empty_error_queue()
 
     def detach(self) -> int:
         """Return the descriptor without closing it; the object must not be used any more."""
@@ -128,6 +154,37 @@ class TlsSocket:
         """Close the descriptor without close_notify: in a forked child the connection stays the parent's."""
         self._unbind()
         self._socket.close()
+
+
+def _once_more(error: OSError, left: Any, call: Callable[..., Any], *arguments: Any) -> Any:
+    """Repeat a call that has failed with `error`, perhaps because of another connection's; return what it returns.
+
+    It returns `left` if the client has left, and raises BlockingIOError if the call has to wait, or else `error`.
+    """
+    empty_error_queue()
+    try:
+        return call(*arguments)
+    except WAITS:
+        raise BlockingIOError from None
+    except OSError as again:
+        empty_error_queue()  # the next connection must not find it
+        # The second error tells more, unless the first one was of the protocol: after that OpenSSL tells only the end.
+        is_first = isinstance(error, ssl.SSLError) and error.library == "SSL" and error.reason != UNEXPECTED_EOF
+        if isinstance(error if is_first else again, LEFT) or isinstance(error, LEFT):
+            return left
+        raise again if isinstance(again, ConnectionError) else error from None
+
+
+def empty_error_queue() -> None:
+    """Empty this thread's queue of OpenSSL errors: every handshake begins with that, also one that gets no further."""
+    handshake = _idle_context().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
+    with contextlib.suppress(ssl.SSLError):
+        handshake.do_handshake()
+
+
+@cache
+def _idle_context() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 
 
 def _is_encrypted_by_kernel(sock: ssl.SSLSocket) -> bool:
@@ -183,6 +240,7 @@ class Handshake(NewClient):
         except (OSError, ValueError) as error:
             # Scanners do this all day: DEBUG is enough.
             log_event(self.fd, "TLS handshake failed: %s", error)
+            empty_error_queue()
             self.close()
         else:
             self._leave_loop()
