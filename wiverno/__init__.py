@@ -112,10 +112,9 @@ def __getattr__(name: str) -> object:
     if room is None:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    from importlib import import_module
+    from wiverno.loading import load
 
-    value: object = getattr(import_module(room), name)
-    globals()[name] = value
+    value = globals()[name] = load(room, name)
     return value
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-import pkgutil
 import sys
 import traceback
 from pathlib import Path
@@ -96,6 +95,8 @@ def _missing_module(target: str, missing: str) -> str:
     else:
         paths = sys.path
         where = "the current directory and sys.path"
+    import pkgutil  # only mistakes need it
+
     close = _close(last, [info.name for info in pkgutil.iter_modules(paths)])
     prefix = f"{parent}." if parent else ""
     hint = f"; did you mean {prefix + close!r}?" if close else f"; looked in {where}"

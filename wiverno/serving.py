@@ -26,15 +26,15 @@ from wiverno.foreign_code import guarded_logger
 from wiverno.profiling import profile
 from wiverno.standard_streams import reserve_descriptors
 from wiverno.version import VERSION
-from wiverno.workers.hooks import ProcessHooks
 from wiverno.workers.plan import Plan, set_log_level
 from wiverno.workers.privileges import owner
 from wiverno.workers.reexec import inherited_worker, this_program
 from wiverno.workers.sd_notify import Notifier
 
-# Workers, the admin listener and the metrics are imported by the starts that have them: each start pays for its own.
+# Workers, hooks, the admin listener and the metrics are imported by the starts that have them.
 if TYPE_CHECKING:
     from wiverno.admin.application_metrics import ApplicationMetrics
+    from wiverno.workers.hooks import ProcessHooks
 
 __all__ = ["enable_default_logging", "prepared_metrics", "profile", "run_plan", "run_server", "serve", "serve_paste"]
 
@@ -213,17 +213,15 @@ def _serve_alone(
     plan: Plan, notifier: Notifier, metrics: "ApplicationMetrics | None", announce: Callable[..., None]
 ) -> float:  # fmt: skip
     settings = plan.adjustments
-    hooks = ProcessHooks(settings)
     if settings.umask is not None:
         os.umask(settings.umask)
-    if settings.hooks:
-        prepare_process(settings)
-        hooks.post_fork()
+    hooks = _begin_hooks(settings) if settings.hooks else None
     server = build_server(plan.load(), settings)
 
     def announce_ready() -> None:
         announce(plan, server.listeners)
-        hooks.when_ready(server.listeners)
+        if hooks is not None:
+            hooks.when_ready(server.listeners)
 
     try:
         if notifier or any(getattr(settings, name) for name in MAIN_PROCESS):
@@ -237,8 +235,19 @@ def _serve_alone(
             server.serve(announce_ready)
     finally:
         server.close()
-        hooks.worker_exit(server.engine.stop_by)
+        if hooks is not None:
+            hooks.worker_exit(server.engine.stop_by)
     return server.engine.stop_by
+
+
+def _begin_hooks(settings: Adjustments) -> "ProcessHooks":
+    """Call the first of the hooks of a server of one process, and return them."""
+    from wiverno.workers.hooks import ProcessHooks
+
+    hooks = ProcessHooks(settings)
+    prepare_process(settings)
+    hooks.post_fork()
+    return hooks
 
 
 def _supervise(

@@ -7,6 +7,7 @@ environment variables: only the configuration loader does. The only exits of the
 import errno
 import os
 import sys
+from typing import Any
 
 from wiverno.cli.commands import overview
 from wiverno.standard_streams import prepare_streams, say_error
@@ -24,9 +25,10 @@ def main(program: str = "wiverno") -> None:
         from wiverno.cli.process_one import fork_server
 
         fork_server()
-    from wiverno.cli.group import group
-    from wiverno.workers.process_exit import watch_unserved
+    from wiverno.loading import load
 
+    group: Any = load("wiverno.cli.group", "group")
+    watch_unserved: Any = load("wiverno.workers.process_exit", "watch_unserved")
     status: object = FAILURE
     try:
         group(prog_name=program)

@@ -6,9 +6,12 @@ Nothing is imported: pressing Tab must not run an application.
 import ast
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 MOST_FILES = 1000  # directories with more are not worth the wait
 
@@ -22,8 +25,10 @@ class TargetType(click.types.StringParamType):
         """Offer `words`, too."""
         self.words = tuple(words)
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
         """Return what may follow."""
+        from click.shell_completion import CompletionItem  # only the shell's Tab needs it
+
         module, colon, attribute = incomplete.partition(":")
         if colon:
             found = [f"{module}:{name}" for name in names_in(module) if name.startswith(attribute)]

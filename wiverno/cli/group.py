@@ -1,14 +1,15 @@
 """A click group that imports a command's module only when the command is run, or asked for its own help."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
-from click.shell_completion import CompletionItem
 
 from wiverno.cli.commands import COMMANDS, overview
+from wiverno.loading import load
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 CONTEXT = {"help_option_names": ["--help"]}
 """`-h` is the documented short form of --host, so help has the long form only."""
@@ -34,8 +35,8 @@ class LazyGroup(click.Group):
         if cmd_name not in self._commands_at:
             return None
         module, _, attribute = self._commands_at[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
+        command: Any = load(module, attribute)
+        return cast("click.Command", command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -47,6 +48,8 @@ class LazyGroup(click.Group):
         """
         name = args[0]
         if name not in self._commands_at and not name.startswith("-") and not ctx.resilient_parsing:
+            from difflib import get_close_matches  # only mistakes need it
+
             near = get_close_matches(name, self._commands_at, n=1)
             ctx.fail(f"no such command {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         return super().resolve_command(ctx, args)
@@ -55,8 +58,10 @@ class LazyGroup(click.Group):
         """Write the overview, which is made from the table without importing a command."""
         formatter.write(overview(ctx.command_path))
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
         """Complete a command's name from the table, and the group's own options."""
+        from click.shell_completion import CompletionItem  # only the shell's Tab needs it
+
         found = [
             CompletionItem(name, help=words)
             for name, (_, words) in self._commands_at.items()

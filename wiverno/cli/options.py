@@ -6,13 +6,15 @@ mistakes of a start are reported at once and in one form.
 
 import itertools
 from collections.abc import Callable, Container, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from wiverno.config.fields.field import Setting
 from wiverno.config.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 SHORT = {"host": "-h", "port": "-p"}
 """Short forms, documented since the first version of `wiverno run`."""
@@ -39,8 +41,10 @@ class SettingText(click.types.StringParamType):
         self.name = setting.type.metavar.lower()
         self.setting = setting
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
         """Offer files where the setting is a path, else the examples of the setting's type."""
+        from click.shell_completion import CompletionItem  # only the shell's Tab needs it
+
         if "path" in self.setting.type.accepts:
             return [CompletionItem(incomplete, type="file")]
         words = self.setting.type.examples

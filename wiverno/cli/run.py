@@ -23,7 +23,6 @@ from wiverno.files import in_start_directory
 from wiverno.importer import ImportTargetError, require_spelling
 from wiverno.serving import run_plan
 from wiverno.start_errors import explain_bind_error
-from wiverno.workers.hooks import load_hooks
 from wiverno.workers.plan import LoadFailedError, Plan, StartFailedError
 from wiverno.workers.process_exit import watch_end
 
@@ -109,15 +108,23 @@ def run(words: tuple[str, ...], **kw: Any) -> None:
         return Plan(loaded.adjustments, load_app, lambda: _prepare(loaded), name=name, source=source)
 
     if kw["check"]:
-        try:
-            plan(loaded).load()
-            load_hooks(loaded.adjustments)
-        except LoadFailedError as error:
-            end(str(error), FAILURE)
+        _load_all(plan(loaded))
         click.echo(f"ok: {_summary(loaded, spec)}")
         return
     read_again = Rereading(loaded, lambda: read(file))
     start(plan(loaded), lambda: plan(read_again()))
+
+
+def _load_all(plan: Plan) -> None:
+    """Load the application and the hooks, or end the program with status 1."""
+    try:
+        plan.load()
+        if plan.adjustments.hooks:
+            from wiverno.workers.hooks import load_hooks
+
+            load_hooks(plan.adjustments)
+    except LoadFailedError as error:
+        end(str(error), FAILURE)
 
 
 def _prepare(loaded: LoadedConfig) -> None:

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 from wiverno.config.settings import Adjustments
 from wiverno.core.net.body_memory import BodyMemory
 from wiverno.core.net.listener_kinds import Listener
-from wiverno.core.telemetry.request_recorder import RequestRecorder
 from wiverno.files import make_absolute
-from wiverno.http.hosts import AllowedHosts
 from wiverno.http.response import DateAndServer, error_response
 from wiverno.wsgi.environ import listener_variables
-from wiverno.wsgi.forwarded import ProxyPolicy
 from wiverno.wsgi_types import Application, Environ
 
+# What few servers have is imported where they make it: each start pays for its own.
 if TYPE_CHECKING:
     from wiverno.core.net.certificates import Certificates
     from wiverno.core.net.redirects import Redirects
+    from wiverno.core.telemetry.request_recorder import RequestRecorder
+    from wiverno.http.hosts import AllowedHosts
     from wiverno.static.site import StaticSite
+    from wiverno.wsgi.forwarded import ProxyPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class ServerContext:
     signature: DateAndServer
     expose_tracebacks: bool
     log_socket_errors: bool
-    policy: ProxyPolicy | None
+    policy: "ProxyPolicy | None"
     proxy_protocol: bool
     url_prefix: str
     is_threaded: bool
@@ -46,11 +47,11 @@ class ServerContext:
     header_timeout: float
     body_timeout: float
     min_rate: float
-    recorder: RequestRecorder | None = None
+    recorder: "RequestRecorder | None" = None
     tls: "Certificates | None" = None
     http2_connections: set[Any] | None = None
     """The open HTTP/2 connections, for the figures; None if HTTP/2 is off."""
-    allowed_hosts: AllowedHosts | None = None
+    allowed_hosts: "AllowedHosts | None" = None
     """The hosts that requests may name; None for every host."""
     site: "StaticSite | None" = None
     """The mounts around the application, which then are `application`; None if there are none."""
@@ -92,19 +93,9 @@ class ServerContext:
 
 
 def new_context(
-    application: Application, settings: Adjustments, *, is_threaded: bool, recorder: RequestRecorder | None = None
+    application: Application, settings: Adjustments, *, is_threaded: bool, recorder: "RequestRecorder | None" = None
 ) -> ServerContext:
     """Return the settings that connections need, as plain values."""
-    policy = None
-    if settings.trusted_proxy or settings.trusted_proxies or settings.clear_untrusted_proxy_headers:
-        policy = ProxyPolicy(
-            trusted_proxy=settings.trusted_proxy,
-            trusted_proxies=settings.trusted_proxies,
-            trusted_proxy_count=settings.trusted_proxy_count or 1,
-            trusted_proxy_headers=settings.trusted_proxy_headers,
-            clear_untrusted=settings.clear_untrusted_proxy_headers,
-            log_untrusted=settings.log_untrusted_proxy_headers,
-        )
     site = _new_site(application, settings) if settings.static else None
     return ServerContext(
         application=site or application,
@@ -112,7 +103,7 @@ def new_context(
         signature=DateAndServer(settings.ident or ""),
         expose_tracebacks=settings.expose_tracebacks,
         log_socket_errors=settings.log_socket_errors,
-        policy=policy,
+        policy=_new_policy(settings),
         proxy_protocol=settings.proxy_protocol,
         url_prefix=settings.url_prefix,
         is_threaded=is_threaded,
@@ -131,8 +122,31 @@ def new_context(
         min_rate=settings.body_min_rate,
         recorder=recorder,
         http2_connections=set() if settings.http2 else None,
-        allowed_hosts=AllowedHosts(settings.allowed_hosts) if settings.allowed_hosts else None,
+        allowed_hosts=_new_allowed_hosts(settings),
     )
+
+
+def _new_policy(settings: Adjustments) -> "ProxyPolicy | None":
+    if not (settings.trusted_proxy or settings.trusted_proxies or settings.clear_untrusted_proxy_headers):
+        return None
+    from wiverno.wsgi.forwarded import ProxyPolicy
+
+    return ProxyPolicy(
+        trusted_proxy=settings.trusted_proxy,
+        trusted_proxies=settings.trusted_proxies,
+        trusted_proxy_count=settings.trusted_proxy_count or 1,
+        trusted_proxy_headers=settings.trusted_proxy_headers,
+        clear_untrusted=settings.clear_untrusted_proxy_headers,
+        log_untrusted=settings.log_untrusted_proxy_headers,
+    )
+
+
+def _new_allowed_hosts(settings: Adjustments) -> "AllowedHosts | None":
+    if not settings.allowed_hosts:
+        return None
+    from wiverno.http.hosts import AllowedHosts
+
+    return AllowedHosts(settings.allowed_hosts)
 
 
 def _new_site(application: Application, settings: Adjustments) -> "StaticSite":
@@ -163,6 +177,19 @@ def new_certificates(settings: Adjustments) -> "Certificates | None":
     from wiverno.core.net.certificates import Certificates  # loads OpenSSL only where TLS is configured
 
     return Certificates(settings)
+
+
+def new_recorder(settings: Adjustments) -> "RequestRecorder | None":
+    """Return the recorder for the access log, None if there is none.
+
+    Raises:
+        OSError: the access log can't be opened.
+    """
+    if not settings.access_log:
+        return None
+    from wiverno.core.telemetry.request_recorder import open_recorder
+
+    return open_recorder(settings.access_log, settings)
 
 
 def variables_of(listener: Listener, settings: Adjustments, context: ServerContext, *, processes: bool) -> Environ:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from wiverno.config.settings import Adjustments
 from wiverno.core import forks
-from wiverno.core.context import ServerContext, new_certificates, new_context
+from wiverno.core.context import ServerContext, new_certificates, new_context, new_recorder
 from wiverno.core.log_files import reopen_log_files
 from wiverno.core.loop.descriptor_watch import watch_descriptors
 from wiverno.core.loop.descriptors import Descriptor, detach_lost
@@ -28,10 +28,6 @@ from wiverno.core.loop.poller import new_poller
 from wiverno.core.loop.signals import AGAIN, DRAINING, REFRESH_SIGNALS, signals_wake
 from wiverno.core.net.listener_kinds import Listener
 from wiverno.core.reactor import Reactor, StopOrder, count_reactors
-from wiverno.core.telemetry.counters import Counters
-from wiverno.core.telemetry.heartbeat import Heartbeat
-from wiverno.core.telemetry.notes import SlowestPaths
-from wiverno.core.telemetry.request_recorder import RequestRecorder, new_recorder
 from wiverno.core.telemetry.slow_requests import SlowRequestWatchdog
 from wiverno.core.threads.recovery import ServerFailedError
 from wiverno.foreign_code import guarded_logger
@@ -41,6 +37,9 @@ from wiverno.wsgi_types import Application
 
 if TYPE_CHECKING:
     from wiverno.core.net.certificates import Certificates
+    from wiverno.core.telemetry.counters import Counters
+    from wiverno.core.telemetry.heartbeat import Heartbeat
+    from wiverno.core.telemetry.notes import SlowestPaths
 
 logger = guarded_logger("wiverno")
 
@@ -133,8 +132,10 @@ class Engine:
         """What TLS is spoken with, None without TLS."""
         return self._context.tls
 
-    def count(self, counters: Counters) -> None:
+    def count(self, counters: "Counters") -> None:
         """Count responses, write gauges and a heartbeat from now on; call this before `run`."""
+        from wiverno.core.telemetry.request_recorder import RequestRecorder
+
         self._counters = counters
         if self._recorder is None:
             self._recorder = RequestRecorder(None)
@@ -224,11 +225,13 @@ class Engine:
         for reactor in self.reactors[1:]:
             watch_descriptors(reactor.loop, tuple, self.fail, lambda: None)
         if self._counters is not None:
+            from wiverno.core.telemetry.heartbeat import Heartbeat
+
             http2 = self._context.http2_connections
             self._heartbeat = Heartbeat(self.reactors, self._counters, self.on_heartbeat, http2)
 
     @property
-    def slowest(self) -> SlowestPaths | None:
+    def slowest(self) -> "SlowestPaths | None":
         """The requests that were longest in the application; None if nothing is recorded."""
         return self._recorder.slowest if self._recorder is not None else None
 

@@ -9,7 +9,6 @@ import re
 import time
 from collections.abc import MutableMapping
 from copy import copy
-from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from wiverno.http.grammar import is_digits, is_field_value, is_status, is_token
@@ -307,6 +306,8 @@ def error_fields(status: int, detail: str, ident: str, *, retry_after: int = 0) 
 
 def reason_of(status: int) -> str:
     """Return the reason phrase of a status."""
+    from http import HTTPStatus  # the first error loads it, not each start
+
     return _REASONS.get(status) or HTTPStatus(status).phrase
 
 

@@ -16,9 +16,6 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from wiverno.foreign_code import guarded_logger
 from wiverno.http.errors import ProtocolError
 from wiverno.http.grammar import is_authority
-from wiverno.http.proxy_protocol import ProxyPreamble, read_proxy_preamble
-
-__all__ = ["PROXY_KEYS", "ProxyPolicy", "ProxyPreamble", "read_proxy_preamble"]
 
 logger = guarded_logger("wiverno")
 

@@ -7,7 +7,6 @@ In TOML they are tables (`[server.env]`), as an option `--env NAME=VALUE` may be
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -92,15 +91,24 @@ def table_of(
 
     return ValueType(
         accepts, from_text, from_native,
-        text=lambda value: " ".join(f"{name}={shlex.quote(text)}" for name, text in value.items()),
+        text=_text_of,
         native=dict,
         schema={"anyOf": [dict(schema), {"type": "array", "items": {"type": "string"}}, {"type": "string"}]},
         metavar=metavar, examples=examples, is_list=True, is_table=True,
     )  # fmt: skip
 
 
+def _text_of(value: Mapping[str, str]) -> str:
+    """Return a table as words, quoted where a shell would need it."""
+    from shlex import quote  # few configurations have a table
+
+    return " ".join(f"{name}={quote(text)}" for name, text in value.items())
+
+
 def _split(raw: str) -> list[str]:
     """Return the words of a text, without the quotes around or inside them; a backslash is an ordinary character."""
+    import shlex
+
     lexer = shlex.shlex(raw, posix=True, punctuation_chars=False)
     lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
     try:

@@ -8,7 +8,7 @@ in the accept queue, and they are served as soon as others leave.
 import errno
 import socket
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wiverno.core.accept.idle_eviction import LOG_INTERVAL, RETRY, IdleEvictor
 from wiverno.core.accept.protocols import ALPN_HTTP2, PrefaceReader, may_begin_with_preface, new_connection
@@ -19,13 +19,14 @@ from wiverno.core.loop.handlers import Client
 from wiverno.core.loop.poller import NOTHING, READ, is_readable
 from wiverno.core.net.closing import close_client
 from wiverno.core.net.listener_kinds import Listener
-from wiverno.core.net.proxy_protocol import PreambleReader
 from wiverno.foreign_code import guarded_logger
-from wiverno.http.proxy_protocol import ProxyPreamble
 from wiverno.standard_streams import COUNT as STANDARD_STREAMS
 from wiverno.standard_streams import reserve_descriptors
 from wiverno.wsgi.partial_request import describe_partial
 from wiverno.wsgi_types import Environ
+
+if TYPE_CHECKING:
+    from wiverno.http.proxy_protocol import ProxyPreamble
 
 logger = guarded_logger("wiverno")
 
@@ -146,7 +147,9 @@ class Acceptor:
             close_client(sock)
             return
 
-        def on_preamble(preamble: ProxyPreamble, rest: bytes) -> None:
+        from wiverno.core.net.proxy_protocol import PreambleReader
+
+        def on_preamble(preamble: "ProxyPreamble", rest: bytes) -> None:
             if preamble.source is not None:
                 variables["REMOTE_ADDR"] = variables["REMOTE_HOST"] = preamble.source[0]
                 variables["REMOTE_PORT"] = str(preamble.source[1])

@@ -68,11 +68,17 @@ def connection_class(context: ServerContext, *, is_followed: bool) -> type[Conne
 def load_protocols(settings: Adjustments) -> None:
     """Import what the first client needs, for a process that gives up the right to read its own package."""
     if settings.user is not None or settings.group is not None:
+        import http  # noqa: F401 - for the reason phrase of the first error
         import tempfile  # noqa: F401 - for the first body that goes to a file
+
+        import wiverno.core.http1.recording
+        import wiverno.core.telemetry.heartbeat
     if settings.certfile is not None:
         import wiverno.core.net.tls
     if settings.http2:
         import wiverno.core.http2.connection
+    if settings.proxy_protocol:
+        import wiverno.core.net.proxy_protocol
     if settings.static:
         import wiverno.static.site
     if settings.allowed_hosts:

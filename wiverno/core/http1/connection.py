@@ -21,7 +21,7 @@ import socket
 import time
 
 from wiverno.core.context import ServerContext
-from wiverno.core.http1.gateway import new_gateway
+from wiverno.core.http1.gateways import new_gateway
 from wiverno.core.http1.output import Output
 from wiverno.core.http1.request_body import RequestBody
 from wiverno.core.http1.states import BODY, CLOSED, HEAD, IDLE, PARTS, RUNNING, SENDING, WAITING

@@ -5,10 +5,8 @@ leave with one call, and its checked head decides everything about it.
 """
 
 from time import time as clock
-from typing import Any, Final
+from typing import Final
 
-from wiverno.core.context import ServerContext
-from wiverno.core.telemetry.request_recorder import Recording
 from wiverno.http.body import LAST_CHUNK, chunk_prefix
 from wiverno.http.response import (
     ANY_LENGTH,
@@ -173,21 +171,5 @@ class Http1Gateway(Gateway):
         return prefix + framing + self._signature.closing()
 
 
-class RecordingHttp1Gateway(Recording, Http1Gateway):
-    """The same, with a record of each response."""
-
-    __slots__ = ()
-
-
 _send_whole: Final = Gateway._send_whole
 _send_piece: Final = Gateway._send_piece
-
-
-def new_gateway(connection: Any, context: ServerContext, *, trusted: bool) -> Http1Gateway:
-    """Return a connection's gateway; `trusted` says whether its peer is a trusted proxy."""
-    common = context.application, connection, connection.base, context.signature
-    if context.recorder is None:
-        return Http1Gateway(*common, expose=context.expose_tracebacks)
-    gateway = RecordingHttp1Gateway(*common, expose=context.expose_tracebacks)
-    gateway.record_into(context.recorder, trusted=trusted)
-    return gateway

@@ -14,7 +14,8 @@ from typing import Final
 
 from wiverno.core.log_files import open_log
 from wiverno.core.loop.descriptors import Descriptor
-from wiverno.core.telemetry.log_formats import Record, escaped, find_format, format_stamp, one_line
+from wiverno.core.telemetry.escaping import one_line
+from wiverno.core.telemetry.log_formats import Record, escaped, find_format, format_stamp
 from wiverno.files import SetupError, error_text, make_absolute
 from wiverno.foreign_code import guarded_logger
 from wiverno.standard_streams import reserve_descriptors

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 from typing import Any, Final, Protocol
 
+from wiverno.core.telemetry.escaping import escape
 from wiverno.wsgi_types import Environ
 
 
@@ -37,7 +38,6 @@ GetValues = Callable[[Environ], Values]
 PATH: Final = "REQUEST_URI"
 
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_UNSAFE: Final = re.compile(r"[^\x20-\x7e]")
 _FIELD: Final = re.compile(r"\{([^{}]*)\}")
 
 
@@ -58,24 +58,10 @@ class LogFormat:
     escapes: bool = False
 
 
-def escape(value: object) -> str:
-    r"""Return text for between quotes: `\"`, `\\`, and `\xNN` for what is not printable ASCII."""
-    return one_line(str(value).replace("\\", "\\\\").replace('"', '\\"'))
-
-
 def escaped(record: Record) -> Record:
     """Return a record whose texts are escaped."""
     values, user, method = record[:3]
     return tuple(map(escape, values)), None if user is None else escape(user), escape(method), *record[3:]
-
-
-def one_line(text: str) -> str:
-    r"""Return text with `\xNN`, `\uNNNN` or `\UNNNNNNNN` for what is not printable ASCII."""
-    return _UNSAFE.sub(lambda match: _code(ord(match[0])), text)
-
-
-def _code(point: int) -> str:
-    return f"\\x{point:02x}" if point < 256 else f"\\u{point:04x}" if point < 65536 else f"\\U{point:08x}"
 
 
 def find_format(form: str) -> LogFormat:

@@ -136,16 +136,14 @@ class ErrorResponseHead:
     code: int
 
 
-def new_recorder(settings: Adjustments) -> RequestRecorder | None:
-    """Return the recorder for the access log, None if there is none.
+def open_recorder(target: str, settings: Adjustments) -> RequestRecorder:
+    """Return the recorder for the access log `target`.
 
     Raises:
         OSError: the access log can't be opened.
     """
     form = settings.access_log_format
-    if not settings.access_log:
-        return None
-    log = AccessLog(settings.access_log, form, sample=settings.access_log_sample, skip=settings.access_log_skip)
+    log = AccessLog(target, form, sample=settings.access_log_sample, skip=settings.access_log_skip)
     return RequestRecorder(log, with_ids=needs_request_id(form), is_timed=needs_times(form))
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.loop.timers import Repeating
-from wiverno.core.telemetry.log_formats import escape
+from wiverno.core.telemetry.escaping import escape
 from wiverno.foreign_code import guarded_logger
 from wiverno.wsgi.gateway import Gateway
 

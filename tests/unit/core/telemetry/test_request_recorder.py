@@ -10,9 +10,9 @@ import pytest
 
 from tests.support.rig import POLLERS, Rig
 from wiverno.config.settings import Adjustments
-from wiverno.core.context import new_context
+from wiverno.core.context import new_context, new_recorder
 from wiverno.core.telemetry.counters import Counters
-from wiverno.core.telemetry.request_recorder import RequestRecorder, new_recorder
+from wiverno.core.telemetry.request_recorder import RequestRecorder
 
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: a\r\nX-Request-ID: given-1\r\n\r\n"
 
