@@ -88,7 +88,7 @@ def _check_preamble(data: bytes, cut: int) -> None:
 
 def _check_proxy_fields(data: bytes, kind: int) -> None:
     from wiverno.http.errors import ProtocolError
-    from wiverno.wsgi.forwarded import ProxyPolicy
+    from wiverno.wsgi.proxy_policy import ProxyPolicy
 
     keys = ("FOR", "HOST", "PROTO", "PORT", "BY")
     text = data.decode("latin-1")

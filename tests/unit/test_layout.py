@@ -244,6 +244,8 @@ def test_contributing_points_to_the_table() -> None:
         ("import wiverno.cli.run", "pydantic _hashlib decimal difflib tempfile configparser tomllib email werkzeug"),
         ("import wiverno.cli.run", "importlib.metadata logging.config wiverno.workers.supervisor wiverno.redaction"),
         ("import wiverno.cli.run", "wiverno.admin.application wiverno.workers.worker ssl"),
+        ("import wiverno.cli.run", "http json shlex pkgutil wiverno.workers.hooks wiverno.wsgi.forwarded"),
+        ("import wiverno.cli.run", "wiverno.core.telemetry.access_log wiverno.core.net.proxy_protocol"),
         ("import wiverno.main", "wiverno.core wiverno.dev wiverno.config pydantic click paste.deploy"),
         ("import wiverno.paste", "plaster pyramid click watchfiles wiverno.web"),
         ("import wiverno.applications", "pydantic wiverno.core wiverno.web wiverno.cli plaster click watchfiles"),

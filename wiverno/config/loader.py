@@ -49,7 +49,7 @@ __all__ = ["AppSpec", "Chain", "LoadedConfig", "activate", "find_active", "load"
 Chain = tuple[tuple[object, Origin], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LoadedConfig:
     """Everything that a start needs, merged and validated, with the origin of each value.
 

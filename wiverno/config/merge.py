@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from wiverno.config.errors import BadValue, Origin, Problem
 from wiverno.config.fields.units import read_address, read_words
@@ -22,8 +22,7 @@ _REFERENCE = re.compile(r"\$\{[^}]*\}")
 _PASTE_KEYS = ("use", "paste.server_factory", "paste.server_runner")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One value of one setting in one layer: the name as it is spelled there, the value as written, its place."""
 
     spelled: str
@@ -31,7 +30,7 @@ class Entry:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Merged:
     """All layers in one: `chains` has every entry of a setting, highest first; `winners` the effective ones."""
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from wiverno.core.telemetry.request_recorder import RequestRecorder
     from wiverno.http.hosts import AllowedHosts
     from wiverno.static.site import StaticSite
-    from wiverno.wsgi.forwarded import ProxyPolicy
+    from wiverno.wsgi.proxy_policy import ProxyPolicy
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ServerContext:
     """The application and the limits. Durations in seconds, sizes in bytes, 0 for no limit."""
 
@@ -127,11 +127,12 @@ def new_context(
 
 
 def _new_policy(settings: Adjustments) -> "ProxyPolicy | None":
-    if not (settings.trusted_proxy or settings.trusted_proxies or settings.clear_untrusted_proxy_headers):
+    trusts = bool(settings.trusted_proxy or settings.trusted_proxies)
+    if not trusts and not settings.clear_untrusted_proxy_headers:
         return None
-    from wiverno.wsgi.forwarded import ProxyPolicy
+    from wiverno.wsgi.proxy_policy import ProxyPolicy
 
-    return ProxyPolicy(
+    policy = ProxyPolicy(
         trusted_proxy=settings.trusted_proxy,
         trusted_proxies=settings.trusted_proxies,
         trusted_proxy_count=settings.trusted_proxy_count or 1,
@@ -139,6 +140,11 @@ def _new_policy(settings: Adjustments) -> "ProxyPolicy | None":
         clear_untrusted=settings.clear_untrusted_proxy_headers,
         log_untrusted=settings.log_untrusted_proxy_headers,
     )
+    if not trusts:
+        return policy
+    from wiverno.wsgi.forwarded import rewrite
+
+    return replace(policy, rewrite=rewrite)
 
 
 def _new_allowed_hosts(settings: Adjustments) -> "AllowedHosts | None":

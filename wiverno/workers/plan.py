@@ -43,7 +43,7 @@ def set_log_level(settings: Adjustments) -> None:
         logging.getLogger("wiverno").setLevel(settings.log_level.upper())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Plan:
     """One configuration of a service.
 

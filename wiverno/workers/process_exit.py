@@ -24,7 +24,6 @@ import traceback
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final, NoReturn
 
@@ -197,11 +196,13 @@ def watch_unserved(status: int) -> None:
         watch_end(time.monotonic() + UNSERVED_TIMEOUT, status)
 
 
-@dataclass(slots=True)
 class End:
     """The time at which a process must have ended: monotonic seconds, None if nothing was served."""
 
-    by: float | None = None
+    __slots__ = ("by",)
+
+    def __init__(self) -> None:
+        self.by: float | None = None
 
 
 @contextmanager

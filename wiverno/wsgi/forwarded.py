@@ -4,31 +4,20 @@ Proxies speak in header fields, ``Forwarded`` (RFC 7239) or the older ``X-Forwar
 of a connection's first request is read by `wiverno.http.proxy_protocol`. The fields are read strictly: a client can
 forge all that its nearest trusted proxy did not write, so a value that is not understood is an error, never a guess.
 
-Strategy: most requests carry none of these fields, so `ProxyPolicy.apply` asks that first and returns. Otherwise the
-trusted fields are read into one frozen value before anything is written; an environ is rewritten whole or not at all.
-This module knows no socket and no setting: whether a peer is trusted is asked once a connection and handed in.
+The trusted fields are read into one value before anything is written; an environ is rewritten whole or not at all. Who
+is trusted, and with which fields, is decided in proxy_policy.py.
 """
 
 import re
-from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv6Address
+from typing import NamedTuple
 
 from wiverno.foreign_code import guarded_logger
 from wiverno.http.errors import ProtocolError
 from wiverno.http.grammar import is_authority
+from wiverno.wsgi.proxy_fields import FIELD_NAMES
 
 logger = guarded_logger("wiverno")
-
-# environ key → the field's name as people write it.
-_FIELD_NAMES = {
-    "HTTP_X_FORWARDED_FOR": "X-Forwarded-For",
-    "HTTP_X_FORWARDED_HOST": "X-Forwarded-Host",
-    "HTTP_X_FORWARDED_PROTO": "X-Forwarded-Proto",
-    "HTTP_X_FORWARDED_PORT": "X-Forwarded-Port",
-    "HTTP_X_FORWARDED_BY": "X-Forwarded-By",
-    "HTTP_FORWARDED": "Forwarded",
-}
-PROXY_KEYS = frozenset(_FIELD_NAMES)
 
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _LOGGED_VALUE_LENGTH = 200
@@ -61,8 +50,7 @@ class _Malformed(ValueError):
         self.value = value
 
 
-@dataclass(frozen=True, slots=True)
-class _Hop:
+class _Hop(NamedTuple):
     """What one trusted party said; an empty text is "said nothing"."""
 
     client: str = ""
@@ -71,83 +59,31 @@ class _Hop:
     port: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ProxyPolicy:
-    """Which peers are trusted, and with which fields.
+def rewrite(environ: dict[str, object], names: frozenset[str], count: int) -> None:
+    """Rewrite the environ from the trusted fields.
 
-    Attributes:
-        trusted_proxy: one peer address, ``"*"`` for every peer, ``"localhost"`` for Unix peers, None for no peer.
-        trusted_proxies: networks whose addresses are believed as well.
-        trusted_proxy_count: how many entries, counted from the right, trusted proxies have appended.
-        trusted_proxy_headers: names in lower case: ``forwarded``, or any of ``x-forwarded-{for,host,proto,port,by}``.
-        clear_untrusted: remove the fields that are not believed from the environ.
-        log_untrusted: warn when one has been taken out.
+    Args:
+        environ: a complete environ; REMOTE_ADDR is still the peer.
+        names: the trusted fields in lower case, as in `ProxyPolicy`.
+        count: how many entries, counted from the right, trusted proxies have appended.
+
+    Raises:
+        ProtocolError: 400, a trusted field is malformed; the environ is as it was.
     """
-
-    trusted_proxy: str | None = None
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
-    trusted_proxy_count: int = 1
-    trusted_proxy_headers: frozenset[str] = frozenset()
-    clear_untrusted: bool = True
-    log_untrusted: bool = False
-
-    def trusts(self, peer: str) -> bool:
-        """Tell whether this peer's proxy fields are believed; ask once a connection and keep the answer."""
-        if self.trusted_proxy is not None and self.trusted_proxy in ("*", peer):
-            return True
-        if not self.trusted_proxies:
-            return False
-        try:
-            address = ip_address(peer)
-        except ValueError:  # a Unix peer has no address
-            return False
-        # A dual-stack listener shows an IPv4 peer as ::ffff:192.0.2.1.
-        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-        return any((mapped or address) in network or address in network for network in self.trusted_proxies)
-
-    def apply(self, environ: dict[str, object], trusted: bool) -> None:
-        """Rewrite the environ from the trusted fields, and remove the others.
-
-        Args:
-            environ: a complete environ; REMOTE_ADDR is still the peer.
-            trusted: what `trusts` said of the peer.
-
-        Raises:
-            ProtocolError: 400, a trusted field is malformed; the environ is as it was.
-        """
-        if environ.keys().isdisjoint(PROXY_KEYS):
-            return
-        if trusted and self.trusted_proxy_headers:
-            try:
-                self._apply_trusted(environ)
-            except _Malformed as error:
-                shown = ascii(error.value[:_LOGGED_VALUE_LENGTH])[1:-1]
-                peer = environ["REMOTE_ADDR"]
-                logger.warning('Malformed proxy header "%s" from "%s": %s value: %s', error.field, peer, error, shown)
-                raise ProtocolError(400, f'Header "{error.field}" malformed.') from None
-        if self.clear_untrusted:
-            self._clear(environ, trusted)
-
-    def _apply_trusted(self, environ: dict[str, object]) -> None:
-        kept: dict[str, str] = {}
-        if "forwarded" in self.trusted_proxy_headers:
-            hop = _read_forwarded(environ, self.trusted_proxy_count, kept)
+    kept: dict[str, str] = {}
+    try:
+        if "forwarded" in names:
+            hop = _read_forwarded(environ, count, kept)
         else:
-            hop = _read_x_forwarded(environ, self.trusted_proxy_headers, self.trusted_proxy_count, kept)
+            hop = _read_x_forwarded(environ, names, count, kept)
         changes = _changes(hop, environ)
-        environ.update(kept)
-        environ.update(changes)
-
-    def _clear(self, environ: dict[str, object], trusted: bool) -> None:
-        believed = self.trusted_proxy_headers if trusted else frozenset[str]()
-        removed = [
-            name
-            for key, name in _FIELD_NAMES.items()
-            if name.lower() not in believed and environ.pop(key, None) is not None
-        ]
-        if removed and self.log_untrusted:
-            names = ", ".join(removed)
-            logger.warning("Removed untrusted headers (%s). Wiverno recommends these be removed upstream.", names)
+    except _Malformed as error:
+        shown = ascii(error.value[:_LOGGED_VALUE_LENGTH])[1:-1]
+        peer = environ["REMOTE_ADDR"]
+        logger.warning('Malformed proxy header "%s" from "%s": %s value: %s', error.field, peer, error, shown)
+        raise ProtocolError(400, f'Header "{error.field}" malformed.') from None
+    environ.update(kept)
+    environ.update(changes)
 
 
 def _read_forwarded(environ: dict[str, object], count: int, kept: dict[str, str]) -> _Hop:
@@ -241,16 +177,16 @@ def _unquoted_tail(environ: dict[str, object], key: str, count: int, kept: dict[
     if value is None:
         return ""
     # RFC 9110 section 5.6.1.2: empty list elements are ignored, so a client can't shift the count with commas.
-    entries = [(entry, _unquoted(_FIELD_NAMES[key], entry.strip())) for entry in str(value).split(",") if entry.strip()]
+    entries = [(entry, _unquoted(FIELD_NAMES[key], entry.strip())) for entry in str(value).split(",") if entry.strip()]
     tail = entries[-count:]
     kept[key] = ",".join(entry for entry, _ in tail).strip()
     return tail[0][1] if tail else ""
 
 
 def _single(environ: dict[str, object], key: str) -> str:
-    value = _unquoted(_FIELD_NAMES[key], str(environ.get(key, "")).strip())
+    value = _unquoted(FIELD_NAMES[key], str(environ.get(key, "")).strip())
     if "," in value:
-        raise _Malformed(_FIELD_NAMES[key], "Unspecified behavior for multiple values found in header", value)
+        raise _Malformed(FIELD_NAMES[key], "Unspecified behavior for multiple values found in header", value)
     return value
 
 

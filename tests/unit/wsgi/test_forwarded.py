@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from wiverno.http.errors import ProtocolError
-from wiverno.wsgi.forwarded import PROXY_KEYS, ProxyPolicy
+from wiverno.wsgi.proxy_fields import PROXY_KEYS
+from wiverno.wsgi.proxy_policy import ProxyPolicy
 
 X_FORWARDED = frozenset(
     {"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-forwarded-by"}

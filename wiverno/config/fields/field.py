@@ -61,7 +61,7 @@ class Declaration:
         return Setting(name, value_type, default, simple, *others)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Setting:
     """One setting as data, for options, help, schema and documentation."""
 

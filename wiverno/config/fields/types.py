@@ -24,7 +24,7 @@ LONGEST = 3_155_760_000
 _DOUBTFUL_MODES = frozenset((400, 440, 444, 500))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ValueType:
     """How values of one type are read and written.
 

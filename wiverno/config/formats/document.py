@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from wiverno.config.errors import DEFAULT, BadValue, Origin, Problem, did_you_mean
 from wiverno.config.formats.interpolation import Lookup, expand
@@ -40,8 +40,7 @@ class AppSpec:
     places: Mapping[str, Origin] = field(default_factory=dict, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class LoggingIni:
+class LoggingIni(NamedTuple):
     """Logging in an INI file, for fileConfig: the file's text, and what `%(…)s` finds there beside [DEFAULT]."""
 
     name: str
@@ -49,7 +48,7 @@ class LoggingIni:
     variables: Mapping[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Contents:
     """One file and the files it is built on.
 
@@ -94,7 +93,7 @@ def other_server_problem(use: str, origin: Origin) -> Problem:
     return Problem("is another server, whose settings wiverno does not read", origin, "use", use, hint=hint)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Expander:
     """Expands `${…}` in the values of one file; keeps the problems, and the files that were inserted (see `expand`)."""
 
