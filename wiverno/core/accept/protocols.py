@@ -130,8 +130,7 @@ class PrefaceReader(NewClient):
             self._decide(is_http2=False)
 
     def _decide(self, *, is_http2: bool) -> None:
-        self._leave_loop()
-        self._on_protocol(is_http2, self._received)
+        self._pass_on(lambda: self._on_protocol(is_http2, self._received))
 
     def drain(self, before: float = float("inf")) -> None:
         """Close if nothing has come since `before`."""

@@ -73,7 +73,7 @@ class Certificates:
         self._read_files: ReadFiles | None = None
         self._seen: tuple[object, ...] | None = None
         self._helped: tuple[object, ...] | None = None
-        self._error: OSError | None = None
+        self._error: BaseException | None = None
         self._has_warned = False
         if settings.kernel_tls and not has_kernel_tls():
             logger.warning("kernel_tls has no effect: it needs Python 3.12, and Linux with its module tls loaded")
@@ -137,7 +137,7 @@ class Certificates:
         try:
             self._seen = self._state()
             self.context = self._new_context(self.files)
-        except OSError as error:
+        except BaseException as error:  # noqa: BLE001 - the thread that waits for this one raises it
             self._error = error
 
     def _read_again(self, only_if_changed: bool) -> None:

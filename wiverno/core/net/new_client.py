@@ -4,6 +4,7 @@ A PROXY preamble, a TLS handshake and the choice of the protocol wait in the sam
 they first have to wait, as long as a request's head may take, evicted before complete requests, closed by a drain.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from wiverno.core.loop.event_loop import Loop
@@ -51,6 +52,16 @@ class NewClient:
         if self._armed != UNREGISTERED:
             self._loop.poller.unregister(self.fd)
             self._armed = UNREGISTERED
+
+    def _pass_on(self, begin: Callable[[], None]) -> None:
+        """Leave the loop and have `begin` continue with the socket; close it if an exception keeps that from it."""
+        try:
+            self._leave_loop()
+            begin()
+        except BaseException:
+            if self.fd not in self._loop.handlers:
+                close_client(self.sock)
+            raise
 
     def ready(self, events: int) -> None:
         """Take an event."""

@@ -65,8 +65,8 @@ class PreambleReader(NewClient):
             self.close()
             return
         if preamble is not None:
-            self._leave_loop()
-            self._on_preamble(preamble, self._data[preamble.consumed :])
+            rest = self._data[preamble.consumed :]
+            self._pass_on(lambda: self._on_preamble(preamble, rest))
         elif data:
             self._wait_for(READ)
         else:

@@ -243,8 +243,7 @@ class Handshake(NewClient):
             empty_error_queue()
             self.close()
         else:
-            self._leave_loop()
-            self._on_secured(TlsSocket(self.sock), describe_certificate(self.sock))
+            self._pass_on(lambda: self._on_secured(TlsSocket(self.sock), describe_certificate(self.sock)))
 
     def _begin(self) -> bool:
         """Wrap the socket if the client speaks TLS; False if it does not."""
