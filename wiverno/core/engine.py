@@ -235,7 +235,7 @@ class Engine:
         """The requests that were longest in the application; None if nothing is recorded."""
         return self._recorder.slowest if self._recorder is not None else None
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """End because no more requests can be served; `run` raises. From any thread."""
         if not self.leaders.has_ended:
             self.leaders.recovery.fail(error)

@@ -57,7 +57,7 @@ def _admin_listeners(settings: Adjustments) -> list[Listener]:
 
 
 @contextmanager
-def run_beside(engine: Engine, on_failure: Callable[[Exception], None]) -> Iterator[None]:
+def run_beside(engine: Engine, on_failure: Callable[[BaseException], None]) -> Iterator[None]:
     """Run the admin engine in another thread, so that it answers whatever the served application does.
 
     `on_failure` is called in that thread with the exception that ends the engine.
@@ -66,7 +66,7 @@ def run_beside(engine: Engine, on_failure: Callable[[Exception], None]) -> Itera
     def run() -> None:
         try:
             engine.run()
-        except Exception as error:  # noqa: BLE001 - an admin listener that fails must end the service
+        except BaseException as error:  # noqa: BLE001 - an admin listener that fails must end the service
             on_failure(error)
 
     thread = threading.Thread(target=run, name="wiverno-admin", daemon=True)

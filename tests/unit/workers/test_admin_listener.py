@@ -34,7 +34,7 @@ def test_it_answers_in_another_thread(tmp_path: Path, kind: str, caplog: pytest.
     path = tmp_path / "admin.sock"
     listen = {"unix": f"unix:{path}", "tcp": f"{LOOPBACK}:0", "none": None}[kind]
     engine = admin_engine(Adjustments.from_keywords(admin_listen=listen), Admin())
-    failures: list[Exception] = []
+    failures: list[BaseException] = []
     with run_beside(engine, failures.append):
         if kind == "unix":
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -51,7 +51,7 @@ def test_it_answers_in_another_thread(tmp_path: Path, kind: str, caplog: pytest.
 def test_its_failure_is_reported() -> None:
     """An admin listener that has ended must not go unnoticed."""
     engine = admin_engine(Adjustments.from_keywords(), Admin())
-    failures: list[Exception] = []
+    failures: list[BaseException] = []
     with run_beside(engine, failures.append):
         engine.loop.call_soon_threadsafe(lambda: engine.fail(OSError(9, "lost")))
         wait_until(lambda: failures)

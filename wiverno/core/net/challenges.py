@@ -73,11 +73,16 @@ class Challenges:
                     self._is_reading = False
                     return
                 token, on_read = self._waiting.popleft()
-            content = None
             try:
-                content = read_challenge(self._directory, token)
-            except Exception:  # without the thread no other challenge would be read either
-                logger.exception("ACME challenge: internal error")
+                self._answer(token, on_read)
+            except BaseException as error:  # without the thread no other challenge would be read either
+                logger.error("ACME challenge: internal error", exc_info=error)
+
+    def _answer(self, token: str, on_read: OnRead) -> None:
+        content = None
+        try:
+            content = read_challenge(self._directory, token)
+        finally:
             on_read(content)
 
 

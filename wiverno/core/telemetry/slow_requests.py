@@ -81,8 +81,8 @@ class SlowRequestWatchdog:
             while not ended.wait(self.interval):
                 try:
                     self.check()
-                except Exception:  # the next check may succeed
-                    logger.exception("error while checking for slow requests")
+                except BaseException as error:  # the next check may succeed
+                    logger.error("error while checking for slow requests", exc_info=error)
 
         threading.Thread(target=watch, name="wiverno-watch", daemon=True).start()
 

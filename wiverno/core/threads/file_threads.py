@@ -64,9 +64,20 @@ class FileThreads:
         return True
 
     def _work(self) -> None:
-        while (task := self._next_task()) is not None:
-            task()
-            del task  # it would keep its objects until the next one
+        is_over = False
+        while not is_over:
+            try:
+                is_over = self._do_next()
+            except BaseException as error:  # thrown in from outside: the thread would be missing
+                logger.error("internal error in a thread for files", exc_info=error)
+
+    def _do_next(self) -> bool:
+        """Wait for a task and do it; True if the thread must end."""
+        task = self._next_task()
+        if task is None:
+            return True
+        task()
+        return False
 
     def _next_task(self) -> Task | None:
         """Return a task, or None when the thread must end."""

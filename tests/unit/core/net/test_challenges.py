@@ -64,6 +64,18 @@ def test_an_error_in_the_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert found == [None, b"token.key"]
 
 
+def test_an_error_in_what_takes_the_content(tmp_path: Path) -> None:
+    (place(tmp_path) / "token").write_bytes(b"token.key")
+    reader, found = Challenges(str(tmp_path)), list[bytes | None]()
+
+    def fail(content: bytes | None) -> None:
+        raise SystemExit
+
+    assert reader.read("token", fail)
+    assert reader.read("token", found.append)
+    wait_until(lambda: found == [b"token.key"], what="the second one")
+
+
 def raise_memory_error(thread: threading.Thread) -> None:
     raise MemoryError
 

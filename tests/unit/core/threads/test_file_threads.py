@@ -59,6 +59,26 @@ def test_a_waiting_thread_is_used_again_and_ends_after_a_while(monkeypatch: pyte
     assert ended(threads)
 
 
+@pytest.mark.parametrize("error", [SystemExit, MemoryError])
+def test_no_exception_ends_a_thread(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task raises nothing itself; but one may be thrown into the thread, and a thread that is gone is missing."""
+    monkeypatch.setattr(file_threads, "MAX_FILE_THREADS", 1)
+
+    def fail() -> None:
+        raise error
+
+    answers = Answers()
+    answers.go_on.set()
+    threads = FileThreads()
+    for _ in range(3):
+        assert threads.run(fail)
+    assert threads.run(partial(answers, "1"))
+    wait_until(lambda: answers.begun == ["1"])
+    assert threads.count == 1
+    assert answers.names == {"wiverno-file-0"}
+    assert ended(threads)
+
+
 @pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()])
 def test_no_thread_can_be_started(
     error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
