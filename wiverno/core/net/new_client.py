@@ -58,7 +58,7 @@ class NewClient:
         try:
             self._leave_loop()
             begin()
-        except BaseException:
+        except BaseException:  # also MemoryError, or thrown in: no table has the client now, and it would wait for ever
             if self.fd not in self._loop.handlers:
                 close_client(self.sock)
             raise

@@ -170,7 +170,7 @@ def _once_more(error: OSError, left: Any, call: Callable[..., Any], *arguments: 
         empty_error_queue()  # the next connection must not find it
         # The second error tells more, unless the first one was of the protocol: after that OpenSSL tells only the end.
         is_first = isinstance(error, ssl.SSLError) and error.library == "SSL" and error.reason != UNEXPECTED_EOF
-        if isinstance(error if is_first else again, LEFT) or isinstance(error, LEFT):
+        if isinstance(error, LEFT) or (not is_first and isinstance(again, LEFT)):
             return left
         raise again if isinstance(again, ConnectionError) else error from None
 

@@ -276,7 +276,7 @@ class LeaderFollowers(Followers):
                     return
                 if outcome != KEEP or exchange.needs_finish:
                     self.recovery.finish_response(exchange, outcome)
-        except BaseException:
+        except BaseException:  # the exchange would be forgotten; what happens to the error is decided in `lead`
             self._end_interrupted(me, claim, exchange, client)
             raise
 

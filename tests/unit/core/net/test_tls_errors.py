@@ -11,7 +11,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -60,21 +60,26 @@ def put_error(library: int, reason: int) -> None:
     crypto.ERR_set_error(library, reason, None)
 
 
+def reset(client: ssl.SSLSocket) -> None:
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+def fails(send: Callable[[bytes], int], error: type[OSError] = OSError) -> bool:
+    """Tell whether sending raises the error; any other is the test's."""
+    try:
+        send(b"x" * 1000)
+    except error:
+        return True
+    return False
+
+
 def reset_by_client() -> None:
     """Write to a client that has reset its connection: Python raises, and OpenSSL's error may stay in the queue."""
     with connected() as (sock, client):
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        client.close()
-
-        def fails() -> bool:
-            try:
-                sock._write(b"x" * 1000)
-            except OSError:
-                return True
-            return False
-
-        wait_until(fails)
-        fails()
+        reset(client)
+        wait_until(lambda: fails(sock._write))
+        fails(sock._write)
 
 
 LEFT_BEHIND = {
@@ -126,17 +131,8 @@ def test_a_client_that_has_left_is_told_from_one_that_waits(cause: str) -> None:
 def test_a_broken_connection_leaves_no_error_behind() -> None:
     """A real error is raised as it was, and is not there for the next connection."""
     with connected() as (sock, client), connected() as (other, _):
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        client.close()
-
-        def is_broken() -> bool:
-            try:
-                sock.send(b"x" * 1000)
-            except ConnectionError:
-                return True
-            return False
-
-        wait_until(is_broken)
+        reset(client)
+        wait_until(lambda: fails(sock.send, ConnectionError))
         read: Any = other._read
         with pytest.raises(ssl.SSLWantReadError):
             read(100)
