@@ -36,3 +36,14 @@ class Sink(Protocol):
 
     def is_disconnected(self) -> bool:
         """Tell whether the client is gone."""
+
+
+class ResponseSink(Sink, Protocol):
+    """A sink that sends whole responses of one connection after the other."""
+
+    def write_response(self, data: bytes, last: bool = True) -> bool:
+        """Send or keep a whole response, head and content, as write() does; it may leave with those of others.
+
+        If the leader runs the request, it may be held back while further ones are answered, for a millisecond or two.
+        `last` is False if the application's iterable has still to end.
+        """

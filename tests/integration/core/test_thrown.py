@@ -116,8 +116,9 @@ def load(served: Served) -> list[str]:
     """Ask over three connections, quickly, slowly and with bodies; return which of them neither answered nor ended."""
     forgotten = []
     clients = all_clients = [served.client(TIMEOUT) for _ in range(3)]
-    for turn in range(3):
-        clients = [one for number, one in enumerate(clients) if can_ask(one, (GET, SLOW, POST)[(number + turn) % 3])]
+    for turn in range(4):
+        kinds = (GET, SLOW, POST) if turn < 3 else (GET, GET, GET)  # in the end they are answered together
+        clients = [one for number, one in enumerate(clients) if can_ask(one, kinds[(number + turn) % 3])]
         for client in list(clients):
             try:
                 client.response()

@@ -32,6 +32,9 @@ class Sink:
         self.data.append(data)
         return self.has_room
 
+    def write_response(self, data: bytes, last: bool = True) -> bool:
+        return self.write(data, last)
+
     def write_pieces(self, pieces: list[bytes], last: bool = False) -> bool:
         return self.write(b"".join(pieces))
 

@@ -278,6 +278,7 @@ class Connection(Output):
 
     def finish_response(self, outcome: int) -> None:
         """Continue after a response; `outcome` is the gateway's."""
+        outcome = self.write_held(outcome)
         if outcome != SUSPENDED:
             body, self._body = self._body, None
             if body is not None:
@@ -368,8 +369,7 @@ class Connection(Output):
     # ---------------------------------------------------------------- deadlines, eviction (leader)
 
     def _received(self) -> int:
-        body = self._body
-        return body.received if body is not None else 0
+        return self._body.received if self._body is not None else 0
 
     def deadline(self) -> float:
         """Return when this connection expires, in monotonic seconds."""

@@ -20,7 +20,7 @@ from wiverno.http.response import (
 from wiverno.wsgi.gateway import Gateway
 from wiverno.wsgi.outcomes import CLOSE, KEEP, MAX_JOINED
 from wiverno.wsgi.pieces import plain_piece
-from wiverno.wsgi.sink import Sink
+from wiverno.wsgi.sink import ResponseSink
 from wiverno.wsgi_types import Application, Environ
 
 
@@ -28,11 +28,12 @@ class Http1Gateway(Gateway):
     """The server side of PEP 3333 for one connection. Belongs to the thread that owns the connection."""
 
     __slots__ = ("_signature",)
+    sink: ResponseSink
 
     def __init__(
         self,
         application: Application,
-        sink: Sink,
+        sink: ResponseSink,
         variables: Environ,
         signature: DateAndServer,
         *,
@@ -68,7 +69,7 @@ class Http1Gateway(Gateway):
         signature = self._signature
         closing = signature.line if signature.since <= clock() < signature.until else signature.closing()
         try:
-            self.sink.write(data + closing + content, True)
+            self.sink.write_response(data + closing + content)
         except BaseException:
             self._is_broken = True
             raise
@@ -107,7 +108,7 @@ class Http1Gateway(Gateway):
         signature = self._signature
         closing = signature.line if signature.since <= clock() < signature.until else signature.closing()
         try:
-            has_room = self.sink.write(head.prefix + closing + piece)
+            has_room = self.sink.write_response(head.prefix + closing + piece, False)
         except BaseException:
             self._is_broken = True
             raise

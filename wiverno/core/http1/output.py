@@ -8,8 +8,9 @@ with one thread it is asked to suspend. connection.py adds the input to this cla
 import socket
 import threading
 import time
+from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Final
 
 from wiverno.core.context import ServerContext
 from wiverno.core.http1 import states
@@ -21,12 +22,15 @@ from wiverno.core.net.file_segments import FileSegment
 from wiverno.core.net.transport import WOULD_BLOCK, Transport
 from wiverno.foreign_code import guarded_logger
 from wiverno.wsgi.file_wrapper import FileWrapper
+from wiverno.wsgi.outcomes import BROKEN, KEEP
 from wiverno.wsgi.sink import ClientDisconnected
 
 logger = guarded_logger("wiverno")
 
+MOST_HELD: Final = 16384  # bytes of a response that may be held back
 
-class Output:
+
+class Output(ABC):
     """The sending half of a connection.
 
     Attributes:
@@ -41,7 +45,7 @@ class Output:
     """
 
     __slots__ = (
-        "_context", "_loop", "_must_linger", "fd", "lock", "needs_finish", "pending", "since", "sock", "state",
+        "_context", "_held", "_loop", "_must_linger", "fd", "lock", "needs_finish", "pending", "since", "sock", "state",
         "transport",
     )  # fmt: skip
 
@@ -57,6 +61,7 @@ class Output:
         self._context = context
         self._loop = loop
         self._must_linger = False
+        self._held = b""  # a whole response that leaves with those of others
         self.since = loop.now
 
     def _move(self, state: int) -> None:
@@ -78,6 +83,69 @@ class Output:
                 return True
             return self._keep([memoryview(data)[sent:]], last=last)
         return self._keep([data], last=last)
+
+    def write_response(self, data: bytes, last: bool = True) -> bool:
+        """Send or keep a whole response; hold it back if the leader has read further requests.
+
+        The leader sends those of several connections in a row (threads/read_ahead.py).
+        """
+        loop = self._loop
+        held = loop.held
+        if held is None or not loop.begun or self.state or self.needs_finish or len(data) > MOST_HELD:
+            return self.write(data, last)
+        held.append(self)
+        self._held = data
+        return True
+
+    def send_held(self) -> None:
+        """Send the response that is held back, if it has not left yet (leader)."""
+        with self._loop.arming:
+            data, self._held = self._held, b""
+            if data and self.state == RUNNING:  # the call has not ended after its only piece, and blocks its thread
+                self._send_beside(data)
+                return
+        if not data:
+            return
+        try:
+            self.write(data, True)
+        except ClientDisconnected:
+            self.finish_response(BROKEN)
+        else:
+            if self.needs_finish:
+                self.finish_response(KEEP)
+
+    def _send_beside(self, data: bytes) -> None:
+        """Send or keep it for the thread that runs the request, with the loop's `arming` lock held."""
+        try:
+            sent = self.sock.send(data)
+        except WOULD_BLOCK:
+            sent = 0
+        except OSError:
+            return  # the poller reports it
+        if sent < len(data):
+            self.needs_finish = True
+            pending = Pending(self._context.outbuf_overflow, time.monotonic())
+            pending.add(memoryview(data)[sent:])
+            self.pending = pending
+            self._rearm()
+
+    def write_held(self, outcome: int) -> int:
+        """Send or keep the response that is held back (owner); return the outcome, or BROKEN if the client is gone."""
+        try:
+            if self._held and (data := self._take_held()):
+                self.write(data, True)
+        except ClientDisconnected:
+            return BROKEN
+        return outcome
+
+    def _take_held(self) -> bytes:
+        with self._loop.arming:
+            data, self._held = self._held, b""
+        return data
+
+    @abstractmethod
+    def finish_response(self, outcome: int) -> None:
+        """Continue after a response (owner); `outcome` is the gateway's."""
 
     def write_pieces(self, pieces: list[bytes], last: bool = False) -> bool:
         """Send or keep several pieces; large ones are not copied."""
@@ -188,7 +256,9 @@ class Output:
         self.transport.arm(interest)
 
     def drop_output(self) -> None:
-        """Abort the output to a client that takes nothing while its request still runs."""
+        """Abort the output to a client that takes nothing while its request still runs, or because all ends."""
+        if self._held and (data := self._take_held()):
+            self.transport.send_at_once(data)
         pending = self.pending
         if pending is not None:
             with pending.lock:
@@ -258,6 +328,7 @@ class Output:
         """Close this process's copy of the socket after a fork; what the application writes then fails."""
         self._move(CLOSED)
         self.pending = None
+        self._held = b""
         self.transport.abandon()
 
     def __repr__(self) -> str:

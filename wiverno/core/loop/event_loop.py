@@ -50,6 +50,8 @@ class Loop:
         resumed: descriptors of connections that other threads have given back.
         ready: (descriptor, events) still to be handled, oldest first; events 0: continue with what was received.
         begun: exchanges whose request is complete and for which the application is called next, oldest first.
+        held: connections whose response is complete and held back, oldest first; None in a server of one thread.
+        hold_until: monotonic seconds from which on they are sent after the call that runs.
         now: monotonic seconds, as of the last wait.
         keep_alive: whether connections may be kept alive; False while draining.
         arming: guards what a connection is armed for, and its state, where a leader and a producing thread meet.
@@ -72,6 +74,8 @@ class Loop:
         "deadlines",
         "file_threads",
         "handlers",
+        "held",
+        "hold_until",
         "keep_alive",
         "limit_reached",
         "now",
@@ -88,6 +92,8 @@ class Loop:
         self.handlers: dict[int, Handler] = {}
         self.ready: deque[tuple[int, int]] = deque()
         self.begun: deque[Any] = deque()
+        self.held: deque[Any] | None = None
+        self.hold_until = 0.0
         self.deadlines = Deadlines()
         self.now = time.monotonic()
         self.keep_alive = True
@@ -159,6 +165,8 @@ class Loop:
         connections = list(self.connections)
         for table in (self.connections, self.handlers, self.ready, self.begun, self.resumed, self.callbacks):
             table.clear()
+        if self.held is not None:
+            self.held.clear()
         self.arming = threading.Lock()  # another thread may have held the old one
         for connection in connections:
             connection.abandon()

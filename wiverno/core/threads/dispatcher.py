@@ -11,6 +11,7 @@ from wiverno.core.threads.client_of import client_of
 from wiverno.core.threads.exchange import NO_ENVIRON, Exchange
 from wiverno.core.threads.fair_queue import Task
 from wiverno.core.threads.growth import Growth
+from wiverno.core.threads.read_ahead import send_held
 from wiverno.core.threads.recovery import Recovery
 from wiverno.core.threads.request_queue import RequestQueue, refuse
 from wiverno.core.threads.thread_pool import ThreadPool
@@ -53,6 +54,7 @@ class Dispatcher:
         """Lead until a thread is free and no request waits, or until the end."""
         leaders, loop, growth, tasks = self._leaders, self._loop, self._growth, self._queue.tasks
         ready, begun = loop.ready, loop.begun
+        send_held(leaders.recovery, loop)
         while not leaders.has_ended:
             if not ready and not begun:
                 if leaders.wait(growth.wait_limit()):

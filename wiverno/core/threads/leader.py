@@ -26,6 +26,7 @@ Invariants, tested in tests/integration/core/test_lead.py and tests/property/tes
 """
 
 import time
+from collections import deque
 from contextlib import suppress
 from typing import Any, Final
 
@@ -36,7 +37,7 @@ from wiverno.core.threads.file_threads import FileThreads
 from wiverno.core.threads.followers import LEAD, Followers
 from wiverno.core.threads.growth import Growth
 from wiverno.core.threads.parking import new_parking
-from wiverno.core.threads.read_ahead import receive
+from wiverno.core.threads.read_ahead import receive, send_held
 from wiverno.core.threads.request_queue import RequestQueue
 from wiverno.core.threads.thread_pool import PoolThread, ThreadPool
 from wiverno.wsgi import forked
@@ -87,6 +88,7 @@ class LeaderFollowers(Followers):
         thread_pool.on_room = lambda: self._loop.poller.wake()  # noqa: PLW0108 - a fork replaces the poller
         if self._count:
             self._loop.thread_pool = thread_pool
+            self._loop.held = deque()
         self.growth = Growth(self._loop, thread_pool, self._tasks)
         self._dispatcher = Dispatcher(self, self._loop, self._tasks, self.growth)
 
@@ -234,12 +236,14 @@ class LeaderFollowers(Followers):
 
     def _lead_on(self, me: PoolThread | None) -> None:
         """Handle event after event."""
-        loop, begun = self._loop, self._loop.begun
+        loop, begun, held = self._loop, self._loop.begun, self._loop.held
         claim = self._claim = self._new_claim()
         predictor, limits_clients, client = self._predictor, self._tasks.limits_clients, ""
-        counters = predictor.counters
+        counters, clock = predictor.counters, time.monotonic
         exchange: Any = None  # what this thread has to answer, whatever happens
         try:
+            if held:  # by the leader before
+                send_held(self.recovery, loop)
             while True:  # an unconditional jump back is where CPython 3.11 specialises a function that runs
                 exchange = None
                 if not begun and not receive(self, loop):
@@ -276,6 +280,8 @@ class LeaderFollowers(Followers):
                     return
                 if outcome != KEEP or exchange.needs_finish:
                     self.recovery.finish_response(exchange, outcome)
+                if held and clock() > loop.hold_until:
+                    send_held(self.recovery, loop)
         except BaseException:  # the exchange would be forgotten; what happens to the error is decided in `lead`
             self._end_interrupted(me, claim, exchange, client)
             raise
