@@ -206,8 +206,8 @@ class Http2Connection(Http2Transport):
         return resumable
 
     def flush(self, *, batch: bool) -> None:
-        """Send what the output holds; with `batch` only if no further complete request waits."""
-        if self.is_closed or (batch and self.complete and not self._must_hurry()):
+        """Send what the output holds; with `batch` only if no further request waits that is complete."""
+        if self.is_closed or (batch and ((self.complete and not self._must_hurry()) or self.hold_back())):
             return
         if not self.send_output(wants_room=self._waiting_for_transport):
             self._close()
@@ -254,6 +254,7 @@ class Http2Connection(Http2Transport):
         """Close if that was the last exchange of a connection that drains (without the lock)."""
         if self._drain_since is not None and not self.streams:
             with self.lock:
+                self.flush(batch=False)
                 if self.protocol.is_drained and self._unsent is None:
                     self._close(lingers=True)
 

@@ -6,6 +6,7 @@ the poller tells the leader when there is room.
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ logger = guarded_logger("wiverno")
 MAX_UNSENT: Final = 131072  # bytes in the output, above which streams keep what they have
 
 
-class Http2Transport:
+class Http2Transport(ABC):
     """The sending half of a connection.
 
     Attributes:
@@ -102,6 +103,23 @@ class Http2Transport:
             with self._loop.arming:
                 self.transport.arm(interest)
         return True
+
+    def hold_back(self) -> bool:
+        """Tell whether the output leaves with those of others, of which the leader has read requests (lock held)."""
+        loop = self._loop
+        if loop.held is None or not loop.begun:
+            return False
+        loop.held.append(self)
+        return True
+
+    def send_held(self) -> None:
+        """Send what was held back (leader)."""
+        with self.lock:
+            self.flush(batch=False)
+
+    @abstractmethod
+    def flush(self, *, batch: bool) -> None:
+        """Send what the output holds; with `batch` only if no further request waits that is complete (lock held)."""
 
     def flush_waiting(self, pending: Pending, window: Any) -> None:
         """Send what a stream has waiting through its window, except what has to be read from disk first (locks held).

@@ -274,9 +274,7 @@ class LeaderFollowers(Followers):
                 try:
                     claim.pop()
                 except IndexError:
-                    # The monitor thread took it: this thread leads no more.
-                    me.client = client
-                    self.recovery.finish_response(exchange, outcome)
+                    self._finish_alone(me, exchange, outcome, client)
                     return
                 if outcome != KEEP or exchange.needs_finish:
                     self.recovery.finish_response(exchange, outcome)
@@ -285,6 +283,12 @@ class LeaderFollowers(Followers):
         except BaseException:  # the exchange would be forgotten; what happens to the error is decided in `lead`
             self._end_interrupted(me, claim, exchange, client)
             raise
+
+    def _finish_alone(self, me: PoolThread, exchange: Exchange, outcome: int, client: str) -> None:
+        """Finish a response whose claim the monitor thread has taken: the calling thread leads no more."""
+        with self._loop.arming:  # which the monitor thread holds until the exchange has been handed off
+            me.client = client
+        self.recovery.finish_response(exchange, outcome)
 
     def _end_interrupted(self, me: PoolThread | None, claim: Claim, exchange: Exchange | None, client: str) -> None:
         """End the exchange that an exception has interrupted, whether this thread still leads or not."""

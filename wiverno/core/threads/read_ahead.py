@@ -27,7 +27,7 @@ from wiverno.core.threads.exchange import Exchange
 from wiverno.core.threads.recovery import Recovery
 from wiverno.foreign_code import is_from_signal
 
-LONGEST_HOLD: Final = 0.0005  # seconds; a response waits for so long at most, and to the end of the call that follows
+LONGEST_HOLD: Final = 0.001  # seconds; a response waits for so long at most, and to the end of the call that follows
 MOST: Final = 16  # requests that are read before the first is called: it waits for the others, some microseconds each
 
 

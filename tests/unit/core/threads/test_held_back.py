@@ -1,4 +1,4 @@
-"""Responses of requests that were read together leave together; nobody's response is late, lost or sent twice."""
+"""Responses of requests that were read together leave together; none is late, lost or sent twice."""
 
 import select
 import threading
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.http2_rig import connect
 from tests.support.rig import PairClient, Rig, rig
 from tests.support.waiting import PATIENCE, wait_until
 from wiverno.core.http1.connection import Connection
@@ -243,6 +244,37 @@ def test_an_error_costs_one_connection(caplog: pytest.LogCaptureFixture, monkeyp
         assert [client.response()[2] for _, client in pairs if client is not pairs[1][1]] == [b"a", b"c", b"d"]
         assert not held(made)
     assert "internal error, connection closed" in caplog.text
+
+
+def test_http2_connections_send_together() -> None:
+    """Each keeps what its streams have put into its output until the last connection's request was called."""
+    with stepped() as (_, made, leaders):
+        pairs = [connect(made) for _ in range(3)]
+        made.run_until_idle()
+        streams = [client.request(f"/{name}") for (_, client), name in zip(pairs, "abc", strict=True)]
+        made.loop.wait(0.0)
+        assert receive(leaders, made.loop)
+        assert len(made.loop.begun) == 3
+        leaders.call_all()
+        assert held(made) == [connection for connection, _ in pairs[:2]]
+        send_held(leaders.recovery, made.loop)
+        for (connection, client), stream, name in zip(pairs, streams, (b"a", b"b", b"c"), strict=True):
+            assert client.answer(made, stream).body == name
+            assert not connection.streams
+
+
+def test_an_http2_response_leaves_before_its_connection_drains() -> None:
+    with stepped() as (_, made, leaders):
+        pairs = [connect(made) for _ in range(2)]
+        made.run_until_idle()
+        streams = [client.request(f"/{name}") for (_, client), name in zip(pairs, "ab", strict=True)]
+        made.loop.wait(0.0)
+        assert receive(leaders, made.loop)
+        pairs[0][0].begin_drain()
+        pairs[0][0].drain()
+        leaders.call_all()
+        assert pairs[0][1].answer(made, streams[0]).body == b"a"
+        send_held(leaders.recovery, made.loop)
 
 
 def test_a_child_process_sends_none_of_them() -> None:
