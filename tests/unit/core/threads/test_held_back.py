@@ -335,20 +335,11 @@ def test_a_call_that_blocks_after_its_response_does_not_hold_it_back(threads: in
         assert [client.response()[2].strip() for client in clients] == [b"again", b"b"]
 
 
-def test_responses_leave_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls that take long, one after the other, do not add up."""
-    monkeypatch.setattr(read_ahead, "LONGEST_HOLD", 0.0)
-    with serving(2, "look0", "look1", "look2") as (application, clients, begin):
-        application.look = lambda: all(has_come(clients[int(path[-1])]) for path in application.calls[:-1])
-        begin()
-        wait_until(lambda: len(application.seen) == 3, what="the calls")  # they look at what the clients have not read
-        assert application.seen == [True, True, True]
-        assert [client.response()[2] for client in clients] == [b"look0", b"look1", b"look2"]
-
-
-def test_in_one_thread_each_response_leaves_at_once() -> None:
-    """No other thread could send them while a call blocks."""
-    with serving(0, "look0", "look1", "look2") as (application, clients, begin):
+@pytest.mark.parametrize(("threads", "longest"), [(2, 0.0), (0, 60.0)])
+def test_each_response_leaves_at_once(threads: int, longest: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the time for which one may wait; and with one thread, since no other could send while a call blocks."""
+    monkeypatch.setattr(read_ahead, "LONGEST_HOLD", longest)
+    with serving(threads, "look0", "look1", "look2") as (application, clients, begin):
         application.look = lambda: all(has_come(clients[int(path[-1])]) for path in application.calls[:-1])
         begin()
         wait_until(lambda: len(application.seen) == 3, what="the calls")  # they look at what the clients have not read
