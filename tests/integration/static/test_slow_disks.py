@@ -19,6 +19,7 @@ from tests.support.sockets import RawClient
 from tests.support.waiting import PATIENCE, wait_until
 
 SIZE = 10 << 20
+SENT_BY_THREAD = 8 << 20  # the most that the application's thread sends, without asking what is cached
 CONTENT = bytes(range(256)) * (SIZE // 256)
 GET = b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -53,16 +54,22 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowDisk]:
         yield made
 
 
-def ask_file(served: Served, disk: SlowDisk) -> RawClient:
+def ask_file(served: Served, disk: SlowDisk, path: Path) -> RawClient:
     """Ask for the file, and take what there is until the disk holds the rest up."""
+    # sendfile(2) reads the file in pieces of 64 KiB, which takes many seconds on a disk that others keep busy.
+    with path.open("rb", buffering=0) as file:
+        read_nothing_ahead(file.fileno())
+        file.read(SENT_BY_THREAD)
     client = served.client()
     client.send(GET % b"/file")
     client.socket.settimeout(0.05)
     deadline = time.monotonic() + PATIENCE
     while not disk.begun.acquire(blocking=False):
-        assert time.monotonic() < deadline, "no file thread reads"
+        assert time.monotonic() < deadline, f"no file thread reads after {len(client.buffer)} bytes"
         try:
-            client.buffer += client.socket.recv(1 << 20)
+            data = client.socket.recv(1 << 20)
+            assert data, f"the response ended after {len(client.buffer)} bytes"
+            client.buffer += data
         except TimeoutError:
             continue
     client.socket.settimeout(PATIENCE)
@@ -82,7 +89,7 @@ def is_served(served: Served) -> bool:
 def test_a_disk_that_blocks_holds_no_other_client(application: Sending, disk: SlowDisk, mode: str) -> None:
     """Others are answered; the response arrives whole when the disk has answered, and its connection is kept."""
     with serving(application, **MODES[mode]) as served:
-        client = ask_file(served, disk)
+        client = ask_file(served, disk, application.path)
         assert is_served(served)
         disk.go_on.set()
         assert client.response()[2] == CONTENT
@@ -127,7 +134,7 @@ def test_how_the_response_ends(application: Sending, disk: SlowDisk, how: str) -
     """The connection breaks, the file is closed, and what the file thread does afterwards reaches no other client."""
     timeout = 2 if how == "deadline" else 60
     with serving(application, threads=2, channel_timeout=timeout, graceful_timeout=1) as served:
-        client = ask_file(served, disk)
+        client = ask_file(served, disk, application.path)
         if how == "disk fails":
             disk.failure = OSError(errno.EIO, "Input/output error")
             disk.go_on.set()
@@ -147,7 +154,7 @@ def test_how_the_response_ends(application: Sending, disk: SlowDisk, how: str) -
 def test_a_client_that_goes_while_the_disk_blocks(application: Sending, disk: SlowDisk) -> None:
     """Its descriptor's number is the next client's by then at the latest, and that one is not disturbed."""
     with serving(application, threads=2, channel_timeout=2) as served:
-        client = ask_file(served, disk)
+        client = ask_file(served, disk, application.path)
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
         client.close()
         wait_until(lambda: application.files[0].closed)
