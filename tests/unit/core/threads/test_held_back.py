@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from tests.support.h2_client import h2_client
 from tests.support.http2_rig import connect
 from tests.support.rig import PairClient, Rig, rig
+from tests.support.serving import serving as serve
 from tests.support.waiting import PATIENCE, wait_until
 from wiverno.core.http1.connection import Connection
 from wiverno.core.http1.output import MOST_HELD
 from wiverno.core.http1.states import CLOSED, IDLE, SENDING
+from wiverno.core.http2.stream import Stream
 from wiverno.core.threads import read_ahead
 from wiverno.core.threads.exchange import NO_ENVIRON
 from wiverno.core.threads.leader import LeaderFollowers
@@ -354,3 +357,31 @@ def test_pipelined_requests_are_answered_in_order() -> None:
         begin()
         for client, path in zip(clients, "abcdefgh", strict=True):
             assert [client.response()[2] for _ in range(3)] == [path.encode(), b"2", b"3"]
+
+
+def test_an_http2_response_ends_after_its_exchange_was_handed_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call may end between two steps of the monitor thread: it has taken the claim, but not handed off yet."""
+    order: list[str] = []
+    has_finished = threading.Event()
+    hand_off, finish = Stream.hand_off_locked, Stream.finish_response
+
+    def hand_off_late(stream: Stream) -> None:
+        application.go_on.set()  # the call ends now
+        has_finished.wait(0.2)  # it must not; the time in which it could is bounded
+        order.append("handed off")
+        hand_off(stream)
+
+    def finish_response(stream: Stream, outcome: int) -> None:
+        order.append("finished")
+        has_finished.set()
+        finish(stream, outcome)
+
+    monkeypatch.setattr(Stream, "hand_off_locked", hand_off_late)
+    monkeypatch.setattr(Stream, "finish_response", finish_response)
+    application = Application()
+    with (
+        serve(application, threads=2, http2=True, trusted_proxies="127.0.0.1") as served,
+        h2_client(served.address) as client,
+    ):
+        assert bytes(client.fetch("/blocking").body).strip() == b"blocking"
+    assert order == ["handed off", "finished"]
