@@ -25,7 +25,8 @@ from wiverno.config.settings import Adjustments
 from wiverno.core.net.listener_kinds import Listener
 from wiverno.foreign_code import guarded_logger
 from wiverno.importer import ImportTargetError, load_object, own_traceback
-from wiverno.workers.plan import LoadFailedError, LoadStopped, load_failure
+from wiverno.workers.load_stop import LoadStopped
+from wiverno.workers.plan import LoadFailedError, load_failure
 from wiverno.wsgi.forked import leave_if_copy
 
 PATIENCE: Final = 10.0  # seconds after which the log says that a hook has not returned

@@ -10,6 +10,7 @@ from wiverno.application_process import prepare_process
 from wiverno.config.settings import SETTINGS, Adjustments, ConfigError
 from wiverno.files import current_directory
 from wiverno.importer import ImportTargetError, own_traceback
+from wiverno.workers.load_stop import LoadStopped
 from wiverno.wsgi.forked import leave_if_copy
 from wiverno.wsgi_types import Application
 
@@ -27,10 +28,6 @@ class LoadFailedError(Exception):
 
 class StartFailedError(Exception):
     """No worker could start; the text says why."""
-
-
-class LoadStopped(SystemExit):
-    """A signal ended the process while it loaded the application; raised by the signal's handler."""
 
 
 def _do_nothing() -> None:

@@ -40,7 +40,8 @@ from wiverno.foreign_code import guarded_logger
 from wiverno.importer import ImportTargetError
 from wiverno.workers.exit_reasons import FAILED_TO_LOAD
 from wiverno.workers.hooks import WorkerHooks, describe_server
-from wiverno.workers.plan import LoadFailedError, LoadStopped, Plan, set_log_level
+from wiverno.workers.load_stop import LoadStopped, repeated_if_lost
+from wiverno.workers.plan import LoadFailedError, Plan, set_log_level
 from wiverno.workers.privileges import drop_privileges
 from wiverno.workers.process_exit import end_process, leave_to_parent
 from wiverno.wsgi_types import Application
@@ -138,7 +139,27 @@ class Worker:
 
     def run(self) -> int:
         """Serve until a signal ends it; return the exit status."""
-        self._take_signals()
+        with repeated_if_lost():
+            self._take_signals()
+            status = self._load()
+        engine, inherited = self._engine, self._inheritance
+        if engine is None or status or self._is_stopped:
+            return status
+        LifeLine(inherited.life, engine.loop, self._on_orphaned)
+        engine.on_heartbeat = self._on_heartbeat
+        engine.on_stuck = self._on_stuck
+        engine.vital_descriptors += [
+            Descriptor(inherited.life, "the pipe from the supervisor"),
+            Descriptor(inherited.report, "the pipe to the supervisor"),
+        ]
+        try:
+            engine.run()
+        except ServerFailedError:
+            return 1  # the reason was logged
+        return 0
+
+    def _load(self) -> int:
+        """Load the application and make the engine; return the exit status if that failed, else 0."""
         inherited = self._inheritance
         settings = inherited.plan.adjustments
         try:
@@ -162,25 +183,12 @@ class Worker:
             engine = Engine(application, settings, inherited.listeners, is_shared=True, certificates=certificates)
             engine.count(inherited.counters)
             self._engine = engine
-            if self._is_stopped:
-                return 0
         except (ConfigError, ImportTargetError, LoadFailedError, OSError) as error:
             self._report(failed=error_text(error))
             return FAILED_TO_LOAD
         except Exception:  # noqa: BLE001 - a logging configuration runs foreign code
             self._report(failed=traceback.format_exc())
             return FAILED_TO_LOAD
-        LifeLine(inherited.life, engine.loop, self._on_orphaned)
-        engine.on_heartbeat = self._on_heartbeat
-        engine.on_stuck = self._on_stuck
-        engine.vital_descriptors += [
-            Descriptor(inherited.life, "the pipe from the supervisor"),
-            Descriptor(inherited.report, "the pipe to the supervisor"),
-        ]
-        try:
-            engine.run()
-        except ServerFailedError:
-            return 1  # the reason was logged
         return 0
 
     @property
@@ -213,7 +221,7 @@ class Worker:
         engine = self._engine
         if engine is None:
             if number != signal.SIGUSR1:
-                self._is_stopped = True  # a callback of the import system or a __del__ may swallow the exception
+                self._is_stopped = True  # the application may swallow the exception
                 raise LoadStopped(0)
         elif number == signal.SIGQUIT:
             engine.stop(force=True)

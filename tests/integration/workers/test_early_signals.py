@@ -110,3 +110,35 @@ def test_a_signal_that_comes_early(tmp_path: Path, door: str, stage: str) -> Non
             assert status == 0 or (stage == "importing" and status == -signal.SIGTERM), child.output
             assert "Traceback" not in child.output
             wait_until(lambda child=child: not members(child.process.pid), what="the last process to end")  # type: ignore[misc]
+
+
+LOST = """
+import pathlib, time, weakref
+
+class Held:
+    pass
+
+def wait(_):
+    pathlib.Path("waits").touch()
+    time.sleep(60)
+
+class Finalized:
+    __del__ = wait
+"""
+WAYS = {
+    "weak reference": "held = Held()\nreference = weakref.ref(held, wait)\ndel held\n",
+    "finalizer": "finalized = Finalized()\ndel finalized\n",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_signal_whose_exception_python_loses(tmp_path: Path, way: str) -> None:
+    """What interrupts a callback of Python's is printed and forgotten; the worker ends all the same, and quietly."""
+    (tmp_path / "shop.py").write_text(LOST + WAYS[way] + 'print("goes on", flush=True)\ntime.sleep(60)\n' + MODULE)
+    command = [script("wiverno"), "run", "shop:app", "--listen", LISTEN, "--workers", "1"]
+    with Child(command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}) as child:
+        wait_until((tmp_path / "waits").exists)
+        assert child.stop() == 0
+        assert "goes on" in child.output
+        assert "Traceback" not in child.output
+        assert "killed" not in child.output

@@ -17,7 +17,8 @@ from tests.support.waiting import wait_until
 from wiverno.config.settings import Adjustments
 from wiverno.workers import hooks
 from wiverno.workers.hooks import ProcessHooks, load_hook, load_hooks, run_logged
-from wiverno.workers.plan import LoadFailedError, LoadStopped
+from wiverno.workers.load_stop import LoadStopped
+from wiverno.workers.plan import LoadFailedError
 
 MODULE = """
 import threading
@@ -34,7 +35,7 @@ def hang(*arguments):
     calls.append(arguments)
     free.wait(20)
 def stop(*arguments):
-    from wiverno.workers.plan import LoadStopped
+    from wiverno.workers.load_stop import LoadStopped
     raise LoadStopped(0)
 class Odd(BaseException):
     def __str__(self):

@@ -11,7 +11,8 @@ import pytest
 
 from wiverno.config.settings import Adjustments
 from wiverno.importer import ImportTargetError
-from wiverno.workers.plan import LoadFailedError, LoadStopped, Plan, difference, set_log_level, why_kept
+from wiverno.workers.load_stop import LoadStopped
+from wiverno.workers.plan import LoadFailedError, Plan, difference, set_log_level, why_kept
 
 
 def app(environ: Any, start_response: Any) -> list[bytes]:

@@ -22,7 +22,8 @@ from wiverno.core.loop.signals import restore_signals
 from wiverno.core.net.listeners import open_listeners
 from wiverno.core.telemetry.counters import Counters
 from wiverno.workers.exit_reasons import FAILED_TO_LOAD
-from wiverno.workers.plan import LoadStopped, Plan
+from wiverno.workers.load_stop import LoadStopped
+from wiverno.workers.plan import Plan
 from wiverno.workers.worker import MAX_REPORT, Inheritance, Worker, report, report_note, run_worker
 
 
