@@ -8,7 +8,7 @@ to run, in LeaderFollowers who leads.
 
 import time
 from abc import ABC, abstractmethod
-from typing import Final
+from typing import Any, Final
 
 from wiverno.core.loop.event_loop import Loop
 from wiverno.core.threads.blocking import new_detector
@@ -92,6 +92,8 @@ class Followers(ABC):
     def _serve_once(self, me: PoolThread) -> bool:
         """Do the job that the thread was woken for, then what is queued; True if the thread ends."""
         job = me.job
+        if job is None:
+            job = self._find_job(me)
         if job is END:
             return True
         if job is LEAD:
@@ -99,12 +101,22 @@ class Followers(ABC):
             self._lead(me)
         elif job is not None:
             self._run_task(me, *job)
-        else:  # an additional thread begins, or an exception has had a thread woken twice
-            with self._lock:
-                self.thread_pool.take_out(me)
         while (task := self._next_task(me)) is not None:
             self._run_task(me, *task)
         return self.has_ended or me.has_left  # join() does not wait for threads that have left before
+
+    def _find_job(self, me: PoolThread) -> Any:
+        """Return what a thread has to do that was woken for no job; None if there is nothing.
+
+        It is an additional thread, or an exception came between a job and its thread: `me` was woken without the job,
+        or twice, and the job comes now.
+        """
+        with self._lock:
+            self.thread_pool.take_out(me)
+            self._restore_lead(me)
+            if me.job is not None:
+                me.park.acquire(blocking=False)
+            return me.job
 
     def _next_task(self, me: PoolThread) -> Task | None:
         """Take a queued request as the thread's job, or become idle, or leave if there are too many threads."""

@@ -221,8 +221,7 @@ class LeaderFollowers(Followers):
         elif leader is not None and (leader in self.thread_pool.idle or leader.job is LEAD):
             self.thread_pool.take_out(leader)
             leader.job = LEAD
-            with suppress(RuntimeError):  # it has been woken already
-                leader.park.release()
+            leader.wake()
 
     # ---------------------------------------------------------------- the lead
 

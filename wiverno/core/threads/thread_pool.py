@@ -11,6 +11,7 @@ The pool may also grow beyond its usual size, and end threads that have been idl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from wiverno.core.threads.parking import new_parking
@@ -37,6 +38,11 @@ class PoolThread:
         self.park = new_parking()
         self.job: Any = None
         self.thread: threading.Thread | None = None
+
+    def wake(self) -> None:
+        """Have the thread look at its job; harmless if an exception has had it woken before."""
+        with suppress(RuntimeError):
+            self.park.release()
 
 
 class ThreadPool:
@@ -141,7 +147,7 @@ class ThreadPool:
             member.job = job
             self.idle.pop()
         finally:  # an exception that is thrown in here must not leave the thread asleep for ever
-            member.park.release()
+            member.wake()
         return True
 
     def take_out(self, member: PoolThread) -> None:
@@ -224,7 +230,7 @@ class ThreadPool:
                 self._members.remove(member)
                 member.has_left = True
                 member.job = END
-                member.park.release()
+                member.wake()
                 count += 1
         return count
 
@@ -237,7 +243,7 @@ class ThreadPool:
             threads = [member.thread for member in self._members if member.thread is not None]
             for member in idle:
                 member.job = END
-                member.park.release()
+                member.wake()
         me = threading.current_thread()
         others = [thread for thread in threads if thread is not me and thread.ident]  # one may not have started
         for thread in others:
