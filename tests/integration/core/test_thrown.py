@@ -34,7 +34,10 @@ def _collected(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Keep no traceback, and collect in the test itself what it has left."""
     caplog.set_level(logging.CRITICAL + 1, logger="wiverno")
     yield
-    gc.collect()
+    with suppress(AssertionError):  # a thread may be left as well
+        wait_until(lambda: not any(thread.name[:8] == "wiverno-" for thread in threading.enumerate()), GRACE)
+    for _ in range(3):  # without the GIL what one collection frees may leave more for the next
+        gc.collect()
 
 
 PREFIX = str(Path(wiverno.__file__).parent / "core") + "/"
