@@ -120,7 +120,7 @@ class Held:
 
 def wait(_):
     pathlib.Path("waits").touch()
-    time.sleep(60)
+    time.sleep(60)  # until the signal comes
 
 class Finalized:
     __del__ = wait

@@ -61,6 +61,18 @@ def assert_served(made: Rig) -> None:
     assert client.response()[2] == b"hello"
 
 
+@contextmanager
+def has_looked(leaders: LeaderFollowers, member: PoolThread) -> Iterator[None]:
+    """Start a thread that is woken without a job; the block runs once it has looked, and comes to take the lock."""
+    lock = WatchedLock(leaders._lock)
+    leaders._lock = lock  # type: ignore[assignment]
+    with lock.lock:
+        member.wake()
+        start(member)
+        assert lock.comes.wait(PATIENCE)
+        yield
+
+
 def test_a_leader_that_is_woken_without_its_job() -> None:
     """The exception came before the job was written, and this thread runs before the lead is restored."""
     with one_idle() as (made, leaders, member):
@@ -72,12 +84,7 @@ def test_a_leader_that_is_woken_without_its_job() -> None:
 
 def test_a_job_that_comes_after_the_thread_has_looked() -> None:
     with one_idle() as (made, leaders, member):
-        lock = WatchedLock(leaders._lock)
-        leaders._lock = lock  # type: ignore[assignment]
-        with lock.lock:
-            member.wake()
-            start(member)
-            assert lock.comes.wait(PATIENCE)
+        with has_looked(leaders, member):
             leaders._leader = member
             assert leaders.thread_pool.wake_one(LEAD)
         assert_served(made)
@@ -85,12 +92,7 @@ def test_a_job_that_comes_after_the_thread_has_looked() -> None:
 
 def test_an_end_that_comes_after_the_thread_has_looked() -> None:
     with one_idle() as (_, leaders, member):
-        lock = WatchedLock(leaders._lock)
-        leaders._lock = lock  # type: ignore[assignment]
-        with lock.lock:
-            member.wake()
-            start(member)
-            assert lock.comes.wait(PATIENCE)
+        with has_looked(leaders, member):
             leaders.thread_pool.lock = threading.Lock()  # which this thread need not wait for
             assert leaders.thread_pool.join(time.monotonic()) == 1
         member.thread.join(PATIENCE)  # type: ignore[union-attr]
